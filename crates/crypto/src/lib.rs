@@ -1,0 +1,21 @@
+//! Cryptographic primitives: AEAD, MAC, hash, KDF, signatures, passphrase hashing, secrets, random bytes.
+//!
+//! The only importer of the crypto provider (aws-lc-rs). Algorithms are chosen by the caller's type, never by a
+//! message. Nothing here does I/O except [`random`], which asks the operating system for entropy.
+
+mod aead;
+mod ed25519;
+mod hash;
+mod mac;
+mod passphrase;
+pub mod random;
+mod secret;
+
+pub use self::{
+    aead::{AeadKey, NONCE_BYTES, OpenError, TAG_BYTES},
+    ed25519::{BadSignature, SigningKey, VerifyingKey},
+    hash::{Sha256, hkdf_sha512, sha256},
+    mac::MacKey,
+    passphrase::{MalformedHash, PassphraseHash},
+    secret::{Secret, SecretBytes, ct_eq},
+};

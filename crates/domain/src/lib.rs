@@ -1,0 +1,24 @@
+//! The words every other crate speaks: ids, time, money, networks, events, actions, findings, decisions.
+//!
+//! No I/O, no clock, no randomness, no serialization: a wire or storage format belongs to the crate at whose
+//! edge it appears. Everything here is plain data with its invariants checked at construction.
+
+mod action;
+mod address;
+mod amount;
+mod decision;
+mod event;
+mod ids;
+mod network;
+mod time;
+
+pub use self::{
+    action::{Channel, Destination, WithdrawalRequest},
+    address::{Address, AddressKind},
+    amount::{Amount, AmountError},
+    decision::{Decision, Evidence, Finding, FindingSource, ReasonCode, Verdict},
+    event::{Credential, Event, EventKind},
+    ids::{AccountId, ApiKeyId, Asset, DeviceId, EventId, IdError, Subject},
+    network::{ChainFamily, Network, UnknownNetwork},
+    time::{Clock, ManualClock, TimeError, UnixNanos},
+};

@@ -1,0 +1,148 @@
+//! Chains and the networks an exchange names.
+
+use std::{fmt, str::FromStr};
+
+/// Chains that share one address format and one address space: the same payload is the same holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ChainFamily {
+    /// Bitcoin mainnet.
+    Bitcoin,
+    /// Ethereum and every chain with its addresses.
+    Evm,
+    /// TRON mainnet.
+    Tron,
+}
+
+impl ChainFamily {
+    /// Stable lower-case name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bitcoin => "bitcoin",
+            Self::Evm => "evm",
+            Self::Tron => "tron",
+        }
+    }
+}
+
+impl fmt::Display for ChainFamily {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that names no network this build can screen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown network {name:?}")]
+pub struct UnknownNetwork {
+    name: String,
+}
+
+/// A network a withdrawal can leave over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Network {
+    /// Bitcoin mainnet.
+    Bitcoin,
+    /// Ethereum mainnet (`ERC20`).
+    Ethereum,
+    /// Arbitrum One.
+    Arbitrum,
+    /// Avalanche C-Chain.
+    Avalanche,
+    /// Base.
+    Base,
+    /// BNB Smart Chain (`BSC`).
+    Bnb,
+    /// OP Mainnet.
+    Optimism,
+    /// Polygon `PoS`.
+    Polygon,
+    /// TRON mainnet (`TRC20`).
+    Tron,
+}
+
+impl Network {
+    /// Every network, in declaration order.
+    pub const ALL: [Self; 9] = [
+        Self::Bitcoin,
+        Self::Ethereum,
+        Self::Arbitrum,
+        Self::Avalanche,
+        Self::Base,
+        Self::Bnb,
+        Self::Optimism,
+        Self::Polygon,
+        Self::Tron,
+    ];
+
+    /// Stable lower-case name, accepted by [`Network::from_str`].
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bitcoin => "bitcoin",
+            Self::Ethereum => "ethereum",
+            Self::Arbitrum => "arbitrum",
+            Self::Avalanche => "avalanche",
+            Self::Base => "base",
+            Self::Bnb => "bnb",
+            Self::Optimism => "optimism",
+            Self::Polygon => "polygon",
+            Self::Tron => "tron",
+        }
+    }
+
+    /// Address family.
+    #[must_use]
+    pub const fn family(self) -> ChainFamily {
+        match self {
+            Self::Bitcoin => ChainFamily::Bitcoin,
+            Self::Tron => ChainFamily::Tron,
+            Self::Ethereum
+            | Self::Arbitrum
+            | Self::Avalanche
+            | Self::Base
+            | Self::Bnb
+            | Self::Optimism
+            | Self::Polygon => ChainFamily::Evm,
+        }
+    }
+
+    /// The network of an OKX v5 `chain` parameter, `<asset>-<chain>`, such as `USDT-TRC20` or `BTC-Bitcoin`.
+    ///
+    /// # Errors
+    /// [`UnknownNetwork`]: the caller decides what an unscreenable network means (for withdrawals: refuse).
+    pub fn from_okx_chain(asset: &str, chain: &str) -> Result<Self, UnknownNetwork> {
+        let unknown = || UnknownNetwork { name: chain.chars().take(64).collect() };
+        let name = chain.strip_prefix(asset).and_then(|rest| rest.strip_prefix('-')).ok_or_else(unknown)?;
+        match name {
+            "Bitcoin" => Ok(Self::Bitcoin),
+            "ERC20" | "Ethereum" => Ok(Self::Ethereum),
+            "Arbitrum One" => Ok(Self::Arbitrum),
+            "Avalanche C-Chain" | "Avalanche C" => Ok(Self::Avalanche),
+            "Base" => Ok(Self::Base),
+            "BSC" => Ok(Self::Bnb),
+            "Optimism" => Ok(Self::Optimism),
+            "Polygon" => Ok(Self::Polygon),
+            "TRC20" => Ok(Self::Tron),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = UnknownNetwork;
+
+    fn from_str(name: &str) -> Result<Self, UnknownNetwork> {
+        Self::ALL
+            .into_iter()
+            .find(|network| network.as_str() == name)
+            .ok_or_else(|| UnknownNetwork { name: name.chars().take(64).collect() })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
