@@ -1,1 +1,23 @@
-//! decide
+//! The one place where findings become a decision.
+//!
+//! [`Decider::decide`] asks every [`FindingSource`] within one deadline, combines what they say
+//! ([`combine`]: the strictest finding that is not in shadow wins, and a source that does not answer fails
+//! closed), makes the decision durable through the [`DecisionLog`] and only then answers. Decisions about one
+//! account are made one after the other, each seeing the one before it, so that parallel requests cannot slip
+//! under a velocity limit together.
+//!
+//! It does not know who the sources are, how the log stores anything, or what the caller does with the answer.
+
+mod combine;
+mod decider;
+mod id;
+mod idempotency;
+mod ports;
+
+pub use self::{
+    combine::{SOURCE_UNAVAILABLE, combine},
+    decider::{Config, DecideError, Decided, Decider},
+    id::{DecisionId, DecisionIds, MalformedDecisionId},
+    idempotency::MAX_KEYS,
+    ports::{BoxFuture, DecisionLog, FindingSource, LogUnavailable, SourceUnavailable},
+};

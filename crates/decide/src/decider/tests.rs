@@ -1,0 +1,185 @@
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use crypto::MacKey;
+use domain::{
+    Amount, Asset, Channel, Destination, FindingSource as Source, ManualClock, Network, ReasonCode,
+    UnixNanos, Verdict,
+};
+
+use super::*;
+use crate::{BoxFuture, LogUnavailable, SOURCE_UNAVAILABLE, SourceUnavailable};
+
+/// Holds decisions in memory; fails on demand.
+#[derive(Default)]
+struct Log {
+    decisions: Mutex<Vec<Arc<Decision>>>,
+    broken: AtomicBool,
+}
+
+impl DecisionLog for Log {
+    fn append(&self, decision: Arc<Decision>) -> BoxFuture<'_, Result<u64, LogUnavailable>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            if self.broken.load(Ordering::SeqCst) {
+                return Err(LogUnavailable("disk full".into()));
+            }
+            let mut decisions = self.decisions.lock();
+            decisions.push(decision);
+            Ok(decisions.len() as u64 - 1)
+        })
+    }
+
+    fn read(&self, position: u64) -> BoxFuture<'_, Result<Option<Arc<Decision>>, LogUnavailable>> {
+        Box::pin(async move { Ok(self.decisions.lock().get(position as usize).cloned()) })
+    }
+}
+
+/// Holds back the second withdrawal of an account, judging by the log.
+struct Second(Arc<Log>);
+
+impl FindingSource for Second {
+    fn name(&self) -> &'static str {
+        "second"
+    }
+
+    fn examine<'a>(
+        &'a self,
+        request: &'a WithdrawalRequest,
+        _now: UnixNanos,
+    ) -> BoxFuture<'a, Result<Vec<Finding>, SourceUnavailable>> {
+        let earlier =
+            self.0.decisions.lock().iter().any(|decision| decision.request.account == request.account);
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            Ok(vec![Finding {
+                source: Source::Fraud,
+                code: ReasonCode::new("test.second"),
+                verdict: if earlier { Verdict::Hold } else { Verdict::Allow },
+                shadow: false,
+                message: String::new(),
+                evidence: Vec::new(),
+                would_pass_if: None,
+            }])
+        })
+    }
+}
+
+/// Never answers.
+struct Silent;
+
+impl FindingSource for Silent {
+    fn name(&self) -> &'static str {
+        "silent"
+    }
+
+    fn examine<'a>(
+        &'a self,
+        _request: &'a WithdrawalRequest,
+        _now: UnixNanos,
+    ) -> BoxFuture<'a, Result<Vec<Finding>, SourceUnavailable>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+fn request(account: &str, amount: &str) -> WithdrawalRequest {
+    WithdrawalRequest {
+        account: AccountId::parse(account).unwrap(),
+        channel: Channel::Exchange,
+        asset: Asset::parse("BTC").unwrap(),
+        amount: Amount::parse(amount).unwrap(),
+        fee: None,
+        destination: Destination::OnChain { network: Network::Bitcoin, address: "x".into(), tag: None },
+        client_id: None,
+        ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        device: None,
+        requested_at: UnixNanos(0),
+    }
+}
+
+fn decider(log: &Arc<Log>, more: Option<Arc<dyn FindingSource>>) -> Decider {
+    let mut sources: Vec<Arc<dyn FindingSource>> = vec![Arc::new(Second(Arc::clone(log)))];
+    sources.extend(more);
+    Config { deadline: Duration::from_millis(20) }.build(
+        sources,
+        Arc::clone(log) as Arc<dyn DecisionLog>,
+        DecisionIds::new(MacKey::new(b"ids")),
+        Arc::new(ManualClock::new(UnixNanos::from_secs(1))),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn parallel_requests_of_one_account_see_each_other() {
+    let log = Arc::new(Log::default());
+    let decider = Arc::new(decider(&log, None));
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let decider = Arc::clone(&decider);
+            tokio::spawn(async move { decider.decide(request("alice", "1"), None, None).await.unwrap() })
+        })
+        .collect();
+    let mut allowed = 0;
+    for task in tasks {
+        allowed += usize::from(task.await.unwrap().decision.verdict == Verdict::Allow);
+    }
+    assert_eq!(allowed, 1);
+}
+
+#[tokio::test]
+async fn a_silent_source_fails_closed_and_is_recorded() {
+    let log = Arc::new(Log::default());
+    let decided =
+        decider(&log, Some(Arc::new(Silent))).decide(request("alice", "1"), None, None).await.unwrap();
+    assert_eq!(decided.decision.verdict, Verdict::Deny);
+    assert_eq!(decided.decision.leading().unwrap().code, SOURCE_UNAVAILABLE);
+    assert_eq!(log.decisions.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_decided() {
+    let log = Arc::new(Log::default());
+    log.broken.store(true, Ordering::SeqCst);
+    let error = decider(&log, None).decide(request("alice", "1"), None, None).await.unwrap_err();
+    assert_eq!(error, DecideError::Unavailable { why: "disk full".into() });
+}
+
+#[tokio::test]
+async fn a_key_gives_the_same_decision_and_refuses_another_request() {
+    let log = Arc::new(Log::default());
+    let first = decider(&log, None);
+    let key = || Some("k".to_owned());
+    let decided = first.decide(request("alice", "1"), key(), None).await.unwrap();
+    let again = first.decide(request("alice", "1.0"), key(), None).await.unwrap();
+    assert_eq!(again.id, decided.id);
+    assert_eq!(
+        first.decide(request("alice", "2"), key(), None).await.unwrap_err(),
+        DecideError::IdempotencyConflict
+    );
+    // Another account's key of the same text is another key.
+    assert_ne!(first.decide(request("bob", "2"), key(), None).await.unwrap().id, decided.id);
+    assert!(matches!(
+        first.decide(request("bob", "2"), Some(String::new()), None).await,
+        Err(DecideError::IdempotencyKeyLength { got: 0 })
+    ));
+
+    // After a restart the replayed log knows the key.
+    let restarted = decider(&log, None);
+    let stored = log.decisions.lock().clone();
+    for (position, decision) in stored.iter().enumerate() {
+        restarted.replay(position as u64, decision);
+    }
+    assert_eq!(restarted.decide(request("alice", "1"), key(), None).await.unwrap().id, decided.id);
+}
+
+#[tokio::test]
+async fn explain_finds_only_own_decisions() {
+    let log = Arc::new(Log::default());
+    let decider = decider(&log, None);
+    let decided = decider.decide(request("alice", "1"), None, None).await.unwrap();
+    let found = decider.explain(decided.id.as_str()).await.unwrap().unwrap();
+    assert_eq!(found.decision, decided.decision);
+    assert!(decider.explain("dec-0-0000000000000000").await.unwrap().is_none());
+    assert!(decider.explain(decider.ids().id(99).as_str()).await.unwrap().is_none());
+}
