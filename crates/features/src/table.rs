@@ -1,0 +1,191 @@
+//! A map with a fixed number of places that forgets its coldest entity.
+//!
+//! Coldness is the order of [`EntityTable::touch`], which only the fold calls: reading never changes what will
+//! be forgotten, so live and replayed tables agree. Every operation is O(1) apart from the sorted listing.
+
+use std::{collections::HashMap, hash::Hash};
+
+/// No neighbour.
+const NONE: u32 = u32::MAX;
+
+#[derive(Debug)]
+struct Slot<K, V> {
+    entity: K,
+    value: V,
+    /// Slot touched just before this one.
+    colder: u32,
+    /// Slot touched just after this one.
+    warmer: u32,
+}
+
+/// A bounded map from entities to their state.
+#[derive(Debug)]
+pub struct EntityTable<K, V> {
+    index: HashMap<K, u32, foldhash::fast::RandomState>,
+    slots: Vec<Slot<K, V>>,
+    coldest: u32,
+    warmest: u32,
+    entities_max: u32,
+    evicted: u64,
+}
+
+impl<K: Clone + Eq + Hash + Ord, V> EntityTable<K, V> {
+    /// An empty table with `entities_max` places; at least one, at most 2^32 - 2.
+    #[must_use]
+    pub fn new(entities_max: usize) -> Self {
+        Self {
+            index: HashMap::default(),
+            slots: Vec::new(),
+            coldest: NONE,
+            warmest: NONE,
+            entities_max: u32::try_from(entities_max).unwrap_or(NONE - 1).clamp(1, NONE - 1),
+            evicted: 0,
+        }
+    }
+
+    /// Entities held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether nothing is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Entities forgotten so far to make room.
+    #[must_use]
+    pub const fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// The state of an entity.
+    #[must_use]
+    pub fn peek(&self, entity: &K) -> Option<&V> {
+        let slot = *self.index.get(entity)?;
+        self.slots.get(slot as usize).map(|slot| &slot.value)
+    }
+
+    /// The state of an entity, without making it warmer.
+    pub fn peek_mut(&mut self, entity: &K) -> Option<&mut V> {
+        let slot = *self.index.get(entity)?;
+        self.slots.get_mut(slot as usize).map(|slot| &mut slot.value)
+    }
+
+    /// The state of an entity, made the warmest; created by `fresh` if it is not held, in place of the coldest
+    /// entity when the table is full.
+    pub fn touch(&mut self, entity: &K, fresh: impl FnOnce() -> V) -> &mut V {
+        let slot = match self.index.get(entity) {
+            Some(slot) => {
+                let slot = *slot;
+                self.unlink(slot);
+                slot
+            }
+            None => self.place(entity, fresh()),
+        };
+        self.link_warmest(slot);
+        &mut self.slots[slot as usize].value
+    }
+
+    /// Puts a new entity into a free slot or that of the coldest; the slot is left unlinked.
+    fn place(&mut self, entity: &K, value: V) -> u32 {
+        let fresh = Slot { entity: entity.clone(), value, colder: NONE, warmer: NONE };
+        let slot = match u32::try_from(self.slots.len()) {
+            Ok(free) if free < self.entities_max => {
+                self.slots.push(fresh);
+                free
+            }
+            _ => {
+                let coldest = self.coldest;
+                self.unlink(coldest);
+                let forgotten = std::mem::replace(&mut self.slots[coldest as usize], fresh);
+                self.index.remove(&forgotten.entity);
+                self.evicted += 1;
+                coldest
+            }
+        };
+        self.index.insert(entity.clone(), slot);
+        slot
+    }
+
+    fn unlink(&mut self, slot: u32) {
+        let Slot { colder, warmer, .. } = self.slots[slot as usize];
+        match self.slots.get_mut(colder as usize) {
+            Some(neighbour) => neighbour.warmer = warmer,
+            None => self.coldest = warmer,
+        }
+        match self.slots.get_mut(warmer as usize) {
+            Some(neighbour) => neighbour.colder = colder,
+            None => self.warmest = colder,
+        }
+    }
+
+    fn link_warmest(&mut self, slot: u32) {
+        let colder = self.warmest;
+        if let Some(neighbour) = self.slots.get_mut(colder as usize) {
+            neighbour.warmer = slot;
+        } else {
+            self.coldest = slot;
+        }
+        let linked = &mut self.slots[slot as usize];
+        linked.colder = colder;
+        linked.warmer = NONE;
+        self.warmest = slot;
+    }
+
+    /// Everything held, coldest first: the order of the fold, the same for the same fold.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        let mut next = self.coldest;
+        std::iter::from_fn(move || {
+            let slot = self.slots.get(next as usize)?;
+            next = slot.warmer;
+            Some((&slot.entity, &slot.value))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(table: &EntityTable<u32, u32>) -> Vec<u32> {
+        table.iter().map(|(entity, _)| *entity).collect()
+    }
+
+    #[test]
+    fn the_coldest_makes_room() {
+        let mut table = EntityTable::new(3);
+        for entity in [1, 2, 3, 1, 4] {
+            *table.touch(&entity, || 0) += entity;
+        }
+        assert_eq!(order(&table), [3, 1, 4]);
+        assert_eq!((table.len(), table.evicted()), (3, 1));
+        assert_eq!(table.peek(&2), None);
+        assert_eq!(table.peek(&1), Some(&2));
+        // Looking does not warm: 3 is still the next to go.
+        assert!(table.peek_mut(&3).is_some());
+        table.touch(&5, || 0);
+        assert_eq!(order(&table), [1, 4, 5]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn equals_a_list_of_recent_entities(
+            places in 1_usize..6, touches in proptest::collection::vec(0_u32..9, 0..200),
+        ) {
+            let mut table = EntityTable::new(places);
+            let mut recent: Vec<u32> = Vec::new();
+            for entity in touches {
+                table.touch(&entity, || 0);
+                recent.retain(|other| *other != entity);
+                recent.push(entity);
+                if recent.len() > places {
+                    recent.remove(0);
+                }
+                proptest::prop_assert_eq!(order(&table), recent.clone());
+            }
+        }
+    }
+}
