@@ -15,7 +15,7 @@ pub use self::{
     aead::{AeadKey, NONCE_BYTES, OpenError, TAG_BYTES},
     ed25519::{BadSignature, SigningKey, VerifyingKey},
     hash::{Sha256, hkdf_sha512, sha256},
-    mac::MacKey,
+    mac::{MacKey, hmac_sha256},
     passphrase::{MalformedHash, PassphraseHash},
     secret::{Secret, SecretBytes, ct_eq},
 };

@@ -1,0 +1,263 @@
+//! How changes to API keys stand in the journal.
+//!
+//! A payload is deterministic CBOR (RFC 8949 section 4.2.1), an array that begins with the version and the kind.
+//! Decoding is strict: the fields are checked as on creation, and only the one encoding is accepted. The journal
+//! seals the payload, which matters since `created` holds the secret. The same text stands in
+//! `docs/journal-apikey.cddl`:
+//!
+//! ```cddl
+//! api-key-change = created / frozen / revoked / unfrozen / used
+//!
+//! created  = [version, 0, id, account, label, permissions, [0*20 ip-entry], environment, at, secret, passphrase]
+//! frozen   = [version, 1, id, at]
+//! revoked  = [version, 2, id, at]
+//! unfrozen = [version, 3, id, at]
+//! used     = [version, 4, id, at]        ; at most once a day per key
+//!
+//! version     = 1
+//! id          = tstr .size (1..64)       ; OK-ACCESS-KEY: letters, digits and - _ . : @
+//! account     = tstr .size (1..64)
+//! label       = tstr .size (0..64)       ; no control characters
+//! permissions = 1..7                     ; read 1 + trade 2 + withdraw 4
+//! ip-entry    = tstr                     ; canonical address or prefix, "192.0.2.1", "2001:db8::/32"
+//! environment = &(demo: 0, live: 1)
+//! at          = uint .size 8             ; nanoseconds since 1970-01-01T00:00:00Z
+//! secret      = bstr .size (22..64)      ; the HMAC key as the client holds it
+//! passphrase  = bstr .size 49            ; version 1, 16 bytes of salt, 32 bytes of Argon2id
+//! ```
+
+use std::convert::Infallible;
+
+use crypto::{PassphraseHash, SecretBytes};
+use domain::{AccountId, ApiKeyId, UnixNanos};
+use minicbor::{Decoder, Encoder, encode};
+
+use crate::{
+    ip::IpAllowList,
+    key::{ApiKey, Environment, NewApiKey, Permissions},
+};
+
+/// Longest encoding, in bytes; what is longer is refused unread. Twenty entries of at most 49 bytes, and the other
+/// fields within their bounds.
+pub const RECORD_BYTES_MAX: usize = 2_048;
+
+type Encoded = Result<(), encode::Error<Infallible>>;
+
+const VERSION: u8 = 1;
+const CREATED: u8 = 0;
+const FROZEN: u8 = 1;
+const REVOKED: u8 = 2;
+const UNFROZEN: u8 = 3;
+const USED: u8 = 4;
+
+/// Something that happened to an API key.
+#[derive(Debug, Clone)]
+pub enum KeyChange {
+    /// It was issued.
+    Created(Box<ApiKey>),
+    /// It is refused until unfrozen.
+    Frozen {
+        /// Which key.
+        id: ApiKeyId,
+        /// When.
+        at: UnixNanos,
+    },
+    /// It is refused for ever.
+    Revoked {
+        /// Which key.
+        id: ApiKeyId,
+        /// When.
+        at: UnixNanos,
+    },
+    /// It is in force again.
+    Unfrozen {
+        /// Which key.
+        id: ApiKeyId,
+        /// When.
+        at: UnixNanos,
+    },
+    /// A request was accepted with it.
+    Used {
+        /// Which key.
+        id: ApiKeyId,
+        /// When.
+        at: UnixNanos,
+    },
+}
+
+/// Bytes that are not a change to an API key: stored by something else, or damaged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// A field is missing, of the wrong type or outside its bounds.
+    #[error("API key record has a bad {field}")]
+    BadField {
+        /// Name of the field in the schema.
+        field: &'static str,
+    },
+    /// The content is acceptable, its encoding is not the deterministic one.
+    #[error("API key record is not in deterministic encoding")]
+    NotDeterministic,
+    /// More bytes than any record has.
+    #[error("API key record is {got} bytes long, at most {max} are allowed")]
+    TooLong {
+        /// Length found, in bytes.
+        got: usize,
+        /// Length allowed, in bytes.
+        max: usize,
+    },
+    /// A version or kind this build does not know.
+    #[error("API key record of unknown {what} {got}")]
+    Unknown {
+        /// `version` or `kind`.
+        what: &'static str,
+        /// The number found.
+        got: u8,
+    },
+}
+
+impl KeyChange {
+    /// Which key.
+    #[must_use]
+    pub fn id(&self) -> &ApiKeyId {
+        match self {
+            Self::Created(key) => key.id(),
+            Self::Frozen { id, .. }
+            | Self::Revoked { id, .. }
+            | Self::Unfrozen { id, .. }
+            | Self::Used { id, .. } => id,
+        }
+    }
+
+    /// When.
+    #[must_use]
+    pub fn at(&self) -> UnixNanos {
+        match self {
+            Self::Created(key) => key.created_at(),
+            Self::Frozen { at, .. }
+            | Self::Revoked { at, .. }
+            | Self::Unfrozen { at, .. }
+            | Self::Used { at, .. } => *at,
+        }
+    }
+
+    /// Stable lower-case name.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Created(_) => "created",
+            Self::Frozen { .. } => "frozen",
+            Self::Revoked { .. } => "revoked",
+            Self::Unfrozen { .. } => "unfrozen",
+            Self::Used { .. } => "used",
+        }
+    }
+
+    /// The payload for the journal. Secret, since it may hold a key's secret.
+    #[must_use]
+    pub fn encode(&self) -> SecretBytes {
+        // Room for every record, so that no reallocation leaves a copy of the secret behind.
+        let mut encoder = Encoder::new(Vec::with_capacity(RECORD_BYTES_MAX));
+        self.encode_fields(&mut encoder).expect("writing to memory does not fail");
+        SecretBytes::new(encoder.into_writer())
+    }
+
+    fn encode_fields(&self, encoder: &mut Encoder<Vec<u8>>) -> Encoded {
+        match self {
+            Self::Created(key) => encode_created(encoder, key),
+            Self::Frozen { id, at } => encode_short(encoder, FROZEN, id, *at),
+            Self::Revoked { id, at } => encode_short(encoder, REVOKED, id, *at),
+            Self::Unfrozen { id, at } => encode_short(encoder, UNFROZEN, id, *at),
+            Self::Used { id, at } => encode_short(encoder, USED, id, *at),
+        }
+    }
+
+    /// From a payload of the journal.
+    ///
+    /// # Errors
+    /// [`RecordError`]; bytes that decode encode to themselves.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        if bytes.len() > RECORD_BYTES_MAX {
+            return Err(RecordError::TooLong { got: bytes.len(), max: RECORD_BYTES_MAX });
+        }
+        let decoder = &mut Decoder::new(bytes);
+        let fields = field("record", decoder.array())?.ok_or(RecordError::NotDeterministic)?;
+        let version = field("version", decoder.u8())?;
+        if version != VERSION {
+            return Err(RecordError::Unknown { what: "version", got: version });
+        }
+        let kind = field("kind", decoder.u8())?;
+        let expected_fields = if kind == CREATED { 11 } else { 4 };
+        if fields != expected_fields {
+            return Err(RecordError::BadField { field: "record" });
+        }
+        let id = field("id", ApiKeyId::parse(field("id", decoder.str())?))?;
+        let change = match kind {
+            CREATED => Self::Created(Box::new(decode_created(id, decoder)?)),
+            FROZEN => Self::Frozen { id, at: decode_at(decoder)? },
+            REVOKED => Self::Revoked { id, at: decode_at(decoder)? },
+            UNFROZEN => Self::Unfrozen { id, at: decode_at(decoder)? },
+            USED => Self::Used { id, at: decode_at(decoder)? },
+            got => return Err(RecordError::Unknown { what: "kind", got }),
+        };
+        // Longer integers, texts in pieces, entries in another spelling and bytes after the end all differ here.
+        if change.encode().expose() == bytes { Ok(change) } else { Err(RecordError::NotDeterministic) }
+    }
+}
+
+fn encode_short(encoder: &mut Encoder<Vec<u8>>, kind: u8, id: &ApiKeyId, at: UnixNanos) -> Encoded {
+    encoder.array(4)?.u8(VERSION)?.u8(kind)?.str(id.as_str())?.u64(at.0)?;
+    Ok(())
+}
+
+fn encode_created(encoder: &mut Encoder<Vec<u8>>, key: &ApiKey) -> Encoded {
+    encoder.array(11)?.u8(VERSION)?.u8(CREATED)?.str(key.id.as_str())?.str(key.account.as_str())?;
+    encoder.str(&key.label)?.u8(key.permissions.bits())?;
+    let entries = key.ip_allow.entries();
+    encoder.array(u64::try_from(entries.len()).unwrap_or(u64::MAX))?;
+    for entry in entries {
+        encoder.str(&entry)?;
+    }
+    let environment = match key.environment {
+        Environment::Demo => 0,
+        Environment::Live => 1,
+    };
+    encoder.u8(environment)?.u64(key.created_at.0)?;
+    encoder.bytes(key.secret.expose())?.bytes(key.passphrase.as_bytes())?;
+    Ok(())
+}
+
+/// The fields after the id.
+fn decode_created(id: ApiKeyId, decoder: &mut Decoder<'_>) -> Result<ApiKey, RecordError> {
+    let account = field("account", AccountId::parse(field("account", decoder.str())?))?;
+    let label = field("label", decoder.str())?.to_owned();
+    let permissions = field("permissions", Permissions::from_bits(field("permissions", decoder.u8())?))?;
+    let ip_allow = decode_ip_allow(decoder)?;
+    let environment = match field("environment", decoder.u8())? {
+        0 => Environment::Demo,
+        1 => Environment::Live,
+        _ => return Err(RecordError::BadField { field: "environment" }),
+    };
+    let created_at = decode_at(decoder)?;
+    let secret = SecretBytes::new(field("secret", decoder.bytes())?.to_vec());
+    let passphrase = field("passphrase", PassphraseHash::from_bytes(field("passphrase", decoder.bytes())?))?;
+    let new = NewApiKey { id, account, label, permissions, ip_allow, environment, secret };
+    field("label or secret", ApiKey::restore(new, passphrase, created_at))
+}
+
+fn decode_ip_allow(decoder: &mut Decoder<'_>) -> Result<IpAllowList, RecordError> {
+    let bad = || RecordError::BadField { field: "ip-entry" };
+    let entries = field("ip-entry", decoder.array())?.and_then(|entries| usize::try_from(entries).ok());
+    let entries = entries.filter(|entries| *entries <= IpAllowList::ENTRIES_MAX).ok_or_else(bad)?;
+    let texts = (0..entries).map(|_| decoder.str()).collect::<Result<Vec<_>, _>>();
+    field("ip-entry", IpAllowList::parse(&field("ip-entry", texts)?))
+}
+
+fn decode_at(decoder: &mut Decoder<'_>) -> Result<UnixNanos, RecordError> {
+    field("at", decoder.u64()).map(UnixNanos)
+}
+
+/// Names the field in which decoding failed; the cause adds nothing a reader could act on.
+fn field<T, E>(field: &'static str, decoded: Result<T, E>) -> Result<T, RecordError> {
+    decoded.map_err(|_| RecordError::BadField { field })
+}
