@@ -6,6 +6,9 @@ key up among 100,000, verifies timestamp, signature and passphrase, and applies 
 same nginx. The figure that counts is user plus system time of the proxy's process, from /proc/PID/stat, divided
 by the requests that wrk completed; throughput and latency depend on whatever else the machine does.
 
+If nginx has its Lua module, a third rival joins: nginx verifying the same signatures (`okx_auth.lua`) with a rate
+limit per key, but no timestamp, replay or permission check.
+
 Everything listens on 127.0.0.1 on free ports, keeps its files in a temporary folder, and is ended by its own
 process id. Nothing is read or written outside that folder.
 """
@@ -28,6 +31,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 START_SECONDS_MAX = 120
 KEYS_LOADED = 100_000
 KEYS_USED = 2_000
+NGINX_LUA_MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_http_lua_module.so")
 
 
 def program(name):
@@ -178,8 +182,9 @@ def main():
     if args.rounds < 3 or not 1 <= args.seconds <= 20:
         parser.error("at least 3 rounds of 1 to 20 seconds")
 
-    names = ("UPSTREAM", "HAPROXY", "HAPROXY_REFUSE", "CAPONIER")
+    names = ("UPSTREAM", "HAPROXY", "HAPROXY_REFUSE", "NGINX_LUA", "CAPONIER")
     ports = {name: free_port() for name in names}
+    with_lua = NGINX_LUA_MODULE.exists()
     with tempfile.TemporaryDirectory(prefix="bench-peers-") as name:
         folder = pathlib.Path(name)
         # nginx drops its rights for the worker, which must still reach its folders.
@@ -190,6 +195,8 @@ def main():
         try:
             run.start("nginx", [program("nginx"), "-p", folder, "-c", nginx, "-g", "daemon off;"], ports["UPSTREAM"])
             run.start("haproxy", [program("haproxy"), "-db", "-f", haproxy], ports["HAPROXY"])
+            if with_lua:
+                start_nginx_lua(run, folder, ports)
             run.start(
                 "caponier",
                 [
@@ -198,12 +205,21 @@ def main():
                 ],
                 ports["CAPONIER"],
             )
-            bench(run, ports, args)
+            bench(run, ports, with_lua, args)
         finally:
             run.stop()
 
 
-def bench(run, ports, args):
+def start_nginx_lua(run, folder, ports):
+    keys = folder / "keys.tsv"
+    subprocess.run([run.binaries / "presign", "--keys", str(KEYS_LOADED), "--table", keys], check=True)
+    config = fill("nginx-lua.conf.in", folder, {**ports, "DIR": folder, "HERE": HERE, "KEYS": keys})
+    command = [program("nginx"), "-p", folder, "-c", config, "-g", "daemon off; master_process off;"]
+    # Without a master the process is the worker, and its CPU time is the one that counts.
+    run.start("nginx-lua", command, ports["NGINX_LUA"])
+
+
+def bench(run, ports, with_lua, args):
     forward = [
         Target("HAProxy, 2 stick tables, no auth", "haproxy", ports["HAPROXY"]),
         Target("Caponier, auth and limits", "caponier", ports["CAPONIER"]),
@@ -212,6 +228,10 @@ def bench(run, ports, args):
         Target("HAProxy, deny 429", "haproxy", ports["HAPROXY_REFUSE"], refused=True),
         Target("Caponier, bad signature 401", "caponier", ports["CAPONIER"], refused=True, good=False),
     ]
+    if with_lua:
+        lua = "nginx-lua", ports["NGINX_LUA"]
+        forward.append(Target("nginx + Lua, HMAC and limit_req", *lua))
+        refuse.append(Target("nginx + Lua, bad signature 401", *lua, refused=True, good=False))
     print(version([program("haproxy"), "-v"]))
     print(version([program("nginx"), "-v"]))
     print(version([program("wrk"), "-v"]))
@@ -230,7 +250,7 @@ def bench(run, ports, args):
     print(f"\nload average after: {' '.join(pathlib.Path('/proc/loadavg').read_text().split()[:3])}")
     print_table("Forwarded: median (min-max) over rounds", forward, forward[0])
     print_table("Refused: median (min-max) over rounds", refuse, refuse[0])
-    for name in ("haproxy", "caponier"):
+    for name in ("haproxy", "caponier", *(["nginx-lua"] if with_lua else [])):
         print(f"memory of {name}: {rss_kb(run.processes[name].pid)} KB resident")
 
 

@@ -5,6 +5,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -47,12 +48,12 @@ pub(crate) const PEERS: &[Need] = &[
     Need {
         packages: &["haproxy"],
         skipped_without: "the comparison with HAProxy",
-        present: || process::answers(process::command("haproxy").arg("-v")),
+        present: || process::answers(&mut system_program("haproxy")),
     },
     Need {
         packages: &["nginx-light"],
         skipped_without: "every comparison: nginx is the upstream",
-        present: || process::answers(process::command("nginx").arg("-v")),
+        present: || process::answers(&mut system_program("nginx")),
     },
     Need {
         // wrk -v prints its version and ends with 1, so the test is whether it starts at all.
@@ -61,6 +62,14 @@ pub(crate) const PEERS: &[Need] = &[
         present: || process::command("wrk").arg("-v").output().is_ok(),
     },
 ];
+
+/// Asks a daemon for its version: Debian keeps daemons outside the path of ordinary users.
+fn system_program(name: &str) -> Command {
+    let fixed = Path::new("/usr/sbin").join(name);
+    let mut command = process::command(if fixed.exists() { fixed } else { name.into() });
+    command.arg("-v");
+    command
+}
 
 /// Makes the needs present as far as possible and says in words what stays missing.
 ///
