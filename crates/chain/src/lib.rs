@@ -1,1 +1,12 @@
-//! chain
+//! Address formats and the label index: what an address *is*, and what is known about it.
+//!
+//! An engine: no clock, socket, file, task or global state. Bytes and text come in as arguments, answers go out as
+//! values; mapping files, importing lists and judging withdrawals belong to `watch`.
+//!
+//! Reading order: [`address`] (text to [`domain::Address`] and back), [`label`] (categories, confidence, one label),
+//! [`segment`] (the immutable on-disk index of labels by address).
+
+pub mod address;
+pub mod label;
+pub mod segment;
+mod siphash;
