@@ -1,1 +1,13 @@
-//! admission
+//! Rate limits: exact, bounded in memory, fair under floods of strange keys.
+//!
+//! An engine without I/O: the time is an argument. Not here: what is limited and at which cost, and the answer
+//! that a limited client gets.
+
+pub mod gcra;
+mod hash;
+pub mod limiter;
+
+pub use self::{
+    gcra::{Admitted, Gcra, Limited, Quota, QuotaError},
+    limiter::KeyedLimiter,
+};
