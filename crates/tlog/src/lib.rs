@@ -4,6 +4,7 @@
 //! that logs can be verified with software written by others. Sans-IO: bytes come from a `TileSource`, go to the
 //! caller, and nothing here opens a file, asks the time or keeps global state.
 
+mod audit;
 mod bundle;
 mod checkpoint;
 mod frontier;
@@ -18,6 +19,7 @@ mod tile;
 mod writer;
 
 pub use self::{
+    audit::{Audit, AuditError, Fault},
     bundle::{BundleCutShort, BundleEntries, EntryTooLong},
     checkpoint::{CHECKPOINT_PATH, Checkpoint, CheckpointError},
     frontier::{Frontier, FrontierMismatch},

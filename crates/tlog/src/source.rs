@@ -93,7 +93,7 @@ pub(crate) fn read_file(source: &impl TileSource, path: &str) -> Result<Option<V
 }
 
 /// Reads a tile, or the full tile in its place: a log may drop a partial tile once the full one exists.
-fn read_widest(source: &impl TileSource, id: TileId) -> Result<(TileId, Vec<u8>), ReadError> {
+pub(crate) fn read_widest(source: &impl TileSource, id: TileId) -> Result<(TileId, Vec<u8>), ReadError> {
     let path = id.to_string();
     if let Some(bytes) = read_file(source, &path)? {
         return Ok((id, bytes));
@@ -121,13 +121,26 @@ pub(crate) fn read_hashes(source: &impl TileSource, id: TileId) -> Result<Vec<Ha
 
 /// The bytes of an entry bundle, checked to be as many entries as `id` asks for and nothing else.
 pub(crate) fn read_bundle(source: &impl TileSource, id: TileId) -> Result<Bundle, ReadError> {
-    let (found, mut bytes) = read_widest(source, id)?;
-    let mut entries = BundleEntries::new(&bytes);
-    let mut ends = Vec::with_capacity(usize::from(found.width()));
+    let (found, bytes) = read_widest(source, id)?;
+    check_bundle(id, found, bytes)
+}
+
+/// Checks the form of a bundle file and cuts it to the entries that `id` asks for.
+pub(crate) fn check_bundle(id: TileId, found: TileId, mut bytes: Vec<u8>) -> Result<Bundle, ReadError> {
+    let mut ends = entry_ends(found, &bytes)?;
+    ends.truncate(usize::from(id.width()));
+    bytes.truncate(ends.last().copied().unwrap_or(0));
+    Ok(Bundle { bytes, ends })
+}
+
+/// Where each entry of a bundle file ends; an error unless they are as many as the file's name says and nothing else.
+pub(crate) fn entry_ends(found: TileId, bytes: &[u8]) -> Result<Vec<usize>, ReadError> {
     let expected = usize::from(found.width());
+    let mut ends = Vec::with_capacity(expected);
+    let mut entries = BundleEntries::new(bytes);
     while let Some(entry) = entries.next() {
         if let Err(BundleCutShort { offset }) = entry {
-            let record = id.first_item().saturating_add(ends.len() as u64);
+            let record = found.first_item().saturating_add(ends.len() as u64);
             return Err(ReadError::CutShort { path: found.to_string(), record, offset });
         }
         ends.push(entries.offset());
@@ -135,12 +148,11 @@ pub(crate) fn read_bundle(source: &impl TileSource, id: TileId) -> Result<Bundle
             break;
         }
     }
-    if ends.len() != expected {
-        return Err(ReadError::WrongCount { path: found.to_string(), expected, got: ends.len() });
+    if ends.len() == expected {
+        Ok(ends)
+    } else {
+        Err(ReadError::WrongCount { path: found.to_string(), expected, got: ends.len() })
     }
-    ends.truncate(usize::from(id.width()));
-    bytes.truncate(ends.last().copied().unwrap_or(0));
-    Ok(Bundle { bytes, ends })
 }
 
 /// A bundle whose shape has been checked.
