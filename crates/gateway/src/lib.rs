@@ -1,1 +1,35 @@
-//! gateway
+//! The door in front of the exchange's trading API.
+//!
+//! Takes connections within their budgets, speaks HTTP/1.1 and HTTP/2, refuses what two servers could read
+//! differently, verifies OKX v5 signatures over the bytes as sent, charges limits, lets every signed action through
+//! once, has withdrawals decided, and only then asks the exchange. Every answer of its own is JSON in the words of
+//! OKX v5.
+//!
+//! Not here: who decides (the [`Withdrawals`] port), what becomes of refusals (the [`Observer`] port), which keys
+//! exist (the `auth` engine), how limits count (the `admission` engine), WebSocket. Nothing is stored.
+//!
+//! Bounds: connections in all and by source, head, body, header count, streams, time at every step, upstream
+//! connections, remembered sources and accounts; each is a field of [`Config`] or a named constant.
+
+mod answer;
+mod body;
+mod config;
+mod connection;
+mod json;
+mod limits;
+mod listener;
+mod metrics;
+mod ports;
+pub mod route;
+mod service;
+mod strict;
+pub mod tls;
+pub mod upstream;
+mod withdrawal;
+
+pub use self::{
+    config::{BuildError, Config, Deps, Limits, Timeouts},
+    listener::Gateway,
+    metrics::{Metrics, MetricsSnapshot},
+    ports::{Answer, BoxFuture, DecisionUnavailable, Observer, Unobserved, Withdrawals},
+};

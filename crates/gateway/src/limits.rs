@@ -1,0 +1,77 @@
+//! Which limits a request draws on, and what a client hears when one is used up.
+
+use admission::{KeyedLimiter, Limited};
+use auth::Refusal;
+use domain::{AccountId, UnixNanos};
+
+use crate::{answer::Refused, config::Limits, connection::Source, route::Budget};
+
+/// The limiters of all budgets. Bounded by `entries_max` each.
+#[derive(Debug)]
+pub(crate) struct Limiters {
+    source: KeyedLimiter<Source>,
+    amend: KeyedLimiter<AccountId>,
+    cancel: KeyedLimiter<AccountId>,
+    orders: KeyedLimiter<AccountId>,
+    place: KeyedLimiter<AccountId>,
+    read: KeyedLimiter<AccountId>,
+    withdraw: KeyedLimiter<AccountId>,
+    write: KeyedLimiter<AccountId>,
+}
+
+impl Limiters {
+    /// `seed` is random and secret.
+    pub(crate) fn new(limits: &Limits, seed: u64) -> Self {
+        let per_account = |quota| KeyedLimiter::new(quota, limits.entries_max, seed);
+        Self {
+            source: KeyedLimiter::new(limits.source, limits.entries_max, seed),
+            amend: per_account(limits.amend),
+            cancel: per_account(limits.cancel),
+            orders: per_account(limits.orders),
+            place: per_account(limits.place),
+            read: per_account(limits.read),
+            withdraw: per_account(limits.withdraw),
+            write: per_account(limits.write),
+        }
+    }
+
+    /// Charges one request to where it comes from.
+    pub(crate) fn source(&self, source: Source, now: UnixNanos) -> Result<(), Refused> {
+        match self.source.check(source, 1, now) {
+            Ok(_) => Ok(()),
+            Err(limited) => Err(refused(Refusal::RateLimited, "source_rate_limited", limited)),
+        }
+    }
+
+    /// Charges `cost` to an account's budget. New and amended orders also draw on the account's order rate; where
+    /// that one refuses, the budget has been charged.
+    pub(crate) fn account(
+        &self,
+        account: &AccountId,
+        budget: Budget,
+        cost: u32,
+        now: UnixNanos,
+    ) -> Result<(), Refused> {
+        let (limiter, label) = match budget {
+            Budget::Amend => (&self.amend, "amend_rate_limited"),
+            Budget::Cancel => (&self.cancel, "cancel_rate_limited"),
+            Budget::Place => (&self.place, "place_rate_limited"),
+            Budget::Read => (&self.read, "read_rate_limited"),
+            Budget::Withdraw => (&self.withdraw, "withdraw_rate_limited"),
+            Budget::Write => (&self.write, "write_rate_limited"),
+        };
+        limiter
+            .check(account.clone(), cost, now)
+            .map_err(|limited| refused(Refusal::RateLimited, label, limited).of(account))?;
+        if matches!(budget, Budget::Amend | Budget::Place) {
+            self.orders.check(account.clone(), cost, now).map_err(|limited| {
+                refused(Refusal::OrderRateLimited, "order_rate_limited", limited).of(account)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn refused(refusal: Refusal, label: &'static str, limited: Limited) -> Refused {
+    Refused { retry_after: limited.retry_after(), ..Refused::from(refusal) }.labelled(label)
+}

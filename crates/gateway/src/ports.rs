@@ -1,0 +1,65 @@
+//! What the gateway needs from others: the withdrawal decision and an observer of what happened at the door.
+//! The product crate plugs these in; the gateway knows neither who decides nor who watches.
+
+use std::{fmt, future::Future, net::IpAddr, pin::Pin};
+
+use domain::{AccountId, ApiKeyId, ReasonCode, UnixNanos, Verdict, WithdrawalRequest};
+
+/// A boxed future that may borrow from its maker.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The answer to a withdrawal request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Identifier of the decision, for the client to quote and for people to look up.
+    pub id: String,
+    /// What to do.
+    pub verdict: Verdict,
+    /// The decisive reason.
+    pub code: ReasonCode,
+    /// The decisive reason in words.
+    pub message: String,
+}
+
+/// No decision could be made durable in time. The gateway fails closed: nothing is forwarded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no decision could be made: {reason}")]
+pub struct DecisionUnavailable {
+    /// What was missing, for the log; never shown to the client.
+    pub reason: String,
+}
+
+/// Decides about withdrawals.
+///
+/// # Contract
+/// When the future returns, the decision is durable: the gateway forwards an allowed withdrawal at once. The
+/// future is bounded in time by its maker; the gateway adds its own outer bound
+/// ([`Timeouts::decision`](crate::Timeouts::decision)) and treats its end as [`DecisionUnavailable`]. Dropping the
+/// future (the client went away) must leave either a whole decision or none.
+pub trait Withdrawals: Send + Sync + fmt::Debug {
+    /// Decides about `request`. Equal `idempotency_key`s name the same withdrawal: the first answer is repeated.
+    fn decide(
+        &self,
+        request: WithdrawalRequest,
+        idempotency_key: Option<String>,
+    ) -> BoxFuture<'_, Result<Answer, DecisionUnavailable>>;
+}
+
+/// Sees refusals and the use of keys. Called on the request path: must return at once and never block.
+pub trait Observer: Send + Sync + fmt::Debug {
+    /// A request from `ip` was refused for the reason `label`; `account` is known only once the signature holds.
+    fn refused(&self, ip: IpAddr, account: Option<&AccountId>, label: &'static str, at: UnixNanos);
+
+    /// A request signed with `key` passed verification.
+    fn key_used(&self, key: &ApiKeyId, at: UnixNanos);
+}
+
+/// An observer that ignores everything.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn refused(&self, _: IpAddr, _: Option<&AccountId>, _: &'static str, _: UnixNanos) {}
+
+    fn key_used(&self, _: &ApiKeyId, _: UnixNanos) {}
+}
