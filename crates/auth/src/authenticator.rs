@@ -411,3 +411,6 @@ impl fmt::Debug for Login<'_> {
         f.debug_struct("Login").field("environment", &self.environment).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

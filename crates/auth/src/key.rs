@@ -412,3 +412,6 @@ pub fn generate_secret(random: [u8; 16]) -> SecretBytes {
 fn hexadecimal(bytes: &[u8], digits: &[u8; 16]) -> Vec<u8> {
     bytes.iter().flat_map(|byte| [digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]]).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -261,3 +261,6 @@ fn decode_at(decoder: &mut Decoder<'_>) -> Result<UnixNanos, RecordError> {
 fn field<T, E>(field: &'static str, decoded: Result<T, E>) -> Result<T, RecordError> {
     decoded.map_err(|_| RecordError::BadField { field })
 }
+
+#[cfg(test)]
+mod tests;

@@ -115,10 +115,6 @@ pub enum Refusal {
     RateLimitedUpstream,
     /// 50042: the same signed request a second time.
     Repeated,
-    /// 50013: load is being shed, or a bounded store that must not forget is full.
-    SystemBusy,
-    /// 50026: a fault of ours.
-    SystemError,
     /// 50001: the exchange cannot be reached, or Caponier is stopping.
     ServiceUnavailable,
     /// 50113: the signature is not that of this request under this key.
@@ -127,6 +123,10 @@ pub enum Refusal {
     SignatureMissing,
     /// 58209: sub-accounts do not withdraw.
     SubAccountWithdrawal,
+    /// 50013: load is being shed, or a bounded store that must not forget is full.
+    SystemBusy,
+    /// 50026: a fault of ours.
+    SystemError,
     /// 50102: the timestamp is more than 30 seconds from the server's time.
     TimestampExpired,
     /// 50112: the timestamp is not in the one accepted form.
@@ -139,10 +139,10 @@ pub enum Refusal {
     UpstreamTimeout,
     /// 50007: the customer is blocked.
     UserBlocked,
-    /// 58203: no withdrawal address was given.
-    WithdrawalAddressMissing,
     /// 58222: the text is no address of the network.
     WithdrawalAddressInvalid,
+    /// 58203: no withdrawal address was given.
+    WithdrawalAddressMissing,
     /// 58204: withdrawals of this account are held by risk control.
     WithdrawalHeld,
     /// 58216: withdrawals are not allowed.
@@ -317,3 +317,6 @@ fn push_json_escaped(out: &mut String, text: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -343,3 +343,6 @@ impl fmt::Debug for Registry {
         f.debug_struct("Registry").field("keys", &self.len()).field("keys_max", &self.keys_max).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

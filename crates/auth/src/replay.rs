@@ -2,16 +2,16 @@
 //!
 //! The scheme has no nonce, so the signature itself is remembered. A request can verify only while its own
 //! timestamp is within [`SKEW_MAX`] of the clock, and a repetition carries the same timestamp; therefore signatures
-//! are kept in buckets **by the timestamp they cover**, a lookup touches one bucket, and a bucket is dropped when
-//! nothing in it can verify any more (61 seconds at most after its first second was acceptable, plus the width of
-//! the bucket). No accepted request is forgotten early.
+//! are kept in buckets **by the timestamp they cover**, a lookup touches one bucket, and a bucket is dropped only
+//! when every timestamp in it has expired. So a repetition is told for as long as it could verify, 60 seconds at
+//! most, and nothing is kept longer than [`BUCKET_SECS`] more while requests keep coming.
 //!
 //! Fails closed: a full window refuses ([`ReplayError::Full`]), and so does a clock that stepped back to times
 //! whose bucket is gone ([`ReplayError::Forgotten`]).
 //!
 //! Bound: `entries_max` tags of 16 bytes; see [`ReplayWindow::memory_bytes_max`].
 
-use std::{collections::VecDeque, fmt, time::Duration};
+use std::{collections::VecDeque, fmt};
 
 use domain::UnixNanos;
 use hashbrown::HashTable;
@@ -81,7 +81,8 @@ pub struct ReplayWindow {
 }
 
 impl ReplayWindow {
-    /// Empty, for at most `entries_max` tags. `seed` is random and secret: without it, whoever holds a key could
+    /// Empty, for at most `entries_max` tags, which are spread over the shards: the first shard is full when about 99 %
+    /// of a large window are. `seed` is random and secret: without it, whoever holds a key could
     /// fill one shard instead of spreading over all.
     ///
     /// The tags in flight are about 60 s times the rate of signed requests other than GET, so 1.2 million entries
@@ -176,5 +177,5 @@ const fn epoch(at: UnixNanos) -> u64 {
     at.as_secs() / BUCKET_SECS
 }
 
-/// Longest that a tag is remembered after it could first be used.
-pub const REMEMBERED_MAX: Duration = Duration::from_secs(2 * SKEW_MAX.as_secs() + BUCKET_SECS);
+#[cfg(test)]
+mod tests;
