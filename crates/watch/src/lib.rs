@@ -1,1 +1,34 @@
-//! watch
+//! Watch: who is behind an address, by the lists the operator has chosen to trust.
+//!
+//! Lists are imported whole ([`Watch::import`]) into immutable, memory-mapped segments and looked up exactly
+//! ([`Watch::screen`]); a withdrawal's destination becomes findings ([`Watch::examine`]). Importing a list again
+//! replaces its earlier state, so an address that is gone from a list stops blocking at once.
+//!
+//! What it is not: it ships no list, calls no vendor and follows no chain. It owns one directory and is its only
+//! writer; that one process writes it is the caller's promise (the lock of the data directory).
+//!
+//! Readers never wait: the set of active lists is swapped whole. Bounds: [`LISTS_MAX`] lists, and per import
+//! [`SOURCE_BYTES_MAX`] bytes in [`SOURCE_FILES_MAX`] files; an import needs about 120 bytes of memory per address.
+//!
+//! # The directory
+//!
+//! `CURRENT` names the active segments with their digests and ends with its own; it is replaced by rename, so a crash
+//! leaves the old or the new state of a list, never a mixture. Segments (`<list>.<generation>.seg`) are written before
+//! `CURRENT` names them and removed after it no longer does; what a crash leaves behind is removed on open. Segments
+//! and `CURRENT` verify with `sha256sum`, [`verify_dir`] says where they do not.
+
+mod findings;
+mod import;
+mod list;
+mod screen;
+mod store;
+
+pub use self::{
+    import::{
+        Format, ImportError, ImportReport, KeptAsText, SOURCE_BYTES_MAX, SOURCE_FILES_MAX, SourceFile,
+        read_sources,
+    },
+    list::{BadListName, ListName, ListState},
+    screen::{ListedLabel, Screening},
+    store::{Config, ExportedFile, Fault, LISTS_MAX, OpenError, StoreError, Watch, verify_dir},
+};

@@ -1,0 +1,369 @@
+//! Importing lists: source files in, a finished segment and a report out. All or nothing.
+//!
+//! Sources are hostile input: sizes, depths and counts are bounded, and whatever is refused is named by file, line and
+//! field. Nothing is dropped silently: an address of a network without a codec here is kept as text and matched
+//! byte for byte, and the report counts it.
+
+mod ofac;
+mod tagpack;
+mod ticker;
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use chain::{
+    address::AddressError,
+    label::Label,
+    segment::{BuildError, Builder, Key, Segment},
+};
+use crypto::sha256;
+use domain::{Address, UnixNanos};
+
+use crate::{ListName, StoreError};
+
+/// Most bytes of all source files of one import together.
+pub const SOURCE_BYTES_MAX: u64 = 1 << 30;
+/// Most source files of one import.
+pub const SOURCE_FILES_MAX: usize = 4096;
+/// Deepest folder below the one an import starts from.
+const FOLDER_DEPTH_MAX: usize = 4;
+/// Longest label, source or other description kept; what is longer is cut there.
+const DESCRIPTION_CHARS_MAX: usize = 512;
+
+/// How a source is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// One sanctioned address a line; one file per ticker.
+    Ofac {
+        /// The ticker of every file; if absent, that of the name `sanctioned_addresses_<TICKER>.txt`.
+        ticker: Option<String>,
+    },
+    /// GraphSense TagPacks: YAML.
+    TagPack,
+}
+
+impl Format {
+    /// Stable lower-case name.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Ofac { .. } => "ofac",
+            Self::TagPack => "tagpack",
+        }
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        match self {
+            Self::Ofac { .. } => ofac::ticker_of(name).is_some(),
+            Self::TagPack => {
+                let name = name.to_ascii_lowercase();
+                (name.ends_with(".yaml") || name.ends_with(".yml"))
+                    && !name.ends_with(".actorpack.yaml")
+                    && !name.ends_with(".actorpack.yml")
+            }
+        }
+    }
+}
+
+/// One file of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its name, relative to the folder the import started from.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// Why an import changed nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// A part of the source that is not as the format demands.
+    #[error("{file}, line {line}, {field}: {reason}")]
+    Malformed {
+        /// Which file.
+        file: String,
+        /// Line, from 1.
+        line: usize,
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it, in words.
+        reason: String,
+    },
+    /// A source without a single entry: taking it for a list would lift every block of the earlier state. To drop a
+    /// list, remove it.
+    #[error("the source has no entries, the earlier state of the list stays in force")]
+    NoEntries,
+    /// A source file could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The list does not fit a segment.
+    #[error("the list does not fit a segment")]
+    Segment(#[from] BuildError),
+    /// The directory of lists could not be written.
+    #[error("cannot store the list")]
+    Store(#[from] StoreError),
+    /// A file from whose name the ticker cannot be told, and none was given.
+    #[error(
+        "{file}: the name is not of the form sanctioned_addresses_<TICKER>.txt, so the ticker must be given"
+    )]
+    TickerUnknown {
+        /// Which file.
+        file: String,
+    },
+    /// More than [`SOURCE_BYTES_MAX`].
+    #[error("the source is larger than {SOURCE_BYTES_MAX} bytes")]
+    TooLarge,
+    /// More than [`SOURCE_FILES_MAX`], or folders nested too deep.
+    #[error(
+        "the source has more than {SOURCE_FILES_MAX} files or nests folders more than {FOLDER_DEPTH_MAX} deep"
+    )]
+    TooManyFiles,
+}
+
+/// Entries of one ticker that were kept as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptAsText {
+    /// The ticker or network as the source writes it.
+    pub asset: String,
+    /// How many entries.
+    pub entries: u64,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportReport {
+    /// Which list.
+    pub list: ListName,
+    /// How the source was written.
+    pub format: &'static str,
+    /// Source files read.
+    pub files: u64,
+    /// Entries of the source: lines or tags, repeated and skipped ones included.
+    pub entries: u64,
+    /// Distinct addresses now listed.
+    pub addresses: u64,
+    /// Distinct texts now listed, of networks without a codec here.
+    pub texts: u64,
+    /// Entries kept as text, by ticker.
+    pub kept_as_text: Vec<KeptAsText>,
+    /// Addresses whose mixed case contradicts EIP-55, taken by their digits.
+    pub case_ignored: u64,
+    /// Entries that name a transaction rather than an address, skipped.
+    pub transactions_skipped: u64,
+    /// Distinct addresses and texts of the state that was replaced, if there was one.
+    pub replaced: Option<u64>,
+    /// When.
+    pub imported_at: UnixNanos,
+    /// SHA-256 of the source: of the file, or of the lines `sha256sum` prints for its files in the order of names.
+    pub source_sha256: [u8; 32],
+    /// SHA-256 of the segment file.
+    pub segment_sha256: [u8; 32],
+}
+
+/// Reads the files of a source: one file, or those below a folder whose names fit the format.
+///
+/// # Errors
+/// [`ImportError::Read`], [`ImportError::TooLarge`], [`ImportError::TooManyFiles`].
+pub fn read_sources(path: &Path, format: &Format) -> Result<Vec<SourceFile>, ImportError> {
+    let mut reader = Reader { format, files: Vec::new(), bytes_left: SOURCE_BYTES_MAX };
+    let meta = fs::metadata(path).map_err(|source| ImportError::Read { path: path.to_owned(), source })?;
+    if meta.is_dir() {
+        reader.folder(path, "", 0)?;
+        reader.files.sort_by(|a, b| a.name.cmp(&b.name));
+    } else {
+        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        reader.file(path, name)?;
+    }
+    Ok(reader.files)
+}
+
+struct Reader<'a> {
+    format: &'a Format,
+    files: Vec<SourceFile>,
+    bytes_left: u64,
+}
+
+impl Reader<'_> {
+    fn folder(&mut self, path: &Path, prefix: &str, depth: usize) -> Result<(), ImportError> {
+        let fault = |source| ImportError::Read { path: path.to_owned(), source };
+        if depth > FOLDER_DEPTH_MAX {
+            return Err(ImportError::TooManyFiles);
+        }
+        for entry in fs::read_dir(path).map_err(fault)? {
+            let entry = entry.map_err(fault)?;
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            // Symbolic links are neither: a source cannot lead out of its folder.
+            let kind = entry.file_type().map_err(fault)?;
+            if kind.is_dir() {
+                self.folder(&entry.path(), &format!("{name}/"), depth + 1)?;
+            } else if kind.is_file() && self.format.wants(&name) {
+                self.file(&entry.path(), name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, name: String) -> Result<(), ImportError> {
+        use io::Read as _;
+        if self.files.len() == SOURCE_FILES_MAX {
+            return Err(ImportError::TooManyFiles);
+        }
+        let mut bytes = Vec::new();
+        fs::File::open(path)
+            .and_then(|file| file.take(self.bytes_left + 1).read_to_end(&mut bytes))
+            .map_err(|source| ImportError::Read { path: path.to_owned(), source })?;
+        self.bytes_left = self.bytes_left.checked_sub(bytes.len() as u64).ok_or(ImportError::TooLarge)?;
+        self.files.push(SourceFile { name, bytes });
+        Ok(())
+    }
+}
+
+/// A segment built from sources, not yet stored.
+pub(crate) struct Imported {
+    pub(crate) segment: Vec<u8>,
+    pub(crate) report: ImportReport,
+}
+
+/// Parses `files` and builds the segment of `list`.
+pub(crate) fn build(
+    list: &ListName,
+    format: &Format,
+    files: &[SourceFile],
+    hash_key: [u8; 16],
+    now: UnixNanos,
+) -> Result<Imported, ImportError> {
+    if files.len() > SOURCE_FILES_MAX {
+        return Err(ImportError::TooManyFiles);
+    }
+    if files.iter().map(|file| file.bytes.len() as u64).sum::<u64>() > SOURCE_BYTES_MAX {
+        return Err(ImportError::TooLarge);
+    }
+    let source_sha256 = digest_of(files);
+    let mut sink = Sink {
+        builder: Builder::new(list.as_str(), hash_key, now, source_sha256)?,
+        entries: 0,
+        case_ignored: 0,
+        transactions_skipped: 0,
+        kept_as_text: BTreeMap::new(),
+    };
+    for file in files {
+        match format {
+            Format::Ofac { ticker } => ofac::import(file, ticker.as_deref(), &mut sink)?,
+            Format::TagPack => tagpack::import(file, &mut sink)?,
+        }
+    }
+    if sink.builder.label_count() == 0 {
+        return Err(ImportError::NoEntries);
+    }
+    let Sink { builder, entries, case_ignored, transactions_skipped, kept_as_text } = sink;
+    let segment = builder.finish()?;
+    let parsed = Segment::parse(segment.as_slice()).expect("a segment just built is one");
+    let report = ImportReport {
+        list: list.clone(),
+        format: format.as_str(),
+        files: files.len() as u64,
+        entries,
+        addresses: parsed.address_count() as u64,
+        texts: parsed.text_count() as u64,
+        kept_as_text: kept_as_text
+            .into_iter()
+            .map(|(asset, entries)| KeptAsText { asset, entries })
+            .collect(),
+        case_ignored,
+        transactions_skipped,
+        replaced: None,
+        imported_at: now,
+        source_sha256,
+        segment_sha256: parsed.file_sha256(),
+    };
+    Ok(Imported { segment, report })
+}
+
+/// The digest of one file; of several, that of the lines `sha256sum` prints for them, so anybody can compute it.
+fn digest_of(files: &[SourceFile]) -> [u8; 32] {
+    match files {
+        [file] => sha256(&[&file.bytes]),
+        files => {
+            let lines: String = files
+                .iter()
+                .map(|file| format!("{}  {}\n", hex(&sha256(&[&file.bytes])), file.name))
+                .collect();
+            sha256(&[lines.as_bytes()])
+        }
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
+        write!(out, "{byte:02x}").expect("writing to a string does not fail");
+        out
+    })
+}
+
+/// Most tickers counted apart in a report; the rest share one line.
+const TICKERS_MAX: usize = 256;
+
+/// Where importers put what they read.
+struct Sink {
+    builder: Builder,
+    entries: u64,
+    case_ignored: u64,
+    transactions_skipped: u64,
+    kept_as_text: BTreeMap<String, u64>,
+}
+
+impl Sink {
+    fn address(&mut self, address: &Address, label: &Label<'_>) -> Result<(), BuildError> {
+        self.builder.push(Key::Address(address), label)
+    }
+
+    fn text(&mut self, text: &str, label: &Label<'_>) -> Result<(), BuildError> {
+        let full = self.kept_as_text.len() >= TICKERS_MAX && !self.kept_as_text.contains_key(label.asset);
+        let asset = if full { "(others)" } else { label.asset };
+        *self.kept_as_text.entry(asset.to_owned()).or_default() += 1;
+        self.builder.push(Key::Text(text), label)
+    }
+}
+
+/// A description as it is kept: on one line, without control characters, cut to [`DESCRIPTION_CHARS_MAX`].
+fn description(text: &str) -> String {
+    text.trim().chars().take(DESCRIPTION_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// What a list's text of an address turned out to be.
+enum Resolved {
+    /// An address; the flag says that its mixed case contradicts EIP-55.
+    Address(Address, bool),
+    /// A text of a network without a codec here.
+    Text,
+}
+
+/// Decodes with the codec of the ticker, if it has one.
+///
+/// The case of EVM digits carries only the checksum, and lists in use do contain digits in arbitrary case. The digits
+/// themselves are unchanged then, so the address is taken: leaving a listed address unblocked is the worse mistake.
+fn resolve(asset: &str, text: &str) -> Result<Resolved, AddressError> {
+    match ticker::decode(asset, text) {
+        Ok(Some(address)) => Ok(Resolved::Address(address, false)),
+        Ok(None) => Ok(Resolved::Text),
+        Err(AddressError::MixedCaseChecksum { .. }) => {
+            match ticker::decode(asset, &text.to_ascii_lowercase())? {
+                Some(address) => Ok(Resolved::Address(address, true)),
+                None => Ok(Resolved::Text),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,136 @@
+//! Screening: what the lists in force say about one address.
+
+use chain::{
+    address::{self, AddressError},
+    label::{Category, Confidence, Label},
+    segment::Key,
+};
+use domain::{Address, ChainFamily, Network, UnixNanos, Verdict};
+
+use crate::{ListName, ListState, Watch, store::Snapshot};
+
+/// One label of the address, with the list it stands on. A copy: it stays true when the list changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedLabel {
+    /// On which list.
+    pub list: ListName,
+    /// When the state of the list that says so was imported.
+    pub list_imported_at: UnixNanos,
+    /// What kind.
+    pub category: Category,
+    /// How surely.
+    pub confidence: Confidence,
+    /// Who or what the address is said to be.
+    pub text: String,
+    /// Where the claim was published.
+    pub source: String,
+    /// The ticker or network the source named; empty if none.
+    pub asset: String,
+    /// The licence of the source; empty if it states none.
+    pub licence: String,
+    /// When the source first made the claim, if it says.
+    pub first_seen: Option<UnixNanos>,
+    /// When the source last confirmed the claim, if it says.
+    pub last_seen: Option<UnixNanos>,
+    /// What this label alone asks for.
+    pub verdict: Verdict,
+}
+
+impl ListedLabel {
+    fn new(list: &ListState, label: &Label<'_>) -> Self {
+        Self {
+            list: list.name.clone(),
+            list_imported_at: list.imported_at,
+            category: label.category,
+            confidence: label.confidence,
+            text: label.text.to_owned(),
+            source: label.source.to_owned(),
+            asset: label.asset.to_owned(),
+            licence: label.licence.to_owned(),
+            first_seen: label.first_seen,
+            last_seen: label.last_seen,
+            verdict: label.verdict(),
+        }
+    }
+}
+
+/// What is known about one address, and in which lists was looked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Screening {
+    /// The address, if the text is one.
+    pub address: Option<Address>,
+    /// Its canonical text.
+    pub canonical: Option<String>,
+    /// Why the text is no address of the network asked for, or of the family its form belongs to.
+    pub invalid: Option<AddressError>,
+    /// The address family, if the text is an address.
+    pub family: Option<ChainFamily>,
+    /// Everything said about it, gravest first. Contradictions stand side by side.
+    pub labels: Vec<ListedLabel>,
+    /// The strictest verdict of the labels; deny where the text is no address of the network asked for.
+    pub verdict: Verdict,
+    /// The lists consulted.
+    pub lists: Vec<ListState>,
+}
+
+impl Watch {
+    /// Looks up `text`, as an address of `network` if one is given, else of the family its form belongs to.
+    ///
+    /// The text itself is looked up too: lists name addresses of networks without a codec here.
+    #[must_use]
+    pub fn screen(&self, text: &str, network: Option<Network>) -> Screening {
+        let snapshot = self.snapshot();
+        let decoded = match (network, address::detect(text)) {
+            (Some(network), _) => Some(address::decode(network.family(), text)),
+            (None, Some(family)) => Some(address::decode(family, text)),
+            (None, None) => None,
+        };
+        let (address, invalid) = match decoded {
+            Some(Ok(address)) => (Some(address), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
+        let canonical = address.as_ref().map(address::encode);
+        let labels = labels(&snapshot, address.as_ref(), text, canonical.as_deref());
+        let listed = labels.iter().map(|label| label.verdict).max().unwrap_or(Verdict::Allow);
+        let verdict = if network.is_some() && invalid.is_some() { Verdict::Deny } else { listed };
+        Screening {
+            address,
+            family: address.as_ref().map(Address::family),
+            canonical,
+            invalid,
+            labels,
+            verdict,
+            lists: snapshot.lists.iter().map(|list| list.state.clone()).collect(),
+        }
+    }
+
+    /// Calls `found` with every label of an address, list by list. Neither waits nor allocates, so it serves where
+    /// whole blocks are screened.
+    pub fn for_each_label(&self, address: &Address, found: impl FnMut(&ListState, Label<'_>)) {
+        self.snapshot().for_each_label(Key::Address(address), found);
+    }
+}
+
+fn labels(
+    snapshot: &Snapshot,
+    address: Option<&Address>,
+    text: &str,
+    canonical: Option<&str>,
+) -> Vec<ListedLabel> {
+    let mut labels = Vec::new();
+    let mut look_up =
+        |key| snapshot.for_each_label(key, |list, label| labels.push(ListedLabel::new(list, &label)));
+    if let Some(address) = address {
+        look_up(Key::Address(address));
+    }
+    // Longer texts are on no list.
+    if text.len() <= address::TEXT_BYTES_MAX {
+        look_up(Key::Text(text));
+    }
+    if let Some(canonical) = canonical.filter(|canonical| *canonical != text) {
+        look_up(Key::Text(canonical));
+    }
+    labels.sort_by(|a, b| (b.verdict, a.category, &a.list).cmp(&(a.verdict, b.category, &b.list)));
+    labels
+}
