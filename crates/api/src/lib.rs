@@ -1,1 +1,39 @@
-//! api
+//! The control API, version 1: where the exchange reports what happened and asks for decisions.
+//!
+//! A listener of its own, apart from the data path of the gateway. Every route needs a bearer token with the
+//! permission that [`ROUTES`] states; there is no route without one. Without TLS it listens on loopback only.
+//!
+//! | route | does |
+//! |---|---|
+//! | `POST /v1/events` | records a batch of events (NDJSON), durable and idempotent |
+//! | `POST /v1/decisions` | decides on a withdrawal before it happens |
+//! | `GET /v1/decisions/{id}` | explains a decision |
+//! | `GET /v1/health` | says whether the parts behind it work |
+//!
+//! Errors are RFC 9457 problems. Wire types live here and nowhere else; what is behind the routes is plugged in
+//! through the [`Intake`], [`Decisions`] and [`Health`] ports.
+//!
+//! # Bounds
+//! Bodies, lines, connections, requests in flight and every time a peer can make us wait have named bounds in
+//! [`limits`].
+
+mod auth;
+mod config;
+pub mod limits;
+mod ports;
+mod problem;
+mod route;
+mod server;
+mod wire;
+
+pub use self::{
+    auth::{Permission, Token},
+    config::{BuildError, Config, Ports},
+    ports::{
+        BoxFuture, DecideError, Decided, Decisions, ExplainError, Explained, Health, Intake, IntakeError,
+        Recorded,
+    },
+    route::{Action, ROUTES, Route},
+    server::Api,
+    wire::{answer_json, explanation_json},
+};

@@ -1,0 +1,181 @@
+//! Bearer tokens (RFC 6750) by name.
+//!
+//! Tokens are kept as SHA-256 only. A presented token is hashed and compared with every configured one in constant
+//! time, without leaving early, so that timing tells neither a prefix nor which token matched.
+
+use std::fmt;
+
+use axum::http::{HeaderMap, header::AUTHORIZATION};
+use crypto::{SecretBytes, ct_eq, sha256};
+
+use crate::{
+    config::BuildError,
+    limits::{NAME_BYTES_MAX, TOKEN_BYTES_MIN, TOKENS_MAX},
+};
+
+/// What a token allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Permission {
+    /// Asking for decisions.
+    Decide,
+    /// Reading decisions and their reasons.
+    ReadDecisions,
+    /// Reading the state of health.
+    ReadHealth,
+    /// Reporting events.
+    WriteEvents,
+}
+
+impl Permission {
+    /// Every permission.
+    pub const ALL: [Self; 4] = [Self::Decide, Self::ReadDecisions, Self::ReadHealth, Self::WriteEvents];
+
+    /// Stable lower-case name for configuration and messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Decide => "decide",
+            Self::ReadDecisions => "read_decisions",
+            Self::ReadHealth => "read_health",
+            Self::WriteEvents => "write_events",
+        }
+    }
+
+    /// The permission of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|permission| permission.as_str() == name)
+    }
+}
+
+/// A configured bearer token.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// Names the caller in logs.
+    pub name: String,
+    /// What the caller presents: at least 32 bytes of visible ASCII, best from a random generator.
+    pub secret: SecretBytes,
+    /// What it allows.
+    pub permissions: Vec<Permission>,
+}
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) name: String,
+    permissions: Vec<Permission>,
+}
+
+impl Caller {
+    pub(crate) fn may(&self, permission: Permission) -> bool {
+        self.permissions.contains(&permission)
+    }
+}
+
+/// The tokens in force.
+pub(crate) struct Tokens(Vec<([u8; 32], Caller)>);
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(_, caller)| caller)).finish()
+    }
+}
+
+impl Tokens {
+    pub(crate) fn new(tokens: Vec<Token>) -> Result<Self, BuildError> {
+        if tokens.is_empty() || tokens.len() > TOKENS_MAX {
+            return Err(BuildError::TokenCount { got: tokens.len() });
+        }
+        let mut kept: Vec<([u8; 32], Caller)> = Vec::with_capacity(tokens.len());
+        for Token { name, secret, permissions } in tokens {
+            let named = !name.is_empty()
+                && name.len() <= NAME_BYTES_MAX
+                && name.bytes().all(|byte| byte.is_ascii_graphic());
+            if !named {
+                return Err(BuildError::TokenName { name: name.chars().take(NAME_BYTES_MAX).collect() });
+            }
+            let secret = secret.expose();
+            if secret.len() < TOKEN_BYTES_MIN || !secret.iter().all(u8::is_ascii_graphic) {
+                return Err(BuildError::TokenWeak { name });
+            }
+            let hash = sha256(&[secret]);
+            if kept.iter().any(|(other, caller)| *other == hash || caller.name == name) {
+                return Err(BuildError::TokenTwice { name });
+            }
+            kept.push((hash, Caller { name, permissions }));
+        }
+        Ok(Self(kept))
+    }
+
+    /// The caller of a request; `None` unless there is exactly one `Authorization` header with a known token.
+    pub(crate) fn caller(&self, headers: &HeaderMap) -> Option<&Caller> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let (value, None) = (values.next()?, values.next()) else { return None };
+        let (scheme, presented) = value.to_str().ok()?.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return None;
+        }
+        let hash = sha256(&[presented.as_bytes()]);
+        // Every token is compared, the match does not end the loop.
+        self.0
+            .iter()
+            .fold(None, |found, (known, caller)| if ct_eq(known, &hash) { Some(caller) } else { found })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crypto::Secret;
+
+    use super::*;
+
+    fn token(name: &str, secret: &str) -> Token {
+        Token {
+            name: name.into(),
+            secret: Secret::new(secret.as_bytes().to_vec()),
+            permissions: vec![Permission::Decide],
+        }
+    }
+
+    #[test]
+    fn weak_nameless_and_double_tokens_are_refused() {
+        let good = "0123456789abcdef0123456789abcdef";
+        assert!(matches!(Tokens::new(vec![]), Err(BuildError::TokenCount { got: 0 })));
+        assert!(matches!(Tokens::new(vec![token("a", "short")]), Err(BuildError::TokenWeak { .. })));
+        assert!(matches!(Tokens::new(vec![token("a", &" ".repeat(40))]), Err(BuildError::TokenWeak { .. })));
+        assert!(matches!(Tokens::new(vec![token("", good)]), Err(BuildError::TokenName { .. })));
+        for (name, secret) in [("a", "another-secret-another-secret-another"), ("b", good)] {
+            let twice = vec![token("a", good), token(name, secret)];
+            assert!(matches!(Tokens::new(twice), Err(BuildError::TokenTwice { .. })));
+        }
+    }
+
+    #[test]
+    fn only_one_exact_bearer_token_is_accepted() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        let tokens = Tokens::new(vec![token("one", secret), token("two", &"2".repeat(32))]).unwrap();
+        let caller = |values: &[String]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AUTHORIZATION, value.parse().unwrap());
+            }
+            tokens.caller(&headers).map(|caller| caller.name.clone())
+        };
+        assert_eq!(caller(&[format!("Bearer {secret}")]).as_deref(), Some("one"));
+        assert_eq!(caller(&[format!("bearer {}", "2".repeat(32))]).as_deref(), Some("two"));
+        for refused in ["", "Bearer", "Bearer ", "Basic x"] {
+            assert_eq!(caller(&[refused.to_owned()]), None, "{refused:?}");
+        }
+        for refused in [
+            secret.to_owned(),
+            format!("Bearer {secret}0"),
+            format!("Bearer  {secret}"),
+            format!("Basic {secret}"),
+        ] {
+            assert_eq!(caller(&[refused]), None);
+        }
+        assert_eq!(caller(&[format!("Bearer {secret}"), format!("Bearer {secret}")]), None);
+        assert_eq!(caller(&[]), None);
+        assert!(!format!("{tokens:?}").contains("0123"));
+    }
+}

@@ -1,0 +1,100 @@
+//! Configuration and assembly.
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use domain::Clock;
+use tokio::net::TcpListener;
+
+use crate::{Api, Decisions, Health, Intake, Token, auth::Tokens, route::App};
+
+/// How the API listens and who may call.
+#[derive(Debug)]
+pub struct Config {
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// TLS; without it only a loopback address is accepted.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Bearer tokens, at least one.
+    pub tokens: Vec<Token>,
+}
+
+/// What is behind the routes.
+pub struct Ports {
+    /// Where events go.
+    pub intake: Arc<dyn Intake>,
+    /// The decision path.
+    pub decisions: Arc<dyn Decisions>,
+    /// Whether the parts work.
+    pub health: Arc<dyn Health>,
+    /// When requests are received.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ports")
+    }
+}
+
+/// Why the API cannot start. Apart from [`BuildError::Bind`] the configuration is at fault.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {listen}")]
+    Bind {
+        /// Which address.
+        listen: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Bearer tokens would cross a network in the clear.
+    #[error("{listen} is not a loopback address: configure TLS or listen on 127.0.0.1")]
+    PlaintextBeyondLoopback {
+        /// Which address.
+        listen: SocketAddr,
+    },
+    /// No token, or too many.
+    #[error("{got} tokens are configured, 1 to 64 are possible")]
+    TokenCount {
+        /// How many.
+        got: usize,
+    },
+    /// A token's name is empty, too long or not visible ASCII.
+    #[error("token name {name:?} is not 1 to 64 visible ASCII characters")]
+    TokenName {
+        /// The name, cut.
+        name: String,
+    },
+    /// Two tokens share a name or a secret.
+    #[error("token {name:?} has the name or the secret of another")]
+    TokenTwice {
+        /// Which one.
+        name: String,
+    },
+    /// A token could be guessed.
+    #[error("token {name:?} has fewer than 32 characters, or some that are not visible ASCII")]
+    TokenWeak {
+        /// Which one.
+        name: String,
+    },
+}
+
+impl Config {
+    /// Checks the configuration and starts to listen; requests are answered once [`Api::run`] is polled.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub async fn build(self, ports: Ports) -> Result<Api, BuildError> {
+        let Self { listen, tls, tokens } = self;
+        if tls.is_none() && !listen.ip().is_loopback() {
+            return Err(BuildError::PlaintextBeyondLoopback { listen });
+        }
+        let tokens = Tokens::new(tokens)?;
+        let bind_error = |source| BuildError::Bind { listen, source };
+        let listener = TcpListener::bind(listen).await.map_err(bind_error)?;
+        let local_addr = listener.local_addr().map_err(bind_error)?;
+        Ok(Api::new(listener, local_addr, tls, App::new(tokens, ports)))
+    }
+}

@@ -1,0 +1,43 @@
+//! What a caller can make the API hold or wait for.
+
+use std::time::Duration;
+
+/// Longest batch of events, in bytes.
+pub const EVENT_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Most events in a batch.
+pub const EVENT_LINES_MAX: usize = 1_000;
+/// How far ahead of our clock an event may lie: more is a broken clock, and would make real events look old.
+pub const EVENT_AHEAD_MAX: Duration = Duration::from_secs(300);
+/// Longest decision request, in bytes.
+pub const DECISION_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Longest time a caller may give a decision.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(10);
+/// Time for a decision when the caller names none.
+pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(1);
+/// After the deadline, how long the decision path may take to record its answer before the caller is told that
+/// there is none.
+pub const DEADLINE_GRACE: Duration = Duration::from_secs(1);
+/// Longest idempotency key, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+/// Longest address, recipient or sender, in bytes.
+pub const ADDRESS_BYTES_MAX: usize = 256;
+/// Longest instrument, network name, tag or client id, in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Requests being worked on; more are answered 503.
+pub const REQUESTS_MAX: usize = 64;
+/// Open connections; more wait in the backlog of the operating system.
+pub const CONNECTIONS_MAX: usize = 512;
+/// Time for a TLS handshake.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for a request head, the pause between requests on one connection included.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest request head, in bytes.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Time for a request body.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time that requests in progress get to finish when the API shuts down.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
+/// Bearer tokens in the configuration.
+pub const TOKENS_MAX: usize = 64;
+/// Shortest bearer token, in bytes: 128 bits in hexadecimal.
+pub const TOKEN_BYTES_MIN: usize = 32;

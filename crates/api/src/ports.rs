@@ -1,0 +1,113 @@
+//! What the API needs from the rest of the product.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use domain::{Decision, Event, WithdrawalRequest};
+
+/// A boxed future, so that ports stay object safe.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What became of a batch of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recorded {
+    /// Events recorded now.
+    pub accepted: usize,
+    /// Events whose id had been recorded before, or occurred earlier in the same batch.
+    pub duplicates: usize,
+}
+
+/// Why a batch was not recorded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IntakeError {
+    /// More arrives than can be recorded; nothing of the batch was.
+    #[error("intake is busy")]
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Events cannot be made durable. Part of the batch may have been; sending it again is safe.
+    #[error("events cannot be recorded: {why}")]
+    Unavailable {
+        /// In words for the operator; not shown to the caller.
+        why: String,
+    },
+}
+
+/// Where events go.
+pub trait Intake: Send + Sync {
+    /// Records events in order. When it returns `Ok`, every event of the batch survives a crash and every later
+    /// decision sees it. An event whose id is known is counted as a duplicate and changes nothing. Dropping the
+    /// future may leave the batch recorded or not.
+    fn record(&self, events: Vec<Event>) -> BoxFuture<'_, Result<Recorded, IntakeError>>;
+}
+
+/// A decision and its id.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    /// To look it up with; printable ASCII without a slash.
+    pub id: String,
+    /// What was decided.
+    pub decision: Arc<Decision>,
+}
+
+/// Why there is no decision. The action must then not go ahead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecideError {
+    /// More is asked than can be decided.
+    #[error("the decision path is busy")]
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The caller used one idempotency key for two different requests.
+    #[error("idempotency key was already used for a different request")]
+    IdempotencyConflict,
+    /// The decision could not be made or recorded.
+    #[error("no decision can be made: {why}")]
+    Unavailable {
+        /// In words for the operator; not shown to the caller.
+        why: String,
+    },
+}
+
+/// A decision read back.
+#[derive(Debug, Clone)]
+pub struct Explained {
+    /// Its id.
+    pub id: String,
+    /// What was decided.
+    pub decision: Arc<Decision>,
+    /// Its position in the journal, where known: what an inclusion proof is asked for by.
+    pub position: Option<u64>,
+}
+
+/// Why a decision cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("decisions cannot be read: {why}")]
+pub struct ExplainError {
+    /// In words for the operator; not shown to the caller.
+    pub why: String,
+}
+
+/// The decision path.
+pub trait Decisions: Send + Sync {
+    /// Decides within `deadline`. When it returns `Ok`, the decision is durable. The same account and idempotency
+    /// key get the first decision again. Dropping the future may leave a decision that nobody acted on.
+    fn decide(
+        &self,
+        request: WithdrawalRequest,
+        idempotency_key: Option<String>,
+        deadline: Duration,
+    ) -> BoxFuture<'_, Result<Decided, DecideError>>;
+
+    /// Reads a decision back; `None` for an id that names none, whatever its form.
+    fn explain<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Explained>, ExplainError>>;
+}
+
+/// Whether the parts behind the API work.
+pub trait Health: Send + Sync {
+    /// What does not work, one sentence each, without secrets; empty when all is well. Answers at once.
+    fn faults(&self) -> Vec<String>;
+}

@@ -1,0 +1,155 @@
+//! Errors on the wire: RFC 9457 problem details.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::wire::Fault;
+
+/// A kind of problem; its name is the last part of the `type` URN and never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    BodyTooLarge,
+    BodyTooSlow,
+    Busy,
+    DeadlineExceeded,
+    EncodingUnsupported,
+    IdempotencyConflict,
+    InvalidEvent,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    PermissionMissing,
+    Unauthenticated,
+    Unavailable,
+    Unhealthy,
+}
+
+impl Kind {
+    const fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "the body is too large"),
+            Self::BodyTooSlow => {
+                (StatusCode::REQUEST_TIMEOUT, "body-too-slow", "the body did not arrive in time")
+            }
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "too much is in progress"),
+            Self::DeadlineExceeded => {
+                (StatusCode::GATEWAY_TIMEOUT, "deadline-exceeded", "no decision was made in time")
+            }
+            Self::EncodingUnsupported => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "encoding-unsupported",
+                "the body has a content encoding",
+            ),
+            Self::IdempotencyConflict => (
+                StatusCode::CONFLICT,
+                "idempotency-conflict",
+                "the idempotency key was used for a different request",
+            ),
+            Self::InvalidEvent => (StatusCode::BAD_REQUEST, "invalid-event", "an event is not valid"),
+            Self::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid-request", "the request is not valid"),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "the route has another method")
+            }
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "there is nothing of that name"),
+            Self::PermissionMissing => {
+                (StatusCode::FORBIDDEN, "permission-missing", "the token does not allow this")
+            }
+            Self::Unauthenticated => {
+                (StatusCode::UNAUTHORIZED, "unauthenticated", "a valid bearer token is required")
+            }
+            Self::Unavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "a part behind the API does not work")
+            }
+            Self::Unhealthy => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy", "not all parts work"),
+        }
+    }
+}
+
+/// A problem and where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    kind: Kind,
+    detail: String,
+    line: Option<usize>,
+    field: Option<String>,
+    faults: Vec<String>,
+    retry_after: Option<Duration>,
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    faults: &'a [String],
+}
+
+impl Problem {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), line: None, field: None, faults: Vec::new(), retry_after: None }
+    }
+
+    /// About one field of the body.
+    pub(crate) fn of_field(kind: Kind, fault: Fault) -> Self {
+        let Fault { field, reason } = fault;
+        let detail = if field.is_empty() { reason } else { format!("{field}: {reason}") };
+        Self { field: (!field.is_empty()).then_some(field), ..Self::new(kind, detail) }
+    }
+
+    /// About one line of the body, counted from 1.
+    pub(crate) fn on_line(self, line: usize) -> Self {
+        Self { detail: format!("line {line}: {}", self.detail), line: Some(line), ..self }
+    }
+
+    pub(crate) fn busy(retry_after: Duration) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(Kind::Busy, "nothing was done; send it again later")
+        }
+    }
+
+    pub(crate) fn unhealthy(faults: Vec<String>) -> Self {
+        Self { faults, ..Self::new(Kind::Unhealthy, "") }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, name, title) = self.kind.parts();
+        let wire = Wire {
+            r#type: format!("urn:caponier:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            line: self.line,
+            field: self.field.as_deref(),
+            faults: &self.faults,
+        };
+        let body = serde_json::to_vec(&wire).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(after) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        }
+        if self.kind == Kind::Unauthenticated {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

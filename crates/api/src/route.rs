@@ -1,0 +1,222 @@
+//! The routes, what each needs, and what each does.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::Request,
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing::{MethodFilter, on},
+};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::{Value, json};
+use tokio::{sync::Semaphore, time::timeout};
+
+use crate::{
+    DecideError, IntakeError, Permission, Ports,
+    auth::Tokens,
+    limits::{BODY_TIMEOUT, DEADLINE_GRACE, DECISION_BODY_BYTES_MAX, EVENT_BODY_BYTES_MAX, REQUESTS_MAX},
+    problem::{Kind, Problem},
+    wire::{self, DecisionRequest},
+};
+
+/// What a route does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Decides on a withdrawal.
+    Decide,
+    /// Explains a decision.
+    Explain,
+    /// Says what does not work.
+    Health,
+    /// Records events.
+    RecordEvents,
+}
+
+/// A route and what it takes to use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Method.
+    pub method: Method,
+    /// Path, with parameters in braces.
+    pub path: &'static str,
+    /// Which permission the token needs. There is no route without one.
+    pub permission: Permission,
+    /// What it does.
+    pub action: Action,
+}
+
+/// Every route there is.
+pub const ROUTES: &[Route] = &[
+    Route {
+        method: Method::POST,
+        path: "/v1/events",
+        permission: Permission::WriteEvents,
+        action: Action::RecordEvents,
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/decisions",
+        permission: Permission::Decide,
+        action: Action::Decide,
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/decisions/{id}",
+        permission: Permission::ReadDecisions,
+        action: Action::Explain,
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/health",
+        permission: Permission::ReadHealth,
+        action: Action::Health,
+    },
+];
+
+/// What requests are served from.
+#[derive(Debug)]
+pub(crate) struct App {
+    tokens: Tokens,
+    ports: Ports,
+    in_flight: Semaphore,
+}
+
+impl App {
+    pub(crate) fn new(tokens: Tokens, ports: Ports) -> Arc<Self> {
+        Arc::new(Self { tokens, ports, in_flight: Semaphore::new(REQUESTS_MAX) })
+    }
+
+    /// The router of [`ROUTES`]. Whatever is not a route asks for a token first as well, so that nothing is
+    /// learned without one.
+    pub(crate) fn router(self: &Arc<Self>) -> Router {
+        let serve = |route: Option<&'static Route>, otherwise: Kind| {
+            let app = Arc::clone(self);
+            move |request: Request| {
+                let app = Arc::clone(&app);
+                async move { app.serve(route, otherwise, request).await }
+            }
+        };
+        let mut router = Router::new();
+        for route in ROUTES {
+            let filter = if route.method == Method::GET { MethodFilter::GET } else { MethodFilter::POST };
+            router = router.route(route.path, on(filter, serve(Some(route), Kind::NotFound)));
+        }
+        router
+            .fallback(serve(None, Kind::NotFound))
+            .method_not_allowed_fallback(serve(None, Kind::MethodNotAllowed))
+    }
+
+    /// Authenticates, authorises, then acts. `otherwise` is the problem when there is no route.
+    async fn serve(&self, route: Option<&'static Route>, otherwise: Kind, request: Request) -> Response {
+        let Some(caller) = self.tokens.caller(request.headers()) else {
+            return Problem::new(Kind::Unauthenticated, "send Authorization: Bearer and a token")
+                .into_response();
+        };
+        let Some(route) = route else {
+            return Problem::new(otherwise, "").into_response();
+        };
+        if !caller.may(route.permission) {
+            let detail = format!("{} is needed", route.permission.as_str());
+            return Problem::new(Kind::PermissionMissing, detail).into_response();
+        }
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            return Problem::busy(std::time::Duration::from_secs(1)).into_response();
+        };
+        let result = match route.action {
+            Action::Decide => self.decide(request).await,
+            Action::Explain => self.explain(request.uri()).await,
+            Action::Health => self.health(),
+            Action::RecordEvents => self.record_events(request).await,
+        };
+        let response = result.map_or_else(IntoResponse::into_response, |body| ok(&body));
+        tracing::debug!(
+            caller = caller.name,
+            route = route.path,
+            status = response.status().as_u16(),
+            "control API request"
+        );
+        response
+    }
+
+    async fn record_events(&self, request: Request) -> Result<Value, Problem> {
+        let body = read_body(request, EVENT_BODY_BYTES_MAX).await?;
+        let events = wire::events(&body, self.ports.clock.now())?;
+        match self.ports.intake.record(events).await {
+            Ok(recorded) => Ok(json!({ "accepted": recorded.accepted, "duplicates": recorded.duplicates })),
+            Err(IntakeError::Busy { retry_after }) => Err(Problem::busy(retry_after)),
+            Err(error @ IntakeError::Unavailable { .. }) => {
+                tracing::error!(%error, "events were refused");
+                Err(Problem::new(
+                    Kind::Unavailable,
+                    "the events may not be recorded; sending them again is safe",
+                ))
+            }
+        }
+    }
+
+    async fn decide(&self, request: Request) -> Result<Value, Problem> {
+        let body = read_body(request, DECISION_BODY_BYTES_MAX).await?;
+        let DecisionRequest { withdrawal, idempotency_key, deadline } =
+            wire::decision_request(&body, self.ports.clock.now())
+                .map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
+        let deciding = self.ports.decisions.decide(withdrawal, idempotency_key, deadline);
+        match timeout(deadline + DEADLINE_GRACE, deciding).await {
+            Ok(Ok(decided)) => Ok(wire::answer_json(&decided)),
+            Ok(Err(DecideError::Busy { retry_after })) => Err(Problem::busy(retry_after)),
+            Ok(Err(DecideError::IdempotencyConflict)) => {
+                Err(Problem::new(Kind::IdempotencyConflict, "use a new key for a new request"))
+            }
+            Ok(Err(error @ DecideError::Unavailable { .. })) => {
+                tracing::error!(%error, "a withdrawal was not decided");
+                Err(Problem::new(Kind::Unavailable, "there is no decision; the withdrawal must not go ahead"))
+            }
+            Err(_elapsed) => {
+                tracing::error!(?deadline, "a withdrawal was not decided in time");
+                Err(Problem::new(Kind::DeadlineExceeded, "the withdrawal must not go ahead"))
+            }
+        }
+    }
+
+    async fn explain(&self, uri: &Uri) -> Result<Value, Problem> {
+        let id = uri.path().rsplit('/').next().unwrap_or_default();
+        match self.ports.decisions.explain(id).await {
+            Ok(Some(explained)) => Ok(wire::explanation_json(&explained)),
+            Ok(None) => Err(Problem::new(Kind::NotFound, "no decision has this id")),
+            Err(error) => {
+                tracing::error!(%error, "a decision was not explained");
+                Err(Problem::new(Kind::Unavailable, "decisions cannot be read at the moment"))
+            }
+        }
+    }
+
+    fn health(&self) -> Result<Value, Problem> {
+        let faults = self.ports.health.faults();
+        if faults.is_empty() { Ok(json!({ "status": "ok" })) } else { Err(Problem::unhealthy(faults)) }
+    }
+}
+
+fn ok(body: &Value) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = StatusCode::OK;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn read_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+    if request.headers().contains_key(header::CONTENT_ENCODING) {
+        return Err(Problem::new(Kind::EncodingUnsupported, "send the body as it is, without compression"));
+    }
+    let collected = timeout(BODY_TIMEOUT, Limited::new(request.into_body(), bytes_max).collect()).await;
+    match collected {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            Err(Problem::new(Kind::BodyTooLarge, format!("at most {bytes_max} bytes are accepted")))
+        }
+        Ok(Err(_broken)) => Err(Problem::new(Kind::InvalidRequest, "the body could not be read")),
+        Err(_elapsed) => Err(Problem::new(Kind::BodyTooSlow, format!("it has {} s", BODY_TIMEOUT.as_secs()))),
+    }
+}
