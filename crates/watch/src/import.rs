@@ -15,7 +15,7 @@ use std::{
 };
 
 use chain::{
-    address::AddressError,
+    address::{self, AddressError},
     label::Label,
     segment::{BuildError, Builder, Key, Segment},
 };
@@ -30,6 +30,8 @@ pub const SOURCE_BYTES_MAX: u64 = 1 << 30;
 pub const SOURCE_FILES_MAX: usize = 4096;
 /// Deepest folder below the one an import starts from.
 const FOLDER_DEPTH_MAX: usize = 4;
+/// Most undecodable entries quoted in a report.
+pub const UNDECODABLE_MAX: usize = 100;
 /// Longest label, source or other description kept; what is longer is cut there.
 const DESCRIPTION_CHARS_MAX: usize = 512;
 
@@ -140,6 +142,17 @@ pub struct KeptAsText {
     pub entries: u64,
 }
 
+/// An entry whose address its network's codec refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecodable {
+    /// In which file.
+    pub file: String,
+    /// At which line, from 1.
+    pub line: usize,
+    /// What is wrong with it, in words.
+    pub reason: String,
+}
+
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportReport {
@@ -159,8 +172,15 @@ pub struct ImportReport {
     pub kept_as_text: Vec<KeptAsText>,
     /// Addresses whose mixed case contradicts EIP-55, taken by their digits.
     pub case_ignored: u64,
+    /// Entries that are valid addresses, but not of the network the source files them under; taken as what they are.
+    pub other_family: u64,
     /// Entries that name a transaction rather than an address, skipped.
     pub transactions_skipped: u64,
+    /// Tags whose address is damaged beyond its network's codec; kept as text, so the same text is still found. Lists
+    /// of sanctions are refused instead.
+    pub undecodable: u64,
+    /// The first [`UNDECODABLE_MAX`] of those.
+    pub undecodable_first: Vec<Undecodable>,
     /// Distinct addresses and texts of the state that was replaced, if there was one.
     pub replaced: Option<u64>,
     /// When.
@@ -254,7 +274,10 @@ pub(crate) fn build(
         builder: Builder::new(list.as_str(), hash_key, now, source_sha256)?,
         entries: 0,
         case_ignored: 0,
+        other_family: 0,
         transactions_skipped: 0,
+        undecodable: 0,
+        undecodable_first: Vec::new(),
         kept_as_text: BTreeMap::new(),
     };
     for file in files {
@@ -266,22 +289,25 @@ pub(crate) fn build(
     if sink.builder.label_count() == 0 {
         return Err(ImportError::NoEntries);
     }
-    let Sink { builder, entries, case_ignored, transactions_skipped, kept_as_text } = sink;
-    let segment = builder.finish()?;
+    let segment = sink.builder.finish()?;
     let parsed = Segment::parse(segment.as_slice()).expect("a segment just built is one");
     let report = ImportReport {
         list: list.clone(),
         format: format.as_str(),
         files: files.len() as u64,
-        entries,
+        entries: sink.entries,
         addresses: parsed.address_count() as u64,
         texts: parsed.text_count() as u64,
-        kept_as_text: kept_as_text
+        kept_as_text: sink
+            .kept_as_text
             .into_iter()
             .map(|(asset, entries)| KeptAsText { asset, entries })
             .collect(),
-        case_ignored,
-        transactions_skipped,
+        case_ignored: sink.case_ignored,
+        other_family: sink.other_family,
+        transactions_skipped: sink.transactions_skipped,
+        undecodable: sink.undecodable,
+        undecodable_first: sink.undecodable_first,
         replaced: None,
         imported_at: now,
         source_sha256,
@@ -320,13 +346,31 @@ struct Sink {
     builder: Builder,
     entries: u64,
     case_ignored: u64,
+    other_family: u64,
     transactions_skipped: u64,
+    undecodable: u64,
+    undecodable_first: Vec<Undecodable>,
     kept_as_text: BTreeMap<String, u64>,
 }
 
 impl Sink {
     fn address(&mut self, address: &Address, label: &Label<'_>) -> Result<(), BuildError> {
         self.builder.push(Key::Address(address), label)
+    }
+
+    fn note(&mut self, oddity: Option<&Oddity>) {
+        match oddity {
+            Some(Oddity::Case) => self.case_ignored += 1,
+            Some(Oddity::Family) => self.other_family += 1,
+            None => {}
+        }
+    }
+
+    fn note_undecodable(&mut self, file: &str, line: usize, reason: String) {
+        self.undecodable += 1;
+        if self.undecodable_first.len() < UNDECODABLE_MAX {
+            self.undecodable_first.push(Undecodable { file: file.to_owned(), line, reason });
+        }
     }
 
     fn text(&mut self, text: &str, label: &Label<'_>) -> Result<(), BuildError> {
@@ -344,26 +388,35 @@ fn description(text: &str) -> String {
 
 /// What a list's text of an address turned out to be.
 enum Resolved {
-    /// An address; the flag says that its mixed case contradicts EIP-55.
-    Address(Address, bool),
+    /// An address, and what is odd about how the list writes it.
+    Address(Address, Option<Oddity>),
     /// A text of a network without a codec here.
     Text,
 }
 
+/// What is odd about an address that is taken nevertheless: leaving a listed address unblocked is the worse mistake.
+enum Oddity {
+    /// The mixed case contradicts EIP-55. The case carries only the checksum; the digits are as they are.
+    Case,
+    /// The address is valid, but not on the network the list names.
+    Family,
+}
+
 /// Decodes with the codec of the ticker, if it has one.
-///
-/// The case of EVM digits carries only the checksum, and lists in use do contain digits in arbitrary case. The digits
-/// themselves are unchanged then, so the address is taken: leaving a listed address unblocked is the worse mistake.
 fn resolve(asset: &str, text: &str) -> Result<Resolved, AddressError> {
-    match ticker::decode(asset, text) {
-        Ok(Some(address)) => Ok(Resolved::Address(address, false)),
-        Ok(None) => Ok(Resolved::Text),
-        Err(AddressError::MixedCaseChecksum { .. }) => {
-            match ticker::decode(asset, &text.to_ascii_lowercase())? {
-                Some(address) => Ok(Resolved::Address(address, true)),
-                None => Ok(Resolved::Text),
-            }
-        }
-        Err(error) => Err(error),
+    let error = match ticker::decode(asset, text) {
+        Ok(Some(address)) => return Ok(Resolved::Address(address, None)),
+        Ok(None) => return Ok(Resolved::Text),
+        Err(error) => error,
+    };
+    if matches!(error, AddressError::MixedCaseChecksum { .. })
+        && let Ok(Some(address)) = ticker::decode(asset, &text.to_ascii_lowercase())
+    {
+        return Ok(Resolved::Address(address, Some(Oddity::Case)));
+    }
+    // Published lists file TRON addresses under Bitcoin, and the like.
+    match address::decode_any(text) {
+        Ok(address) => Ok(Resolved::Address(address, Some(Oddity::Family))),
+        Err(_) => Err(error),
     }
 }

@@ -26,7 +26,7 @@ mod store;
 pub use self::{
     import::{
         Format, ImportError, ImportReport, KeptAsText, SOURCE_BYTES_MAX, SOURCE_FILES_MAX, SourceFile,
-        read_sources,
+        UNDECODABLE_MAX, Undecodable, read_sources,
     },
     list::{BadListName, ListName, ListState},
     screen::{ListedLabel, Screening},

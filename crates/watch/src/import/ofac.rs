@@ -47,8 +47,8 @@ pub(super) fn import(file: &SourceFile, ticker: Option<&str>, sink: &mut Sink) -
         let text =
             std::str::from_utf8(bytes).map_err(|_| malformed(line, "the line is not UTF-8".to_owned()))?;
         match resolve(asset, text).map_err(|error| malformed(line, error.to_string()))? {
-            Resolved::Address(address, case_ignored) => {
-                sink.case_ignored += u64::from(case_ignored);
+            Resolved::Address(address, oddity) => {
+                sink.note(oddity.as_ref());
                 sink.address(&address, &label)?;
             }
             Resolved::Text => {

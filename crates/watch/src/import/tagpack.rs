@@ -4,6 +4,9 @@
 //! Read as a stream of parser events; fields not known here are skipped, whatever they hold. Aliases are refused: no
 //! pack uses them, and they are how a small file becomes a large one. `currency` is the older and `network` the newer
 //! name of the chain; where both stand, the network says whose address it is and the currency what it is used for.
+//!
+//! Packs are collected by hand and by crawlers, so single addresses in them are damaged. Such a tag does not fail the
+//! import: it is kept as text and reported by line.
 
 use std::borrow::Cow;
 
@@ -108,7 +111,10 @@ fn add(header: &Fields<'_>, tag: &Fields<'_>, file: &SourceFile, sink: &mut Sink
             sink.transactions_skipped += 1;
             return Ok(());
         }
-        Err(error) => return Err(fault("address", bad_address(address, &network, &error))),
+        Err(error) => {
+            sink.note_undecodable(&file.name, tag.line, bad_address(address, &network, &error));
+            Resolved::Text
+        }
     };
     for category in categories(header, tag) {
         match &resolved {
@@ -116,7 +122,9 @@ fn add(header: &Fields<'_>, tag: &Fields<'_>, file: &SourceFile, sink: &mut Sink
             Resolved::Text => sink.text(address, &label(category))?,
         }
     }
-    sink.case_ignored += u64::from(matches!(resolved, Resolved::Address(_, true)));
+    if let Resolved::Address(_, oddity) = &resolved {
+        sink.note(oddity.as_ref());
+    }
     Ok(())
 }
 
