@@ -16,6 +16,7 @@ import sys
 import time
 import uuid
 from decimal import Decimal
+from importlib.metadata import version
 
 STEPS = []
 
@@ -212,7 +213,7 @@ def main():
         failed = STEPS[-1] if STEPS else "start"
         print(json.dumps({"ok": False, "step": failed, "error": f"{type(error).__name__}: {error}"}))
         return 1
-    print(json.dumps({"ok": True, "client": "python-okx", "steps": STEPS}))
+    print(json.dumps({"ok": True, "client": f"python-okx {version('python-okx')}", "steps": STEPS}))
     return 0
 
 

@@ -31,7 +31,7 @@ pub use self::{
 use crate::catalog::Catalog;
 
 /// Accounts.
-pub const ACCOUNTS_MAX: usize = 10_000;
+pub const ACCOUNTS_MAX: usize = 2_000;
 /// Open orders of one account.
 pub const OPEN_ORDERS_PER_ACCOUNT_MAX: usize = 500;
 /// Finished orders, fills, deposits and finished withdrawals remembered per account, of each.
