@@ -12,7 +12,8 @@ use crate::{Api, Decisions, Health, Intake, Token, auth::Tokens, route::App};
 pub struct Config {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// TLS; without it only a loopback address is accepted.
+    /// TLS; without it only a loopback address is accepted. The protocols it offers by ALPN are replaced by
+    /// `http/1.1`, the one that is served.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Bearer tokens, at least one.
     pub tokens: Vec<Token>,
@@ -91,6 +92,11 @@ impl Config {
         if tls.is_none() && !listen.ip().is_loopback() {
             return Err(BuildError::PlaintextBeyondLoopback { listen });
         }
+        let tls = tls.map(|tls| {
+            let mut tls = rustls::ServerConfig::clone(&tls);
+            tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+            Arc::new(tls)
+        });
         let tokens = Tokens::new(tokens)?;
         let bind_error = |source| BuildError::Bind { listen, source };
         let listener = TcpListener::bind(listen).await.map_err(bind_error)?;

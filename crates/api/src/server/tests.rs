@@ -1,1 +1,493 @@
+//! The whole API over real sockets, with ports that remember what reached them.
 
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use crypto::Secret;
+use domain::{
+    Decision, Event, Evidence, Finding, FindingSource, ManualClock, ReasonCode, UnixNanos, Verdict,
+    WithdrawalRequest,
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::{Mutex, Notify, oneshot},
+    task::JoinHandle,
+};
+
+use crate::{
+    Action, BoxFuture, BuildError, Config, DecideError, Decided, Decisions, ExplainError, Explained, Health,
+    Intake, IntakeError, Permission, Ports, ROUTES, Recorded, Token, limits,
+};
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+const POWERLESS: &str = "fedcba9876543210fedcba9876543210";
+const NOW: UnixNanos = UnixNanos::from_secs(1_800_000_000);
+const EVENT: &str = r#"{"id":"e-1","account":"alice","occurred_at":"2026-11-22T10:00:00Z","type":"login","success":true,"second_factor":true}"#;
+const DECISION: &str = r#"{"type":"withdrawal","idempotency_key":"k-1","deadline_ms":200,"withdrawal":{"account":"alice","asset":"USDT","amount":"10","network":"tron","address":"TX","ip":"192.0.2.1"}}"#;
+
+/// What stands behind the API in these tests.
+#[derive(Default)]
+struct Backstage {
+    events: Mutex<Vec<Event>>,
+    intake_fails: Mutex<Option<IntakeError>>,
+    asked: Mutex<Vec<(WithdrawalRequest, Option<String>, Duration)>>,
+    decide_fails: Mutex<Option<DecideError>>,
+    /// When set, a decision never comes.
+    stuck: std::sync::atomic::AtomicBool,
+    entered: Notify,
+    release: Notify,
+    /// When set, a decision waits for `release`.
+    waits: std::sync::atomic::AtomicBool,
+    faults: std::sync::Mutex<Vec<String>>,
+    reached: AtomicUsize,
+}
+
+impl Intake for Backstage {
+    fn record(&self, events: Vec<Event>) -> BoxFuture<'_, Result<Recorded, IntakeError>> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            if let Some(error) = self.intake_fails.lock().await.clone() {
+                return Err(error);
+            }
+            let mut known = self.events.lock().await;
+            let mut recorded = Recorded { accepted: 0, duplicates: 0 };
+            for event in events {
+                if known.iter().any(|other| other.id == event.id) {
+                    recorded.duplicates += 1;
+                } else {
+                    recorded.accepted += 1;
+                    known.push(event);
+                }
+            }
+            Ok(recorded)
+        })
+    }
+}
+
+fn decision(request: WithdrawalRequest) -> Arc<Decision> {
+    let finding = Finding {
+        source: FindingSource::Fraud,
+        code: ReasonCode::new("fraud.balance_drain"),
+        verdict: Verdict::Hold,
+        shadow: false,
+        message: "all would leave".into(),
+        evidence: vec![Evidence::new("share_of_balance", "100 %")],
+        would_pass_if: None,
+    };
+    Arc::new(Decision {
+        request,
+        verdict: Verdict::Hold,
+        findings: vec![finding],
+        decided_at: NOW,
+        idempotency_key: None,
+    })
+}
+
+impl Decisions for Backstage {
+    fn decide(
+        &self,
+        request: WithdrawalRequest,
+        idempotency_key: Option<String>,
+        deadline: Duration,
+    ) -> BoxFuture<'_, Result<Decided, DecideError>> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            self.entered.notify_one();
+            if self.stuck.load(Ordering::SeqCst) {
+                return pending().await;
+            }
+            if self.waits.load(Ordering::SeqCst) {
+                self.release.notified().await;
+            }
+            if let Some(error) = self.decide_fails.lock().await.clone() {
+                return Err(error);
+            }
+            self.asked.lock().await.push((request.clone(), idempotency_key, deadline));
+            Ok(Decided { id: "dec-7-aa".into(), decision: decision(request) })
+        })
+    }
+
+    fn explain<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Explained>, ExplainError>> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            let request = self.asked.lock().await.first().map(|(request, ..)| request.clone());
+            match (id, request) {
+                ("dec-7-aa", Some(request)) => {
+                    Ok(Some(Explained { id: id.into(), decision: decision(request), position: Some(7) }))
+                }
+                ("broken", _) => Err(ExplainError { why: "secret cause".into() }),
+                _ => Ok(None),
+            }
+        })
+    }
+}
+
+impl Health for Backstage {
+    fn faults(&self) -> Vec<String> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        self.faults.lock().unwrap().clone()
+    }
+}
+
+struct Running {
+    address: std::net::SocketAddr,
+    backstage: Arc<Backstage>,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+/// The secret of the token that has this permission alone.
+fn secret_for(permission: Permission) -> String {
+    permission.as_str().repeat(8)
+}
+
+fn tokens() -> Vec<Token> {
+    let token = |name: &str, secret: &str, permissions: &[Permission]| Token {
+        name: name.into(),
+        secret: Secret::new(secret.as_bytes().to_vec()),
+        permissions: permissions.to_vec(),
+    };
+    let mut tokens = vec![token("all", TOKEN, &Permission::ALL), token("none", POWERLESS, &[])];
+    tokens.extend(Permission::ALL.map(|only| token(only.as_str(), &secret_for(only), &[only])));
+    tokens
+}
+
+async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
+    let backstage = Arc::new(Backstage::default());
+    let ports = Ports {
+        intake: Arc::clone(&backstage) as _,
+        decisions: Arc::clone(&backstage) as _,
+        health: Arc::clone(&backstage) as _,
+        clock: Arc::new(ManualClock::new(NOW)),
+    };
+    let config = Config { listen: "127.0.0.1:0".parse().unwrap(), tls, tokens: tokens() };
+    let api = config.build(ports).await.unwrap();
+    let address = api.local_addr();
+    let (stop, stopped) = oneshot::channel();
+    let served = tokio::spawn(api.run(async {
+        // A dropped sender stops the server as well.
+        stopped.await.unwrap_or_default();
+    }));
+    Running { address, backstage, stop, served }
+}
+
+async fn start() -> Running {
+    start_with(None).await
+}
+
+/// A response as it came over the socket.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: Value,
+}
+
+fn raw(method: &str, path: &str, token: Option<&str>, extra: &str, body: &str) -> String {
+    let authorization = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{authorization}{extra}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn answer(bytes: &[u8]) -> Answer {
+    let text = std::str::from_utf8(bytes).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no whole response: {text:?}"));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
+    Answer { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or(Value::Null) }
+}
+
+impl Running {
+    async fn exchange(&self, request: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        // The server may answer and close before it has read everything.
+        let _sent = stream.write_all(request.as_bytes()).await;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        answer(&bytes)
+    }
+
+    async fn post(&self, path: &str, body: &str) -> Answer {
+        self.exchange(&raw("POST", path, Some(TOKEN), "", body)).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.exchange(&raw("GET", path, Some(TOKEN), "", "")).await
+    }
+}
+
+fn assert_problem(answer: &Answer, status: u16, name: &str) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert_eq!(answer.body["type"], json!(format!("urn:caponier:problem:{name}")));
+    assert_eq!(answer.body["status"], json!(status));
+    assert!(answer.head.contains("content-type: application/problem+json"), "{}", answer.head);
+}
+
+#[tokio::test]
+async fn every_route_refuses_the_unauthenticated_and_the_unauthorised() {
+    let api = start().await;
+    for route in ROUTES {
+        let path = route.path.replace("{id}", "dec-7-aa");
+        let body = if route.action == Action::Decide { DECISION } else { EVENT };
+        for authorization in [
+            String::new(),
+            "Authorization: Bearer \r\n".into(),
+            "Authorization: Bearer 0123456789abcdef0123456789abcdee\r\n".into(),
+            format!("Authorization: Basic {TOKEN}\r\n"),
+            format!("X-Token: {TOKEN}\r\n"),
+            format!("Authorization: Bearer {TOKEN}\r\nAuthorization: Bearer {TOKEN}\r\n"),
+        ] {
+            let refused = api.exchange(&raw(route.method.as_str(), &path, None, &authorization, body)).await;
+            assert_problem(&refused, 401, "unauthenticated");
+            assert!(refused.head.contains("www-authenticate: bearer"));
+        }
+        let refused = api.exchange(&raw(route.method.as_str(), &path, Some(POWERLESS), "", body)).await;
+        assert_problem(&refused, 403, "permission-missing");
+        assert_eq!(refused.body["detail"], json!(format!("{} is needed", route.permission.as_str())));
+    }
+    assert_eq!(api.backstage.reached.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_token_does_only_what_it_allows() {
+    let api = start().await;
+    for permission in Permission::ALL {
+        for route in ROUTES {
+            let path = route.path.replace("{id}", "unknown");
+            let body = if route.action == Action::Decide { DECISION } else { EVENT };
+            let request = raw(route.method.as_str(), &path, Some(&secret_for(permission)), "", body);
+            let allowed = api.exchange(&request).await.status != 403;
+            assert_eq!(allowed, route.permission == permission, "{} {}", permission.as_str(), route.path);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_route_tells_nothing_without_a_token() {
+    let api = start().await;
+    for (method, path, status, name) in [
+        ("GET", "/", 404, "not-found"),
+        ("GET", "/v1/decisions/", 404, "not-found"),
+        ("GET", "/v1/decisions/a/b", 404, "not-found"),
+        ("GET", "/v1/events", 405, "method-not-allowed"),
+        ("DELETE", "/v1/decisions/dec-7-aa", 405, "method-not-allowed"),
+    ] {
+        assert_problem(&api.exchange(&raw(method, path, None, "", "")).await, 401, "unauthenticated");
+        assert_problem(&api.exchange(&raw(method, path, Some(TOKEN), "", "")).await, status, name);
+    }
+}
+
+#[tokio::test]
+async fn events_are_recorded_once() {
+    let api = start().await;
+    let second = EVENT.replace("e-1", "e-2");
+    let batch = format!("{EVENT}\n{second}\n{EVENT}\n");
+    let recorded = api.post("/v1/events", &batch).await;
+    assert_eq!((recorded.status, recorded.body), (200, json!({ "accepted": 2, "duplicates": 1 })));
+    let recorded = api.post("/v1/events", EVENT).await;
+    assert_eq!((recorded.status, recorded.body), (200, json!({ "accepted": 0, "duplicates": 1 })));
+    assert_eq!(api.backstage.events.lock().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_bad_line_records_nothing_and_names_line_and_field() {
+    let api = start().await;
+    let bad = EVENT.replace("second_factor", "secondfactor");
+    let refused = api.post("/v1/events", &format!("{EVENT}\n{bad}\n")).await;
+    assert_problem(&refused, 400, "invalid-event");
+    assert_eq!((&refused.body["line"], &refused.body["field"]), (&json!(2), &json!("second_factor")));
+    assert_eq!(refused.body["detail"], json!("line 2: second_factor: is missing"));
+    assert_eq!(api.backstage.reached.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn bodies_are_bounded_and_plain() {
+    let api = start().await;
+    let fits = format!("{EVENT}{}", " ".repeat(limits::EVENT_BODY_BYTES_MAX - EVENT.len()));
+    assert_eq!(api.post("/v1/events", &fits).await.status, 200);
+    assert_problem(&api.post("/v1/events", &format!("{fits} ")).await, 413, "body-too-large");
+    let large = format!("{DECISION}{}", " ".repeat(limits::DECISION_BODY_BYTES_MAX));
+    assert_problem(&api.post("/v1/decisions", &large).await, 413, "body-too-large");
+    let packed = raw("POST", "/v1/events", Some(TOKEN), "Content-Encoding: gzip\r\n", EVENT);
+    assert_problem(&api.exchange(&packed).await, 415, "encoding-unsupported");
+}
+
+#[tokio::test]
+async fn a_failing_intake_is_never_a_success() {
+    let api = start().await;
+    *api.backstage.intake_fails.lock().await =
+        Some(IntakeError::Busy { retry_after: Duration::from_secs(7) });
+    let refused = api.post("/v1/events", EVENT).await;
+    assert_problem(&refused, 503, "busy");
+    assert!(refused.head.contains("retry-after: 7"));
+    *api.backstage.intake_fails.lock().await = Some(IntakeError::Unavailable { why: "secret cause".into() });
+    let refused = api.post("/v1/events", EVENT).await;
+    assert_problem(&refused, 503, "unavailable");
+    assert!(!refused.body.to_string().contains("secret cause"));
+}
+
+#[tokio::test]
+async fn a_decision_is_asked_for_answered_and_explained() {
+    let api = start().await;
+    let decided = api.post("/v1/decisions", DECISION).await;
+    assert_eq!(decided.status, 200);
+    assert_eq!((&decided.body["id"], &decided.body["verdict"]), (&json!("dec-7-aa"), &json!("hold")));
+    assert_eq!(decided.body["reasons"][0]["evidence"]["share_of_balance"], json!("100 %"));
+    let (request, key, deadline) = api.backstage.asked.lock().await[0].clone();
+    assert_eq!((request.account.as_str(), request.requested_at), ("alice", NOW));
+    assert_eq!((key.as_deref(), deadline), (Some("k-1"), Duration::from_millis(200)));
+
+    let explained = api.get("/v1/decisions/dec-7-aa").await;
+    assert_eq!(explained.status, 200);
+    assert_eq!(explained.body["withdrawal"]["address"], json!("TX"));
+    assert_eq!(explained.body["position"], json!(7));
+    assert_problem(&api.get("/v1/decisions/dec-8-bb").await, 404, "not-found");
+    let broken = api.get("/v1/decisions/broken").await;
+    assert_problem(&broken, 503, "unavailable");
+    assert!(!broken.body.to_string().contains("secret cause"));
+}
+
+#[tokio::test]
+async fn without_a_decision_the_answer_is_never_allow() {
+    let api = start().await;
+    for (error, status, name) in [
+        (DecideError::Busy { retry_after: Duration::ZERO }, 503, "busy"),
+        (DecideError::IdempotencyConflict, 409, "idempotency-conflict"),
+        (DecideError::Unavailable { why: "secret cause".into() }, 503, "unavailable"),
+    ] {
+        *api.backstage.decide_fails.lock().await = Some(error);
+        let refused = api.post("/v1/decisions", DECISION).await;
+        assert_problem(&refused, status, name);
+        assert_eq!(refused.body.get("verdict"), None);
+        assert!(!refused.body.to_string().contains("secret cause"));
+    }
+    let refused = api.post("/v1/decisions", &DECISION.replace(r#""10""#, "10")).await;
+    assert_problem(&refused, 400, "invalid-request");
+    assert_eq!(refused.body["field"], json!("withdrawal.amount"));
+}
+
+#[tokio::test]
+async fn a_decision_path_that_hangs_is_cut_at_the_deadline() {
+    let api = start().await;
+    api.backstage.stuck.store(true, Ordering::SeqCst);
+    let refused = api.post("/v1/decisions", &DECISION.replace("200", "1")).await;
+    assert_problem(&refused, 504, "deadline-exceeded");
+}
+
+#[tokio::test]
+async fn health_names_what_does_not_work() {
+    let api = start().await;
+    let well = api.get("/v1/health").await;
+    assert_eq!((well.status, well.body), (200, json!({ "status": "ok" })));
+    api.backstage.faults.lock().unwrap().push("the journal's disk is full".into());
+    let ill = api.get("/v1/health").await;
+    assert_problem(&ill, 503, "unhealthy");
+    assert_eq!(ill.body["faults"], json!(["the journal's disk is full"]));
+}
+
+#[tokio::test]
+async fn requests_beyond_the_bound_are_told_to_come_back() {
+    let api = Arc::new(start().await);
+    api.backstage.waits.store(true, Ordering::SeqCst);
+    let waiting: Vec<_> = (0..limits::REQUESTS_MAX)
+        .map(|_| {
+            let api = Arc::clone(&api);
+            let body = DECISION.replace("200", "10000");
+            tokio::spawn(async move { api.post("/v1/decisions", &body).await.status })
+        })
+        .collect();
+    while api.backstage.reached.load(Ordering::SeqCst) < limits::REQUESTS_MAX {
+        api.backstage.entered.notified().await;
+    }
+    assert_problem(&api.get("/v1/health").await, 503, "busy");
+    api.backstage.release.notify_waiters();
+    for answer in waiting {
+        assert_eq!(answer.await.unwrap(), 200);
+    }
+    assert_eq!(api.get("/v1/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn shutdown_lets_a_request_in_progress_finish() {
+    let api = start().await;
+    api.backstage.waits.store(true, Ordering::SeqCst);
+    let mut busy = TcpStream::connect(api.address).await.unwrap();
+    busy.write_all(raw("POST", "/v1/decisions", Some(TOKEN), "", DECISION).as_bytes()).await.unwrap();
+    // An idle connection must not delay the end.
+    let mut idle = TcpStream::connect(api.address).await.unwrap();
+    idle.write_all(raw("GET", "/v1/health", Some(TOKEN), "", "").replace("close", "keep-alive").as_bytes())
+        .await
+        .unwrap();
+    let mut first = [0; 12];
+    idle.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    api.backstage.entered.notified().await;
+    api.stop.send(()).unwrap();
+    api.backstage.release.notify_one();
+    let mut bytes = Vec::new();
+    busy.read_to_end(&mut bytes).await.unwrap();
+    assert_eq!(answer(&bytes).status, 200);
+    api.served.await.unwrap();
+    assert!(TcpStream::connect(api.address).await.is_err());
+}
+
+#[tokio::test]
+async fn tokens_cross_a_network_only_encrypted() {
+    let ports = |backstage: Arc<Backstage>| Ports {
+        intake: Arc::clone(&backstage) as _,
+        decisions: Arc::clone(&backstage) as _,
+        health: backstage as _,
+        clock: Arc::new(ManualClock::new(NOW)),
+    };
+    let config = |listen: &str| Config { listen: listen.parse().unwrap(), tls: None, tokens: tokens() };
+    let refused = config("0.0.0.0:0").build(ports(Arc::default())).await;
+    assert!(matches!(refused, Err(BuildError::PlaintextBeyondLoopback { .. })));
+    let holder = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let taken = holder.local_addr().unwrap().to_string();
+    assert!(matches!(config(&taken).build(ports(Arc::default())).await, Err(BuildError::Bind { .. })));
+}
+
+#[tokio::test]
+async fn the_same_is_served_over_tls() {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(cert.der().clone()).unwrap();
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let api = start_with(Some(Arc::new(server))).await;
+    let stream = TcpStream::connect(api.address).await.unwrap();
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let mut stream = tokio_rustls::TlsConnector::from(Arc::new(client)).connect(name, stream).await.unwrap();
+    stream.write_all(raw("POST", "/v1/events", Some(TOKEN), "", EVENT).as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    assert_eq!(answer(&bytes).body, json!({ "accepted": 1, "duplicates": 0 }));
+
+    // Plain text on a TLS port gets no answer.
+    let mut plain = TcpStream::connect(api.address).await.unwrap();
+    plain.write_all(raw("GET", "/v1/health", Some(TOKEN), "", "").as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    let _reset_or_alert = plain.read_to_end(&mut bytes).await;
+    assert!(!bytes.starts_with(b"HTTP/"));
+}
