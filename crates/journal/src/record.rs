@@ -1,0 +1,38 @@
+//! Codecs of payloads: what an entry of each kind holds once opened. Schema: `docs/journal.cddl`.
+//!
+//! Every payload is one deterministic CBOR array that begins with a format version. Decoding is strict: the shortest
+//! forms, no unknown names, nothing behind the end; so what decodes re-encodes to the same bytes. Decoding never
+//! needs more memory than a small multiple of its input, which is at most [`crate::PAYLOAD_BYTES_MAX`] bytes.
+//!
+//! Payloads of [`Kind::ApiKey`](crate::Kind::ApiKey) belong to those who write them.
+
+use crate::cbor::Unexpected;
+
+mod decision;
+mod event;
+mod house;
+
+pub use self::{
+    decision::{decode_decision, encode_decision},
+    event::{decode_event, encode_event},
+    house::{BackupDrill, KekRotated, Lifecycle, LifecycleEvent, ListImported, Refusals, SubjectErased},
+};
+
+/// Why bytes are not a payload of the expected kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("payload is malformed: {what} expected at byte {position}")]
+pub struct RecordError {
+    /// What should stand there.
+    pub what: &'static str,
+    /// Byte within the payload.
+    pub position: usize,
+}
+
+impl From<Unexpected> for RecordError {
+    fn from(Unexpected { what, position }: Unexpected) -> Self {
+        Self { what, position }
+    }
+}
+
+#[cfg(test)]
+mod tests;
