@@ -1,7 +1,7 @@
 //! TLS of the listener: versions 1.2 and 1.3, ALPN `h2` and `http/1.1`, hybrid post-quantum key exchange first.
 //!
-//! One provider (aws-lc-rs). A client that offers X25519MLKEM768 gets it, by a round trip of retry if its key share
-//! guessed another group (the provider's groups are listed in order of preference); others get X25519 or a NIST curve.
+//! One provider (aws-lc-rs). rustls follows the client's order of groups: whoever prefers X25519MLKEM768, as current
+//! browsers and rustls itself do, gets it; others get X25519 or a NIST curve.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub enum TlsError {
     Unusable(#[source] rustls::Error),
 }
 
-/// The provider with its key exchange groups in our order of preference.
+/// The provider with the key exchange groups offered here, the most preferred first: also for clients of this project.
 #[must_use]
 pub fn provider() -> CryptoProvider {
     CryptoProvider {
@@ -60,7 +60,7 @@ pub fn server_config(
         .with_single_cert(certs, key)
         .map_err(TlsError::Unusable)?;
     config.alpn_protocols = vec![ALPN_H2.to_vec(), ALPN_HTTP11.to_vec()];
-    // The order of groups and suites is ours, not the client's: the hybrid group wins wherever it is offered.
+    // The order of cipher suites is ours, not the client's.
     config.ignore_client_order = true;
     Ok(Arc::new(config))
 }

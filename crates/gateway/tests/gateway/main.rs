@@ -1,0 +1,12 @@
+//! The gateway over real sockets: a raw TCP client or hyper on one side, a fake exchange that keeps every byte it
+//! gets on the other, fake ports beside it, and a clock that moves only when told.
+
+#![allow(clippy::unwrap_used, reason = "test code outside test functions; a panic names the line")]
+
+mod authentication;
+mod limits;
+mod proxy;
+mod strictness;
+mod transport;
+mod withdrawals;
+mod world;
