@@ -268,7 +268,7 @@ pub struct NewApiKey {
 }
 
 /// An issued key.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ApiKey {
     pub(crate) id: ApiKeyId,
     pub(crate) account: AccountId,
@@ -376,6 +376,21 @@ impl ApiKey {
     #[must_use]
     pub const fn secret(&self) -> &SecretBytes {
         &self.secret
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    /// Without the secret and without the passphrase hash, which would allow guessing at leisure.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKey")
+            .field("id", &self.id)
+            .field("account", &self.account)
+            .field("label", &self.label)
+            .field("permissions", &self.permissions)
+            .field("ip_allow", &self.ip_allow)
+            .field("environment", &self.environment)
+            .field("created_at", &self.created_at)
+            .finish_non_exhaustive()
     }
 }
 
