@@ -374,10 +374,13 @@ impl Sink {
     }
 
     fn text(&mut self, text: &str, label: &Label<'_>) -> Result<(), BuildError> {
-        let full = self.kept_as_text.len() >= TICKERS_MAX && !self.kept_as_text.contains_key(label.asset);
-        let asset = if full { "(others)" } else { label.asset };
-        *self.kept_as_text.entry(asset.to_owned()).or_default() += 1;
         self.builder.push(Key::Text(text), label)
+    }
+
+    fn note_text(&mut self, asset: &str) {
+        let full = self.kept_as_text.len() >= TICKERS_MAX && !self.kept_as_text.contains_key(asset);
+        let asset = if full { "(others)" } else { asset };
+        *self.kept_as_text.entry(asset.to_owned()).or_default() += 1;
     }
 }
 

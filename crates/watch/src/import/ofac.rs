@@ -56,6 +56,7 @@ pub(super) fn import(file: &SourceFile, ticker: Option<&str>, sink: &mut Sink) -
                 if !TEXT_BYTES.contains(&text.len()) || !text.bytes().all(plausible) {
                     return Err(malformed(line, format!("this cannot be an address of {asset}")));
                 }
+                sink.note_text(asset);
                 sink.text(text, &label)?;
             }
         }

@@ -71,11 +71,8 @@ fn add(header: &Fields<'_>, tag: &Fields<'_>, file: &SourceFile, sink: &mut Sink
         }
         return Err(fault("address", "the tag has neither an address nor a transaction".to_owned()));
     };
-    if address.is_empty()
-        || address.len() > TEXT_BYTES_MAX
-        || address.chars().any(|c| c.is_control() || c == ' ')
-    {
-        return Err(fault("address", format!("not 1 to {TEXT_BYTES_MAX} bytes without white space")));
+    if address.is_empty() || address.len() > TEXT_BYTES_MAX || address.chars().any(char::is_control) {
+        return Err(fault("address", format!("not 1 to {TEXT_BYTES_MAX} bytes on one line")));
     }
     // A tag's own chain goes before anything the header says about either field.
     let network = tag.network.as_deref().or(tag.currency.as_deref()).or(header.network.as_deref());
@@ -122,8 +119,9 @@ fn add(header: &Fields<'_>, tag: &Fields<'_>, file: &SourceFile, sink: &mut Sink
             Resolved::Text => sink.text(address, &label(category))?,
         }
     }
-    if let Resolved::Address(_, oddity) = &resolved {
-        sink.note(oddity.as_ref());
+    match &resolved {
+        Resolved::Address(_, oddity) => sink.note(oddity.as_ref()),
+        Resolved::Text => sink.note_text(&asset),
     }
     Ok(())
 }

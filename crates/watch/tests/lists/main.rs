@@ -1,5 +1,7 @@
 //! Lists from import to finding, on small sources written out here and on real ones where they are at hand.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests are tests")]
+
 mod lifecycle;
 mod real;
 mod screening;

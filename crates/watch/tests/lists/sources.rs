@@ -174,7 +174,7 @@ fn a_damaged_pack_is_refused_by_line_and_field() {
         |tag: &str, line, field, words| check_refused(|watch| tagpack(watch, &pack(tag)), line, field, words);
     check("label: nothing", 5, "address", "neither an address nor a transaction");
     check("address: [a]", 5, "address", "not a scalar");
-    check("address: 'a b'", 5, "address", "white space");
+    check("address: \"a\\nb\"", 5, "address", "on one line");
     check("scalar", 5, "tags", "not a mapping");
     check(&format!("address: {BTC}\n  abuse: {{}}"), 6, "abuse", "not a scalar");
     check("address: *alias", 5, "pack", "");
