@@ -168,6 +168,17 @@ impl<S: TileSource> Audit<S> {
         self.next.saturating_mul(u64::from(TILE_WIDTH)).min(self.checkpoint.size)
     }
 
+    /// Checks the next bundle and returns the faults found since the last step, none at the end. For those who show
+    /// progress or want to stop in between; the iterator does the same.
+    pub fn step(&mut self) -> Option<Vec<Fault>> {
+        if self.next >= self.checkpoint.size.div_ceil(u64::from(TILE_WIDTH)) && self.faults.is_empty() {
+            return None;
+        }
+        self.check(self.next);
+        self.next += 1;
+        Some(std::mem::take(&mut self.faults).into())
+    }
+
     fn open_edge(&mut self) {
         let size = self.checkpoint.size;
         let levels = size.checked_ilog2().map_or(0, |top| top / 8 + 1);

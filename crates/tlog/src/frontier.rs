@@ -45,6 +45,12 @@ impl Frontier {
         Ok(Self { size, hashes })
     }
 
+    /// As [`Frontier::from_hashes`], for hashes that are known to be as many as the size has perfect subtrees.
+    pub(crate) fn from_parts(size: u64, hashes: Vec<Hash>) -> Self {
+        debug_assert_eq!(size.count_ones() as usize, hashes.len());
+        Self { size, hashes }
+    }
+
     /// Appends the hash of the next leaf. Amortised one node hash, at most 63.
     ///
     /// # Panics

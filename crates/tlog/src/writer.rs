@@ -5,7 +5,7 @@
 
 use crate::{
     bundle::{self, EntryTooLong},
-    frontier::fold_right,
+    frontier::{Frontier, fold_right},
     hash::{Hash, empty_root, leaf_hash, perfect_root},
     source::{ReadError, TileSource, read_bundle, read_hashes},
     tile::{TILE_WIDTH, TileId, TileKind, bytes_of},
@@ -108,6 +108,12 @@ impl TileWriter {
     pub fn root(&self) -> Hash {
         edge_root(&self.rows)
     }
+
+    /// The tree over all entries so far in its compact form. At most 2 048 hash operations.
+    #[must_use]
+    pub fn frontier(&self) -> Frontier {
+        Frontier::from_parts(self.size, edge_subtrees(&self.rows))
+    }
 }
 
 /// The partial tile of a kind in a tree of `size` leaves.
@@ -134,6 +140,11 @@ pub(crate) fn edge_rows<E>(
 
 /// The root of the tree whose partial tiles are `rows`, lowest level first.
 pub(crate) fn edge_root(rows: &[Vec<Hash>]) -> Hash {
+    fold_right(&edge_subtrees(rows)).unwrap_or_else(empty_root)
+}
+
+/// The roots of the perfect subtrees of that tree, largest first.
+fn edge_subtrees(rows: &[Vec<Hash>]) -> Vec<Hash> {
     let mut subtrees = Vec::new();
     for row in rows.iter().rev() {
         let mut rest = row.as_slice();
@@ -145,7 +156,7 @@ pub(crate) fn edge_root(rows: &[Vec<Hash>]) -> Hash {
             }
         }
     }
-    fold_right(&subtrees).unwrap_or_else(empty_root)
+    subtrees
 }
 
 #[cfg(test)]
@@ -204,6 +215,9 @@ mod tests {
         grow(&mut memory, &mut writer, 65_536 + 300);
         assert_eq!(memory, expected(65_536 + 300));
         assert_eq!(writer.root(), oracle::root(&oracle::leaves(65_836)));
+        let mut frontier = Frontier::new();
+        oracle::leaves(65_836).into_iter().for_each(|leaf| frontier.append(leaf));
+        assert_eq!(writer.frontier(), frontier);
     }
 
     #[test]
