@@ -37,11 +37,13 @@ impl Oracle {
     }
 
     fn window(&self, entity: u64, width: Duration, as_of: Moment) -> Vec<&Sample<u64>> {
+        self.window_after(entity, as_of.at.minus(width), as_of)
+    }
+
+    fn window_after(&self, entity: u64, after: UnixNanos, as_of: Moment) -> Vec<&Sample<u64>> {
         self.accepted
             .iter()
-            .filter(|(other, sample)| {
-                *other == entity && sample.moment.at > as_of.at.minus(width) && sample.moment <= as_of
-            })
+            .filter(|(other, sample)| *other == entity && sample.moment.at > after && sample.moment <= as_of)
             .map(|(_, sample)| sample)
             .collect()
     }
@@ -104,6 +106,12 @@ proptest! {
                         prop_assert_eq!(different.exact, distinct(&expected) <= DISTINCT_MAX);
                     } else {
                         prop_assert!(got.count <= expected.len() && !different.exact);
+                    }
+                    // Samples ahead of now are part of what is recent.
+                    let until_ever = oracle.window_after(entity, as_of.at.minus(width), Moment::LAST);
+                    let recent = windows.recent(&entity, window, as_of.at);
+                    if recent.exact {
+                        prop_assert_eq!((recent.count, recent.sum), (until_ever.len(), total(&until_ever)));
                     }
                     // Within the lateness every answer is exact.
                     if as_of.at >= oracle.newest(entity).minus(LATENESS) {
