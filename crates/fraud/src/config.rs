@@ -100,7 +100,8 @@ pub struct Bounds {
     pub devices_max: usize,
     /// Samples per entity and window table. Default 1,024.
     pub samples_max: usize,
-    /// How late an event may be reported and still enter its windows. Default 10 min.
+    /// How late an event may be reported and still enter its windows. Default 24 h: long enough for a reporter that
+    /// was down over night, and for a clock that was set back.
     pub lateness: Duration,
 }
 
@@ -111,7 +112,7 @@ impl Default for Bounds {
             destinations_max: 1_000_000,
             devices_max: 1_000_000,
             samples_max: 1_024,
-            lateness: Duration::from_secs(600),
+            lateness: DAY,
         }
     }
 }

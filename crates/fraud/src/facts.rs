@@ -75,20 +75,20 @@ pub(crate) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// Gathers. Takes the state mutably for its window cursors only; nothing that [`State::digest`] covers changes.
+    /// Gathers. Whatever is recorded has happened, so what is dated after `now` by some clock's error counts as
+    /// having happened just now. Takes the state mutably for its window cursors only; nothing that [`State::digest`] covers changes.
     pub(crate) fn gather(
         state: &mut State,
         thresholds: &Thresholds,
         request: &'a WithdrawalRequest,
         now: UnixNanos,
     ) -> Self {
-        let as_of = Moment::end_of(now);
         let account = &request.account;
         let destination_id = DestinationId::of(&request.destination);
-        let withdrawals_hour = state.withdrawals.aggregate(account, LAST_HOUR, as_of).count;
-        let withdrawals_day = state.withdrawals.aggregate(account, LAST_DAY, as_of).count;
-        let failed_logins_day = state.failed_logins.aggregate(account, LAST_DAY, as_of).count;
-        let holding = holding(state, thresholds, request, as_of);
+        let withdrawals_hour = state.withdrawals.recent(account, LAST_HOUR, now).count;
+        let withdrawals_day = state.withdrawals.recent(account, LAST_DAY, now).count;
+        let failed_logins_day = state.failed_logins.recent(account, LAST_DAY, now).count;
+        let holding = holding(state, thresholds, request, now);
 
         let state = &*state;
         let profile = state.accounts.peek(account);
@@ -103,7 +103,10 @@ impl<'a> Facts<'a> {
             others.len()
         };
         let other_payers = others(
-            &mut state.payers.between(&destination_id, now.minus(DAY), as_of).map(|sample| &sample.item),
+            &mut state
+                .payers
+                .between(&destination_id, now.minus(DAY), Moment::LAST)
+                .map(|sample| &sample.item),
         );
 
         let device = match (&request.device, profile) {
@@ -123,7 +126,10 @@ impl<'a> Facts<'a> {
             since: sight.first,
             bound: sight.bound.is_some(),
             other_accounts: others(
-                &mut state.device_accounts.between(id, now.minus(7 * DAY), as_of).map(|sample| &sample.item),
+                &mut state
+                    .device_accounts
+                    .between(id, now.minus(7 * DAY), Moment::LAST)
+                    .map(|sample| &sample.item),
             ),
         });
 
@@ -216,19 +222,19 @@ fn holding(
     state: &mut State,
     thresholds: &Thresholds,
     request: &WithdrawalRequest,
-    as_of: Moment,
+    now: UnixNanos,
 ) -> Option<Holding> {
     let entity = (request.account.clone(), request.asset.clone());
-    let withdrawn_day = state.withdrawn.aggregate(&entity, LAST_DAY, as_of).sum?;
+    let withdrawn_day = state.withdrawn.recent(&entity, LAST_DAY, now).sum?;
     let profile = state.accounts.peek(&request.account)?;
     let balance = profile.balances.find(&request.asset)?;
     let reported_at = balance.reported?.at;
-    let (_, since_report) = state.withdrawn.since(&entity, reported_at, as_of, |_| true)?;
+    let (_, since_report) = state.withdrawn.since(&entity, reported_at, |_| true)?;
     let remaining = balance.total.checked_sub(since_report)?.max(Amount::ZERO);
     let is_new = |destination: &DestinationId| {
         let since = profile.destinations.find(destination).and_then(Known::since);
-        since.is_none_or(|since| as_of.at.since(since) < thresholds.destination_new)
+        since.is_none_or(|since| now.since(since) < thresholds.destination_new)
     };
-    let to_new_day = state.withdrawn.since(&entity, as_of.at.minus(DAY), as_of, is_new)?;
+    let to_new_day = state.withdrawn.since(&entity, now.minus(DAY), is_new)?;
     Some(Holding { reported_at, remaining, withdrawn_day, to_new_day })
 }

@@ -37,10 +37,10 @@ impl<K: Canonical + Clone + Eq + Hash + Ord> Flow<K> {
         [&self.allowed, &self.accepted]
     }
 
-    /// The greater count and the greater sum of the two sides; a sum out of range is the greatest.
-    pub(crate) fn aggregate(&mut self, entity: &K, window: usize, as_of: Moment) -> Aggregate {
-        let one = self.allowed.aggregate(entity, window, as_of);
-        let other = self.accepted.aggregate(entity, window, as_of);
+    /// The greater count and the greater sum of the two sides; `None` for a sum out of range.
+    pub(crate) fn recent(&mut self, entity: &K, window: usize, now: UnixNanos) -> Aggregate {
+        let one = self.allowed.recent(entity, window, now);
+        let other = self.accepted.recent(entity, window, now);
         Aggregate {
             count: one.count.max(other.count),
             sum: one.sum.zip(other.sum).map(|(one, other)| one.max(other)),
@@ -54,7 +54,6 @@ impl<K: Canonical + Clone + Eq + Hash + Ord> Flow<K> {
         &self,
         entity: &K,
         after: UnixNanos,
-        as_of: Moment,
         wanted: impl Fn(&DestinationId) -> bool,
     ) -> Option<(usize, Amount)> {
         let mut greatest = (0, Amount::ZERO);
@@ -64,7 +63,7 @@ impl<K: Canonical + Clone + Eq + Hash + Ord> Flow<K> {
             }
             let mut count = 0;
             let mut sum = Amount::ZERO;
-            for sample in side.between(entity, after, as_of).filter(|sample| wanted(&sample.item)) {
+            for sample in side.between(entity, after, Moment::LAST).filter(|sample| wanted(&sample.item)) {
                 count += 1;
                 sum = sum.checked_add(sample.amount)?;
             }

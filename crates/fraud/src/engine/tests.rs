@@ -317,6 +317,22 @@ fn velocity_counts_each_withdrawal_once() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_hides_nothing() {
+    let fraud = engine(settled());
+    let make = |seq: u64, at: UnixNanos| {
+        let made = decision(request("alice", "0.1", "Told"), Verdict::Allow, Duration::ZERO);
+        fraud.apply_decision(seq, &Decision { decided_at: at, ..made });
+    };
+    // Ten withdrawals while the clock was three hours fast, ten after it was put right.
+    (100..110).for_each(|seq| make(seq, NOW.plus(3 * HOUR)));
+    (110..119).for_each(|seq| make(seq, NOW));
+    let asked = request("alice", "0.1", "Told");
+    assert_eq!(verdict_of(&fraud, &asked, "withdrawal_velocity"), None);
+    make(119, NOW);
+    assert_eq!(verdict_of(&fraud, &asked, "withdrawal_velocity"), Some(Verdict::Hold));
+}
+
+#[test]
 fn victims_of_one_fresh_destination() {
     let code = "shared_fresh_destination";
     let case = |others: u32, first: Duration, quantity: &str| {
