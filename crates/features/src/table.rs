@@ -77,25 +77,30 @@ impl<K: Clone + Eq + Hash + Ord, V> EntityTable<K, V> {
     /// The state of an entity, made the warmest; created by `fresh` if it is not held, in place of the coldest
     /// entity when the table is full.
     pub fn touch(&mut self, entity: &K, fresh: impl FnOnce() -> V) -> &mut V {
-        let slot = match self.index.get(entity) {
+        self.touch_or_evict(entity, fresh).0
+    }
+
+    /// As [`EntityTable::touch`]; also hands over the state of the entity that made room, if one did.
+    pub fn touch_or_evict(&mut self, entity: &K, fresh: impl FnOnce() -> V) -> (&mut V, Option<V>) {
+        let (slot, forgotten) = match self.index.get(entity) {
             Some(slot) => {
                 let slot = *slot;
                 self.unlink(slot);
-                slot
+                (slot, None)
             }
             None => self.place(entity, fresh()),
         };
         self.link_warmest(slot);
-        &mut self.slots[slot as usize].value
+        (&mut self.slots[slot as usize].value, forgotten)
     }
 
     /// Puts a new entity into a free slot or that of the coldest; the slot is left unlinked.
-    fn place(&mut self, entity: &K, value: V) -> u32 {
+    fn place(&mut self, entity: &K, value: V) -> (u32, Option<V>) {
         let fresh = Slot { entity: entity.clone(), value, colder: NONE, warmer: NONE };
-        let slot = match u32::try_from(self.slots.len()) {
+        let (slot, forgotten) = match u32::try_from(self.slots.len()) {
             Ok(free) if free < self.entities_max => {
                 self.slots.push(fresh);
-                free
+                (free, None)
             }
             _ => {
                 let coldest = self.coldest;
@@ -103,11 +108,11 @@ impl<K: Clone + Eq + Hash + Ord, V> EntityTable<K, V> {
                 let forgotten = std::mem::replace(&mut self.slots[coldest as usize], fresh);
                 self.index.remove(&forgotten.entity);
                 self.evicted += 1;
-                coldest
+                (coldest, Some(forgotten.value))
             }
         };
         self.index.insert(entity.clone(), slot);
-        slot
+        (slot, forgotten)
     }
 
     fn unlink(&mut self, slot: u32) {

@@ -112,7 +112,7 @@ struct Ring<T> {
     cursors: Vec<Cursor>,
     first_at: UnixNanos,
     last_at: UnixNanos,
-    /// Time of the newest sample that made room for others.
+    /// Time of the newest sample that made room for others, or that an entity evicted before this one came had.
     forgotten_until: Option<UnixNanos>,
     late: u64,
 }
@@ -123,6 +123,9 @@ pub struct Windows<K, T> {
     widths: Vec<Duration>,
     bounds: Bounds,
     rings: EntityTable<K, Ring<T>>,
+    /// Time of the newest sample of any entity that made room for others. Whoever is not held now may have been
+    /// held then, so an answer is exact only for windows that begin later.
+    evicted_until: Option<UnixNanos>,
     late: u64,
 }
 
@@ -134,6 +137,7 @@ impl<K: Canonical + Clone + Eq + Hash + Ord, T: Canonical + Clone + Ord> Windows
             widths: widths.iter().map(|width| (*width).max(Duration::from_nanos(1))).collect(),
             bounds: Bounds { samples_max: bounds.samples_max.clamp(1, SAMPLES_LIMIT), ..bounds },
             rings: EntityTable::new(bounds.entities_max),
+            evicted_until: None,
             late: 0,
         }
     }
@@ -166,14 +170,16 @@ impl<K: Canonical + Clone + Eq + Hash + Ord, T: Canonical + Clone + Ord> Windows
     pub fn record(&mut self, entity: &K, sample: Sample<T>) -> Recorded {
         let Moment { at, .. } = sample.moment;
         let widest = self.widths.iter().max().copied().unwrap_or_default();
-        let ring = self.rings.touch(entity, || Ring {
+        let evicted_until = self.evicted_until;
+        let (ring, evicted) = self.rings.touch_or_evict(entity, || Ring {
             samples: VecDeque::new(),
             cursors: Vec::new(),
             first_at: at,
             last_at: at,
-            forgotten_until: None,
+            forgotten_until: evicted_until,
             late: 0,
         });
+        self.evicted_until = self.evicted_until.max(evicted.map(|evicted| evicted.last_at));
         let recorded = ring.record(sample, &self.widths, self.bounds.lateness);
         if recorded == Recorded::Late {
             self.late += 1;
@@ -183,14 +189,16 @@ impl<K: Canonical + Clone + Eq + Hash + Ord, T: Canonical + Clone + Ord> Windows
     }
 
     /// Count and sum of the window with index `window` (in the order given to [`Windows::new`]) as of `as_of`.
-    /// An unknown entity has an exact count of zero; an unknown window is answered as empty and inexact.
+    /// An entity that is not held has a count of zero, exact unless one evicted had samples in such a window; an
+    /// unknown window is answered as empty and inexact.
     pub fn aggregate(&mut self, entity: &K, window: usize, as_of: Moment) -> Aggregate {
-        if window >= self.widths.len() {
+        let Some(width) = self.widths.get(window) else {
             return Aggregate { count: 0, sum: Some(Amount::ZERO), exact: false };
-        }
+        };
+        let exact = self.remembers(entity, as_of.at.minus(*width));
         match self.rings.peek_mut(entity) {
-            None => Aggregate { count: 0, sum: Some(Amount::ZERO), exact: true },
-            Some(ring) => ring.aggregate(window, &self.widths, as_of),
+            None => Aggregate { count: 0, sum: Some(Amount::ZERO), exact },
+            Some(ring) => ring.aggregate(window, &self.widths, as_of, exact),
         }
     }
 
@@ -246,7 +254,11 @@ impl<K: Canonical + Clone + Eq + Hash + Ord, T: Canonical + Clone + Ord> Windows
     /// Whether every sample after `after` that was in time is still held.
     #[must_use]
     pub fn remembers(&self, entity: &K, after: UnixNanos) -> bool {
-        self.rings.peek(entity).is_none_or(|ring| ring.remembers(after))
+        let forgotten_until = match self.rings.peek(entity) {
+            Some(ring) => ring.forgotten_until,
+            None => self.evicted_until,
+        };
+        forgotten_until.is_none_or(|forgotten| forgotten <= after)
     }
 
     /// Times of the first and the last sample of an entity ever, late ones included.
@@ -259,6 +271,7 @@ impl<K: Canonical + Clone + Eq + Hash + Ord, T: Canonical + Clone + Ord> Windows
     pub fn feed(&self, digest: &mut StateDigest) {
         digest.number(self.rings.len() as u64);
         digest.number(self.rings.evicted());
+        digest.optional_time(self.evicted_until);
         digest.number(self.late);
         for (entity, ring) in self.rings.iter() {
             entity.feed(digest);
@@ -335,11 +348,7 @@ impl<T> Ring<T> {
         self.samples.back().map(|newest| newest.moment.at)
     }
 
-    fn remembers(&self, after: UnixNanos) -> bool {
-        self.forgotten_until.is_none_or(|forgotten| forgotten <= after)
-    }
-
-    fn aggregate(&mut self, window: usize, widths: &[Duration], as_of: Moment) -> Aggregate {
+    fn aggregate(&mut self, window: usize, widths: &[Duration], as_of: Moment, exact: bool) -> Aggregate {
         if self.cursors.is_empty() {
             let start = Moment { at: UnixNanos(0), seq: 0 };
             let unasked = Cursor { as_of: start, head: 0, tail: 0, sum: ExactSum::new() };
@@ -384,7 +393,7 @@ impl<T> Ring<T> {
         // Only at the start of 1970, where `after` saturates, can the tail have stayed beyond the head.
         cursor.tail = cursor.tail.min(cursor.head);
         cursor.as_of = as_of;
-        Aggregate { count: cursor.head - cursor.tail, sum: cursor.sum.total(), exact: self.remembers(after) }
+        Aggregate { count: cursor.head - cursor.tail, sum: cursor.sum.total(), exact }
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) device: Option<Device>,
     pub(crate) destination: Known,
     pub(crate) leaving: Amount,
-    /// `None` when no balance was reported, or too long ago to know what was withdrawn since.
+    /// `None` when no balance was reported, or what was withdrawn since is not remembered in full.
     pub(crate) holding: Option<Holding>,
     pub(crate) withdrawals_hour: usize,
     pub(crate) withdrawals_day: usize,
@@ -225,7 +225,7 @@ fn holding(
     now: UnixNanos,
 ) -> Option<Holding> {
     let entity = (request.account.clone(), request.asset.clone());
-    let withdrawn_day = state.withdrawn.recent(&entity, LAST_DAY, now).sum?;
+    let withdrawn_day = Some(state.withdrawn.recent(&entity, LAST_DAY, now)).filter(|day| day.exact)?.sum?;
     let profile = state.accounts.peek(&request.account)?;
     let balance = profile.balances.find(&request.asset)?;
     let reported_at = balance.reported?.at;

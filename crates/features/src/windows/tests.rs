@@ -146,6 +146,29 @@ proptest! {
     }
 
     #[test]
+    fn an_evicted_entity_is_not_taken_for_a_quiet_one(entities_max in 1_usize..4, steps in steps()) {
+        let mut windows: Windows<u64, u64> = Windows::new(&WIDTHS, Bounds { entities_max, ..ROOMY });
+        let mut all: Vec<(u64, Sample<u64>)> = Vec::new();
+        for (index, (entity, _, amount, item, _)) in steps.iter().copied().enumerate() {
+            // In order, so that lateness plays no part.
+            let sample = sample((100 + index as u64) * SECOND / 2, index as u64, amount, item);
+            let as_of = sample.moment;
+            let _ = windows.record(&entity, sample.clone());
+            all.push((entity, sample));
+            for (asked, (window, width)) in (0..3).flat_map(|asked| WIDTHS.into_iter().enumerate().map(move |width| (asked, width))) {
+                let expected = all
+                    .iter()
+                    .filter(|(other, sample)| *other == asked && sample.moment.at > as_of.at.minus(width))
+                    .count();
+                let got = windows.aggregate(&asked, window, as_of);
+                prop_assert!(got.count == expected || (got.count < expected && !got.exact));
+                // With room for all three, everything is exact.
+                prop_assert!(got.exact || entities_max < 3);
+            }
+        }
+    }
+
+    #[test]
     fn questions_leave_no_trace_in_the_state(steps in steps()) {
         let mut asked: Windows<u64, u64> = Windows::new(&WIDTHS, ROOMY);
         let mut silent: Windows<u64, u64> = Windows::new(&WIDTHS, ROOMY);
