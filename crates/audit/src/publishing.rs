@@ -137,3 +137,6 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
