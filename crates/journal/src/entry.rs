@@ -47,11 +47,13 @@ pub enum Kind {
     BackupDrill,
     /// The process started, stopped or recovered.
     Lifecycle,
+    /// What makes an installation this one; once, among its first entries. Opaque here.
+    Installation,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -61,6 +63,7 @@ impl Kind {
         Self::KekRotated,
         Self::BackupDrill,
         Self::Lifecycle,
+        Self::Installation,
     ];
 
     /// The stored number.
@@ -76,6 +79,7 @@ impl Kind {
             Self::KekRotated => 7,
             Self::BackupDrill => 8,
             Self::Lifecycle => 9,
+            Self::Installation => 10,
         }
     }
 
@@ -98,6 +102,7 @@ impl Kind {
             Self::KekRotated => "kek_rotated",
             Self::BackupDrill => "backup_drill",
             Self::Lifecycle => "lifecycle",
+            Self::Installation => "installation",
         }
     }
 }
