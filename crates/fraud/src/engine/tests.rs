@@ -289,6 +289,28 @@ fn a_drain_in_parts_adds_up() {
     // What was stopped did not leave.
     let stopped = [decision(request("alice", "70", "Tnew"), Verdict::Hold, HOUR)];
     assert_eq!(case(&stopped, "20"), None);
+    // Parts that the exchange reported as well count once.
+    let fraud = engine(settled_and([added("alice", 5 * HOUR, "Tnew")]));
+    for (seq, part) in (100..).zip(&parts) {
+        fraud.apply_decision(seq, part);
+        fraud.apply(seq + 10, &accepted("alice", 2 * HOUR, &part.request.amount.to_string(), "Tnew"));
+    }
+    assert_eq!(verdict_of(&fraud, &request("alice", "19.9", "Tnew"), code), None);
+    let findings = fraud.examine(&request("alice", "20", "Tnew"), NOW);
+    let found = findings.iter().find(|finding| finding.code.as_str() == "fraud.cumulative_drain").unwrap();
+    assert!(
+        found.message.starts_with("with 2 earlier withdrawals within a day, 90 % of"),
+        "{}",
+        found.message
+    );
+    // An earlier part counts while its destination is new.
+    let after_a_part_to = |age: Duration| {
+        let fraud = engine(settled_and([added("alice", age, "Tedge"), added("alice", 5 * HOUR, "Tnew")]));
+        fraud.apply_decision(100, &decision(request("alice", "70", "Tedge"), Verdict::Allow, HOUR));
+        verdict_of(&fraud, &request("alice", "20", "Tnew"), code)
+    };
+    assert_eq!(after_a_part_to(DAY - NANO), Some(Verdict::Hold));
+    assert_eq!(after_a_part_to(DAY), None);
     // To an old destination it is no drain.
     let fraud = engine(settled());
     fraud.apply_decision(100, &decision(request("alice", "60", "Told"), Verdict::Allow, HOUR));
@@ -349,6 +371,17 @@ fn victims_of_one_fresh_destination() {
     assert_eq!(case(1, DAY, "60"), None);
     assert_eq!(case(3, HOUR, "1"), None);
     assert_eq!(case(4, HOUR, "1"), Some(Verdict::Hold));
+    // Trying twice does not make two accounts.
+    let fraud = engine(settled_and([added("alice", 2 * HOUR, "Tmule")]));
+    fraud.apply_decision(100, &decision(request("alice", "60", "Tmule"), Verdict::Hold, HOUR));
+    assert_eq!(verdict_of(&fraud, &request("alice", "60", "Tmule"), code), None);
+    // In the address book for days, and only now paid by others.
+    let fraud = engine(settled_and([added("alice", 5 * DAY, "Tmule")]));
+    for n in 0..4 {
+        let attempt = request(&format!("victim-{n}"), "5", "Tmule");
+        fraud.apply_decision(100 + n, &decision(attempt, Verdict::Hold, HOUR));
+    }
+    assert_eq!(verdict_of(&fraud, &request("alice", "60", "Tmule"), code), None);
     // Old acquaintance: the account used the destination long before it became popular.
     let fraud = engine(settled());
     for n in 0..9 {
