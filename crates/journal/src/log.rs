@@ -301,6 +301,3 @@ impl Journal {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

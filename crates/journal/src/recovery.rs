@@ -20,7 +20,7 @@ use crate::{
     disk::{self, Disk, DiskFile},
     entry::Kind,
     kek_store::KekStore,
-    keys,
+    keys::{self, RotateError},
     layout::{JOURNAL_DIR, KEY_TABLE, KEYS_DIR, LOCK},
     log::{Config, Shared},
     record,
@@ -193,8 +193,7 @@ pub(crate) fn recover(
     });
     let mut rotation = None;
     if keks.previous().is_some() {
-        let rows = keys::rewrap_all(&shared, &mut |_, _| {})
-            .map_err(|error| corrupt(KEY_TABLE, &format!("rewrap after a crash: {error}")))?;
+        let rows = keys::rewrap_all(&shared, &mut |_, _| {}).map_err(rotate_error)?;
         let recorded = found.rotated_to == Some(keks.current().version().0);
         rotation = Some((keks, rows, recorded));
     }
@@ -221,6 +220,15 @@ pub(crate) fn recover(
 
 fn corrupt(file: &str, what: &str) -> OpenError {
     OpenError::Corrupt { file: file.to_owned(), offset: 0, seq: None, what: what.to_owned() }
+}
+
+fn rotate_error(error: RotateError) -> OpenError {
+    match error {
+        RotateError::Kek { source } => OpenError::Io { what: "saving the KEK file".to_owned(), source },
+        RotateError::Table { source } => OpenError::Io { what: format!("rewrapping {KEY_TABLE}"), source },
+        RotateError::Key { source } => corrupt(KEY_TABLE, &source.to_string()),
+        other => corrupt(KEY_TABLE, &other.to_string()),
+    }
 }
 
 /// Loads the key table; makes it where there is neither journal nor table.
@@ -388,10 +396,7 @@ pub(crate) fn record(
         journal.append(chunk.to_vec()).wait()?;
     }
     if let Some((keks, _, _)) = unrecorded.rotation {
-        keys::retire_previous(shared, &keks).map_err(|error| match error {
-            keys::RotateError::Kek { source } => io_error("saving the KEK file")(source),
-            other => corrupt(KEY_TABLE, &other.to_string()),
-        })?;
+        keys::retire_previous(shared, &keks).map_err(rotate_error)?;
         recovery.rotation_finished = Some(keks.current().version());
     }
     (recovery.size, recovery.root) = journal.tree();

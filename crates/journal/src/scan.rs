@@ -389,18 +389,17 @@ impl Scanner<'_> {
 }
 
 /// Whether bytes at `offset` of a file that ends at `end` look like writes a power cut lost: nothing there, or zeroes
-/// in the whole part of some sector. Damaged sectors that were written look otherwise.
+/// in all that falls into some sector. A sector that was written and then damaged looks otherwise: a frame begins with
+/// a letter and goes on with ciphertext, and what is last in a file ends with a checksum.
 fn torn(bytes: &[u8], offset: u64, end: u64) -> bool {
     let sector = SECTOR_BYTES as u64;
     let first = usize::try_from(sector - offset % sector).unwrap_or(SECTOR_BYTES);
     let (head, rest) = bytes.split_at(first.min(bytes.len()));
     let zero = |part: &[u8]| part.iter().all(|byte| *byte == 0);
     let reaches_end = offset + bytes.len() as u64 == end;
-    // A part of fewer than 16 zeroes may be content.
-    let lost = |part: &[u8], whole: bool| zero(part) && (whole || reaches_end) && part.len() >= 16;
-    bytes.is_empty()
-        || (!head.is_empty() && lost(head, head.len() == first))
-        || rest.chunks(SECTOR_BYTES).any(|part| lost(part, part.len() == SECTOR_BYTES))
+    // Fewer than four zeroes may be the end of a checksum.
+    let lost = |part: &[u8]| zero(part) && (part.len() == SECTOR_BYTES || (reaches_end && part.len() >= 4));
+    zero(head) || rest.chunks(SECTOR_BYTES).any(lost)
 }
 
 #[cfg(test)]
@@ -418,5 +417,9 @@ mod tests {
         bytes[..412].fill(0); // the rest of the first sector
         assert!(torn(&bytes, 100, 1300));
         assert!(torn(&[], 0, 0));
+        let mut end = vec![1; 600];
+        end[512..].fill(0);
+        assert!(torn(&end, 0, 600));
+        assert!(!torn(&end[..515], 0, 515));
     }
 }

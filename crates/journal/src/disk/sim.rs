@@ -17,11 +17,11 @@ use super::{Disk, DiskFile, DiskLock, SECTOR_BYTES, parent};
 /// What goes wrong at a chosen operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Injected {
-    /// No space left: half of a write gets through.
+    /// No space left: the first half of a write gets through, in whole sectors.
     Enospc,
-    /// Input/output error: half of a write gets through; a failed sync leaves everything uncertain.
+    /// Input/output error: likewise; a failed sync leaves everything uncertain.
     Eio,
-    /// The power goes: half of a write may get through, nothing works until the reboot.
+    /// The power goes: likewise, and nothing works until the reboot.
     PowerCut,
 }
 
@@ -228,6 +228,11 @@ impl SimDisk {
     /// Lets `fault` strike at the change numbered `number` (from 0: creates, writes, syncs, renames, removes).
     pub fn inject(&self, number: u64, fault: Injected) {
         self.0.lock().injected.insert(number, fault);
+    }
+
+    /// Forgets the faults that have not struck yet.
+    pub fn calm(&self) {
+        self.0.lock().injected.clear();
     }
 
     /// Changes made so far.
@@ -469,8 +474,12 @@ impl DiskFile for SimFile {
         let total: usize = state.names.values().map(|file| state.files[*file].current.len()).sum();
         let full = state.bytes_max.is_some_and(|max| (total + grown) as u64 > max);
         let fault = fault.or(full.then_some(Injected::Enospc));
-        let through = if fault.is_some() { &bytes[..bytes.len() / 2] } else { bytes };
-        Self::record(&mut state, self.file, Change::Write { offset, bytes: through.to_vec() });
+        // A write that fails half-way ends at a sector: what falls into one sector is written whole or not at all.
+        let half = (offset + bytes.len() / 2) / SECTOR_BYTES * SECTOR_BYTES;
+        let through = if fault.is_some() { &bytes[..half.saturating_sub(offset)] } else { bytes };
+        if !through.is_empty() {
+            Self::record(&mut state, self.file, Change::Write { offset, bytes: through.to_vec() });
+        }
         fault.map_or(Ok(()), |fault| Err(error_of(fault)))
     }
 }

@@ -1,1 +1,237 @@
+use std::net::IpAddr;
 
+use domain::{
+    AccountId, Amount, ApiKeyId, Asset, Channel, Credential, Decision, Destination, DeviceId, Event, EventId,
+    EventKind, Evidence, Finding, FindingSource, Network, ReasonCode, UnixNanos, Verdict, WithdrawalRequest,
+};
+use keyring::Pseudonym;
+use proptest::{option, prelude::*, sample::select};
+
+use super::*;
+use crate::Kind;
+
+fn account() -> impl Strategy<Value = AccountId> {
+    "[a-zA-Z0-9@:._-]{1,64}".prop_map(|text| AccountId::parse(&text).unwrap())
+}
+
+fn device() -> impl Strategy<Value = Option<DeviceId>> {
+    option::of("[a-z0-9]{1,128}".prop_map(|text| DeviceId::parse(&text).unwrap()))
+}
+
+fn asset() -> impl Strategy<Value = Asset> {
+    "[A-Z0-9]{1,24}".prop_map(|text| Asset::parse(&text).unwrap())
+}
+
+fn amount() -> impl Strategy<Value = Amount> {
+    (any::<i128>(), 0_u32..=28, 32_u32..128).prop_map(|(mantissa, scale, shift)| {
+        Amount::from_parts(mantissa >> shift, scale).unwrap_or(Amount::ZERO)
+    })
+}
+
+fn network() -> impl Strategy<Value = Network> {
+    select(&Network::ALL[..])
+}
+
+fn event_kind() -> impl Strategy<Value = EventKind> {
+    prop_oneof![
+        (network(), any::<String>())
+            .prop_map(|(network, address)| EventKind::AddressAdded { network, address }),
+        (asset(), amount()).prop_map(|(asset, total)| EventKind::BalanceChanged { asset, total }),
+        select(&Credential::ALL[..]).prop_map(|credential| EventKind::CredentialChanged { credential }),
+        (asset(), amount(), network(), any::<Option<String>>())
+            .prop_map(|(asset, amount, network, from)| EventKind::Deposit { asset, amount, network, from }),
+        Just(EventKind::DeviceAdded),
+        any::<(bool, bool)>()
+            .prop_map(|(success, second_factor)| EventKind::Login { success, second_factor }),
+        (any::<String>(), amount(), amount()).prop_map(|(instrument, quantity, price)| {
+            EventKind::OrderFilled { instrument, quantity, price }
+        }),
+        (asset(), amount(), network(), any::<String>()).prop_map(|(asset, amount, network, address)| {
+            EventKind::WithdrawalAccepted { asset, amount, network, address }
+        }),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    ("[a-z0-9]{1,128}", account(), any::<u64>(), device(), any::<Option<IpAddr>>(), event_kind()).prop_map(
+        |(id, account, at, device, ip, kind)| Event {
+            id: EventId::parse(&id).unwrap(),
+            account,
+            occurred_at: UnixNanos(at),
+            device,
+            ip,
+            kind,
+        },
+    )
+}
+
+fn destination() -> impl Strategy<Value = Destination> {
+    prop_oneof![
+        any::<String>().prop_map(|recipient| Destination::Internal { recipient }),
+        (network(), any::<String>(), any::<Option<String>>())
+            .prop_map(|(network, address, tag)| Destination::OnChain { network, address, tag }),
+        any::<(String, String)>()
+            .prop_map(|(network, address)| Destination::UnknownNetwork { network, address }),
+    ]
+}
+
+fn request() -> impl Strategy<Value = WithdrawalRequest> {
+    let channel = option::of("[a-z0-9-]{1,64}")
+        .prop_map(|id| id.map_or(Channel::Exchange, |id| Channel::ApiKey(ApiKeyId::parse(&id).unwrap())));
+    let money = (asset(), amount(), option::of(amount()));
+    let rest = (any::<Option<String>>(), any::<IpAddr>(), device(), any::<u64>());
+    (account(), channel, money, destination(), rest).prop_map(
+        |(account, channel, (asset, amount, fee), destination, (client_id, ip, device, at))| {
+            WithdrawalRequest {
+                account,
+                channel,
+                asset,
+                amount,
+                fee,
+                destination,
+                client_id,
+                ip,
+                device,
+                requested_at: UnixNanos(at),
+            }
+        },
+    )
+}
+
+fn finding() -> impl Strategy<Value = Finding> {
+    let evidence = prop::collection::vec(
+        any::<(String, String)>().prop_map(|(name, value)| Evidence { name: name.into(), value }),
+        0..5,
+    );
+    let said = any::<(String, bool, String, Option<String>)>();
+    (select(&FindingSource::ALL[..]), select(&Verdict::ALL[..]), said, evidence).prop_map(
+        |(source, verdict, (code, shadow, message, would_pass_if), evidence)| Finding {
+            source,
+            code: ReasonCode::stored(&code),
+            verdict,
+            shadow,
+            message,
+            evidence,
+            would_pass_if,
+        },
+    )
+}
+
+fn decision() -> impl Strategy<Value = Decision> {
+    let findings = prop::collection::vec(finding(), 0..6);
+    (request(), select(&Verdict::ALL[..]), findings, any::<u64>(), any::<Option<String>>()).prop_map(
+        |(request, verdict, findings, at, idempotency_key)| Decision {
+            request,
+            verdict,
+            findings,
+            decided_at: UnixNanos(at),
+            idempotency_key,
+        },
+    )
+}
+
+/// Decodes as every kind; whatever succeeds must re-encode to the same bytes.
+fn decode_all(payload: &[u8]) -> usize {
+    let again = [
+        decode_event(payload).map(|record| encode_event(&record)),
+        decode_decision(payload).map(|record| encode_decision(&record)),
+        Refusals::decode(payload).map(|record| record.encode()),
+        ListImported::decode(payload).map(|record| record.encode()),
+        SubjectErased::decode(payload).map(|record| record.encode()),
+        KekRotated::decode(payload).map(|record| record.encode()),
+        BackupDrill::decode(payload).map(|record| record.encode()),
+        Lifecycle::decode(payload).map(|record| record.encode()),
+    ];
+    let decoded: Vec<Vec<u8>> = again.into_iter().filter_map(Result::ok).collect();
+    decoded.iter().for_each(|bytes| assert_eq!(bytes, payload));
+    decoded.len()
+}
+
+/// Every shorter, longer or slightly different payload is refused or is itself canonical.
+fn near_misses(payload: &[u8], at: prop::sample::Index, bit: u8) {
+    let at = at.index(payload.len());
+    assert_eq!(decode_all(&payload[..at]), 0, "cut to {at}");
+    let mut longer = payload.to_vec();
+    longer.push(0);
+    assert_eq!(decode_all(&longer), 0);
+    let mut flipped = payload.to_vec();
+    flipped[at] ^= 1 << (bit % 8);
+    decode_all(&flipped);
+}
+
+proptest! {
+    #[test]
+    fn events_round_trip(event in event(), at: prop::sample::Index, bit: u8) {
+        let payload = encode_event(&event);
+        prop_assert_eq!(decode_event(&payload), Ok(event));
+        prop_assert_eq!(decode_all(&payload), 1);
+        near_misses(&payload, at, bit);
+    }
+
+    #[test]
+    fn decisions_round_trip(decision in decision(), at: prop::sample::Index, bit: u8) {
+        let payload = encode_decision(&decision);
+        prop_assert_eq!(decode_decision(&payload), Ok(decision));
+        prop_assert_eq!(decode_all(&payload), 1);
+        near_misses(&payload, at, bit);
+    }
+
+    #[test]
+    fn house_records_round_trip(
+        ip: IpAddr, account in option::of(account()), texts: (String, String, String), numbers: (u64, u64, u32, u32),
+        hash: [u8; 32], pseudonym: [u8; 16], ok: bool, counts in prop::collection::btree_map(1_u16..=9, any::<u64>(), 0..9),
+        at: prop::sample::Index, bit: u8,
+    ) {
+        let (a, b, c) = texts;
+        let (x, y, from, to) = numbers;
+        let refusals = Refusals { ip, reason: a.clone(), account, second: x, count: y };
+        prop_assert_eq!(Refusals::decode(&refusals.encode()), Ok(refusals.clone()));
+        let imported = ListImported { name: a.clone(), format: b.clone(), sha256: hash, entries: x, source: c };
+        prop_assert_eq!(ListImported::decode(&imported.encode()), Ok(imported.clone()));
+        let erased = SubjectErased { pseudonym: Pseudonym(pseudonym) };
+        prop_assert_eq!(SubjectErased::decode(&erased.encode()), Ok(erased));
+        let rotated = KekRotated { from, to, rows: x };
+        prop_assert_eq!(KekRotated::decode(&rotated.encode()), Ok(rotated));
+        let entries = counts.into_iter().map(|(code, count)| (Kind::from_code(code).unwrap(), count)).collect();
+        let drill = BackupDrill { ok, size: x, root: hash, entries, took_ms: y, detail: b.clone() };
+        prop_assert_eq!(BackupDrill::decode(&drill.encode()), Ok(drill.clone()));
+        for what in LifecycleEvent::ALL {
+            let lifecycle = Lifecycle { what, version: a.clone(), detail: b.clone() };
+            prop_assert_eq!(Lifecycle::decode(&lifecycle.encode()), Ok(lifecycle.clone()));
+            near_misses(&lifecycle.encode(), at, bit);
+        }
+        near_misses(&refusals.encode(), at, bit);
+        near_misses(&imported.encode(), at, bit);
+        near_misses(&drill.encode(), at, bit);
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes: Vec<u8>, fields in 1_u8..8) {
+        decode_all(&bytes);
+        let mut plausible = vec![0x80 | fields, 1];
+        plausible.extend_from_slice(&bytes);
+        decode_all(&plausible);
+    }
+}
+
+#[test]
+fn errors_name_what_was_expected_and_where() {
+    let error = KekRotated::decode(&[0x84, 1, 1, 0x61, 0x61]).unwrap_err();
+    assert_eq!(error.to_string(), "payload is malformed: a KEK version expected at byte 3");
+    let error = Lifecycle::decode(&[0x84, 2]).unwrap_err();
+    assert_eq!(error.what, "version 1");
+}
+
+#[test]
+fn a_known_event_has_these_bytes() {
+    let event = Event {
+        id: EventId::parse("e1").unwrap(),
+        account: AccountId::parse("alice").unwrap(),
+        occurred_at: UnixNanos(1),
+        device: None,
+        ip: Some(IpAddr::from([127, 0, 0, 1])),
+        kind: EventKind::Login { success: true, second_factor: false },
+    };
+    let expected = b"\x87\x01\x62e1\x65alice\x01\xf6\x44\x7f\x00\x00\x01\x83\x65login\xf5\xf4";
+    assert_eq!(encode_event(&event), expected);
+}

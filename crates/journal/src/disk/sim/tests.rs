@@ -66,14 +66,15 @@ fn faults_strike_where_told_and_dead_handles_stay_dead() {
     let disk = SimDisk::new(1);
     let file = disk.create("f").unwrap();
     disk.inject(1, Injected::Enospc);
-    assert_eq!(file.write_at(0, b"four").unwrap_err().kind(), io::ErrorKind::StorageFull);
-    assert_eq!(disk.content("f").unwrap(), b"fo");
-    disk.limit(Some(3));
-    assert!(file.write_at(0, b"four").is_err());
+    let page = [7; 3 * SECTOR_BYTES];
+    assert_eq!(file.write_at(0, &page).unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!(disk.content("f").unwrap(), [7; SECTOR_BYTES]);
+    disk.limit(Some(600));
+    assert!(file.write_at(0, &page).is_err());
     disk.limit(None);
     assert!(disk.flip("f", 0));
-    assert_eq!(disk.content("f").unwrap(), b"go");
+    assert_eq!(disk.content("f").unwrap()[..2], [6, 7]);
     disk.kill_process();
     assert!(file.write_at(0, b"x").is_err());
-    assert_eq!(disk.content("f").unwrap(), b"go");
+    assert_eq!(disk.content("f").unwrap()[..2], [6, 7]);
 }
