@@ -218,7 +218,7 @@ proptest! {
 fn errors_name_what_was_expected_and_where() {
     let error = KekRotated::decode(&[0x84, 1, 1, 0x61, 0x61]).unwrap_err();
     assert_eq!(error.to_string(), "payload is malformed: a KEK version expected at byte 3");
-    let error = Lifecycle::decode(&[0x84, 2]).unwrap_err();
+    let error = Lifecycle::decode(&[0x84, 2, 0, 0, 0]).unwrap_err();
     assert_eq!(error.what, "version 1");
 }
 
