@@ -1,6 +1,6 @@
 //! The label segment: an immutable file that answers "what is said about this address" exactly.
 //!
-//! Built once from one list ([`Builder`]), then only read ([`Segment`]), from memory or from a mapped file; a newer
+//! Built once from one list ([`Builder`]), then only read ([`Segment`]), from whatever holds its bytes; a newer
 //! state of the list is a new segment. A lookup compares the whole payload, so there is no false answer in either
 //! direction. The hash is keyed per segment, because whoever is to be listed chooses the address.
 //!
@@ -11,7 +11,7 @@
 //! | section | size | content |
 //! |---|---|---|
 //! | header | 128 | see below |
-//! | slots | 8 x slots | hash table, linear probing: entry number + 1 in the low half (0: empty), upper half of the hash |
+//! | slots | 8 x slots | hash table, linear probing from the lower half of the hash times slots / 2^32: entry number + 1 in the low half (0: empty), upper half of the hash |
 //! | short entries | 32 x n | addresses with payloads up to 20 bytes, numbered from 0 |
 //! | long entries | 64 x n | longer payloads and opaque texts, numbered on |
 //! | records | 40 x n | distinct labels |

@@ -1,6 +1,6 @@
 //! Watch: who is behind an address, by the lists the operator has chosen to trust.
 //!
-//! Lists are imported whole ([`Watch::import`]) into immutable, memory-mapped segments and looked up exactly
+//! Lists are imported whole ([`Watch::import`]) into immutable segments held in memory and looked up exactly
 //! ([`Watch::screen`]); a withdrawal's destination becomes findings ([`Watch::examine`]). Importing a list again
 //! replaces its earlier state, so an address that is gone from a list stops blocking at once.
 //!

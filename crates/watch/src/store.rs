@@ -1,7 +1,7 @@
 //! The directory of lists: which segments are active, how a new state replaces an old one, what verification finds.
 
 mod manifest;
-mod mapped;
+mod memory;
 mod verify;
 
 use std::{
@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 pub use self::verify::{Fault, verify_dir};
 use self::{
     manifest::{Entry, Manifest, ManifestError},
-    mapped::SegmentBytes,
+    memory::SegmentBytes,
 };
 use crate::{Format, ImportError, ImportReport, ListName, ListState, SourceFile, import};
 
@@ -302,7 +302,7 @@ impl Watch {
             .map_err(|(path, source)| StoreError::Io { path, source })?;
         self.active.store(Arc::new(Snapshot { manifest, lists }));
         if let Some(old) = replaced {
-            // Failing here is harmless: the next open removes it. Mappings of it stay valid.
+            // Failing here is harmless: the next open removes it. Nothing reads it any more.
             fs::remove_file(self.dir.join(old.file)).ok();
         }
         Ok(())

@@ -9,7 +9,7 @@ use super::{
     CHUNK_BYTES, ENTRIES_MAX, Key, LABELS_PER_ADDRESS_MAX, OPAQUE_TAG, STRING_BYTES_MAX,
     layout::{
         Counts, DIGEST_BYTES, HEADER_BYTES, LONG_BYTES, LONG_PAYLOAD_BYTES, Layout, MAGIC, NUMBER_BYTES,
-        RECORD_BYTES, SHORT_BYTES, SHORT_PAYLOAD_BYTES, SLOT_BYTES, header, index, u64_at,
+        RECORD_BYTES, SHORT_BYTES, SHORT_PAYLOAD_BYTES, SLOT_BYTES, header, index, slot_of, u64_at,
     },
 };
 use crate::label::Label;
@@ -245,7 +245,7 @@ impl Builder {
         }
         u32::try_from(counts.references).map_err(|_| BuildError::TooMuchText)?;
         // At most half full, so that probes stay short; never without an empty slot.
-        counts.slots = (entries * 2).max(2).next_power_of_two();
+        counts.slots = (entries * 2).max(2);
         Ok(counts)
     }
 
@@ -310,10 +310,10 @@ fn write_numbers(out: &mut [u8], at: usize, numbers: &[u32]) {
 
 /// Puts an entry into the first empty slot from where its hash points; there always is one.
 fn insert(slots: &mut [u8], hash: u64, number: u32) {
-    let mask = slots.len() / SLOT_BYTES - 1;
-    let mut at = usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0) & mask;
+    let slot_count = slots.len() / SLOT_BYTES;
+    let mut at = slot_of(hash, slot_count);
     while u64_at(slots, at * SLOT_BYTES) != Some(0) {
-        at = (at + 1) & mask;
+        at = if at + 1 == slot_count { 0 } else { at + 1 };
     }
     let slot = (hash & !u64::from(u32::MAX)) | (u64::from(number) + 1);
     put(slots, at * SLOT_BYTES, &slot.to_le_bytes());

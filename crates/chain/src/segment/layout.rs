@@ -14,6 +14,8 @@ pub(super) const NUMBER_BYTES: usize = 4;
 pub(super) const DIGEST_BYTES: usize = 32;
 pub(super) const SHORT_PAYLOAD_BYTES: usize = 20;
 pub(super) const LONG_PAYLOAD_BYTES: usize = 40;
+/// What half a hash can point to.
+pub(super) const SLOTS_MAX: usize = 1 << 32;
 /// A cache line: no short or long entry straddles two.
 const ALIGN: usize = 64;
 
@@ -90,6 +92,12 @@ impl Layout {
     pub(super) const fn len(&self) -> usize {
         self.root.end
     }
+}
+
+/// Where probing for a hash starts: its lower half, scaled to the number of slots.
+pub(super) fn slot_of(hash: u64, slot_count: usize) -> usize {
+    let scaled = (hash & u64::from(u32::MAX)) * slot_count.min(SLOTS_MAX) as u64;
+    usize::try_from(scaled >> 32).unwrap_or(0)
 }
 
 pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {

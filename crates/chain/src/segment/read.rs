@@ -9,7 +9,8 @@ use super::{
     CHUNK_BYTES, ENTRIES_MAX, Key, OPAQUE_TAG,
     layout::{
         Counts, DIGEST_BYTES, HEADER_BYTES, LONG_BYTES, LONG_PAYLOAD_BYTES, Layout, MAGIC, NUMBER_BYTES,
-        RECORD_BYTES, SHORT_BYTES, SHORT_PAYLOAD_BYTES, SLOT_BYTES, header, index, u16_at, u32_at, u64_at,
+        RECORD_BYTES, SHORT_BYTES, SHORT_PAYLOAD_BYTES, SLOT_BYTES, SLOTS_MAX, header, index, slot_of,
+        u16_at, u32_at, u64_at,
     },
 };
 use crate::label::{Category, Confidence, Label};
@@ -41,7 +42,7 @@ pub enum SegmentError {
     Magic,
 }
 
-/// A segment over bytes owned, borrowed or mapped.
+/// A segment over bytes owned, borrowed or shared.
 pub struct Segment<B> {
     bytes: B,
     layout: Layout,
@@ -70,8 +71,8 @@ impl<B: AsRef<[u8]>> Segment<B> {
         }
         let counts = Counts::from_array(counts);
         let entries = counts.shorts.checked_add(counts.longs).ok_or(SegmentError::Header)?;
-        // A power of two with at least one empty slot: probing masks, and ends.
-        if !counts.slots.is_power_of_two() || entries >= counts.slots || entries > ENTRIES_MAX {
+        // At least one empty slot, so that probing ends; no more than the hash can point to.
+        if entries >= counts.slots || counts.slots > SLOTS_MAX || entries > ENTRIES_MAX {
             return Err(SegmentError::Header);
         }
         let layout = Layout::new(counts).ok_or(SegmentError::Header)?;
@@ -194,12 +195,12 @@ impl<B: AsRef<[u8]>> Segment<B> {
     fn find(&self, key: Key<'_>) -> Option<Entry<'_>> {
         let hash = key.hash(&self.hash_key);
         let slots = self.bytes.as_ref().get(self.layout.slots.clone())?;
-        let mask = self.layout.counts.slots - 1;
+        let slot_count = self.layout.counts.slots;
         let fingerprint = hash >> 32;
-        let start = usize::try_from(hash & u64::from(u32::MAX)).ok()?;
+        let mut at = slot_of(hash, slot_count);
         // Ends at the first empty slot; the bound holds against a damaged table without one.
-        for step in 0..=mask {
-            let slot = u64_at(slots, (start.wrapping_add(step) & mask) * SLOT_BYTES)?;
+        for _ in 0..slot_count {
+            let slot = u64_at(slots, at * SLOT_BYTES)?;
             if slot == 0 {
                 return None;
             }
@@ -211,6 +212,7 @@ impl<B: AsRef<[u8]>> Segment<B> {
                     return Some(entry);
                 }
             }
+            at = if at + 1 == slot_count { 0 } else { at + 1 };
         }
         None
     }

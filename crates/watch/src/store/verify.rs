@@ -7,7 +7,7 @@ use chain::segment::{Segment, SegmentError};
 use super::{
     CURRENT, SEGMENT_SUFFIX, TEMPORARY_SUFFIX, file_names,
     manifest::{Entry, Manifest, ManifestError},
-    mapped::SegmentBytes,
+    memory::SegmentBytes,
 };
 
 /// Where the header of a segment ends.
