@@ -31,6 +31,24 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    #[cfg(test)]
+    const ALL: [Self; 14] = [
+        Self::BodyTooLarge,
+        Self::BodyTooSlow,
+        Self::Busy,
+        Self::DeadlineExceeded,
+        Self::EncodingUnsupported,
+        Self::IdempotencyConflict,
+        Self::InvalidEvent,
+        Self::InvalidRequest,
+        Self::MethodNotAllowed,
+        Self::NotFound,
+        Self::PermissionMissing,
+        Self::Unauthenticated,
+        Self::Unavailable,
+        Self::Unhealthy,
+    ];
+
     const fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "the body is too large"),
@@ -151,5 +169,21 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The operators' reference lists every problem with its status.
+    #[test]
+    fn every_problem_is_documented() {
+        let reference = include_str!("../../../docs/operating/control-api.md");
+        for kind in Kind::ALL {
+            let (status, name, _) = kind.parts();
+            let row = format!("| `urn:caponier:problem:{name}` | {} |", status.as_u16());
+            assert!(reference.contains(&row), "{row}");
+        }
     }
 }

@@ -11,3 +11,34 @@ pub(crate) use self::{
     event::events,
     fields::Fault,
 };
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use domain::UnixNanos;
+
+    use super::*;
+
+    const REFERENCE: &str = include_str!("../../../docs/operating/control-api.md");
+
+    fn block(language: &str) -> &'static str {
+        let (_, rest) = REFERENCE.split_once(&format!("```{language}\n")).unwrap();
+        rest.split_once("```").unwrap().0
+    }
+
+    /// What the operators' reference shows is what is accepted.
+    #[test]
+    fn the_documented_examples_are_accepted() {
+        let now = UnixNanos::parse_rfc3339("2026-11-22T10:10:00Z").unwrap();
+        let events = events(block("ndjson").as_bytes(), now).unwrap();
+        let types: BTreeSet<_> = events.iter().map(|event| event.kind.as_str()).collect();
+        assert_eq!((events.len(), types.len()), (8, 8));
+        let request = decision_request(block("json").as_bytes(), now).unwrap();
+        assert_eq!(request.withdrawal.amount.to_string(), "1000");
+        for route in crate::ROUTES {
+            let row = format!("| `{} {}` | `{}` |", route.method, route.path, route.permission.as_str());
+            assert!(REFERENCE.contains(&row), "{row}");
+        }
+    }
+}
