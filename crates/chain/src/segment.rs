@@ -11,9 +11,8 @@
 //! | section | size | content |
 //! |---|---|---|
 //! | header | 128 | see below |
-//! | slots | 8 x slots | hash table, linear probing from the lower half of the hash times slots / 2^32: entry number + 1 in the low half (0: empty), upper half of the hash |
-//! | short entries | 32 x n | addresses with payloads up to 20 bytes, numbered from 0 |
-//! | long entries | 64 x n | longer payloads and opaque texts, numbered on |
+//! | short slots | 32 x slots | hash table of addresses with payloads up to 20 bytes |
+//! | long slots | 64 x slots | hash table of longer payloads and opaque texts |
 //! | records | 40 x n | distinct labels |
 //! | references | 4 x n | record numbers, for entries with several labels |
 //! | string offsets | 4 x (n + 1) | where each distinct string starts in the blob, and where the last ends |
@@ -22,12 +21,16 @@
 //! | root | 32 | SHA-256 of the digests section |
 //!
 //! Header: magic `CAPLBL01`; hash key (16); time of import in Unix nanoseconds (8); SHA-256 of the source (32); counts
-//! of slots, short entries, long entries, records, references, strings, bytes of the blob (8 each); zero up to 128.
-//! Entry: payload (20 or 40), then tag (1), length (1), label count (2), first (4), zero up to 32 or 64. `first` is the
-//! number of the record if the count is 1, else of the first reference. The tag is [`domain::AddressKind::tag`], or 0xff
-//! for an opaque text, whose payload is the number of its string (4). Record: category (1), confidence (1), zero (2),
-//! string numbers of text, source, asset, licence (4 each), zero (4), first and last seen in Unix nanoseconds (8 each,
-//! 0: unknown).
+//! of short slots, long slots, addresses, texts, records, references, strings, bytes of the blob (8 each).
+//!
+//! Slot: payload (20 or 40), tag (1), length (1), label count (2), first (4), upper half of the hash (4), zero up to 32
+//! or 64. `first` is the number of the record if the count is 1, else of the first reference. The tag is
+//! [`domain::AddressKind::tag`]; 0xff for an opaque text, whose payload is the number of its string (4); 0 if the slot
+//! is empty. Probing is linear, from slot (lower half of the hash) x slots / 2^32. A slot is half a cache line, so that
+//! a lookup in memory not yet cached waits once.
+//!
+//! Record: category (1), confidence (1), zero (2), string numbers of text, source, asset, licence (4 each), zero (4),
+//! first and last seen in Unix nanoseconds (8 each, 0: unknown).
 //!
 //! # What is checked when
 //!
@@ -51,7 +54,7 @@ use crate::siphash::siphash24;
 
 /// What one digest of the digests section covers, in bytes.
 pub const CHUNK_BYTES: usize = 1 << 16;
-/// Most addresses and texts in one segment: entry numbers have 32 bits, less one value, at a load of at most one half.
+/// Most addresses and texts in one segment.
 pub const ENTRIES_MAX: usize = 1 << 30;
 /// Most labels of one address in one segment.
 pub const LABELS_PER_ADDRESS_MAX: usize = u16::MAX as usize;
@@ -75,6 +78,11 @@ impl Key<'_> {
             Self::Address(address) => address.kind().tag(),
             Self::Text(_) => OPAQUE_TAG,
         }
+    }
+
+    /// Whether the key's entry lies among the short slots.
+    fn is_short(&self) -> bool {
+        matches!(self, Self::Address(address) if address.payload().len() <= layout::SHORT_PAYLOAD_BYTES)
     }
 
     fn hash(&self, hash_key: &[u8; 16]) -> u64 {

@@ -1,4 +1,4 @@
-//! Building a segment. Memory: about 60 bytes per address while collecting, plus the finished segment (about 50).
+//! Building a segment. Memory: about 60 bytes per address while collecting, plus the finished segment (about 55).
 
 use std::collections::HashMap;
 
@@ -8,8 +8,8 @@ use domain::{Address, AddressKind, UnixNanos};
 use super::{
     CHUNK_BYTES, ENTRIES_MAX, Key, LABELS_PER_ADDRESS_MAX, OPAQUE_TAG, STRING_BYTES_MAX,
     layout::{
-        Counts, DIGEST_BYTES, HEADER_BYTES, LONG_BYTES, LONG_PAYLOAD_BYTES, Layout, MAGIC, NUMBER_BYTES,
-        RECORD_BYTES, SHORT_BYTES, SHORT_PAYLOAD_BYTES, SLOT_BYTES, header, index, slot_of, u64_at,
+        Counts, DIGEST_BYTES, HEADER_BYTES, LONG_BYTES, LONG_PAYLOAD_BYTES, Layout, MAGIC, N_COUNTS,
+        NUMBER_BYTES, RECORD_BYTES, SHORT_BYTES, SHORT_PAYLOAD_BYTES, header, index, slot_of,
     },
 };
 use crate::label::Label;
@@ -48,7 +48,7 @@ pub struct Builder {
     pending: Vec<Pending>,
 }
 
-/// One (key, label) pair. Ordered by tag, then payload, then record: the order of entries in the segment.
+/// One (key, label) pair. Ordered by key, then record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Pending {
     tag: u8,
@@ -193,8 +193,8 @@ impl Builder {
     /// # Errors
     /// [`BuildError`] when a bound of the format is exceeded.
     pub fn finish(mut self) -> Result<Vec<u8>, BuildError> {
-        // Short entries come first, each group in the order of keys; equal pairs fall together.
-        self.pending.sort_unstable_by(|a, b| (!a.is_short(), a).cmp(&(!b.is_short(), b)));
+        // Equal keys fall together, then equal pairs; the order does not depend on that of the source.
+        self.pending.sort_unstable();
         self.pending.dedup();
 
         let layout = Layout::new(self.count()?).ok_or(BuildError::TooMuchText)?;
@@ -206,7 +206,7 @@ impl Builder {
         for (idx, count) in layout.counts.as_array().into_iter().enumerate() {
             put(&mut out, header::COUNTS + 8 * idx, &(count as u64).to_le_bytes());
         }
-        const { assert!(header::COUNTS + 8 * 7 <= HEADER_BYTES) };
+        const { assert!(header::COUNTS + 8 * N_COUNTS <= HEADER_BYTES) };
         self.write_entries(&mut out, &layout);
         for (record, number) in &self.records {
             put(&mut out, layout.records.start + index(*number) * RECORD_BYTES, &record.to_bytes());
@@ -228,31 +228,27 @@ impl Builder {
             blob_bytes: self.strings.blob.len(),
             ..Counts::default()
         };
+        let (mut shorts, mut longs) = (0, 0);
         for group in self.pending.chunk_by(Pending::same_key) {
             if group.len() > LABELS_PER_ADDRESS_MAX {
                 return Err(BuildError::TooManyLabels { got: group.len() });
             }
-            if group.first().is_some_and(Pending::is_short) {
-                counts.shorts += 1;
-            } else {
-                counts.longs += 1;
-            }
+            let Some(head) = group.first() else { continue };
+            *(if head.is_short() { &mut shorts } else { &mut longs }) += 1;
+            *(if head.tag == OPAQUE_TAG { &mut counts.texts } else { &mut counts.addresses }) += 1;
             counts.references += if group.len() > 1 { group.len() } else { 0 };
         }
-        let entries = counts.shorts + counts.longs;
-        if entries > ENTRIES_MAX {
+        if shorts + longs > ENTRIES_MAX {
             return Err(BuildError::TooManyAddresses);
         }
         u32::try_from(counts.references).map_err(|_| BuildError::TooMuchText)?;
-        // At most half full, so that probes stay short; never without an empty slot.
-        counts.slots = (entries * 2).max(2);
+        (counts.short_slots, counts.long_slots) = (slots_for(shorts), slots_for(longs));
         Ok(counts)
     }
 
     fn write_entries(&self, out: &mut [u8], layout: &Layout) {
-        let (mut short_at, mut long_at) = (layout.shorts.start, layout.longs.start);
         let mut references = Vec::with_capacity(layout.counts.references);
-        for (number, group) in (0u32..).zip(self.pending.chunk_by(Pending::same_key)) {
+        for group in self.pending.chunk_by(Pending::same_key) {
             let Some(head) = group.first() else { continue };
             let first = if group.len() == 1 {
                 head.record
@@ -262,18 +258,19 @@ impl Builder {
                 references.extend(group.iter().map(|pending| pending.record));
                 first
             };
-            let (at, payload_bytes, stride) = if head.is_short() {
-                (&mut short_at, SHORT_PAYLOAD_BYTES, SHORT_BYTES)
+            let (table, stride, payload_bytes) = if head.is_short() {
+                (layout.shorts.clone(), SHORT_BYTES, SHORT_PAYLOAD_BYTES)
             } else {
-                (&mut long_at, LONG_PAYLOAD_BYTES, LONG_BYTES)
+                (layout.longs.clone(), LONG_BYTES, LONG_PAYLOAD_BYTES)
             };
-            put(out, *at, head.payload());
-            let rest = *at + payload_bytes;
-            put(out, rest, &[head.tag, head.len]);
-            put(out, rest + 2, &u16::try_from(group.len()).unwrap_or(u16::MAX).to_le_bytes());
-            put(out, rest + 4, &first.to_le_bytes());
-            *at += stride;
-            insert(out.get_mut(layout.slots.clone()).unwrap_or(&mut []), self.hash_of(head), number);
+            let hash = self.hash_of(head);
+            let table = out.get_mut(table).unwrap_or(&mut []);
+            let slot = empty_slot(table, hash, stride, payload_bytes);
+            put(slot, 0, head.payload());
+            put(slot, payload_bytes, &[head.tag, head.len]);
+            put(slot, payload_bytes + 2, &u16::try_from(group.len()).unwrap_or(u16::MAX).to_le_bytes());
+            put(slot, payload_bytes + 4, &first.to_le_bytes());
+            put(slot, payload_bytes + 8, hash.to_le_bytes().get(4..).unwrap_or(&[]));
         }
         write_numbers(out, layout.references.start, &references);
     }
@@ -308,15 +305,19 @@ fn write_numbers(out: &mut [u8], at: usize, numbers: &[u32]) {
     }
 }
 
-/// Puts an entry into the first empty slot from where its hash points; there always is one.
-fn insert(slots: &mut [u8], hash: u64, number: u32) {
-    let slot_count = slots.len() / SLOT_BYTES;
+/// Slots for so many entries: at most three in five are taken, so that probes stay short, and one is always empty.
+const fn slots_for(entries: usize) -> usize {
+    entries + entries * 2 / 3 + 1
+}
+
+/// The first empty slot from where the hash points; there always is one.
+fn empty_slot(table: &mut [u8], hash: u64, stride: usize, tag_at: usize) -> &mut [u8] {
+    let slot_count = table.len() / stride;
     let mut at = slot_of(hash, slot_count);
-    while u64_at(slots, at * SLOT_BYTES) != Some(0) {
+    while table.get(at * stride + tag_at).is_some_and(|tag| *tag != 0) {
         at = if at + 1 == slot_count { 0 } else { at + 1 };
     }
-    let slot = (hash & !u64::from(u32::MAX)) | (u64::from(number) + 1);
-    put(slots, at * SLOT_BYTES, &slot.to_le_bytes());
+    table.get_mut(at * stride..(at + 1) * stride).unwrap_or(&mut [])
 }
 
 /// Writes the digests of all chunks, and their root.

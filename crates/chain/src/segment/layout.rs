@@ -6,7 +6,6 @@ use super::CHUNK_BYTES;
 
 pub(super) const MAGIC: [u8; 8] = *b"CAPLBL01";
 pub(super) const HEADER_BYTES: usize = 128;
-pub(super) const SLOT_BYTES: usize = 8;
 pub(super) const SHORT_BYTES: usize = 32;
 pub(super) const LONG_BYTES: usize = 64;
 pub(super) const RECORD_BYTES: usize = 40;
@@ -16,7 +15,7 @@ pub(super) const SHORT_PAYLOAD_BYTES: usize = 20;
 pub(super) const LONG_PAYLOAD_BYTES: usize = 40;
 /// What half a hash can point to.
 pub(super) const SLOTS_MAX: usize = 1 << 32;
-/// A cache line: no short or long entry straddles two.
+/// A cache line: no slot straddles two.
 const ALIGN: usize = 64;
 
 /// Byte offsets within the header.
@@ -27,12 +26,16 @@ pub(super) mod header {
     pub(in super::super) const COUNTS: usize = 64;
 }
 
-/// The seven counts of the header, in the order they are stored.
+/// How many counts the header has.
+pub(super) const N_COUNTS: usize = 8;
+
+/// The counts of the header, in the order they are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Counts {
-    pub(super) slots: usize,
-    pub(super) shorts: usize,
-    pub(super) longs: usize,
+    pub(super) short_slots: usize,
+    pub(super) long_slots: usize,
+    pub(super) addresses: usize,
+    pub(super) texts: usize,
     pub(super) records: usize,
     pub(super) references: usize,
     pub(super) strings: usize,
@@ -40,14 +43,22 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    pub(super) const fn as_array(&self) -> [usize; 7] {
-        [self.slots, self.shorts, self.longs, self.records, self.references, self.strings, self.blob_bytes]
+    pub(super) const fn as_array(&self) -> [usize; N_COUNTS] {
+        [
+            self.short_slots,
+            self.long_slots,
+            self.addresses,
+            self.texts,
+            self.records,
+            self.references,
+            self.strings,
+            self.blob_bytes,
+        ]
     }
 
-    pub(super) const fn from_array(
-        [slots, shorts, longs, records, references, strings, blob_bytes]: [usize; 7],
-    ) -> Self {
-        Self { slots, shorts, longs, records, references, strings, blob_bytes }
+    pub(super) const fn from_array(counts: [usize; N_COUNTS]) -> Self {
+        let [short_slots, long_slots, addresses, texts, records, references, strings, blob_bytes] = counts;
+        Self { short_slots, long_slots, addresses, texts, records, references, strings, blob_bytes }
     }
 }
 
@@ -55,7 +66,6 @@ impl Counts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) counts: Counts,
-    pub(super) slots: Range<usize>,
     pub(super) shorts: Range<usize>,
     pub(super) longs: Range<usize>,
     pub(super) records: Range<usize>,
@@ -75,9 +85,8 @@ impl Layout {
             at = start.checked_add(count.checked_mul(stride)?)?;
             Some(start..at)
         };
-        let slots = section(counts.slots, SLOT_BYTES)?;
-        let shorts = section(counts.shorts, SHORT_BYTES)?;
-        let longs = section(counts.longs, LONG_BYTES)?;
+        let shorts = section(counts.short_slots, SHORT_BYTES)?;
+        let longs = section(counts.long_slots, LONG_BYTES)?;
         let records = section(counts.records, RECORD_BYTES)?;
         let references = section(counts.references, NUMBER_BYTES)?;
         let string_offsets = section(counts.strings.checked_add(1)?, NUMBER_BYTES)?;
@@ -85,7 +94,7 @@ impl Layout {
         let body_bytes = blob.end.checked_next_multiple_of(ALIGN)?;
         let digests = section(body_bytes.div_ceil(CHUNK_BYTES), DIGEST_BYTES)?;
         let root = digests.end..digests.end.checked_add(DIGEST_BYTES)?;
-        Some(Self { counts, slots, shorts, longs, records, references, string_offsets, blob, digests, root })
+        Some(Self { counts, shorts, longs, records, references, string_offsets, blob, digests, root })
     }
 
     /// Length of the whole file.

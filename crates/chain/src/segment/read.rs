@@ -6,10 +6,10 @@ use crypto::{Sha256, sha256};
 use domain::UnixNanos;
 
 use super::{
-    CHUNK_BYTES, ENTRIES_MAX, Key, OPAQUE_TAG,
+    CHUNK_BYTES, ENTRIES_MAX, Key,
     layout::{
-        Counts, DIGEST_BYTES, HEADER_BYTES, LONG_BYTES, LONG_PAYLOAD_BYTES, Layout, MAGIC, NUMBER_BYTES,
-        RECORD_BYTES, SHORT_BYTES, SHORT_PAYLOAD_BYTES, SLOT_BYTES, SLOTS_MAX, header, index, slot_of,
+        Counts, DIGEST_BYTES, HEADER_BYTES, LONG_BYTES, LONG_PAYLOAD_BYTES, Layout, MAGIC, N_COUNTS,
+        NUMBER_BYTES, RECORD_BYTES, SHORT_BYTES, SHORT_PAYLOAD_BYTES, SLOTS_MAX, header, index, slot_of,
         u16_at, u32_at, u64_at,
     },
 };
@@ -63,16 +63,17 @@ impl<B: AsRef<[u8]>> Segment<B> {
         }
         let head =
             all.get(..HEADER_BYTES).ok_or(SegmentError::Length { expected: HEADER_BYTES, got: all.len() })?;
-        let mut counts = [0; 7];
+        let mut counts = [0; N_COUNTS];
         for (idx, count) in counts.iter_mut().enumerate() {
             *count = u64_at(head, header::COUNTS + 8 * idx)
                 .and_then(|count| usize::try_from(count).ok())
                 .ok_or(SegmentError::Header)?;
         }
         let counts = Counts::from_array(counts);
-        let entries = counts.shorts.checked_add(counts.longs).ok_or(SegmentError::Header)?;
-        // At least one empty slot, so that probing ends; no more than the hash can point to.
-        if entries >= counts.slots || counts.slots > SLOTS_MAX || entries > ENTRIES_MAX {
+        // Each table has an empty slot, so that probing ends, and no more slots than a hash can point to.
+        let entries = counts.addresses.checked_add(counts.texts).ok_or(SegmentError::Header)?;
+        let fits = |slots: usize| (1..=SLOTS_MAX).contains(&slots);
+        if entries > ENTRIES_MAX || !fits(counts.short_slots) || !fits(counts.long_slots) {
             return Err(SegmentError::Header);
         }
         let layout = Layout::new(counts).ok_or(SegmentError::Header)?;
@@ -152,24 +153,14 @@ impl<B: AsRef<[u8]>> Segment<B> {
 
     /// Addresses with at least one label, without opaque texts.
     #[must_use]
-    pub fn address_count(&self) -> usize {
-        self.layout.counts.shorts + self.layout.counts.longs - self.text_count()
+    pub const fn address_count(&self) -> usize {
+        self.layout.counts.addresses
     }
 
     /// Opaque texts with at least one label.
     #[must_use]
-    pub fn text_count(&self) -> usize {
-        // Long entries are sorted by tag, and that of texts is the highest.
-        let longs = self.layout.counts.longs;
-        let (mut low, mut high) = (0, longs);
-        while low < high {
-            let mid = low.midpoint(high);
-            match self.entry(self.layout.counts.shorts + mid) {
-                Some(entry) if entry.tag == OPAQUE_TAG => high = mid,
-                _ => low = mid + 1,
-            }
-        }
-        longs - low
+    pub const fn text_count(&self) -> usize {
+        self.layout.counts.texts
     }
 
     /// Distinct labels.
@@ -192,57 +183,49 @@ impl<B: AsRef<[u8]>> Segment<B> {
         self.bytes.as_ref()
     }
 
-    fn find(&self, key: Key<'_>) -> Option<Entry<'_>> {
+    fn find(&self, key: Key<'_>) -> Option<Slot> {
         let hash = key.hash(&self.hash_key);
-        let slots = self.bytes.as_ref().get(self.layout.slots.clone())?;
-        let slot_count = self.layout.counts.slots;
-        let fingerprint = hash >> 32;
-        let mut at = slot_of(hash, slot_count);
-        // Ends at the first empty slot; the bound holds against a damaged table without one.
-        for _ in 0..slot_count {
-            let slot = u64_at(slots, at * SLOT_BYTES)?;
-            if slot == 0 {
+        let all = self.bytes.as_ref();
+        if key.is_short() {
+            let table = all.get(self.layout.shorts.clone())?;
+            self.probe::<SHORT_BYTES, SHORT_PAYLOAD_BYTES>(table, hash, key)
+        } else {
+            let table = all.get(self.layout.longs.clone())?;
+            self.probe::<LONG_BYTES, LONG_PAYLOAD_BYTES>(table, hash, key)
+        }
+    }
+
+    /// Probes from where the hash points to the first empty slot.
+    fn probe<const STRIDE: usize, const PAYLOAD: usize>(
+        &self,
+        table: &[u8],
+        hash: u64,
+        key: Key<'_>,
+    ) -> Option<Slot> {
+        let (slots, _) = table.as_chunks::<STRIDE>();
+        let mut at = slot_of(hash, slots.len());
+        // The bound holds against a damaged table without an empty slot.
+        for _ in 0..slots.len() {
+            let (payload, rest) = slots.get(at)?.split_at_checked(PAYLOAD)?;
+            let [tag, len, ..] = *rest else { return None };
+            if tag == 0 {
                 return None;
             }
-            if slot >> 32 == fingerprint {
-                let number = usize::try_from(slot & u64::from(u32::MAX)).ok()?.checked_sub(1)?;
-                if let Some(entry) = self.entry(number)
-                    && self.matches(&entry, key)
-                {
-                    return Some(entry);
+            if u32_at(rest, 8).map(u64::from) == Some(hash >> 32)
+                && tag == key.tag()
+                && let Some(payload) = payload.get(..usize::from(len))
+                && match key {
+                    Key::Address(address) => payload == address.payload(),
+                    Key::Text(text) => {
+                        u32_at(payload, 0).and_then(|number| self.string(number)) == Some(text)
+                    }
                 }
+            {
+                return Some(Slot { label_count: u16_at(rest, 2)?, first: u32_at(rest, 4)? });
             }
-            at = if at + 1 == slot_count { 0 } else { at + 1 };
+            at = if at + 1 == slots.len() { 0 } else { at + 1 };
         }
         None
-    }
-
-    fn matches(&self, entry: &Entry<'_>, key: Key<'_>) -> bool {
-        entry.tag == key.tag()
-            && match key {
-                Key::Address(address) => entry.payload == address.payload(),
-                Key::Text(text) => {
-                    u32_at(entry.payload, 0).and_then(|number| self.string(number)) == Some(text)
-                }
-            }
-    }
-
-    fn entry(&self, number: usize) -> Option<Entry<'_>> {
-        let (at, payload_max) = match number.checked_sub(self.layout.counts.shorts) {
-            None => (self.layout.shorts.start + number * SHORT_BYTES, SHORT_PAYLOAD_BYTES),
-            Some(long) if long < self.layout.counts.longs => {
-                (self.layout.longs.start + long * LONG_BYTES, LONG_PAYLOAD_BYTES)
-            }
-            Some(_) => return None,
-        };
-        let (payload, rest) = self.bytes.as_ref().get(at..at + payload_max + 8)?.split_at(payload_max);
-        let [tag, len, ..] = *rest else { return None };
-        Some(Entry {
-            payload: payload.get(..usize::from(len))?,
-            tag,
-            label_count: u16_at(rest, 2)?,
-            first: u32_at(rest, 4)?,
-        })
     }
 
     fn record(&self, number: u32) -> Option<Label<'_>> {
@@ -285,9 +268,8 @@ impl<B: AsRef<[u8]>> fmt::Debug for Segment<B> {
     }
 }
 
-struct Entry<'a> {
-    payload: &'a [u8],
-    tag: u8,
+/// A slot that holds the key.
+struct Slot {
     label_count: u16,
     first: u32,
 }
