@@ -6,7 +6,7 @@
 use std::fmt;
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};
-use crypto::{SecretBytes, ct_eq, sha256};
+use crypto::{Secret, ct_eq, sha256};
 
 use crate::{
     config::BuildError,
@@ -54,9 +54,17 @@ pub struct Token {
     /// Names the caller in logs.
     pub name: String,
     /// What the caller presents: at least 32 bytes of visible ASCII, best from a random generator.
-    pub secret: SecretBytes,
+    pub secret: Secret<String>,
     /// What it allows.
     pub permissions: Vec<Permission>,
+}
+
+impl Token {
+    /// A token with every permission. Narrow `permissions` where callers differ.
+    #[must_use]
+    pub fn new(name: &str, secret: Secret<String>) -> Self {
+        Self { name: name.to_owned(), secret, permissions: Permission::ALL.to_vec() }
+    }
 }
 
 /// Who calls.
@@ -94,7 +102,7 @@ impl Tokens {
             if !named {
                 return Err(BuildError::TokenName { name: name.chars().take(NAME_BYTES_MAX).collect() });
             }
-            let secret = secret.expose();
+            let secret = secret.expose().as_bytes();
             if secret.len() < TOKEN_BYTES_MIN || !secret.iter().all(u8::is_ascii_graphic) {
                 return Err(BuildError::TokenWeak { name });
             }
@@ -125,16 +133,10 @@ impl Tokens {
 
 #[cfg(test)]
 mod tests {
-    use crypto::Secret;
-
     use super::*;
 
     fn token(name: &str, secret: &str) -> Token {
-        Token {
-            name: name.into(),
-            secret: Secret::new(secret.as_bytes().to_vec()),
-            permissions: vec![Permission::Decide],
-        }
+        Token::new(name, Secret::new(secret.to_owned()))
     }
 
     #[test]

@@ -152,7 +152,7 @@ fn secret_for(permission: Permission) -> String {
 fn tokens() -> Vec<Token> {
     let token = |name: &str, secret: &str, permissions: &[Permission]| Token {
         name: name.into(),
-        secret: Secret::new(secret.as_bytes().to_vec()),
+        secret: Secret::new(secret.to_owned()),
         permissions: permissions.to_vec(),
     };
     let mut tokens = vec![token("all", TOKEN, &Permission::ALL), token("none", POWERLESS, &[])];
