@@ -46,7 +46,7 @@ pub trait LogSource: Send + Sync {
     /// error.
     ///
     /// # Errors
-    /// [`PublishError::Journal`] when an entry cannot be read, or whatever `visit` says.
+    /// [`PublishError::Journal`] or [`PublishError::Io`] when an entry cannot be read, or whatever `visit` says.
     fn read(
         &self,
         from: u64,
@@ -70,7 +70,10 @@ impl LogSource for Journal {
         for seq in from..to {
             let lost = || PublishError::Journal { seq, reason: "durable entry is missing".to_owned() };
             let entry = reader.next_ref().ok_or_else(lost)?;
-            let entry = entry.map_err(|error| PublishError::Journal { seq, reason: error.to_string() })?;
+            let entry = entry.map_err(|error| match error {
+                journal::ReadError::Io { file, source } => PublishError::Io { path: file, source },
+                damage => PublishError::Journal { seq, reason: damage.to_string() },
+            })?;
             visit(entry.bytes)?;
         }
         Ok(())
@@ -117,7 +120,7 @@ pub enum PublishError {
         /// The cause.
         source: io::Error,
     },
-    /// The journal cannot be read.
+    /// The journal is damaged.
     #[error("journal cannot be read at entry {seq}: {reason}")]
     Journal {
         /// Sequence number.
@@ -280,6 +283,9 @@ impl<L: LogSource> Publisher<L> {
     /// Makes the directory and the key file, or checks that they are ours.
     fn claim(&mut self) -> Result<(), PublishError> {
         self.make_dirs("")?;
+        for path in [CHECKPOINT_PATH, VKEY_PATH] {
+            self.remove_if_there(&format!("{}{STAGED_SUFFIX}", join(path)))?;
+        }
         let vkey = format!("{}\n", self.signer.verifier());
         match self.log().file(VKEY_PATH).map_err(io_error(VKEY_PATH))? {
             Some(stored) if stored == vkey.as_bytes() => Ok(()),
@@ -371,6 +377,13 @@ impl<L: LogSource> Publisher<L> {
             self.disk.remove(&path).map_err(io_error(&path))?;
         }
         Ok(())
+    }
+
+    fn remove_if_there(&self, path: &str) -> Result<(), PublishError> {
+        match self.disk.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(path)(error)),
+            _ => Ok(()),
+        }
     }
 
     fn make_dirs(&mut self, dir: &str) -> Result<(), PublishError> {

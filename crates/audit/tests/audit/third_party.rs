@@ -1,9 +1,6 @@
 //! A log written here is verified by a program on Go's own implementation (`tests/interop/verify.go`), and that program
 //! notices what was changed. Skipped, and says so, where Go or its `golang.org/x/mod` package is not installed.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-#![allow(clippy::print_stderr, reason = "a skipped test says so")]
-
 use std::{
     fs,
     path::{Path, PathBuf},
