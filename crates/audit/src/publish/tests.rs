@@ -226,6 +226,39 @@ fn receipts_prove_entries_offline() {
     assert!(log.file("checkpoint").unwrap().is_some());
 }
 
+/// Readers never see anything but a valid log, whatever the publisher is about to do.
+#[test]
+fn receipts_are_had_while_the_log_grows() {
+    let (disk, entries) = (SimDisk::new(1), Entries::of(250));
+    let (mut publisher, _) = open(&entries, &disk).unwrap();
+    let log = publisher.log();
+    let growing = std::sync::atomic::AtomicBool::new(true);
+    let receipts = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut receipts = 0_u64;
+            loop {
+                let more = growing.load(std::sync::atomic::Ordering::SeqCst);
+                let size = log.checkpoint().unwrap().unwrap().0.size;
+                let seq = size - 1 - receipts % 7;
+                let leaf = leaf_hash(&entries.0.lock().0[usize::try_from(seq).unwrap()]);
+                log.receipt(seq).unwrap().verify(leaf, signer().verifier()).unwrap();
+                receipts += 1;
+                if !more {
+                    return receipts;
+                }
+            }
+        });
+        for size in (260..1_400).step_by(10) {
+            entries.grow_to(size);
+            publisher.publish_once(NOW).unwrap();
+        }
+        growing.store(false, std::sync::atomic::Ordering::SeqCst);
+        reader.join().unwrap()
+    });
+    assert!(receipts > 0);
+    assert_clean(&disk, 1_390);
+}
+
 /// The power goes, or the storage fails, at every single operation of a publication in turn. Whatever survives is a
 /// valid log for the checkpoint in it, that checkpoint is one that was signed, and going on gives a clean log.
 #[test]
