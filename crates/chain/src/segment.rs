@@ -91,10 +91,9 @@ impl Key<'_> {
             Self::Address(address) => {
                 let mut message = [0u8; 1 + Address::PAYLOAD_BYTES_MAX];
                 let payload = address.payload();
-                let (head, tail) = message.split_at_mut(1);
-                head.fill(self.tag());
-                for (to, from) in tail.iter_mut().zip(payload) {
-                    *to = *from;
+                message[0] = self.tag();
+                if let Some(to) = message.get_mut(1..=payload.len()) {
+                    to.copy_from_slice(payload);
                 }
                 siphash24(hash_key, &[message.get(..=payload.len()).unwrap_or(&message)])
             }

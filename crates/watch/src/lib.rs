@@ -8,7 +8,8 @@
 //! writer; that one process writes it is the caller's promise (the lock of the data directory).
 //!
 //! Readers never wait: the set of active lists is swapped whole. Bounds: [`LISTS_MAX`] lists, and per import
-//! [`SOURCE_BYTES_MAX`] bytes in [`SOURCE_FILES_MAX`] files; an import needs about 120 bytes of memory per address.
+//! [`SOURCE_BYTES_MAX`] bytes in [`SOURCE_FILES_MAX`] files; an import needs about 200 bytes of memory per address beside its source,
+//! a list in force about 64.
 //!
 //! # The directory
 //!

@@ -1,4 +1,4 @@
-//! Building a segment. Memory: about 60 bytes per address while collecting, plus the finished segment (about 55).
+//! Building a segment. Memory: about 60 bytes per address while collecting, plus the finished segment (about 65).
 
 use std::collections::HashMap;
 
@@ -305,9 +305,9 @@ fn write_numbers(out: &mut [u8], at: usize, numbers: &[u32]) {
     }
 }
 
-/// Slots for so many entries: at most three in five are taken, so that probes stay short, and one is always empty.
+/// Slots for so many entries: at most half are taken, so that probes stay short, and one is always empty.
 const fn slots_for(entries: usize) -> usize {
-    entries + entries * 2 / 3 + 1
+    entries * 2 + 1
 }
 
 /// The first empty slot from where the hash points; there always is one.
