@@ -1,1 +1,22 @@
-//! caponier
+//! The product: configuration, wiring, command line, control socket and demo.
+//!
+//! [`config::Config`] says what an installation is; [`core::Core`] opens it; [`app::App`] puts listeners and
+//! background work around the core; [`commands`] is the command line. Nothing here decides anything about money:
+//! that is the pillars' work.
+
+pub mod adapters;
+pub mod app;
+mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod control;
+pub mod core;
+pub mod demo;
+pub mod exit;
+pub mod ground;
+mod output;
+pub mod refusals;
+mod secret_file;
+mod socket;
+mod verify;

@@ -60,12 +60,14 @@ impl Config {
 
 /// Rate limits. All are exact GCRA: a burst, and its refill over a period.
 ///
-/// The limits per account hold across all keys of the account and all endpoints of a budget; the exchange's own
+/// The limit per key and the limits per account hold side by side; those per account hold across all keys of the account and all endpoints of a budget; the exchange's own
 /// limits per instrument and endpoint stand behind them.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Requests per source address (IPv6: /64), before anything costly. Default 200 per second.
     pub source: Quota,
+    /// Requests per API key, whatever they do. Default 600 per 2 s.
+    pub key: Quota,
     /// New orders per account, each order of a batch counted. Default 300 per 2 s (OKX: 60 per 2 s and instrument,
     /// 300 per 2 s in batches).
     pub place: Quota,
@@ -93,6 +95,7 @@ impl Default for Limits {
         };
         Self {
             source: per(200, 1),
+            key: per(600, 2),
             place: per(300, 2),
             amend: per(300, 2),
             cancel: per(300, 2),

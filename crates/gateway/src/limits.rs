@@ -2,7 +2,7 @@
 
 use admission::{KeyedLimiter, Limited};
 use auth::Refusal;
-use domain::{AccountId, UnixNanos};
+use domain::{AccountId, ApiKeyId, UnixNanos};
 
 use crate::{answer::Refused, config::Limits, connection::Source, route::Budget};
 
@@ -10,6 +10,7 @@ use crate::{answer::Refused, config::Limits, connection::Source, route::Budget};
 #[derive(Debug)]
 pub(crate) struct Limiters {
     source: KeyedLimiter<Source>,
+    key: KeyedLimiter<ApiKeyId>,
     amend: KeyedLimiter<AccountId>,
     cancel: KeyedLimiter<AccountId>,
     orders: KeyedLimiter<AccountId>,
@@ -25,6 +26,7 @@ impl Limiters {
         let per_account = |quota| KeyedLimiter::new(quota, limits.entries_max, seed);
         Self {
             source: KeyedLimiter::new(limits.source, limits.entries_max, seed),
+            key: KeyedLimiter::new(limits.key, limits.entries_max, seed),
             amend: per_account(limits.amend),
             cancel: per_account(limits.cancel),
             orders: per_account(limits.orders),
@@ -40,6 +42,14 @@ impl Limiters {
         match self.source.check(source, 1, now) {
             Ok(_) => Ok(()),
             Err(limited) => Err(refused(Refusal::RateLimited, "source_rate_limited", limited)),
+        }
+    }
+
+    /// Charges one request to the API key it is signed with.
+    pub(crate) fn key(&self, key: &ApiKeyId, account: &AccountId, now: UnixNanos) -> Result<(), Refused> {
+        match self.key.check(key.clone(), 1, now) {
+            Ok(_) => Ok(()),
+            Err(limited) => Err(refused(Refusal::RateLimited, "key_rate_limited", limited).of(account)),
         }
     }
 

@@ -131,6 +131,7 @@ impl Shared {
         if let Some(endpoint) = endpoint {
             let verified = self.verify(&head, &body, peer, endpoint, now).await?;
             let cost = cost(route, &body).map_err(|refused| refused.of(verified.account()))?;
+            self.limiters.key(verified.key_id(), verified.account(), now)?;
             self.limiters.account(verified.account(), route.budget, cost, now)?;
             let repeatable = parts.method == Method::GET;
             self.authenticator

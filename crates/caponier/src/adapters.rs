@@ -1,0 +1,212 @@
+//! Plugs: each pillar's ports, filled with another pillar's handle. No logic of their own beyond translation.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use api::{
+    DecideError as ApiDecideError, Decided as ApiDecided, ExplainError, Explained, IntakeError, Recorded,
+};
+use auth::KeyChange;
+use decide::{DecideError, Decider, FindingSource, SourceUnavailable};
+use domain::{AccountId, ApiKeyId, Clock, Event, Finding, Subject, UnixNanos, WithdrawalRequest};
+use gateway::{Answer, DecisionUnavailable};
+use journal::{AppendError, Draft, Kind, record};
+use tokio::sync::mpsc;
+use watch::Watch;
+
+use crate::{
+    ground::{Ground, RecordError},
+    refusals::RefusalCounts,
+};
+
+/// How long a caller is asked to wait when the journal's queue is full.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// `decide` asks `fraud`.
+#[derive(Debug)]
+pub struct FraudSource(pub Arc<Ground>);
+
+impl FindingSource for FraudSource {
+    fn name(&self) -> &'static str {
+        "fraud"
+    }
+
+    fn examine<'a>(
+        &'a self,
+        request: &'a WithdrawalRequest,
+        now: UnixNanos,
+    ) -> decide::BoxFuture<'a, Result<Vec<Finding>, SourceUnavailable>> {
+        Box::pin(async move {
+            // A gap between journal and state means that events or decisions may be missing from what the rules see.
+            self.0.catch_up().map_err(|error| SourceUnavailable(error.to_string()))?;
+            Ok(self.0.fraud().examine(request, now))
+        })
+    }
+}
+
+/// `decide` asks `watch`.
+#[derive(Debug)]
+pub struct WatchSource(pub Arc<Watch>);
+
+impl FindingSource for WatchSource {
+    fn name(&self) -> &'static str {
+        "watch"
+    }
+
+    fn examine<'a>(
+        &'a self,
+        request: &'a WithdrawalRequest,
+        _now: UnixNanos,
+    ) -> decide::BoxFuture<'a, Result<Vec<Finding>, SourceUnavailable>> {
+        Box::pin(std::future::ready(Ok(self.0.examine(request))))
+    }
+}
+
+/// `gateway` asks `decide`.
+#[derive(Debug)]
+pub struct GatewayWithdrawals(pub Arc<Decider>);
+
+impl gateway::Withdrawals for GatewayWithdrawals {
+    fn decide(
+        &self,
+        request: WithdrawalRequest,
+        idempotency_key: Option<String>,
+    ) -> gateway::BoxFuture<'_, Result<Answer, DecisionUnavailable>> {
+        Box::pin(async move {
+            let decided = self.0.decide(request, idempotency_key, None).await.map_err(|error| {
+                tracing::error!(%error, "no decision about a withdrawal");
+                DecisionUnavailable { reason: error.to_string() }
+            })?;
+            let decision = &decided.decision;
+            let (code, message) = match decision.leading() {
+                Some(finding) => (finding.code.clone(), finding.message.clone()),
+                None => {
+                    (domain::ReasonCode::new("decide.nothing_found"), "Nothing speaks against it.".to_owned())
+                }
+            };
+            Ok(Answer { id: decided.id.to_string(), verdict: decision.verdict, code, message })
+        })
+    }
+}
+
+/// `gateway` tells what it saw.
+#[derive(Debug)]
+pub struct GatewayObserver {
+    /// Refusals, counted per source and second.
+    pub refusals: Arc<RefusalCounts>,
+    /// First uses of a key in a day, to be journalled. Bounded: a lost one costs a day of the key's idle time.
+    pub used: mpsc::Sender<(ApiKeyId, UnixNanos)>,
+}
+
+impl gateway::Observer for GatewayObserver {
+    fn refused(&self, ip: IpAddr, account: Option<&AccountId>, label: &'static str, at: UnixNanos) {
+        self.refusals.count(ip, account, label, at);
+    }
+
+    fn key_used(&self, key: &ApiKeyId, at: UnixNanos) {
+        if self.used.try_send((key.clone(), at)).is_err() {
+            tracing::warn!("a key's daily use was not recorded: too many at once");
+        }
+    }
+}
+
+/// Journals the first use of each key in a day.
+pub async fn record_uses(ground: Arc<Ground>, mut used: mpsc::Receiver<(ApiKeyId, UnixNanos)>) {
+    while let Some((id, at)) = used.recv().await {
+        let Some(summary) = ground.registry().summary(&id) else { continue };
+        if let Err(error) = ground.record_key_change(summary.account, &KeyChange::Used { id, at }, at).await {
+            tracing::warn!(%error, "a key's daily use was not recorded");
+        }
+    }
+}
+
+/// `api` hands in events.
+#[derive(Debug)]
+pub struct ApiIntake {
+    ground: Arc<Ground>,
+    clock: Arc<dyn Clock>,
+    /// One batch at a time, so that an id cannot be new twice.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl ApiIntake {
+    /// Over a ground.
+    #[must_use]
+    pub fn new(ground: Arc<Ground>, clock: Arc<dyn Clock>) -> Self {
+        Self { ground, clock, turn: tokio::sync::Mutex::new(()) }
+    }
+}
+
+impl api::Intake for ApiIntake {
+    fn record(&self, events: Vec<Event>) -> api::BoxFuture<'_, Result<Recorded, IntakeError>> {
+        Box::pin(async move {
+            let _turn = self.turn.lock().await;
+            let received = events.len();
+            let mut batch = std::collections::HashSet::new();
+            let fresh: Vec<Event> = self.ground.read(|fold| {
+                let new = |event: &Event| !fold.knows_event(&event.id) && batch.insert(event.id.clone());
+                events.into_iter().filter(new).collect()
+            });
+            let accepted = fresh.len();
+            let at = self.clock.now();
+            let drafts: Vec<Draft> = fresh
+                .iter()
+                .map(|event| Draft {
+                    at,
+                    subject: Subject::Account(event.account.clone()),
+                    kind: Kind::Event,
+                    payload: record::encode_event(event),
+                })
+                .collect();
+            if !drafts.is_empty() {
+                self.ground.record(drafts).await.map_err(|error| match error {
+                    RecordError::Append(AppendError::Overloaded) => {
+                        IntakeError::Busy { retry_after: RETRY_AFTER }
+                    }
+                    error => {
+                        tracing::error!(%error, "events were not recorded");
+                        IntakeError::Unavailable { why: error.to_string() }
+                    }
+                })?;
+            }
+            Ok(Recorded { accepted, duplicates: received - accepted })
+        })
+    }
+}
+
+/// `api` asks `decide`.
+#[derive(Debug)]
+pub struct ApiDecisions(pub Arc<Decider>);
+
+impl api::Decisions for ApiDecisions {
+    fn decide(
+        &self,
+        request: WithdrawalRequest,
+        idempotency_key: Option<String>,
+        deadline: Duration,
+    ) -> api::BoxFuture<'_, Result<ApiDecided, ApiDecideError>> {
+        Box::pin(async move {
+            let decided =
+                self.0.decide(request, idempotency_key, Some(deadline)).await.map_err(
+                    |error| match error {
+                        DecideError::IdempotencyConflict => ApiDecideError::IdempotencyConflict,
+                        error => {
+                            tracing::error!(%error, "no decision about a withdrawal");
+                            ApiDecideError::Unavailable { why: error.to_string() }
+                        }
+                    },
+                )?;
+            Ok(ApiDecided { id: decided.id.to_string(), decision: decided.decision })
+        })
+    }
+
+    fn explain<'a>(&'a self, id: &'a str) -> api::BoxFuture<'a, Result<Option<Explained>, ExplainError>> {
+        Box::pin(async move {
+            let found = self.0.explain(id).await.map_err(|error| ExplainError { why: error.to_string() })?;
+            Ok(found.map(|decided| Explained {
+                position: self.0.ids().position(decided.id.as_str()).ok(),
+                id: decided.id.to_string(),
+                decision: decided.decision,
+            }))
+        })
+    }
+}

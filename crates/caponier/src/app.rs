@@ -1,0 +1,369 @@
+//! The running installation: the core with listeners and background work around it.
+//!
+//! [`App::build`] opens everything and binds every address; nothing is served yet. [`App::spawn`] starts serving;
+//! [`Running::drain`] stops in the order that loses nothing: listeners first, then what they fed, the journal last.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use api::Api;
+use auth::{Authenticator, ReplayWindow};
+use domain::Clock;
+use gateway::Gateway;
+use journal::record::LifecycleEvent;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    adapters::{ApiDecisions, ApiIntake, GatewayObserver, GatewayWithdrawals, record_uses},
+    config::{Config, Rate},
+    core::{Core, Progress, chain, control_socket},
+    exit::{Exit, Failure},
+    refusals::RefusalCounts,
+    secret_file,
+    socket::ControlSocket,
+};
+
+/// Shortest bearer token of the event listener.
+const TOKEN_CHARS_MIN: usize = 32;
+
+/// Shortest upstream token.
+const UPSTREAM_TOKEN_CHARS_MIN: usize = 16;
+
+/// Non-GET requests remembered against replay: 61 seconds at 20,000 per second.
+const REPLAY_ENTRIES_MAX: usize = 1_220_000;
+
+/// Daily first uses of keys waiting to be journalled.
+const USES_WAITING_MAX: usize = 4096;
+
+/// How often counted refusals become entries.
+const REFUSALS_EVERY: Duration = Duration::from_secs(1);
+
+/// Everything bound, nothing served yet.
+#[derive(Debug)]
+pub struct App {
+    core: Arc<Core>,
+    gateway: Gateway,
+    api: Option<Api>,
+    control: ControlSocket,
+    refusals: Arc<RefusalCounts>,
+    uses: mpsc::Receiver<(domain::ApiKeyId, domain::UnixNanos)>,
+}
+
+/// Whether the parts behind the event listener work.
+struct Health(Arc<Core>);
+
+impl api::Health for Health {
+    fn faults(&self) -> Vec<String> {
+        match self.0.ground.journal().health() {
+            journal::Health::Running => Vec::new(),
+            journal::Health::Closed => vec!["the journal is closed".to_owned()],
+            journal::Health::Failed { .. } => vec!["the journal has failed; restart to recover".to_owned()],
+        }
+    }
+}
+
+impl App {
+    /// Opens the installation and binds its addresses. Must run inside a multi-threaded tokio runtime.
+    ///
+    /// # Errors
+    /// [`Failure`]; nothing is served then.
+    pub async fn build(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        progress: Progress<'_>,
+    ) -> Result<Self, Failure> {
+        // Secrets and certificates first: a fault in them must not leave a new data directory behind.
+        let tls = config.gateway.tls.as_ref().map(|(chain, key)| server_tls(chain, key)).transpose()?;
+        let upstream_token = match &config.gateway.upstream_token_file {
+            Some(path) => Some(secret_file::read_line(path, UPSTREAM_TOKEN_CHARS_MIN)?),
+            None => None,
+        };
+        let api_tls = config.api.tls.as_ref().map(|(chain, key)| server_tls(chain, key)).transpose()?;
+        let mut tokens = Vec::new();
+        for (name, path) in &config.api.tokens {
+            let token = secret_file::read_line(path, TOKEN_CHARS_MIN)?;
+            tokens.push(api::Token::new(name, token));
+        }
+
+        let core = Arc::new(Core::open(config, clock, progress).await?);
+        let config = &core.config;
+        let control = ControlSocket::bind(control_socket(&config.data.dir))
+            .map_err(|error| Failure::io("control socket", error))?;
+
+        let (used, uses) = mpsc::channel(USES_WAITING_MAX);
+        let refusals = Arc::new(RefusalCounts::default());
+        let replay = ReplayWindow::new(REPLAY_ENTRIES_MAX, u64::from_be_bytes(crypto::random::array()));
+        let authenticator =
+            Authenticator::new(Arc::clone(core.ground.registry()), replay, crypto::random::array());
+        let mut gateway = gateway::Config::new(config.gateway.listen, &config.gateway.upstream);
+        gateway.tls = tls;
+        gateway.upstream.token = upstream_token;
+        gateway.upstream.response_timeout = config.gateway.upstream_timeout;
+        gateway.connections_max = usize::try_from(config.gateway.connections_max).unwrap_or(usize::MAX);
+        gateway.connections_per_source_max =
+            usize::try_from(config.gateway.connections_per_ip).unwrap_or(usize::MAX);
+        gateway.limits = limits(config)?;
+        let gateway = gateway
+            .build(gateway::Deps {
+                authenticator: Arc::new(authenticator),
+                clock: Arc::clone(&core.clock),
+                observer: Arc::new(GatewayObserver { refusals: Arc::clone(&refusals), used }),
+                withdrawals: Arc::new(GatewayWithdrawals(Arc::clone(&core.decider))),
+            })
+            .map_err(|error| Failure::new(Exit::Usage, format!("gateway: {}", chain(&error))))?;
+
+        let api = if tokens.is_empty() {
+            tracing::warn!(
+                "no api.tokens are configured: the exchange cannot report events, so behaviour is unknown"
+            );
+            None
+        } else {
+            let ports = api::Ports {
+                intake: Arc::new(ApiIntake::new(Arc::clone(&core.ground), Arc::clone(&core.clock))),
+                decisions: Arc::new(ApiDecisions(Arc::clone(&core.decider))),
+                health: Arc::new(Health(Arc::clone(&core))),
+                clock: Arc::clone(&core.clock),
+            };
+            let api = api::Config { listen: config.api.listen, tls: api_tls, tokens }
+                .build(ports)
+                .await
+                .map_err(|error| Failure::new(Exit::Usage, format!("api: {}", chain(&error))))?;
+            Some(api)
+        };
+        Ok(Self { core, gateway, api, control, refusals, uses })
+    }
+
+    /// Where the trading API listens.
+    #[must_use]
+    pub const fn gateway_addr(&self) -> SocketAddr {
+        self.gateway.local_addr()
+    }
+
+    /// Where the exchange reports and asks; `None` without tokens.
+    #[must_use]
+    pub fn api_addr(&self) -> Option<SocketAddr> {
+        self.api.as_ref().map(Api::local_addr)
+    }
+
+    /// The installation behind the listeners.
+    #[must_use]
+    pub const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Starts serving.
+    ///
+    /// # Errors
+    /// [`Failure`] when the start cannot be journalled.
+    pub async fn spawn(self) -> Result<Running, Failure> {
+        let Self { core, gateway, api, control, refusals, uses } = self;
+        core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
+        if core.shipper.is_none() {
+            tracing::warn!("no backup.target is configured: a lost disk loses everything");
+        }
+        let (stop, stopping) = watch::channel(false);
+        let gateway_addr = gateway.local_addr();
+        let api_addr = api.as_ref().map(Api::local_addr);
+        let mut listeners = vec![tokio::spawn(gateway.run(until(stopping.clone())))];
+        if let Some(api) = api {
+            listeners.push(tokio::spawn(api.run(until(stopping.clone()))));
+        }
+        let mut background = vec![
+            tokio::spawn(control.serve(Arc::clone(&core))),
+            tokio::spawn(record_uses(Arc::clone(&core.ground), uses)),
+            tokio::spawn(flush_refusals(Arc::clone(&core), Arc::clone(&refusals))),
+            tokio::spawn(publish(Arc::clone(&core))),
+        ];
+        if core.shipper.is_some() {
+            background.push(tokio::spawn(ship(Arc::clone(&core))));
+            background.push(tokio::spawn(rehearse(Arc::clone(&core))));
+        }
+        Ok(Running { core, gateway_addr, api_addr, stop, listeners, background, refusals })
+    }
+}
+
+/// A serving installation.
+#[derive(Debug)]
+pub struct Running {
+    core: Arc<Core>,
+    gateway_addr: SocketAddr,
+    api_addr: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<()>>,
+    background: Vec<JoinHandle<()>>,
+    refusals: Arc<RefusalCounts>,
+}
+
+impl Running {
+    /// Where the trading API listens.
+    #[must_use]
+    pub const fn gateway_addr(&self) -> SocketAddr {
+        self.gateway_addr
+    }
+
+    /// Where the exchange reports and asks; `None` without tokens.
+    #[must_use]
+    pub const fn api_addr(&self) -> Option<SocketAddr> {
+        self.api_addr
+    }
+
+    /// The installation behind the listeners.
+    #[must_use]
+    pub const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Counts of refused requests become entries now rather than within a second.
+    ///
+    /// # Errors
+    /// [`Failure`] when they cannot be recorded.
+    pub async fn flush_refusals(&self) -> Result<(), Failure> {
+        record_refusals(&self.core, &self.refusals).await
+    }
+
+    /// Stops: listeners drain, counts are journalled, the last checkpoint and shipment are made, the journal closes.
+    ///
+    /// # Errors
+    /// [`Failure`] of the first step that failed; what was acknowledged is durable all the same.
+    pub async fn drain(self) -> Result<(), Failure> {
+        self.stop.send_replace(true);
+        for listener in self.listeners {
+            if let Err(error) = listener.await {
+                tracing::error!(%error, "a listener ended badly");
+            }
+        }
+        for task in &self.background {
+            task.abort();
+        }
+        for task in self.background {
+            drop(task.await);
+        }
+        let refused = record_refusals(&self.core, &self.refusals).await;
+        let stopped = self.core.record_lifecycle(LifecycleEvent::Stopped, "drained").await;
+        let core = self.core;
+        let closed = tokio::task::spawn_blocking(move || core.close())
+            .await
+            .unwrap_or_else(|error| Err(Failure::new(Exit::Internal, error.to_string())));
+        refused.and(stopped).and(closed)
+    }
+}
+
+async fn until(mut stopping: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a stop as well.
+    drop(stopping.wait_for(|stop| *stop).await);
+}
+
+async fn record_refusals(core: &Core, refusals: &RefusalCounts) -> Result<(), Failure> {
+    let drafts = refusals.take(core.clock.now());
+    if drafts.is_empty() {
+        return Ok(());
+    }
+    core.ground.record(drafts).await.map(drop).map_err(|error| Failure::new(Exit::Io, error.to_string()))
+}
+
+async fn flush_refusals(core: Arc<Core>, refusals: Arc<RefusalCounts>) {
+    let mut tick = interval(REFUSALS_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(failure) = record_refusals(&core, &refusals).await {
+            tracing::error!(%failure, "counts of refused requests were not recorded");
+        }
+    }
+}
+
+async fn publish(core: Arc<Core>) {
+    let mut tick = interval(core.config.log.interval);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let at = Arc::clone(&core);
+        let published =
+            tokio::task::spawn_blocking(move || at.publisher.lock().publish_once(at.clock.now()).map(drop))
+                .await;
+        match published {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if error.is_transient() => {
+                tracing::error!(error = chain(&error), "log not published")
+            }
+            Ok(Err(error)) => {
+                // No checkpoint is signed over a journal that does not continue the log.
+                tracing::error!(error = chain(&error), "publishing has ended: somebody has to look");
+                return;
+            }
+            Err(error) => tracing::error!(%error, "log not published"),
+        }
+    }
+}
+
+async fn ship(core: Arc<Core>) {
+    let mut tick = interval(core.config.backup.interval);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let at = Arc::clone(&core);
+        let shipped = tokio::task::spawn_blocking(move || match &at.shipper {
+            Some(shipper) => shipper.lock().ship(at.clock.now()).map(drop).map_err(|error| error.to_string()),
+            None => Ok(()),
+        })
+        .await;
+        match shipped {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(error, "backup is behind"),
+            Err(error) => tracing::error!(%error, "backup is behind"),
+        }
+    }
+}
+
+async fn rehearse(core: Arc<Core>) {
+    let mut tick = interval(core.config.backup.drill_every);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first tick is immediate; a drill right at the start would only repeat the start itself.
+    tick.tick().await;
+    loop {
+        tick.tick().await;
+        match core.drill(&mut |_, _, _| ()).await {
+            Ok(drill) if drill.ok => {
+                tracing::info!(entries = drill.entries, took_ms = drill.took_ms, "restore drill")
+            }
+            Ok(drill) => tracing::error!(detail = drill.detail, "restore drill failed"),
+            Err(failure) => tracing::error!(%failure, "restore drill failed"),
+        }
+    }
+}
+
+fn server_tls(chain_file: &Path, key_file: &Path) -> Result<Arc<rustls::ServerConfig>, Failure> {
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", path.display())))
+    };
+    let (certs, key) = (read(chain_file)?, crypto::Secret::new(read(key_file)?));
+    gateway::tls::server_config_from_pem(&certs, key.expose()).map_err(|error| {
+        Failure::new(
+            Exit::Usage,
+            format!("{} and {}: {}", chain_file.display(), key_file.display(), chain(&error)),
+        )
+    })
+}
+
+fn limits(config: &Config) -> Result<gateway::Limits, Failure> {
+    let quota = |key: &str, rate: Rate| {
+        admission::Quota::new(rate.count, rate.per)
+            .map_err(|error| Failure::new(Exit::Usage, format!("limits.{key}: {error}")))
+    };
+    let rates = &config.limits;
+    Ok(gateway::Limits {
+        source: quota("source", rates.source)?,
+        key: quota("key", rates.key)?,
+        read: quota("read", rates.read)?,
+        place: quota("place", rates.place)?,
+        amend: quota("amend", rates.amend)?,
+        cancel: quota("cancel", rates.cancel)?,
+        orders: quota("orders", rates.orders)?,
+        write: quota("write", rates.write)?,
+        withdraw: quota("withdraw", rates.withdraw)?,
+        ..gateway::Limits::default()
+    })
+}

@@ -1,0 +1,228 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Self-hosted security platform for crypto exchanges: guard the crossing.
+#[derive(Debug, Parser)]
+#[command(name = "caponier", version, about, propagate_version = true, subcommand_required = true)]
+#[command(
+    after_help = "Exit codes: 0 yes, 1 no, 64 usage or configuration, 65 malformed input, 66 not found, \
+                        70 defect, 74 input/output or damaged data, 75 busy"
+)]
+pub(crate) struct Cli {
+    /// Print one JSON object instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which installation a command is about.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Place {
+    /// Data directory.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Key-encryption key; beside the data directory with the suffix .kek unless given.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kek_file: Option<PathBuf>,
+    /// Configuration file; says where the data directory is, among all else.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve: gateway, decisions, log and backup, until SIGTERM.
+    Run,
+    /// Check a configuration file, or print the annotated default.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// API keys, and the key-encryption key.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Persons whose data is sealed.
+    #[command(subcommand)]
+    Subjects(SubjectsCommand),
+    /// Lists of labelled addresses.
+    #[command(subcommand)]
+    Lists(ListsCommand),
+    /// Screen one address; exit code 1 when a list speaks against it.
+    Screen(Screen),
+    /// Say why a decision was made.
+    Explain {
+        /// As shown to the client, dec-...
+        decision_id: String,
+    },
+    /// The transparency log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Backups: state, restore, rehearsal.
+    #[command(subcommand)]
+    Backup(BackupCommand),
+    /// Show it all on loopback: a simulated exchange, honest users, attackers.
+    Demo(Demo),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Report every fault of the file given with --config; start nothing.
+    Check,
+    /// Print the annotated default file.
+    Default,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Create an API key; the secret is shown once.
+    Create(KeysCreate),
+    /// List API keys.
+    List {
+        /// Only this account's.
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Revoke an API key at once and for good.
+    Revoke {
+        /// The key's id (OK-ACCESS-KEY).
+        key: String,
+    },
+    /// Suspend an API key at once.
+    Freeze {
+        /// The key's id (OK-ACCESS-KEY).
+        key: String,
+    },
+    /// Let a frozen API key work again.
+    Unfreeze {
+        /// The key's id (OK-ACCESS-KEY).
+        key: String,
+    },
+    /// Replace the key-encryption key and rewrap every data key.
+    RotateKek,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysCreate {
+    /// The account the key acts for.
+    #[arg(long)]
+    pub(crate) account: String,
+    /// A name for people.
+    #[arg(long, default_value = "")]
+    pub(crate) label: String,
+    /// What the key may do.
+    #[arg(long, value_enum, value_delimiter = ',', required = true)]
+    pub(crate) permissions: Vec<Permission>,
+    /// Networks it may be used from, at most 20 addresses or CIDR blocks.
+    #[arg(long = "ip", value_name = "CIDR", value_delimiter = ',')]
+    pub(crate) ips: Vec<String>,
+    /// For the demo-trading environment.
+    #[arg(long)]
+    pub(crate) demo_trading: bool,
+    /// File with the passphrase (8 to 32 characters with digit, upper, lower and special); without it one is made.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Permission {
+    Read,
+    Trade,
+    Withdraw,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SubjectsCommand {
+    /// Destroy an account's data key: its payloads become unreadable, the proofs still hold.
+    Erase {
+        /// The account.
+        account: String,
+        /// Confirms that this cannot be undone.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ListsCommand {
+    /// Import a list; it replaces the earlier state of the list of that name, all or nothing.
+    Import(ListsImport),
+    /// Show the active lists.
+    Status,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListsImport {
+    /// Format of the files.
+    #[arg(long, value_enum)]
+    pub(crate) format: ListFormat,
+    /// Name of the list; the file's name unless given.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// A file, or a folder whose files are read.
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// One address a line, file named sanctioned_addresses_TICKER.txt.
+    Ofac,
+    /// GraphSense TagPack, YAML.
+    Tagpack,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Screen {
+    /// The address as text.
+    pub(crate) address: String,
+    /// Network, such as bitcoin, ethereum or tron; any that fits unless given.
+    #[arg(long)]
+    pub(crate) network: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Check every byte of a data directory, or of a copy of its log folder; exit code 1 names what is wrong.
+    Verify {
+        /// Data directory, or a folder with a checkpoint.
+        dir: PathBuf,
+        /// Verifier key to trust instead of the one in the folder.
+        #[arg(long)]
+        vkey: Option<String>,
+    },
+    /// Print a proof that an entry is in the log (c2sp.org/tlog-proof).
+    Receipt {
+        /// Sequence number of the entry.
+        seq: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupCommand {
+    /// How far the copy is behind.
+    Status,
+    /// Restore into the data directory, which must not exist or be empty.
+    Restore {
+        /// Backup target to read.
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+    },
+    /// Rehearse a restore now and journal the result.
+    Drill,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Print only the summary; with --json one object.
+    #[arg(long)]
+    pub(crate) headless: bool,
+    /// Start the installation without attackers and run until SIGTERM.
+    #[arg(long, conflicts_with = "headless")]
+    pub(crate) serve: bool,
+    /// Seed of the population.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}

@@ -1,0 +1,309 @@
+//! The commands: each takes its arguments, does its work, prints, and says how the process ends.
+
+mod logging;
+mod restore;
+mod run;
+
+pub(crate) use self::run::stop_signal;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::Parser as _;
+
+use crate::{
+    cli::{
+        AuditCommand, BackupCommand, Cli, Command, ConfigCommand, KeysCommand, ListFormat, ListsCommand,
+        Permission, Place, SubjectsCommand,
+    },
+    clock::SystemClock,
+    config::{Config, beside, schema},
+    control::{Request, Response},
+    core::{Core, control_socket},
+    demo,
+    exit::{Exit, Failure},
+    output::{self, Bar},
+    secret_file, socket, verify,
+};
+
+/// Default data directory.
+const DATA_DIR: &str = "caponier-data";
+
+/// Runs the process's command line.
+#[must_use]
+pub fn main() -> Exit {
+    match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(error) => {
+            // Help and version are answers; everything else is a usage error.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            if error.print().is_ok() { exit } else { Exit::Io }
+        }
+    }
+}
+
+fn run(cli: Cli) -> Exit {
+    let json = cli.json;
+    match dispatch(cli) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            output::failure(&failure, json);
+            failure.exit
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let Cli { json, place, command } = cli;
+    match command {
+        Command::Config(ConfigCommand::Default) => {
+            output::line(schema::default_file().trim_end());
+            Ok(Exit::Ok)
+        }
+        Command::Config(ConfigCommand::Check) => check_config(&place, json),
+        Command::Audit(AuditCommand::Verify { dir, vkey }) => verify_dir(&dir, vkey.as_deref(), &place, json),
+        Command::Run => {
+            let config = config_file(&place)?;
+            logging::start(&config.telemetry, false);
+            block_on(run::run(config, json))
+        }
+        Command::Demo(options) => {
+            logging::start_quiet(options.headless || json);
+            block_on(demo::run(options, place.data_dir, json))
+        }
+        Command::Backup(BackupCommand::Restore { from }) => {
+            logging::start_quiet(true);
+            block_on(restore::restore(&place, &from, json))
+        }
+        command => {
+            logging::start_quiet(true);
+            let (request, creates) = request(command)?;
+            block_on(ask(&place, request, creates, json))
+        }
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("start of the runtime", error))?
+        .block_on(work)
+}
+
+/// The request behind a command, and whether it may make a new data directory.
+fn request(command: Command) -> Result<(Request, bool), Failure> {
+    Ok(match command {
+        Command::Keys(KeysCommand::Create(create)) => {
+            let passphrase = match &create.passphrase_file {
+                Some(path) => Some(secret_file::read_line(path, 1)?.expose().clone()),
+                None => None,
+            };
+            let has = |permission| create.permissions.contains(&permission);
+            let request = Request::KeysCreate {
+                account: create.account.clone(),
+                label: create.label.clone(),
+                read: has(Permission::Read),
+                trade: has(Permission::Trade),
+                withdraw: has(Permission::Withdraw),
+                ips: create.ips.clone(),
+                demo_trading: create.demo_trading,
+                passphrase,
+            };
+            (request, true)
+        }
+        Command::Keys(KeysCommand::List { account }) => (Request::KeysList { account }, false),
+        Command::Keys(KeysCommand::Revoke { key }) => (Request::KeysRevoke { key }, false),
+        Command::Keys(KeysCommand::Freeze { key }) => (Request::KeysFreeze { key }, false),
+        Command::Keys(KeysCommand::Unfreeze { key }) => (Request::KeysUnfreeze { key }, false),
+        Command::Keys(KeysCommand::RotateKek) => (Request::KeysRotateKek, false),
+        Command::Subjects(SubjectsCommand::Erase { account, yes }) => {
+            if !yes {
+                let message =
+                    "erasing cannot be undone; add --yes if account data is to become unreadable for ever";
+                return Err(Failure::new(Exit::Usage, message));
+            }
+            (Request::SubjectsErase { account }, false)
+        }
+        Command::Lists(ListsCommand::Import(import)) => {
+            // The process that holds the data directory may have another working directory.
+            let path = std::path::absolute(&import.path)
+                .map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", import.path.display())))?;
+            let format = match import.format {
+                ListFormat::Ofac => "ofac",
+                ListFormat::Tagpack => "tagpack",
+            };
+            let path = path
+                .to_str()
+                .ok_or_else(|| Failure::new(Exit::Usage, format!("{}: not UTF-8", path.display())))?
+                .to_owned();
+            (Request::ListsImport { format: format.to_owned(), name: import.name, path }, true)
+        }
+        Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),
+        Command::Screen(screen) => {
+            (Request::Screen { address: screen.address, network: screen.network }, false)
+        }
+        Command::Explain { decision_id } => (Request::Explain { id: decision_id }, false),
+        Command::Audit(AuditCommand::Receipt { seq }) => (Request::AuditReceipt { seq }, false),
+        Command::Backup(BackupCommand::Status) => (Request::BackupStatus, false),
+        Command::Backup(BackupCommand::Drill) => (Request::BackupDrill, false),
+        _ => return Err(Failure::new(Exit::Internal, "the command has no request")),
+    })
+}
+
+/// Asks whoever holds the data directory; nobody does: opens it here.
+async fn ask(place: &Place, request: Request, creates: bool, json: bool) -> Result<Exit, Failure> {
+    let config = resolve(place)?;
+    let mut bar = Bar::new(json);
+    let mut report = |what: &str, done, total| bar.report(what, done, total);
+    let answer = match socket::ask(&control_socket(&config.data.dir), &request, &mut report).await {
+        Some(answer) => answer,
+        None => {
+            if !creates && !config.data.dir.join(journal::JOURNAL_DIR).is_dir() {
+                let message = format!("there is no data directory {}", config.data.dir.display());
+                return Err(Failure::new(Exit::NotFound, message));
+            }
+            let core = Core::open(config, Arc::new(SystemClock), &mut report).await?;
+            if core.kek_created {
+                tracing::warn!(
+                    file = %core.config.data.kek_file.display(),
+                    "made a key-encryption key; keep a copy where the backups are not"
+                );
+            }
+            let answer = core.handle(request, &mut report).await;
+            tokio::task::block_in_place(|| core.close())?;
+            answer
+        }
+    };
+    drop(bar);
+    let response = answer?;
+    let exit = judge(&response);
+    if json {
+        output::line(output::response_json(&response));
+    } else {
+        output::line(output::response_text(&response));
+    }
+    Ok(exit)
+}
+
+/// Whether the answer is a yes.
+fn judge(response: &Response) -> Exit {
+    let no = match response {
+        Response::Screened(value) => {
+            value.get("verdict").and_then(|verdict| verdict.as_str()) != Some("allow")
+        }
+        Response::Drilled(drill) => !drill.ok,
+        _ => false,
+    };
+    if no { Exit::No } else { Exit::Ok }
+}
+
+/// The configuration file a command needs.
+fn config_file(place: &Place) -> Result<Config, Failure> {
+    let Some(path) = &place.config else {
+        return Err(Failure::new(Exit::Usage, "--config FILE is needed; see caponier config default"));
+    };
+    let mut config = Config::load(path).map_err(|faults| Failure::new(Exit::Usage, faults.to_string()))?;
+    if let Some(dir) = &place.data_dir {
+        // The key stays where the file says unless that was the default place beside the old directory.
+        if config.data.kek_file == beside(&config.data.dir) {
+            config.data.kek_file = beside(dir);
+        }
+        config.data.dir.clone_from(dir);
+    }
+    if let Some(kek_file) = &place.kek_file {
+        config.data.kek_file.clone_from(kek_file);
+    }
+    Ok(config)
+}
+
+/// The configuration of a command that can do without a file.
+fn resolve(place: &Place) -> Result<Config, Failure> {
+    if place.config.is_some() {
+        return config_file(place);
+    }
+    let mut config = Config::parse("defaults", "", Path::new(""))
+        .map_err(|faults| Failure::new(Exit::Internal, faults.to_string()))?;
+    config.data.dir = data_dir(place);
+    config.data.kek_file = kek_file(place, &config.data.dir);
+    if let Some(origin) = verify::origin(&config.data.dir) {
+        config.log.origin = origin;
+    }
+    Ok(config)
+}
+
+fn data_dir(place: &Place) -> PathBuf {
+    place.data_dir.clone().unwrap_or_else(|| PathBuf::from(DATA_DIR))
+}
+
+fn kek_file(place: &Place, data_dir: &Path) -> PathBuf {
+    place.kek_file.clone().unwrap_or_else(|| beside(data_dir))
+}
+
+fn check_config(place: &Place, json: bool) -> Result<Exit, Failure> {
+    let Some(path) = &place.config else {
+        return Err(Failure::new(Exit::Usage, "--config FILE is needed"));
+    };
+    match Config::load(path) {
+        Ok(_) => {
+            if json {
+                output::line(serde_json::json!({"ok": true}));
+            } else {
+                output::line(format!("{}: no fault", path.display()));
+            }
+            Ok(Exit::Ok)
+        }
+        Err(faults) if json => {
+            let faults: Vec<_> = faults
+                .0
+                .iter()
+                .map(|fault| {
+                    serde_json::json!({
+                        "file": fault.file, "line": fault.line, "column": fault.column,
+                        "key": fault.key, "message": fault.message,
+                    })
+                })
+                .collect();
+            output::line(serde_json::json!({"ok": false, "faults": faults}));
+            Ok(Exit::Usage)
+        }
+        Err(faults) => Err(Failure::new(Exit::Usage, faults.to_string())),
+    }
+}
+
+fn verify_dir(dir: &Path, vkey: Option<&str>, place: &Place, json: bool) -> Result<Exit, Failure> {
+    let mut bar = Bar::new(json);
+    let verified = verify::verify(dir, vkey, &kek_file(place, dir), &mut |what, done, total| {
+        bar.report(what, done, total);
+    })?;
+    drop(bar);
+    if json {
+        let value = serde_json::to_value(&verified)
+            .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
+        output::line(value);
+    } else {
+        for fault in &verified.faults {
+            let offset = fault.offset.map(|offset| format!(", byte {offset}")).unwrap_or_default();
+            let entry = fault.entry.map(|entry| format!(", entry {entry}")).unwrap_or_default();
+            output::line(format!("{}{offset}{entry}: {}", fault.file, fault.what));
+        }
+        if let Some(tail) = &verified.unacknowledged_tail {
+            output::line(format!("note: never acknowledged, cut off at the next start: {tail}"));
+        }
+        if !verified.payloads_opened {
+            output::line("note: without the key-encryption key, payloads were checked by their hashes only");
+        }
+        output::line(format!(
+            "{}: {} entries, {} of them under the signed checkpoint, root {}, {} fault{}",
+            if verified.ok { "sound" } else { "NOT SOUND" },
+            verified.entries,
+            verified.checkpoint_entries.unwrap_or(0),
+            verified.root.as_deref().unwrap_or("unknown"),
+            verified.faults.len(),
+            if verified.faults.len() == 1 { "" } else { "s" },
+        ));
+    }
+    Ok(if verified.ok { Exit::Ok } else { Exit::No })
+}

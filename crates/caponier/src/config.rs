@@ -1,0 +1,259 @@
+//! The configuration of an installation: one TOML file, every fault reported at once.
+//!
+//! [`schema`] is the single table of keys (type, default, meaning, what an attacker who controls it gains); the
+//! reader, `caponier config default` and the reference in `docs/operating/configuration.md` come from it.
+//! Secrets are never written in the file, only the paths of files that hold them.
+
+mod fault;
+mod reader;
+pub mod schema;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+pub use self::fault::{Fault, Faults};
+use self::reader::Reader;
+
+/// Events per time, as in `"60 / 2s"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many, also the burst.
+    pub count: u32,
+    /// In which time.
+    pub per: Duration,
+}
+
+/// Everything an installation is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Config {
+    pub data: Data,
+    pub gateway: Gateway,
+    pub limits: Limits,
+    pub api: Api,
+    pub decide: Decide,
+    pub fraud: Fraud,
+    pub log: Log,
+    pub backup: Backup,
+    pub telemetry: Telemetry,
+}
+
+/// `[data]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Data {
+    pub dir: PathBuf,
+    pub kek_file: PathBuf,
+    pub segment_size: u64,
+}
+
+/// `[gateway]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Gateway {
+    pub listen: SocketAddr,
+    /// `certificate_file` and `private_key_file`; `None` serves plain HTTP on loopback.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    pub upstream: String,
+    pub upstream_token_file: Option<PathBuf>,
+    pub upstream_timeout: Duration,
+    pub connections_per_ip: u32,
+    pub connections_max: u32,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Limits {
+    pub source: Rate,
+    pub key: Rate,
+    pub read: Rate,
+    pub place: Rate,
+    pub amend: Rate,
+    pub cancel: Rate,
+    pub orders: Rate,
+    pub write: Rate,
+    pub withdraw: Rate,
+}
+
+/// `[api]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Api {
+    pub listen: SocketAddr,
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Caller's name and the file that holds its bearer token.
+    pub tokens: Vec<(String, PathBuf)>,
+}
+
+/// `[decide]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Decide {
+    pub deadline: Duration,
+}
+
+/// `[fraud]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Fraud {
+    pub shadow: Vec<String>,
+    pub off: Vec<String>,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Log {
+    pub origin: String,
+    pub interval: Duration,
+}
+
+/// `[backup]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Backup {
+    pub target: Option<PathBuf>,
+    pub interval: Duration,
+    pub drill_every: Duration,
+}
+
+/// `[telemetry]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Telemetry {
+    pub log_format: String,
+    pub log_level: String,
+}
+
+impl Config {
+    /// Reads a file. Relative paths in it are relative to the file's folder.
+    ///
+    /// # Errors
+    /// [`Faults`]: everything that is wrong, each with file, line and key.
+    pub fn load(file: &Path) -> Result<Self, Faults> {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Faults::one(Fault::whole_file(&name, format!("cannot be read: {error}"))))?;
+        Self::parse(&name, &text, file.parent().unwrap_or_else(|| Path::new("")))
+    }
+
+    /// As [`Config::load`], for text that was read already.
+    ///
+    /// # Errors
+    /// [`Faults`].
+    pub fn parse(file: &str, text: &str, base: &Path) -> Result<Self, Faults> {
+        let mut read = Reader::new(file, text, base);
+        if read.integer("version") != 1 {
+            read.fault("version", "this program reads version 1".to_owned());
+        }
+        let dir = read.path("data.dir").unwrap_or_default();
+        let kek_file = read.path("data.kek_file").unwrap_or_else(|| beside(&dir));
+        if kek_file.starts_with(&dir) {
+            read.fault(
+                "data.kek_file",
+                "must not lie inside data.dir: whoever copies the data would hold its key".to_owned(),
+            );
+        }
+        let data = Data { dir, kek_file, segment_size: read.size("data.segment_size", 1 << 20..=1 << 32) };
+
+        let gateway = Gateway {
+            listen: read.address("gateway.listen"),
+            tls: read.pair("gateway.certificate_file", "gateway.private_key_file"),
+            upstream: read.upstream("gateway.upstream"),
+            upstream_token_file: read.path("gateway.upstream_token_file"),
+            upstream_timeout: read.duration("gateway.upstream_timeout", 1..=120_000),
+            connections_per_ip: read.count("gateway.connections_per_ip", 1..=1_000_000),
+            connections_max: read.count("gateway.connections_max", 1..=1_000_000),
+        };
+        if gateway.tls.is_none() && !gateway.listen.ip().is_loopback() {
+            read.fault(
+                "gateway.listen",
+                format!(
+                    "{} is not a loopback address, so gateway.certificate_file must be set",
+                    gateway.listen
+                ),
+            );
+        }
+        let limits = Limits {
+            source: read.rate("limits.source"),
+            key: read.rate("limits.key"),
+            read: read.rate("limits.read"),
+            place: read.rate("limits.place"),
+            amend: read.rate("limits.amend"),
+            cancel: read.rate("limits.cancel"),
+            orders: read.rate("limits.orders"),
+            write: read.rate("limits.write"),
+            withdraw: read.rate("limits.withdraw"),
+        };
+        let api = Api {
+            listen: read.address("api.listen"),
+            tls: read.pair("api.certificate_file", "api.private_key_file"),
+            tokens: read.files("api.tokens"),
+        };
+        if api.tls.is_none() && !api.listen.ip().is_loopback() {
+            read.fault(
+                "api.listen",
+                format!("{} is not a loopback address, so api.certificate_file must be set", api.listen),
+            );
+        }
+        if api.listen == gateway.listen && api.listen.port() != 0 {
+            read.fault("api.listen", "is the address of gateway.listen".to_owned());
+        }
+        let config = Self {
+            data,
+            gateway,
+            limits,
+            api,
+            decide: Decide { deadline: read.duration("decide.deadline", 1..=10_000) },
+            fraud: Fraud { shadow: read.list("fraud.shadow"), off: read.list("fraud.off") },
+            log: Log {
+                origin: read.origin("log.origin"),
+                interval: read.duration("log.interval", 10..=3_600_000),
+            },
+            backup: Backup {
+                target: read.path("backup.target"),
+                interval: read.duration("backup.interval", 10..=3_600_000),
+                drill_every: read.duration("backup.drill_every", 1_000..=30 * 86_400_000),
+            },
+            telemetry: Telemetry {
+                log_format: read.one_of("telemetry.log_format", &["text", "json"]),
+                log_level: read.one_of("telemetry.log_level", &["error", "warn", "info", "debug", "trace"]),
+            },
+        };
+        for (key, rules) in [("fraud.shadow", &config.fraud.shadow), ("fraud.off", &config.fraud.off)] {
+            for rule in rules {
+                if !schema::is_rule(rule) {
+                    read.fault(
+                        key,
+                        format!("{rule:?} is no rule; the rules are {}", schema::rules().join(", ")),
+                    );
+                }
+            }
+        }
+        if let Some(target) = &config.backup.target
+            && (target.starts_with(&config.data.dir) || config.data.dir.starts_with(target))
+        {
+            read.fault(
+                "backup.target",
+                "must not overlap data.dir: one lost disk would take both".to_owned(),
+            );
+        }
+        read.finish()?;
+        Ok(config)
+    }
+}
+
+/// The default place of the key-encryption key: beside the data directory, never inside it.
+#[must_use]
+pub fn beside(dir: &Path) -> PathBuf {
+    let mut name = dir.file_name().unwrap_or_default().to_owned();
+    name.push(".kek");
+    dir.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,362 @@
+//! Walks a parsed TOML document key by key, collecting faults instead of stopping at the first.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    ops::{Range, RangeInclusive},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{Fault, Faults, Rate, schema};
+
+/// Largest file read.
+const FILE_BYTES_MAX: usize = 1 << 20;
+
+enum Item {
+    Text(String),
+    Integer(Option<i64>),
+    List(Vec<(Option<String>, Range<usize>)>),
+    Map(Vec<(String, Option<String>, Range<usize>)>),
+    Other(&'static str),
+}
+
+pub(super) struct Reader<'t> {
+    file: &'t str,
+    text: &'t str,
+    base: &'t Path,
+    items: BTreeMap<String, (Item, Range<usize>)>,
+    faults: Vec<(usize, Fault)>,
+}
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(file: &'t str, text: &'t str, base: &'t Path) -> Self {
+        let mut reader = Self { file, text, base, items: BTreeMap::new(), faults: Vec::new() };
+        if text.len() > FILE_BYTES_MAX {
+            reader.fault_at(
+                "",
+                None,
+                format!("is {} bytes long, at most {FILE_BYTES_MAX} are read", text.len()),
+            );
+            return reader;
+        }
+        let (root, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            reader.fault_at("", error.span(), error.message().to_owned());
+        }
+        reader.flatten("", root.get_ref());
+        let unknown: Vec<(String, Range<usize>)> = reader
+            .items
+            .iter()
+            .filter(|(key, _)| schema::find(key).is_none())
+            .map(|(key, (_, span))| (key.clone(), span.clone()))
+            .collect();
+        for (key, span) in unknown {
+            let near =
+                schema::nearest(&key).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            reader.fault_at(&key, Some(span), format!("is not a known key{near}"));
+        }
+        reader
+    }
+
+    fn flatten(&mut self, prefix: &str, table: &DeTable<'_>) {
+        for (name, value) in table {
+            let key = if prefix.is_empty() {
+                name.get_ref().to_string()
+            } else {
+                format!("{prefix}.{}", name.get_ref())
+            };
+            let is_map = schema::find(&key).is_some_and(|known| known.is_map);
+            match value.get_ref() {
+                DeValue::Table(inner) if !is_map => self.flatten(&key, inner),
+                other => {
+                    let item = item(other);
+                    self.items.insert(key, (item, value.span()));
+                }
+            }
+        }
+    }
+
+    /// Records a fault at the place of a key (or of the whole file when the key is absent).
+    pub(super) fn fault(&mut self, key: &str, message: String) {
+        let span = self.items.get(key).map(|(_, span)| span.clone());
+        self.fault_at(key, span, message);
+    }
+
+    fn fault_at(&mut self, key: &str, span: Option<Range<usize>>, message: String) {
+        let (line, column) = match &span {
+            Some(span) => {
+                let before = self.text.get(..span.start).unwrap_or(self.text);
+                let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+                let column = before.get(line_start..).unwrap_or("").chars().count() + 1;
+                (before.matches('\n').count() + 1, column)
+            }
+            None => (0, 0),
+        };
+        let order = span.map_or(usize::MAX, |span| span.start);
+        let fault = Fault { file: self.file.to_owned(), line, column, key: key.to_owned(), message };
+        self.faults.push((order, fault));
+    }
+
+    pub(super) fn finish(mut self) -> Result<(), Faults> {
+        if self.faults.is_empty() {
+            return Ok(());
+        }
+        self.faults.sort_by_key(|(order, _)| *order);
+        Err(Faults(self.faults.into_iter().map(|(_, fault)| fault).collect()))
+    }
+
+    /// The text of a key, its default when absent, and the default after a fault too, so that reading goes on.
+    fn text_of(&mut self, key: &'static str) -> String {
+        let default = schema::default_text(key);
+        let got = match self.items.get(key) {
+            None => return default,
+            Some((Item::Text(text), _)) => return text.clone(),
+            Some((other, _)) => name_of(other),
+        };
+        self.fault(key, format!("must be a string, got {got}"));
+        default
+    }
+
+    /// Parses a key's text, with the default's value after a fault.
+    fn parsed<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        let text = self.text_of(key);
+        parse(&text).unwrap_or_else(|message| {
+            self.fault(key, message);
+            parse(&schema::default_text(key)).unwrap_or_else(|message| {
+                unreachable!("the default of {key} is valid (a test reads the default file): {message}")
+            })
+        })
+    }
+
+    pub(super) fn integer(&mut self, key: &'static str) -> i64 {
+        let default = schema::default_text(key).parse().unwrap_or_default();
+        let message = match self.items.get(key) {
+            None => return default,
+            Some((Item::Integer(Some(number)), _)) => return *number,
+            Some((Item::Integer(None), _)) => "is out of range".to_owned(),
+            Some((other, _)) => format!("must be an integer, got {}", name_of(other)),
+        };
+        self.fault(key, message);
+        default
+    }
+
+    pub(super) fn count(&mut self, key: &'static str, range: RangeInclusive<u32>) -> u32 {
+        let number = self.integer(key);
+        match u32::try_from(number) {
+            Ok(number) if range.contains(&number) => number,
+            _ => {
+                self.fault(key, format!("must be from {} to {}, got {number}", range.start(), range.end()));
+                *range.start()
+            }
+        }
+    }
+
+    /// A path relative to the file's folder; `None` for the empty string.
+    pub(super) fn path(&mut self, key: &'static str) -> Option<PathBuf> {
+        let text = self.text_of(key);
+        (!text.is_empty()).then(|| self.base.join(text))
+    }
+
+    /// Two paths that only make sense together.
+    pub(super) fn pair(&mut self, first: &'static str, second: &'static str) -> Option<(PathBuf, PathBuf)> {
+        match (self.path(first), self.path(second)) {
+            (Some(one), Some(two)) => Some((one, two)),
+            (None, None) => None,
+            (Some(_), None) => {
+                self.fault(first, format!("needs {second} too"));
+                None
+            }
+            (None, Some(_)) => {
+                self.fault(second, format!("needs {first} too"));
+                None
+            }
+        }
+    }
+
+    pub(super) fn address(&mut self, key: &'static str) -> SocketAddr {
+        self.parsed(key, |text| {
+            text.parse()
+                .map_err(|_| format!("must be an address and port such as \"127.0.0.1:8443\", got {text:?}"))
+        })
+    }
+
+    pub(super) fn upstream(&mut self, key: &'static str) -> String {
+        self.parsed(key, |text| {
+            let authority = text.strip_prefix("http://").unwrap_or_default();
+            let (host, port) = authority.rsplit_once(':').unwrap_or_default();
+            let plain =
+                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'[' | b']' | b':');
+            if host.is_empty() || !host.bytes().all(plain) || port.parse::<u16>().is_err() {
+                return Err(format!("must be http://HOST:PORT without a path, got {text:?}"));
+            }
+            Ok(authority.to_owned())
+        })
+    }
+
+    pub(super) fn origin(&mut self, key: &'static str) -> String {
+        self.parsed(key, |text| {
+            let allowed = |c: char| c.is_ascii_graphic() && c != '+';
+            if text.is_empty() || text.len() > 255 || !text.chars().all(allowed) {
+                return Err(format!(
+                    "must be 1 to 255 printable characters without spaces and '+', got {text:?}"
+                ));
+            }
+            Ok(text.to_owned())
+        })
+    }
+
+    /// A span of time such as `500ms`, `10s`, `5m`, `24h`; bounds in milliseconds.
+    pub(super) fn duration(&mut self, key: &'static str, millis: RangeInclusive<u64>) -> Duration {
+        self.parsed(key, |text| {
+            let span = duration(text)?;
+            if (u128::from(*millis.start())..=u128::from(*millis.end())).contains(&span.as_millis()) {
+                Ok(span)
+            } else {
+                Err(format!("must be from {}ms to {}ms, got {text:?}", millis.start(), millis.end()))
+            }
+        })
+    }
+
+    pub(super) fn size(&mut self, key: &'static str, bytes: RangeInclusive<u64>) -> u64 {
+        self.parsed(key, |text| {
+            let bad = || format!("must be a size such as \"64 MiB\", got {text:?}");
+            let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+            let (number, unit) = text.split_at(at);
+            let unit: u64 = match unit.trim() {
+                "KiB" => 1 << 10,
+                "MiB" => 1 << 20,
+                "GiB" => 1 << 30,
+                _ => return Err(bad()),
+            };
+            let size = number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).ok_or_else(bad)?;
+            if bytes.contains(&size) {
+                Ok(size)
+            } else {
+                Err(format!("must be from {} to {} bytes, got {text:?}", bytes.start(), bytes.end()))
+            }
+        })
+    }
+
+    pub(super) fn rate(&mut self, key: &'static str) -> Rate {
+        self.parsed(key, |text| {
+            let bad = || format!("must be a rate such as \"60 / 2s\", got {text:?}");
+            let (count, per) = text.split_once('/').ok_or_else(bad)?;
+            let count: u32 = count.trim().parse().map_err(|_| bad())?;
+            let per = duration(per.trim())?;
+            if count == 0
+                || count > 10_000_000
+                || per < Duration::from_millis(1)
+                || per > Duration::from_secs(86_400)
+            {
+                return Err(format!("must be 1 to 10000000 per 1ms to 24h, got {text:?}"));
+            }
+            Ok(Rate { count, per })
+        })
+    }
+
+    pub(super) fn one_of(&mut self, key: &'static str, choices: &[&str]) -> String {
+        self.parsed(key, |text| {
+            if choices.contains(&text) {
+                Ok(text.to_owned())
+            } else {
+                Err(format!("must be one of {}, got {text:?}", choices.join(", ")))
+            }
+        })
+    }
+
+    pub(super) fn list(&mut self, key: &'static str) -> Vec<String> {
+        let (message, span) = match self.items.get(key) {
+            None => return Vec::new(),
+            Some((Item::List(entries), _)) => {
+                let bad = entries.iter().find(|(text, _)| text.is_none()).map(|(_, span)| span.clone());
+                let Some(span) = bad else {
+                    return entries.iter().filter_map(|(text, _)| text.clone()).collect();
+                };
+                ("every entry must be a string".to_owned(), span)
+            }
+            Some((other, span)) => {
+                (format!("must be a list of strings, got {}", name_of(other)), span.clone())
+            }
+        };
+        self.fault_at(key, Some(span), message);
+        Vec::new()
+    }
+
+    /// A table from names to file paths.
+    pub(super) fn files(&mut self, key: &'static str) -> Vec<(String, PathBuf)> {
+        let (message, span) = match self.items.get(key) {
+            None => return Vec::new(),
+            Some((Item::Map(entries), _)) => {
+                let bad = entries.iter().find(|(name, path, _)| {
+                    path.as_ref().is_none_or(String::is_empty) || name.is_empty() || name.len() > 64
+                });
+                let Some((name, _, span)) = bad else {
+                    return entries
+                        .iter()
+                        .filter_map(|(name, path, _)| Some((name.clone(), self.base.join(path.as_ref()?))))
+                        .collect();
+                };
+                (format!("{name:?} must be a short name with the path of its token file"), span.clone())
+            }
+            Some((other, span)) => {
+                (format!("must be a table of name = \"token file\", got {}", name_of(other)), span.clone())
+            }
+        };
+        self.fault_at(key, Some(span), message);
+        Vec::new()
+    }
+}
+
+fn item(value: &DeValue<'_>) -> Item {
+    let text = |value: &Spanned<DeValue<'_>>| match value.get_ref() {
+        DeValue::String(text) => Some(text.to_string()),
+        _ => None,
+    };
+    match value {
+        DeValue::String(text) => Item::Text(text.to_string()),
+        DeValue::Integer(number) => Item::Integer(i64::from_str_radix(number.as_str(), number.radix()).ok()),
+        DeValue::Array(entries) => {
+            Item::List(entries.iter().map(|entry| (text(entry), entry.span())).collect())
+        }
+        DeValue::Table(entries) => Item::Map(
+            entries
+                .iter()
+                .map(|(name, value)| (name.get_ref().to_string(), text(value), value.span()))
+                .collect(),
+        ),
+        DeValue::Float(_) => Item::Other("a float"),
+        DeValue::Boolean(_) => Item::Other("a boolean"),
+        DeValue::Datetime(_) => Item::Other("a date"),
+    }
+}
+
+fn name_of(item: &Item) -> &'static str {
+    match item {
+        Item::Text(_) => "a string",
+        Item::Integer(_) => "an integer",
+        Item::List(_) => "a list",
+        Item::Map(_) => "a table",
+        Item::Other(name) => name,
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let bad = || format!("must be a time such as \"500ms\", \"10s\", \"5m\" or \"24h\", got {text:?}");
+    let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+    let (number, unit) = text.split_at(at);
+    let millis: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(bad()),
+    };
+    number.parse::<u64>().ok().and_then(|n| n.checked_mul(millis)).map(Duration::from_millis).ok_or_else(bad)
+}

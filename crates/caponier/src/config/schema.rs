@@ -1,0 +1,292 @@
+//! The table of configuration keys.
+
+use std::fmt::Write as _;
+
+/// One key.
+#[derive(Debug)]
+pub struct Key {
+    /// Dotted path.
+    pub path: &'static str,
+    /// Default as TOML text; empty lists and tables included.
+    pub default: &'static str,
+    /// What it means, with unit, bounds and why the default is what it is.
+    pub meaning: &'static str,
+    /// What somebody who controls it gains.
+    pub attacker: &'static str,
+    /// Whether the value is a table with names of the user's choosing.
+    pub is_map: bool,
+}
+
+const fn key(
+    path: &'static str,
+    default: &'static str,
+    meaning: &'static str,
+    attacker: &'static str,
+) -> Key {
+    Key { path, default, meaning, attacker, is_map: false }
+}
+
+/// Every key, in the order of the default file.
+pub static KEYS: &[Key] = &[
+    key("version", "1", "Version of this file's format.", "nothing"),
+    key(
+        "data.dir",
+        "\"caponier-data\"",
+        "Folder of the journal, its key table, the transparency log and the label lists. Created when absent.",
+        "the right to choose which history the installation believes",
+    ),
+    key(
+        "data.kek_file",
+        "\"\"",
+        "File of the key-encryption key, created on first start with mode 0600. Empty: beside data.dir, with the \
+         suffix .kek. Keep a copy where the backups are not: without it no backup can be read.",
+        "everything that is sealed, once they also have the data",
+    ),
+    key(
+        "data.segment_size",
+        "\"64 MiB\"",
+        "Size at which the journal starts a new file; 1 MiB to 4 GiB. A full segment never changes again.",
+        "nothing",
+    ),
+    key(
+        "gateway.listen",
+        "\"127.0.0.1:8443\"",
+        "Address and port the trading API is served on. Addresses beyond loopback need a certificate.",
+        "nothing beyond making the service unreachable",
+    ),
+    key(
+        "gateway.certificate_file",
+        "\"\"",
+        "PEM file with the certificate chain. Empty together with private_key_file: plain HTTP, on loopback only.",
+        "the server's identity, together with its key",
+    ),
+    key("gateway.private_key_file", "\"\"", "PEM file with the private key.", "the server's identity"),
+    key(
+        "gateway.upstream",
+        "\"http://127.0.0.1:9000\"",
+        "The exchange's own API. Plain HTTP: the hop must stay on this machine or in a private network.",
+        "every signed request, and the power to answer it",
+    ),
+    key(
+        "gateway.upstream_token_file",
+        "\"\"",
+        "File with a secret of at least 16 characters sent as x-caponier-upstream-token, by which the exchange \
+         knows that a request came through the gateway. Empty: not sent.",
+        "the right to act as any account, if they also reach the exchange",
+    ),
+    key(
+        "gateway.upstream_timeout",
+        "\"10s\"",
+        "Longest wait for the exchange's answer, 1ms to 120s; afterwards the client gets code 50004.",
+        "nothing",
+    ),
+    key(
+        "gateway.connections_per_ip",
+        "128",
+        "Connections from one IPv4 address or IPv6 /64 at a time.",
+        "one source may use up connections",
+    ),
+    key("gateway.connections_max", "10000", "Connections in all.", "memory may run out"),
+    key(
+        "limits.source",
+        "\"500 / 1s\"",
+        "Requests from one address (IPv6: /64), all routes, before anything costly is done; exact GCRA, the count \
+         is also the burst. Many clients may share an address.",
+        "one source may use up the processors",
+    ),
+    key(
+        "limits.key",
+        "\"600 / 2s\"",
+        "Requests with one API key, all private routes.",
+        "one key may load the exchange",
+    ),
+    key("limits.read", "\"200 / 2s\"", "Private reads per account.", "one account may load the exchange"),
+    key(
+        "limits.place",
+        "\"300 / 2s\"",
+        "New orders per account; a batch costs the number of its orders.",
+        "one account may load the exchange",
+    ),
+    key("limits.amend", "\"300 / 2s\"", "Amended orders per account.", "one account may load the exchange"),
+    key(
+        "limits.cancel",
+        "\"300 / 2s\"",
+        "Cancelled orders per account.",
+        "one account may load the exchange",
+    ),
+    key(
+        "limits.orders",
+        "\"1000 / 2s\"",
+        "New and amended orders per account together; beyond it the answer is 50061.",
+        "one account may load the exchange",
+    ),
+    key(
+        "limits.write",
+        "\"60 / 2s\"",
+        "Other private actions per account.",
+        "one account may load the exchange",
+    ),
+    key(
+        "limits.withdraw",
+        "\"6 / 1s\"",
+        "Withdrawal requests per account.",
+        "guesses at what passes come faster",
+    ),
+    key(
+        "api.listen",
+        "\"127.0.0.1:8444\"",
+        "Address and port of the listener for the exchange itself (events and decisions).",
+        "nothing beyond making the service unreachable",
+    ),
+    key(
+        "api.certificate_file",
+        "\"\"",
+        "PEM file with the certificate chain; needed beyond loopback.",
+        "the listener's identity, together with its key",
+    ),
+    key("api.private_key_file", "\"\"", "PEM file with the private key.", "the listener's identity"),
+    Key {
+        path: "api.tokens",
+        default: "{}",
+        meaning: "Callers of that listener: name = \"file with its bearer token\". Without any, every call is refused.",
+        attacker: "the power to report events that did not happen",
+        is_map: true,
+    },
+    key(
+        "decide.deadline",
+        "\"500ms\"",
+        "Time all checks of one withdrawal together may take, 1ms to 10s. A check that is late denies.",
+        "withdrawals may be denied by making it too short; never let through",
+    ),
+    key(
+        "fraud.shadow",
+        "[]",
+        "Rules that only report. See docs/reasons/fraud.md.",
+        "the named rules stop nobody",
+    ),
+    key("fraud.off", "[]", "Rules that are not asked at all.", "the named rules see nothing"),
+    key(
+        "log.origin",
+        "\"caponier.local/journal\"",
+        "Name of the transparency log, first line of every checkpoint; never change it once the log is in use.",
+        "checkpoints that look like another log's",
+    ),
+    key(
+        "log.interval",
+        "\"1s\"",
+        "Longest time from an entry to a signed checkpoint that covers it, 10ms to 1h.",
+        "a longer window in which the newest entries could be dropped unnoticed",
+    ),
+    key(
+        "backup.target",
+        "\"\"",
+        "Folder the sealed journal is shipped to; put it on another disk. Empty: no backup, and every start says so.",
+        "ciphertext, pseudonyms and times",
+    ),
+    key(
+        "backup.interval",
+        "\"1s\"",
+        "Longest time from an entry to its copy, 10ms to 1h.",
+        "more lost with the disk",
+    ),
+    key(
+        "backup.drill_every",
+        "\"24h\"",
+        "How often a restore is rehearsed and journalled, 1s to 30d.",
+        "a backup that no longer restores goes unnoticed",
+    ),
+    key("telemetry.log_format", "\"text\"", "text or json, one line each, on standard error.", "nothing"),
+    key("telemetry.log_level", "\"info\"", "error, warn, info, debug or trace.", "nothing"),
+];
+
+/// The key of a path.
+#[must_use]
+pub fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// The default of a key without its quotes.
+pub(super) fn default_text(path: &str) -> String {
+    find(path).map(|key| key.default.trim_matches('"').to_owned()).unwrap_or_default()
+}
+
+/// The known key most like an unknown one, if any is like it.
+pub(super) fn nearest(path: &str) -> Option<&'static str> {
+    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    KEYS.iter()
+        .map(|key| (distance(path, key.path).min(distance(&last(path), &last(key.path)) + 1), key.path))
+        .min()
+        .filter(|(distance, _)| *distance <= 3)
+        .map(|(_, path)| path)
+}
+
+/// Levenshtein distance over bytes; the inputs are short.
+fn distance(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.bytes().take(64).enumerate() {
+        let mut diagonal = i;
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+        for (j, b) in right.bytes().enumerate() {
+            let above = row.get(j + 1).copied().unwrap_or(usize::MAX);
+            let before = row.get(j).copied().unwrap_or(usize::MAX);
+            let best =
+                (diagonal + usize::from(a != b)).min(above.saturating_add(1)).min(before.saturating_add(1));
+            diagonal = above;
+            if let Some(cell) = row.get_mut(j + 1) {
+                *cell = best;
+            }
+        }
+    }
+    row.last().copied().unwrap_or(usize::MAX)
+}
+
+/// The annotated default file.
+#[must_use]
+pub fn default_file() -> String {
+    let mut out = String::from(
+        "# Caponier configuration. Every key is shown with its default; relative paths are relative to this file.\n\
+         # Secrets are never written here, only the files that hold them.\n",
+    );
+    let mut section = "";
+    for key in KEYS {
+        let (table, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
+        if table != section {
+            section = table;
+            let _ = write!(out, "\n[{table}]\n");
+        }
+        for line in wrap(&format!("{} Who controls it gains: {}.", key.meaning, key.attacker), 106) {
+            let _ = writeln!(out, "# {line}");
+        }
+        let _ = writeln!(out, "{name} = {}", key.default);
+    }
+    out
+}
+
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let full = lines.last().is_some_and(|line| !line.is_empty() && line.len() + 1 + word.len() > width);
+        if full {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+/// Ids of the fraud rules.
+#[must_use]
+pub fn rules() -> Vec<&'static str> {
+    fraud::Rule::ALL.iter().map(|rule| rule.as_str()).collect()
+}
+
+pub(super) fn is_rule(id: &str) -> bool {
+    fraud::Rule::named(id).is_some()
+}

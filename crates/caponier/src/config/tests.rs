@@ -1,0 +1,62 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Config, Faults> {
+    Config::parse("c.toml", text, Path::new("/etc/caponier"))
+}
+
+#[test]
+fn the_default_file_is_the_default() {
+    let explicit = parse(&schema::default_file()).unwrap();
+    assert_eq!(explicit, parse("").unwrap());
+    assert_eq!(explicit.data.dir, Path::new("/etc/caponier/caponier-data"));
+    assert_eq!(explicit.data.kek_file, Path::new("/etc/caponier/caponier-data.kek"));
+    assert_eq!(explicit.limits.key_trade, Rate { count: 300, per: Duration::from_secs(2) });
+}
+
+#[test]
+fn every_fault_is_reported_at_once_with_its_place() {
+    let faults = parse(
+        "version = 2\n[gateway]\nlisten = \"0.0.0.0:443\"\nlistn = 1\nupstream = \"https://x\"\n\
+         connections_per_ip = 0\n[data]\nkek_file = \"caponier-data/kek\"\n[limits]\nsource = 5\n[fraud]\nshadow = [\"nope\"]\n",
+    )
+    .unwrap_err();
+    let shown: Vec<String> = faults.0.iter().map(|fault| format!("{}:{}", fault.line, fault.key)).collect();
+    assert_eq!(
+        shown,
+        [
+            "1:version",
+            "3:gateway.listen",
+            "4:gateway.listn",
+            "5:gateway.upstream",
+            "6:gateway.connections_per_ip",
+            "8:data.kek_file",
+            "10:limits.source",
+            "12:fraud.shadow"
+        ]
+    );
+    assert!(
+        faults
+            .to_string()
+            .contains("c.toml:4:9: gateway.listn: is not a known key; did you mean gateway.listen?")
+    );
+}
+
+#[test]
+fn broken_toml_names_the_line() {
+    let faults = parse("version = 1\n[data\n").unwrap_err();
+    assert_eq!(faults.0[0].line, 2);
+}
+
+#[test]
+fn backup_must_not_overlap_the_data() {
+    let faults = parse("[backup]\ntarget = \"caponier-data/backup\"\n").unwrap_err();
+    assert_eq!(faults.0[0].key, "backup.target");
+    assert!(parse("[backup]\ntarget = \"elsewhere\"\n").is_ok());
+}
+
+#[test]
+fn tokens_are_a_table_of_files() {
+    let config = parse("[api.tokens]\nexchange = \"exchange.token\"\n").unwrap();
+    assert_eq!(config.api.tokens, [("exchange".to_owned(), PathBuf::from("/etc/caponier/exchange.token"))]);
+    assert_eq!(parse("[api.tokens]\nexchange = 1\n").unwrap_err().0[0].line, 2);
+}

@@ -1,0 +1,288 @@
+//! An installation without its listeners: data directory, keys, lists, log and backup, opened and checked.
+//!
+//! The same core serves the running process and the command line: whoever holds the data directory's lock runs
+//! [`Core::handle`], for itself or for requests from the control socket.
+
+mod handle;
+mod shipping;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use audit::{PublishedLog, Publisher, VKEY_PATH};
+use backup::Shipper;
+use decide::{Decider, FindingSource};
+use domain::{Clock, Subject};
+use journal::{
+    Draft, Journal, KekStore as _, Kind, OpenError,
+    disk::{Disk, RealDisk},
+    record::{Lifecycle, LifecycleEvent},
+};
+use parking_lot::Mutex;
+use tlog::{NoteSigner, NoteVerifier};
+use watch::Watch;
+
+pub use self::shipping::GroundSource;
+use crate::{
+    adapters::{FraudSource, WatchSource},
+    config::Config,
+    exit::{Exit, Failure},
+    ground::{Ground, Installation},
+};
+
+/// Told what long work is doing: a unit, how much is done, how much there is.
+pub type Progress<'p> = &'p mut (dyn FnMut(&str, u64, u64) + Send);
+
+/// Entries after which an installation without an installation entry is not a new one but a damaged one.
+const FIRST_ENTRIES_MAX: u64 = 16;
+
+/// Where the lists live within the data directory.
+pub(crate) const LABELS_DIR: &str = "labels";
+
+/// An open installation.
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ground: Arc<Ground>,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) decider: Arc<Decider>,
+    pub(crate) publisher: Mutex<Publisher<Journal>>,
+    pub(crate) shipper: Option<Mutex<Shipper>>,
+    /// One change of keys, lists or subjects at a time.
+    changes: tokio::sync::Mutex<()>,
+    /// Whether the key-encryption key was made just now.
+    pub kek_created: bool,
+}
+
+impl Core {
+    /// Opens a data directory, or makes one. Reads and checks every entry.
+    ///
+    /// # Errors
+    /// [`Failure`]; nothing was changed by one that speaks of damage.
+    pub async fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        progress: Progress<'_>,
+    ) -> Result<Self, Failure> {
+        let dir = &config.data.dir;
+        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent).map_err(|error| Failure::io(parent.display(), error))?;
+        }
+        let disk: Arc<dyn Disk> =
+            Arc::new(RealDisk::new(dir).map_err(|error| Failure::io(dir.display(), error))?);
+        let (kek, kek_created) = open_kek(&config.data.kek_file, dir)?;
+        let attested = attested(&disk)?;
+        let journal_config = journal::Config { segment_bytes_max: config.data.segment_size, attested };
+        let (journal, recovery) =
+            Journal::open(journal_config, Arc::clone(&disk), Arc::new(kek), Arc::clone(&clock))
+                .map_err(|error| open_failure(dir, &error))?;
+        if let Some(discarded) = &recovery.discarded {
+            tracing::warn!(
+                file = discarded.tail.file,
+                offset = discarded.tail.offset,
+                bytes = discarded.tail.bytes,
+                "cut off a tail that was never acknowledged; its digest is in the journal"
+            );
+        }
+
+        let fraud_config = fraud_config(&config);
+        let ground = Ground::open(journal.clone(), fraud_config, &mut |done, total| {
+            progress("entries replayed", done, total);
+        })?;
+        let ground = Arc::new(ground);
+        let installation = installation(&ground, &*clock).await?;
+
+        let labels = watch::Config { dir: dir.join(LABELS_DIR) };
+        let watch = Watch::open(labels).map_err(|error| Failure::new(Exit::Io, chain(&error)))?;
+        let watch = Arc::new(watch);
+
+        let sources: Vec<Arc<dyn FindingSource>> =
+            vec![Arc::new(WatchSource(Arc::clone(&watch))), Arc::new(FraudSource(Arc::clone(&ground)))];
+        let decider = decide::Config { deadline: config.decide.deadline }.build(
+            sources,
+            Arc::clone(&ground) as Arc<dyn decide::DecisionLog>,
+            installation.decision_ids(),
+            Arc::clone(&clock),
+        );
+        for (position, decision) in ground.take_keyed_decisions() {
+            decider.replay(position, &decision);
+        }
+
+        let signer = || {
+            NoteSigner::new(&config.log.origin, installation.log_key())
+                .map_err(|error| Failure::new(Exit::Usage, format!("log.origin: {error}")))
+        };
+        let now = clock.now();
+        let opened = match Publisher::open(journal.clone(), Arc::clone(&disk), signer()?, now) {
+            // Tiles follow from the journal, which was just proven to be whole: write them again.
+            Err(error @ (audit::PublishError::Damaged(_) | audit::PublishError::DamagedTiles { .. })) => {
+                tracing::warn!(%error, "writing the log's tiles again from the journal");
+                Publisher::rebuild(journal.clone(), Arc::clone(&disk), signer()?, now)
+            }
+            opened => opened,
+        };
+        let (publisher, _) = opened.map_err(|error| Failure::new(Exit::Io, chain(&error)))?;
+
+        let shipper = match &config.backup.target {
+            Some(target) => Some(Mutex::new(shipping::open(&disk, &ground, &watch, &installation, target)?)),
+            None => None,
+        };
+        Ok(Self {
+            config,
+            clock,
+            ground,
+            watch,
+            decider: Arc::new(decider),
+            publisher: Mutex::new(publisher),
+            shipper,
+            changes: tokio::sync::Mutex::new(()),
+            kek_created,
+        })
+    }
+
+    /// Journals a start or stop.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be recorded.
+    pub async fn record_lifecycle(&self, what: LifecycleEvent, detail: &str) -> Result<(), Failure> {
+        let lifecycle =
+            Lifecycle { what, version: env!("CARGO_PKG_VERSION").to_owned(), detail: detail.to_owned() };
+        let draft = Draft {
+            at: self.clock.now(),
+            subject: Subject::System,
+            kind: Kind::Lifecycle,
+            payload: lifecycle.encode(),
+        };
+        self.ground
+            .record(vec![draft])
+            .await
+            .map(drop)
+            .map_err(|error| Failure::new(Exit::Io, error.to_string()))
+    }
+
+    /// Publishes and ships what is left and closes the journal. Blocks.
+    ///
+    /// # Errors
+    /// [`Failure`] of the first step that failed; the later ones are tried all the same.
+    pub fn close(&self) -> Result<(), Failure> {
+        let now = self.clock.now();
+        let published =
+            self.publisher.lock().publish_once(now).map_err(|error| Failure::new(Exit::Io, chain(&error)));
+        let closed = self.ground.journal().close().map_err(|error| Failure::new(Exit::Io, error.to_string()));
+        let shipped = match &self.shipper {
+            Some(shipper) => {
+                shipper.lock().ship(now).map(drop).map_err(|error| Failure::new(Exit::Io, error.to_string()))
+            }
+            None => Ok(()),
+        };
+        published.map(drop).and(closed).and(shipped)
+    }
+
+    /// The verifier key of the transparency log.
+    #[must_use]
+    pub fn vkey(&self) -> String {
+        self.publisher.lock().log().verifier().to_string()
+    }
+}
+
+/// Reads the key-encryption key, or makes one for a new data directory.
+fn open_kek(path: &Path, data_dir: &Path) -> Result<(journal::DiskKek, bool), Failure> {
+    let named = |error: io::Error| Failure::io(format!("key-encryption key {}", path.display()), error);
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).map_err(named)?;
+    }
+    let kek = journal::DiskKek::at(path).map_err(named)?;
+    match kek.load() {
+        Ok(_) => Ok((kek, false)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if data_dir.join(journal::KEY_TABLE).exists() {
+                return Err(Failure::new(
+                    Exit::NotFound,
+                    format!(
+                        "key-encryption key {} is missing, but {} holds data sealed under it; a new one could not \
+                         open it",
+                        path.display(),
+                        data_dir.display()
+                    ),
+                ));
+            }
+            kek.create().map_err(named)?;
+            Ok((kek, true))
+        }
+        Err(error) => Err(named(error)),
+    }
+}
+
+/// What the published checkpoint says was durable. The verifier key beside it is checked against the sealed
+/// signing key once the journal is open.
+fn attested(disk: &Arc<dyn Disk>) -> Result<Option<journal::Attested>, Failure> {
+    let path = format!("{}/{VKEY_PATH}", audit::LOG_DIR);
+    let text = match journal::disk::read(&**disk, &path, 4096) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Failure::io(path, error)),
+    };
+    let verifier = std::str::from_utf8(&text)
+        .ok()
+        .and_then(|text| NoteVerifier::parse(text.trim_end_matches('\n')).ok())
+        .ok_or_else(|| Failure::new(Exit::Io, format!("{path} is damaged: not a verifier key")))?;
+    PublishedLog::new(Arc::clone(disk), verifier)
+        .attested()
+        .map_err(|error| Failure::new(Exit::Io, format!("log/checkpoint is damaged: {}", chain(&error))))
+}
+
+/// The installation entry, made when the journal is new.
+async fn installation(ground: &Ground, clock: &dyn Clock) -> Result<Installation, Failure> {
+    if let Some(installation) = ground.read(|fold| fold.installation().cloned()) {
+        return Ok(installation);
+    }
+    if ground.journal().size() > FIRST_ENTRIES_MAX {
+        return Err(Failure::new(Exit::Io, "the journal has no installation entry"));
+    }
+    let installation = Installation::new(crypto::random::array());
+    let draft = Draft {
+        at: clock.now(),
+        subject: Subject::System,
+        kind: Kind::Installation,
+        payload: installation.encode(),
+    };
+    ground.record(vec![draft]).await.map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
+    Ok(installation)
+}
+
+fn fraud_config(config: &Config) -> fraud::Config {
+    let mut fraud = fraud::Config::default();
+    fraud.shadow.extend(config.fraud.shadow.iter().filter_map(|name| fraud::Rule::named(name)));
+    fraud.off.extend(config.fraud.off.iter().filter_map(|name| fraud::Rule::named(name)));
+    fraud
+}
+
+fn open_failure(dir: &Path, error: &OpenError) -> Failure {
+    let exit = match error {
+        OpenError::Locked => Exit::Busy,
+        _ => Exit::Io,
+    };
+    Failure::new(exit, format!("{}: {}", dir.display(), chain(error)))
+}
+
+/// An error and its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// The path of the control socket of a data directory.
+#[must_use]
+pub fn control_socket(data_dir: &Path) -> PathBuf {
+    data_dir.join("control.sock")
+}

@@ -1,0 +1,468 @@
+//! Carrying out an operator's request.
+
+use std::{path::Path, sync::Arc};
+
+use auth::{ApiKey, Environment, IpAllowList, KeyChange, NewApiKey, Permission, Permissions};
+use domain::{AccountId, ApiKeyId, Network, Subject, UnixNanos};
+use journal::{
+    Draft, Journal, Kind,
+    disk::{Disk, RealDisk},
+    record,
+};
+use watch::{Format, ListName};
+
+use super::{Core, LABELS_DIR, Progress, chain};
+use crate::{
+    control::{BackupState, CreatedKey, DrillResult, ImportedList, ListedKey, Request, Response},
+    exit::{Exit, Failure},
+    ground::{Ground, RecordError},
+};
+
+impl Core {
+    /// Does what is asked.
+    ///
+    /// # Errors
+    /// [`Failure`] with what the operator should know.
+    pub async fn handle(&self, request: Request, progress: Progress<'_>) -> Result<Response, Failure> {
+        match request {
+            Request::KeysCreate { .. }
+            | Request::KeysRevoke { .. }
+            | Request::KeysFreeze { .. }
+            | Request::KeysUnfreeze { .. }
+            | Request::KeysRotateKek
+            | Request::SubjectsErase { .. }
+            | Request::ListsImport { .. }
+            | Request::BackupDrill => {
+                let _one_at_a_time = self.changes.lock().await;
+                self.change(request, progress).await
+            }
+            Request::KeysList { account } => self.keys_list(account.as_deref()),
+            Request::ListsStatus => Ok(Response::Lists(self.lists())),
+            Request::Screen { address, network } => self.screen(&address, network.as_deref()),
+            Request::Explain { id } => self.explain(&id).await,
+            Request::AuditReceipt { seq } => self.receipt(seq),
+            Request::BackupStatus => Ok(Response::Backup(self.backup_state())),
+        }
+    }
+
+    async fn change(&self, request: Request, progress: Progress<'_>) -> Result<Response, Failure> {
+        match request {
+            Request::KeysCreate { account, label, read, trade, withdraw, ips, demo_trading, passphrase } => {
+                let wanted =
+                    [(read, Permission::Read), (trade, Permission::Trade), (withdraw, Permission::Withdraw)];
+                let permissions: Vec<Permission> = wanted
+                    .into_iter()
+                    .filter_map(|(wanted, permission)| wanted.then_some(permission))
+                    .collect();
+                let environment = if demo_trading { Environment::Demo } else { Environment::Live };
+                self.keys_create(&account, label, &permissions, &ips, environment, passphrase).await
+            }
+            Request::KeysRevoke { key } => {
+                self.key_change(&key, "revoked", |id, at| KeyChange::Revoked { id, at }).await
+            }
+            Request::KeysFreeze { key } => {
+                self.key_change(&key, "frozen", |id, at| KeyChange::Frozen { id, at }).await
+            }
+            Request::KeysUnfreeze { key } => {
+                self.key_change(&key, "active", |id, at| KeyChange::Unfrozen { id, at }).await
+            }
+            Request::KeysRotateKek => self.rotate_kek(progress),
+            Request::SubjectsErase { account } => self.erase(&account).await,
+            Request::ListsImport { format, name, path } => {
+                self.lists_import(&format, name.as_deref(), Path::new(&path)).await
+            }
+            Request::BackupDrill => self.drill(progress).await.map(Response::Drilled),
+            _ => Err(Failure::new(Exit::Internal, "not a change")),
+        }
+    }
+
+    async fn keys_create(
+        &self,
+        account: &str,
+        label: String,
+        permissions: &[Permission],
+        ips: &[String],
+        environment: Environment,
+        passphrase: Option<String>,
+    ) -> Result<Response, Failure> {
+        let account = account_id(account)?;
+        let bad = |error: auth::KeyError| Failure::new(Exit::Input, error.to_string());
+        let ips: Vec<&str> = ips.iter().map(String::as_str).collect();
+        let secret = auth::key::generate_secret(crypto::random::array());
+        let shown = String::from_utf8_lossy(secret.expose()).into_owned();
+        let passphrase = passphrase.unwrap_or_else(made_passphrase);
+        let new = NewApiKey {
+            id: auth::key::generate_id(crypto::random::array()),
+            account: account.clone(),
+            label,
+            permissions: Permissions::new(permissions).map_err(bad)?,
+            ip_allow: IpAllowList::parse(&ips).map_err(bad)?,
+            environment,
+            secret,
+        };
+        let at = self.clock.now();
+        let key = ApiKey::create(new, passphrase.as_bytes(), crypto::random::array(), at).map_err(bad)?;
+        let id = key.id().clone();
+        self.ground
+            .record_key_change(account.clone(), &KeyChange::Created(Box::new(key)), at)
+            .await
+            .map_err(|error| record_failure(&error))?;
+        Ok(Response::KeyCreated(CreatedKey {
+            key: id.to_string(),
+            secret: shown,
+            passphrase,
+            account: account.to_string(),
+        }))
+    }
+
+    fn keys_list(&self, account: Option<&str>) -> Result<Response, Failure> {
+        let summaries = match account {
+            Some(account) => self.ground.registry().summaries_of(&account_id(account)?),
+            None => self.ground.registry().summaries(),
+        };
+        let listed = summaries.into_iter().map(|key| ListedKey {
+            key: key.id.to_string(),
+            account: key.account.to_string(),
+            label: key.label.to_string(),
+            permissions: key.permissions.iter().map(|permission| permission.as_str().to_owned()).collect(),
+            ips: key.ip_allow.entries().map(|entry| entry.to_string()).collect(),
+            environment: key.environment.as_str().to_owned(),
+            state: key.state.as_str().to_owned(),
+            created_at: key.created_at.to_string(),
+            last_used_at: key.last_used_at.map(|at| at.to_string()),
+        });
+        Ok(Response::Keys(listed.collect()))
+    }
+
+    async fn key_change(
+        &self,
+        key: &str,
+        state: &str,
+        change: impl FnOnce(ApiKeyId, UnixNanos) -> KeyChange,
+    ) -> Result<Response, Failure> {
+        let unknown =
+            || Failure::new(Exit::NotFound, format!("there is no API key {key:?} that is not revoked"));
+        let id = ApiKeyId::parse(key).map_err(|_| unknown())?;
+        let summary = self.ground.registry().summary(&id).ok_or_else(unknown)?;
+        if summary.state.as_str() == state {
+            return Ok(Response::KeyChanged { key: id.to_string(), state: state.to_owned() });
+        }
+        let at = self.clock.now();
+        self.ground
+            .record_key_change(summary.account, &change(id.clone(), at), at)
+            .await
+            .map_err(|error| record_failure(&error))?;
+        Ok(Response::KeyChanged { key: id.to_string(), state: state.to_owned() })
+    }
+
+    fn rotate_kek(&self, progress: Progress<'_>) -> Result<Response, Failure> {
+        let rotated = self
+            .ground
+            .journal()
+            .rotate_kek(&mut |done, total| progress("keys rewrapped", done, total))
+            .map_err(|error| Failure::new(Exit::Io, chain(&error)))?;
+        self.ground.catch_up().map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
+        Ok(Response::KekRotated { from: rotated.from.0, to: rotated.to.0, rows: rotated.rows })
+    }
+
+    async fn erase(&self, account: &str) -> Result<Response, Failure> {
+        let account = account_id(account)?;
+        let at = self.clock.now();
+        for key in self.ground.registry().summaries_of(&account) {
+            self.ground
+                .record_key_change(account.clone(), &KeyChange::Revoked { id: key.id, at }, at)
+                .await
+                .map_err(|error| record_failure(&error))?;
+        }
+        let subject = Subject::Account(account.clone());
+        let ground = Arc::clone(&self.ground);
+        tokio::task::block_in_place(|| ground.erase(&subject))?;
+        // The backup must not keep what was just destroyed.
+        if let Some(shipper) = &self.shipper {
+            tokio::task::block_in_place(|| shipper.lock().ship(at)).map_err(|error| {
+                Failure::new(Exit::Io, format!("erased here, not yet in the backup: {error}"))
+            })?;
+        }
+        Ok(Response::SubjectErased { account: account.to_string() })
+    }
+
+    async fn lists_import(&self, format: &str, name: Option<&str>, path: &Path) -> Result<Response, Failure> {
+        let bad = |error: &dyn std::error::Error| Failure::new(Exit::Input, chain(error));
+        let format = match format {
+            "ofac" => Format::Ofac { ticker: None },
+            "tagpack" => Format::TagPack,
+            other => return Err(Failure::new(Exit::Usage, format!("unknown list format {other:?}"))),
+        };
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let list = ListName::parse(name.unwrap_or(stem)).map_err(|error| bad(&error))?;
+        let now = self.clock.now();
+        let report = tokio::task::block_in_place(|| {
+            let files = watch::read_sources(path, &format).map_err(|error| bad(&error))?;
+            self.watch.import(&list, &format, &files, now).map_err(|error| bad(&error))
+        })?;
+        let sha256 = report.source_sha256;
+        let entry = record::ListImported {
+            name: report.list.to_string(),
+            format: report.format.to_owned(),
+            sha256,
+            entries: report.entries,
+            source: path.display().to_string(),
+        };
+        let draft =
+            Draft { at: now, subject: Subject::System, kind: Kind::ListImported, payload: entry.encode() };
+        self.ground.record(vec![draft]).await.map_err(|error| record_failure(&error))?;
+        Ok(Response::ListImported(ImportedList {
+            name: report.list.to_string(),
+            labels: report.entries,
+            addresses: report.addresses,
+            kept_as_text: report.texts,
+            skipped: report.transactions_skipped,
+            sha256: hex::encode(sha256),
+            imported_at: now.to_string(),
+        }))
+    }
+
+    fn lists(&self) -> Vec<ImportedList> {
+        let states = self.watch.lists();
+        self.ground.read(|fold| {
+            let listed = states.into_iter().map(|state| {
+                let entry = fold.lists().get(state.name.as_str());
+                ImportedList {
+                    name: state.name.to_string(),
+                    labels: entry.map_or(state.addresses + state.texts, |entry| entry.entries),
+                    addresses: state.addresses,
+                    kept_as_text: state.texts,
+                    skipped: 0,
+                    sha256: entry.map(|entry| hex::encode(entry.sha256)).unwrap_or_default(),
+                    imported_at: state.imported_at.to_string(),
+                }
+            });
+            listed.collect()
+        })
+    }
+
+    fn screen(&self, address: &str, network: Option<&str>) -> Result<Response, Failure> {
+        let network = network
+            .map(|name| name.parse::<Network>())
+            .transpose()
+            .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        let screening = self.watch.screen(address, network);
+        if let Some(invalid) = &screening.invalid {
+            return Err(Failure::new(Exit::Input, format!("address {address:?}: {invalid}")));
+        }
+        let labels: Vec<serde_json::Value> = screening
+            .labels
+            .iter()
+            .map(|label| {
+                serde_json::json!({
+                    "list": label.list.as_str(),
+                    "imported_at": label.list_imported_at.to_string(),
+                    "category": label.category.as_str(),
+                    "confidence": label.confidence.as_str(),
+                    "label": label.text,
+                    "source": label.source,
+                    "asset": label.asset,
+                    "verdict": label.verdict.as_str(),
+                })
+            })
+            .collect();
+        let lists: Vec<serde_json::Value> = screening
+            .lists
+            .iter()
+            .map(|list| {
+                serde_json::json!({"name": list.name.as_str(), "imported_at": list.imported_at.to_string()})
+            })
+            .collect();
+        Ok(Response::Screened(serde_json::json!({
+            "address": address,
+            "canonical": screening.canonical,
+            "family": screening.family.map(domain::ChainFamily::as_str),
+            "verdict": screening.verdict.as_str(),
+            "labels": labels,
+            "lists": lists,
+        })))
+    }
+
+    async fn explain(&self, id: &str) -> Result<Response, Failure> {
+        let found =
+            self.decider.explain(id).await.map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
+        let decided = found.ok_or_else(|| {
+            Failure::new(Exit::NotFound, format!("there is no decision {id:?} here that can still be read"))
+        })?;
+        Ok(Response::Explained(api::explanation_json(&api::Explained {
+            position: self.decider.ids().position(decided.id.as_str()).ok(),
+            id: decided.id.to_string(),
+            decision: decided.decision,
+        })))
+    }
+
+    fn receipt(&self, seq: u64) -> Result<Response, Failure> {
+        let mut publisher = self.publisher.lock();
+        publisher.publish_once(self.clock.now()).map_err(|error| Failure::new(Exit::Io, chain(&error)))?;
+        let receipt =
+            publisher.log().receipt(seq).map_err(|error| Failure::new(Exit::NotFound, chain(&error)))?;
+        Ok(Response::Receipt(receipt.to_string()))
+    }
+
+    fn backup_state(&self) -> BackupState {
+        let shipped = self.shipper.as_ref().and_then(|shipper| shipper.lock().last().cloned());
+        BackupState {
+            target: self.config.backup.target.as_ref().map(|target| target.display().to_string()),
+            entries: self.ground.journal().size(),
+            entries_shipped: shipped.as_ref().map_or(0, |manifest| manifest.entries),
+            shipped_at: shipped.map(|manifest| manifest.shipped_at),
+            last_drill: self.ground.read(|fold| {
+                fold.last_drill().map(|(at, drill)| DrillResult {
+                    ok: drill.ok,
+                    entries: drill.size,
+                    root: tlog::Hash(drill.root).to_base64(),
+                    took_ms: drill.took_ms,
+                    detail: drill.detail.clone(),
+                    at: at.to_string(),
+                })
+            }),
+        }
+    }
+
+    /// Restores the backup into an empty place beside the data directory, rebuilds everything there, compares it
+    /// with the live state and journals what came of it.
+    pub(crate) async fn drill(&self, progress: Progress<'_>) -> Result<DrillResult, Failure> {
+        let Some(shipper) = &self.shipper else {
+            return Err(Failure::new(Exit::Usage, "no backup is configured: set backup.target"));
+        };
+        let began = self.clock.now();
+        let live = self.ground.digest();
+        let counts: Vec<(Kind, u64)> =
+            self.ground.read(|fold| fold.counts().iter().map(|(kind, count)| (*kind, *count)).collect());
+        let outcome = tokio::task::block_in_place(|| self.rehearse(shipper, live.clone(), progress));
+        let took = self.clock.now().since(began);
+        let (ok, detail) = match &outcome {
+            Ok(drill) if drill.differences.is_empty() => {
+                (true, format!("{} of {} facts are equal", drill.compared, drill.compared))
+            }
+            Ok(drill) => {
+                let named: Vec<String> = drill
+                    .differences
+                    .iter()
+                    .map(|other| format!("{}: live {}, restored {}", other.name, other.live, other.restored))
+                    .collect();
+                (false, named.join("; "))
+            }
+            Err(why) => (false, why.clone()),
+        };
+        let entry = record::BackupDrill {
+            ok,
+            size: live.entries,
+            root: live.root,
+            entries: counts,
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            detail: shortened(&detail),
+        };
+        let at = self.clock.now();
+        let draft = Draft { at, subject: Subject::System, kind: Kind::BackupDrill, payload: entry.encode() };
+        self.ground.record(vec![draft]).await.map_err(|error| record_failure(&error))?;
+        Ok(DrillResult {
+            ok,
+            entries: live.entries,
+            root: tlog::Hash(live.root).to_base64(),
+            took_ms: entry.took_ms,
+            detail,
+            at: at.to_string(),
+        })
+    }
+
+    fn rehearse(
+        &self,
+        shipper: &parking_lot::Mutex<backup::Shipper>,
+        live: backup::StateDigest,
+        progress: Progress<'_>,
+    ) -> Result<backup::Drill, String> {
+        let target = self.config.backup.target.as_deref().ok_or("no backup is configured")?;
+        shipper.lock().ship(self.clock.now()).map_err(|error| error.to_string())?;
+        let scratch = Scratch::beside(&self.config.data.dir).map_err(|error| error.to_string())?;
+        let target = RealDisk::existing(target).map_err(|error| error.to_string())?;
+        let restored: Arc<dyn Disk> = Arc::new(RealDisk::new(&scratch.0).map_err(|error| error.to_string())?);
+        // Nothing may be shipped meanwhile: a restore reads the manifest first and the files after it.
+        let _still = shipper.lock();
+        backup::drill(
+            &Rebuild { core: self, dir: &scratch.0 },
+            &target,
+            restored,
+            live,
+            &mut |done, total| {
+                progress("bytes restored", done, total);
+            },
+        )
+        .map_err(|error| chain(&error))
+    }
+}
+
+/// Starts a restored directory the normal way and takes its state.
+struct Rebuild<'c> {
+    core: &'c Core,
+    dir: &'c Path,
+}
+
+impl backup::Installation for Rebuild<'_> {
+    fn rebuild(&self, restored: Arc<dyn Disk>, entries: u64) -> Result<backup::StateDigest, String> {
+        let kek = journal::DiskKek::at(&self.core.config.data.kek_file).map_err(|error| error.to_string())?;
+        let attested = super::attested(&restored).map_err(|failure| failure.message)?;
+        let config = journal::Config { segment_bytes_max: self.core.config.data.segment_size, attested };
+        let (journal, _) =
+            Journal::open(config, Arc::clone(&restored), Arc::new(kek), Arc::clone(&self.core.clock))
+                .map_err(|error| chain(&error))?;
+        let digest = Ground::digest_at(&journal, super::fraud_config(&self.core.config), entries)
+            .map_err(|failure| failure.message)?;
+        let faults = watch::verify_dir(&self.dir.join(LABELS_DIR));
+        if let Some(fault) = faults.first() {
+            return Err(format!("restored lists: {fault}"));
+        }
+        journal.close().map_err(|error| error.to_string())?;
+        Ok(digest)
+    }
+}
+
+/// An empty directory beside the data directory, removed when done with.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn beside(data_dir: &Path) -> std::io::Result<Self> {
+        let mut name = data_dir.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".drill-{}", hex::encode(crypto::random::array::<8>())));
+        let path = data_dir.with_file_name(name);
+        std::fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(dir = %self.0.display(), %error, "a drill's directory could not be removed");
+        }
+    }
+}
+
+fn account_id(text: &str) -> Result<AccountId, Failure> {
+    AccountId::parse(text).map_err(|error| Failure::new(Exit::Input, error.to_string()))
+}
+
+fn record_failure(error: &RecordError) -> Failure {
+    let exit = match error {
+        RecordError::Append(journal::AppendError::Overloaded) => Exit::Busy,
+        RecordError::Append(journal::AppendError::SubjectErased { .. }) => Exit::Input,
+        _ => Exit::Io,
+    };
+    Failure::new(exit, error.to_string())
+}
+
+/// A passphrase within the policy: 24 characters, at least one of each required class.
+fn made_passphrase() -> String {
+    let random: [u8; 10] = crypto::random::array();
+    format!("Aa1-{}", hex::encode(random))
+}
+
+/// Cut to what an entry holds comfortably.
+fn shortened(text: &str) -> String {
+    text.chars().take(1000).collect()
+}

@@ -1,0 +1,235 @@
+//! The ground of an installation: the journal and the fold over it.
+//!
+//! Whoever appends waits until the entry is durable and then lets the fold catch up ([`Ground::record`]), so that
+//! whatever is asked next sees it. The same [`fold::Fold::step`] serves live traffic, the replay on start and the
+//! rehearsal of a restore; nothing else changes derived state.
+
+pub mod fold;
+mod installation;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arc_swap::ArcSwap;
+use auth::{KeyChange, Registry};
+use decide::{DecisionLog, LogUnavailable};
+use domain::{Decision, Subject, UnixNanos};
+use fraud::Fraud;
+use journal::{AppendError, Draft, Journal, Kind, Opened, record};
+use parking_lot::Mutex;
+
+use self::fold::{Fold, FoldError};
+pub use self::installation::Installation;
+use crate::exit::{Exit, Failure};
+
+/// The journal and what follows from it.
+pub struct Ground {
+    journal: Journal,
+    registry: Arc<Registry>,
+    fraud: ArcSwap<Fraud>,
+    fraud_config: fraud::Config,
+    fold: Mutex<Fold>,
+}
+
+impl std::fmt::Debug for Ground {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ground").field("journal", &self.journal).finish_non_exhaustive()
+    }
+}
+
+/// Why nothing was recorded, or cannot be seen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The journal refused or failed.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The entry is durable but the state behind it cannot be brought up to it.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+}
+
+impl Ground {
+    /// Folds the journal from its beginning. `progress` is told entries done and in all.
+    ///
+    /// # Errors
+    /// [`Failure`] when an entry cannot be read or does not fit.
+    pub fn open(
+        journal: Journal,
+        fraud_config: fraud::Config,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self, Failure> {
+        let registry = Arc::new(Registry::new(API_KEYS_MAX, u64::from_be_bytes(crypto::random::array())));
+        let fraud = Arc::new(
+            Fraud::new(fraud_config.clone())
+                .map_err(|error| Failure::new(Exit::Usage, format!("fraud: {error}")))?,
+        );
+        let mut fold = Fold::new(&journal, Arc::clone(&registry), Arc::clone(&fraud));
+        let total = journal.size();
+        while fold.applied() < total {
+            fold.catch_up(&journal, total.min(fold.applied() + REPLAY_STRIDE))
+                .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
+            progress(fold.applied(), total);
+        }
+        Ok(Self { journal, registry, fraud: ArcSwap::new(fraud), fraud_config, fold: Mutex::new(fold) })
+    }
+
+    /// The journal itself.
+    #[must_use]
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The API keys in force.
+    #[must_use]
+    pub const fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// What is known of behaviour.
+    #[must_use]
+    pub fn fraud(&self) -> Arc<Fraud> {
+        self.fraud.load_full()
+    }
+
+    /// Looks into the fold. Short: everybody who records waits for it.
+    pub fn read<T>(&self, look: impl FnOnce(&Fold) -> T) -> T {
+        look(&self.fold.lock())
+    }
+
+    /// Appends, waits until it is durable, and lets the fold see it. Returns the first position.
+    ///
+    /// # Errors
+    /// [`RecordError`]; after [`RecordError::Fold`] the entries are durable, but nothing may be decided.
+    pub async fn record(&self, drafts: Vec<Draft>) -> Result<u64, RecordError> {
+        let appended = self.journal.append(drafts).await?;
+        self.catch_up()?;
+        Ok(appended.first)
+    }
+
+    /// Brings the fold up to everything that is durable.
+    ///
+    /// # Errors
+    /// [`FoldError`]; it stays, since state behind a gap must not be used.
+    pub fn catch_up(&self) -> Result<(), FoldError> {
+        self.fold.lock().catch_up(&self.journal, u64::MAX)
+    }
+
+    /// Records a change of an API key under its account's data key.
+    ///
+    /// # Errors
+    /// As [`Ground::record`].
+    pub async fn record_key_change(
+        &self,
+        account: domain::AccountId,
+        change: &KeyChange,
+        at: UnixNanos,
+    ) -> Result<u64, RecordError> {
+        let payload = change.encode().expose().clone();
+        self.record(vec![Draft { at, subject: Subject::Account(account), kind: Kind::ApiKey, payload }]).await
+    }
+
+    /// Destroys the account's data key and rebuilds all derived state without what it sealed, so that the live
+    /// state stays equal to what a restart or restore would give.
+    ///
+    /// # Errors
+    /// [`Failure`]. The key may be gone already then; a restart completes the rest.
+    pub fn erase(&self, subject: &Subject) -> Result<(), Failure> {
+        let mut fold = self.fold.lock();
+        self.journal.erase(subject).map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
+        let fraud = Arc::new(
+            Fraud::new(self.fraud_config.clone())
+                .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?,
+        );
+        // The registry stays: its keys of this account were revoked before, which a replay cannot say, since it
+        // cannot read them.
+        let scratch = Arc::new(Registry::new(API_KEYS_MAX, 0));
+        let mut rebuilt = Fold::new(&self.journal, scratch, Arc::clone(&fraud));
+        rebuilt
+            .catch_up(&self.journal, u64::MAX)
+            .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
+        rebuilt.adopt_registry(Arc::clone(&self.registry));
+        *fold = rebuilt;
+        self.fraud.store(fraud);
+        Ok(())
+    }
+
+    /// The state as a digest, for comparison with a restored one.
+    #[must_use]
+    pub fn digest(&self) -> backup::StateDigest {
+        let fold = self.fold.lock();
+        let parts: BTreeMap<String, String> = fold.digest_parts();
+        backup::StateDigest { entries: fold.applied(), root: fold.root().0, parts }
+    }
+
+    /// The state of another journal after exactly `entries` entries.
+    ///
+    /// # Errors
+    /// [`Failure`] when an entry cannot be read or does not fit, or there are fewer.
+    pub fn digest_at(
+        journal: &Journal,
+        fraud_config: fraud::Config,
+        entries: u64,
+    ) -> Result<backup::StateDigest, Failure> {
+        let registry = Arc::new(Registry::new(API_KEYS_MAX, 0));
+        let fraud = Arc::new(
+            Fraud::new(fraud_config).map_err(|error| Failure::new(Exit::Internal, error.to_string()))?,
+        );
+        let mut fold = Fold::new(journal, registry, fraud);
+        fold.catch_up(journal, entries).map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
+        if fold.applied() != entries {
+            let message = format!("only {} of {entries} entries are there", fold.applied());
+            return Err(Failure::new(Exit::Io, message));
+        }
+        Ok(backup::StateDigest { entries, root: fold.root().0, parts: fold.digest_parts() })
+    }
+
+    /// Decisions with an idempotency key found on opening; taken once.
+    #[must_use]
+    pub fn take_keyed_decisions(&self) -> std::collections::VecDeque<(u64, Arc<Decision>)> {
+        self.fold.lock().take_keyed_decisions()
+    }
+
+    /// Reads a decision back.
+    ///
+    /// # Errors
+    /// As [`DecisionLog::read`].
+    pub fn decision(&self, position: u64) -> Result<Option<Arc<Decision>>, LogUnavailable> {
+        let unavailable = |error: &dyn std::fmt::Display| LogUnavailable(error.to_string());
+        let Some(entry) = self.journal.entry(position).map_err(|error| unavailable(&error))? else {
+            return Ok(None);
+        };
+        if entry.kind != Kind::Decision {
+            return Ok(None);
+        }
+        match self.journal.open_payload(&entry).map_err(|error| unavailable(&error))? {
+            Opened::Erased => Ok(None),
+            Opened::Payload(payload) => record::decode_decision(&payload)
+                .map(|decision| Some(Arc::new(decision)))
+                .map_err(|error| unavailable(&error)),
+        }
+    }
+}
+
+/// API keys an installation holds at most; at most 400 bytes each in memory.
+pub const API_KEYS_MAX: usize = 1_000_000;
+
+/// Entries folded between two reports of progress.
+const REPLAY_STRIDE: u64 = 16_384;
+
+impl DecisionLog for Ground {
+    fn append(&self, decision: Arc<Decision>) -> decide::BoxFuture<'_, Result<u64, LogUnavailable>> {
+        Box::pin(async move {
+            let draft = Draft {
+                at: decision.decided_at,
+                subject: Subject::Account(decision.request.account.clone()),
+                kind: Kind::Decision,
+                payload: record::encode_decision(&decision),
+            };
+            self.record(vec![draft]).await.map_err(|error| LogUnavailable(error.to_string()))
+        })
+    }
+
+    fn read(&self, position: u64) -> decide::BoxFuture<'_, Result<Option<Arc<Decision>>, LogUnavailable>> {
+        Box::pin(std::future::ready(self.decision(position)))
+    }
+}

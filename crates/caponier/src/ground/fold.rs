@@ -1,0 +1,276 @@
+//! The fold: one step per entry, in order.
+
+use std::{
+    collections::{BTreeMap, HashSet, VecDeque},
+    fmt::Write as _,
+    sync::Arc,
+};
+
+use auth::{KeyChange, Registry};
+use domain::{Decision, EventId};
+use fraud::Fraud;
+use journal::{Journal, Kind, Reader, record};
+use tlog::{Frontier, Hash};
+
+use super::Installation;
+
+/// Event ids remembered for idempotency; the oldest are forgotten first. 32 bytes each, 64 MiB when full.
+pub const EVENT_IDS_MAX: usize = 1_000_000;
+
+/// Decisions with an idempotency key kept for the decider at start; as many as it remembers would do.
+const KEYED_DECISIONS_MAX: usize = 100_000;
+
+/// Why the state cannot be brought up to the journal. Final until the next start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("state stops at entry {position}: {why}")]
+pub struct FoldError {
+    /// The entry that could not be taken in.
+    pub position: u64,
+    /// In words.
+    pub why: String,
+}
+
+/// Derived state and how far it has come.
+#[derive(Debug)]
+pub struct Fold {
+    reader: Reader,
+    payload: Vec<u8>,
+    frontier: Frontier,
+    registry: Arc<Registry>,
+    fraud: Arc<Fraud>,
+    event_ids: EventIds,
+    counts: BTreeMap<Kind, u64>,
+    erased: u64,
+    installation: Option<Installation>,
+    lists: BTreeMap<String, record::ListImported>,
+    last_drill: Option<(domain::UnixNanos, record::BackupDrill)>,
+    keyed_decisions: VecDeque<(u64, Arc<Decision>)>,
+    failed: Option<FoldError>,
+}
+
+impl Fold {
+    pub(super) fn new(journal: &Journal, registry: Arc<Registry>, fraud: Arc<Fraud>) -> Self {
+        Self {
+            reader: journal.reader(0),
+            payload: Vec::new(),
+            frontier: Frontier::default(),
+            registry,
+            fraud,
+            event_ids: EventIds::default(),
+            counts: BTreeMap::new(),
+            erased: 0,
+            installation: None,
+            lists: BTreeMap::new(),
+            last_drill: None,
+            keyed_decisions: VecDeque::new(),
+            failed: None,
+        }
+    }
+
+    pub(super) fn adopt_registry(&mut self, registry: Arc<Registry>) {
+        self.registry = registry;
+    }
+
+    /// Entries taken in.
+    #[must_use]
+    pub fn applied(&self) -> u64 {
+        self.reader.position()
+    }
+
+    /// RFC 6962 root over the entries taken in, computed here and not taken from the journal.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        self.frontier.root()
+    }
+
+    /// Whether an event of this id was taken in.
+    #[must_use]
+    pub fn knows_event(&self, id: &EventId) -> bool {
+        self.event_ids.contains(id)
+    }
+
+    /// What the first entries say about the installation.
+    #[must_use]
+    pub const fn installation(&self) -> Option<&Installation> {
+        self.installation.as_ref()
+    }
+
+    /// The newest import of each list.
+    #[must_use]
+    pub const fn lists(&self) -> &BTreeMap<String, record::ListImported> {
+        &self.lists
+    }
+
+    /// The newest drill.
+    #[must_use]
+    pub const fn last_drill(&self) -> Option<&(domain::UnixNanos, record::BackupDrill)> {
+        self.last_drill.as_ref()
+    }
+
+    /// Entries per kind.
+    #[must_use]
+    pub const fn counts(&self) -> &BTreeMap<Kind, u64> {
+        &self.counts
+    }
+
+    /// Decisions that carry an idempotency key, oldest first; taken once, by the decider at start.
+    pub fn take_keyed_decisions(&mut self) -> VecDeque<(u64, Arc<Decision>)> {
+        std::mem::take(&mut self.keyed_decisions)
+    }
+
+    /// Takes in durable entries below `end`.
+    pub(super) fn catch_up(&mut self, journal: &Journal, end: u64) -> Result<(), FoldError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        while self.reader.position() < end {
+            let position = self.reader.position();
+            let step = match self.reader.next_ref() {
+                None => return Ok(()),
+                Some(Err(error)) => Err(error.to_string()),
+                Some(Ok(entry)) => {
+                    self.frontier.append(tlog::leaf_hash(entry.bytes));
+                    journal
+                        .open_payload_into(&entry, &mut self.payload)
+                        .map(|readable| (entry.kind, entry.at, readable))
+                        .map_err(|error| error.to_string())
+                }
+            };
+            let stepped = step.and_then(|(kind, at, readable)| self.step(position, kind, at, readable));
+            if let Err(why) = stepped {
+                let error = FoldError { position, why };
+                self.failed = Some(error.clone());
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in one entry, whose payload is in `self.payload` unless its subject was erased.
+    fn step(
+        &mut self,
+        position: u64,
+        kind: Kind,
+        at: domain::UnixNanos,
+        readable: bool,
+    ) -> Result<(), String> {
+        *self.counts.entry(kind).or_default() += 1;
+        if !readable {
+            self.erased += 1;
+            return Ok(());
+        }
+        let payload = self.payload.as_slice();
+        let malformed = |error: &dyn std::fmt::Display| error.to_string();
+        match kind {
+            Kind::Event => {
+                let event = record::decode_event(payload).map_err(|error| malformed(&error))?;
+                self.fraud.apply(position, &event);
+                self.event_ids.insert(&event.id);
+            }
+            Kind::Decision => {
+                let decision = record::decode_decision(payload).map_err(|error| malformed(&error))?;
+                self.fraud.apply_decision(position, &decision);
+                if decision.idempotency_key.is_some() {
+                    if self.keyed_decisions.len() >= KEYED_DECISIONS_MAX {
+                        self.keyed_decisions.pop_front();
+                    }
+                    self.keyed_decisions.push_back((position, Arc::new(decision)));
+                }
+            }
+            Kind::ApiKey => {
+                let change = KeyChange::decode(payload).map_err(|error| malformed(&error))?;
+                self.registry.apply(change).map_err(|error| malformed(&error))?;
+            }
+            Kind::ListImported => {
+                let list = record::ListImported::decode(payload).map_err(|error| malformed(&error))?;
+                self.lists.insert(list.name.clone(), list);
+            }
+            Kind::BackupDrill => {
+                let drill = record::BackupDrill::decode(payload).map_err(|error| malformed(&error))?;
+                self.last_drill = Some((at, drill));
+            }
+            Kind::Installation => {
+                let installation = Installation::decode(payload).map_err(|error| malformed(&error))?;
+                if self.installation.is_some() {
+                    return Err("a second installation entry".to_owned());
+                }
+                self.installation = Some(installation);
+            }
+            // Nothing is derived from these but their number.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What two states are compared by. The time a key was last used is left out: it moves ahead of the journal
+    /// within a day.
+    pub(super) fn digest_parts(&self) -> BTreeMap<String, String> {
+        let mut parts = BTreeMap::new();
+        for (kind, count) in &self.counts {
+            parts.insert(format!("entries.{}", kind.as_str()), count.to_string());
+        }
+        parts.insert("entries.erased".to_owned(), self.erased.to_string());
+        let mut keys = String::new();
+        for key in self.registry.summaries() {
+            let _ = writeln!(
+                keys,
+                "{} {} {:?} {} {:?} {:?} {:?} {}",
+                key.id,
+                key.account,
+                key.label,
+                key.permissions.bits(),
+                key.ip_allow,
+                key.environment,
+                key.state,
+                key.created_at.0
+            );
+        }
+        parts.insert("api_keys".to_owned(), hex::encode(crypto::sha256(&[keys.as_bytes()])));
+        parts.insert("fraud".to_owned(), hex::encode(self.fraud.digest()));
+        parts.insert("event_ids".to_owned(), self.event_ids.digest());
+        for (name, list) in &self.lists {
+            parts.insert(format!("list.{name}"), format!("{} {}", list.entries, hex::encode(list.sha256)));
+        }
+        parts
+    }
+}
+
+/// Ids of events taken in, as digests: bounded, and no client text is kept.
+#[derive(Debug, Default)]
+struct EventIds {
+    known: HashSet<[u8; 16], foldhash::fast::RandomState>,
+    oldest_first: VecDeque<[u8; 16]>,
+}
+
+impl EventIds {
+    fn short(id: &EventId) -> [u8; 16] {
+        let mut short = [0; 16];
+        for (to, from) in short.iter_mut().zip(crypto::sha256(&[id.as_str().as_bytes()])) {
+            *to = from;
+        }
+        short
+    }
+
+    fn contains(&self, id: &EventId) -> bool {
+        self.known.contains(&Self::short(id))
+    }
+
+    fn insert(&mut self, id: &EventId) {
+        let short = Self::short(id);
+        if !self.known.insert(short) {
+            return;
+        }
+        if self.oldest_first.len() >= EVENT_IDS_MAX
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        self.oldest_first.push_back(short);
+    }
+
+    fn digest(&self) -> String {
+        let mut hasher = crypto::Sha256::new();
+        self.oldest_first.iter().for_each(|id| hasher.update(id));
+        hex::encode(hasher.finish())
+    }
+}
