@@ -43,8 +43,20 @@ struct Batch {
     slots: Vec<SlotWrite>,
 }
 
+/// Fails the journal should the writer panic: without it appends would wait for ever.
+struct Alarm(Arc<Shared>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(&"the writer panicked".into());
+        }
+    }
+}
+
 impl Writer {
     pub(crate) fn run(mut self) {
+        let _alarm = Alarm(Arc::clone(&self.shared));
         let mut batch = Batch::default();
         while let Some(jobs) = self.shared.queue.take() {
             let mut outcomes = Vec::with_capacity(jobs.len());

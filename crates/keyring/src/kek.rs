@@ -277,7 +277,23 @@ fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_parses_is_the_one_text_of_its_content(version in 1_u32.., key: [u8; 32], noise: String) {
+            prop_assert!(KekFile::parse(&noise).is_err());
+            let mut file = KekFile::generate(key);
+            file.keks[0].version = KekVersion(version);
+            let text = file.to_text();
+            let again = KekFile::parse(text.expose()).unwrap().to_text();
+            prop_assert_eq!(again.expose(), text.expose());
+            let noisy = format!("{}\n{noise}", HEAD);
+            prop_assert!(KekFile::parse(&noisy).is_err());
+        }
+    }
 
     #[test]
     fn text_round_trips_through_a_rotation() {

@@ -8,20 +8,7 @@ use journal::{AppendError, Health, Kind, OpenError, Opened, disk::Injected};
 use keyring::Pseudonym;
 use parking_lot::Mutex;
 
-use crate::support::{Bench, account, draft, payload, payloads, recomputed_root};
-
-/// SplitMix64, so that a failing seed can be run again.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
+use crate::support::{Bench, Rng, account, draft, payload, payloads, recomputed_root};
 
 /// What the outside world knows over all lives of one journal.
 #[derive(Default)]
@@ -69,7 +56,7 @@ fn one_life(bench: &mut Bench, known: &Mutex<Known>, rng: &mut Rng, life: u64) {
                         (0..=rng.below(6)).map(|_| format!("s{}", rng.below(12))).collect();
                     let texts: Vec<String> = (0..names.len())
                         .map(|idx| {
-                            let filler = "x".repeat(usize::try_from(rng.below(700)).unwrap());
+                            let filler = "x".repeat(rng.index(700));
                             format!("{life}/{thread}/{round}/{idx} {filler}")
                         })
                         .collect();

@@ -1,9 +1,9 @@
 //! Damage at rest: every flipped bit of a closed journal is found and placed, by verification and by opening.
 
-use journal::{Attested, FaultKind, OpenError};
+use journal::{Attested, FaultKind, OpenError, ReadError};
 use tlog::Hash;
 
-use crate::support::{Bench, account, draft, payloads};
+use crate::support::{Bench, Rng, account, draft, payloads};
 
 /// A closed journal with several segments, several subjects and an erasure.
 fn closed() -> Bench {
@@ -50,6 +50,79 @@ fn every_flipped_bit_is_found_and_its_place_named() {
     }
     assert!(flips > 10_000, "{flips}");
     assert_eq!(bench.verify().faults, []);
+}
+
+/// With the checkpoint at hand nothing goes unnoticed that changes what the journal says: overwritten, cut, swapped,
+/// repeated or removed pieces of any file.
+#[test]
+fn random_damage_is_found_or_leaves_every_entry_in_place() {
+    let mut bench = closed();
+    let (journal, _) = bench.open();
+    let expected = payloads(&journal);
+    bench.attest(&journal);
+    journal.close().unwrap();
+    let files: Vec<(String, Vec<u8>)> = flippable(&bench)
+        .into_iter()
+        .map(|(path, _)| (path.clone(), bench.disk.content(&path).unwrap()))
+        .collect();
+    let (mut found, mut harmless) = (0, 0);
+    for seed in 0..4_000 {
+        let mut rng = Rng(seed);
+        let (path, content) = &files[rng.index(files.len())];
+        let mut bytes = content.clone();
+        let (from, to) = (rng.index(bytes.len()), rng.index(bytes.len()));
+        let len = 1 + rng.index(200);
+        let mask = u8::try_from(1 + rng.below(255)).unwrap();
+        match rng.below(6) {
+            0 => bytes.truncate(from),
+            1 => bytes[from..].iter_mut().take(len).for_each(|byte| *byte = 0),
+            2 => bytes[from..].iter_mut().take(len).for_each(|byte| *byte ^= mask),
+            3 => {
+                let piece: Vec<u8> = bytes[from..].iter().take(len).copied().collect();
+                bytes.splice(to..to, piece);
+            }
+            4 => {
+                bytes.drain(from..(from + len).min(content.len()));
+            }
+            _ => bytes.extend_from_slice(&content[from..]),
+        }
+        bench.disk.plant(path, &bytes);
+        let faults = journal::verify(&bench.disk, None, bench.config.attested).faults;
+        match bench.try_open() {
+            Err(OpenError::Corrupt { .. }) => {
+                assert!(!faults.is_empty(), "seed {seed}: opening saw what verification did not");
+                found += 1;
+            }
+            Err(other) => panic!("seed {seed}: {other}"),
+            Ok((journal, _)) => {
+                assert_eq!(payloads(&journal)[..expected.len()], expected, "seed {seed}");
+                journal.close().unwrap();
+                harmless += 1;
+            }
+        }
+        files.iter().for_each(|(path, content)| bench.disk.plant(path, content));
+    }
+    assert!(found > 3_000 && harmless > 0, "{found} found, {harmless} harmless");
+}
+
+#[test]
+fn damage_while_open_is_an_error_of_the_reader() {
+    let bench = Bench::new(1);
+    let (journal, _) = bench.open();
+    journal.append(vec![draft("alice", "a"), draft("alice", "b"), draft("alice", "c")]).wait().unwrap();
+    let path = "journal/00000000000000000000.seg";
+    let second = (usize::try_from(journal.segments()[0].len_durable).unwrap() - 64) / 3 + 64;
+    assert!(bench.disk.flip(path, (second + 40) * 8));
+    let mut reader = journal.reader(0);
+    assert_eq!(reader.next().unwrap().unwrap().seq, 0);
+    let damaged = reader.next().unwrap().unwrap_err();
+    assert!(
+        matches!(&damaged, ReadError::Damaged { file, seq: 1, offset, .. }
+        if file == path && *offset == second as u64),
+        "{damaged}"
+    );
+    assert!(reader.next().is_none());
+    assert!(journal.entry(1).is_err() && journal.entry(0).is_ok());
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use domain::AccountId;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -165,4 +166,18 @@ fn an_empty_slot_left_by_a_lost_write_is_used_again() {
     assert_eq!(table.dek(&alice).unwrap_err(), KeyError::Unknown);
     let (_, write) = table.dek_or_create(&alice, || random(9)).unwrap();
     assert_eq!(write.unwrap().slot, 1);
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..400), magic: bool) {
+        let keks = KekFile::generate([7; 32]);
+        prop_assert!(KeyTable::load(&bytes, &keks, true).is_err());
+        if magic && bytes.len() >= SLOT_BYTES {
+            bytes[..8].copy_from_slice(b"CKS1\x01\x01\0\0");
+            let crc = crc32c::crc32c(&bytes[..124]);
+            bytes[124..SLOT_BYTES].copy_from_slice(&crc.to_be_bytes());
+            prop_assert!(KeyTable::load(&bytes, &keks, true).is_err());
+        }
+    }
 }
