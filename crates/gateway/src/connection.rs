@@ -1,6 +1,7 @@
 //! What one client connection may cost: caps on their number, and clocks on silence, slow heads and slow readers.
 //!
-//! [`Guarded`] wraps the byte stream under hyper. Its clocks are timers of the runtime, armed lazily: a request that
+//! [`Guarded`] wraps the byte stream under hyper. It lets only HTTP/1 heads through that [`head`](crate::head) finds
+//! unambiguous. Its clocks are timers of the runtime, armed lazily: a request that
 //! arrives in one piece and is read at once touches no timer. hyper's own head timer is off, because it also runs
 //! while a connection is idle and would close pooled connections.
 
@@ -23,6 +24,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep_until},
 };
+
+use crate::head::Framing;
 
 /// A source of connections and requests: an IPv4 address, or an IPv6 /64 (what one subscriber gets).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -189,6 +192,10 @@ pub(crate) struct Guarded<S> {
     activity: Arc<Activity>,
     stage: Stage,
     progress_seen: u64,
+    /// Of HTTP/1 connections.
+    framing: Option<Framing>,
+    /// Bytes to hand on before anything else is read.
+    ready: Vec<u8>,
     read_timer: Pin<Box<Sleep>>,
     write_timer: Option<Pin<Box<Sleep>>>,
     stalled: bool,
@@ -204,6 +211,8 @@ impl<S> Guarded<S> {
             activity,
             stage: Stage::Head(Some(due)),
             progress_seen: 0,
+            framing: (!clocks.multiplexed).then(Framing::default),
+            ready: Vec::new(),
             read_timer: Box::pin(sleep_until(due)),
             write_timer: None,
             stalled: false,
@@ -244,6 +253,52 @@ impl<S> Guarded<S> {
     }
 }
 
+/// Bytes read at once while a head is incomplete.
+const PIECE_BYTES: usize = 2048;
+
+impl<S: AsyncRead + Unpin> Guarded<S> {
+    /// Reads bytes that may be handed on.
+    fn poll_admitted(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Some(framing) = &mut self.framing else {
+            return Pin::new(&mut self.inner).poll_read(cx, buf);
+        };
+        loop {
+            if !self.ready.is_empty() {
+                let n = self.ready.len().min(buf.remaining());
+                buf.put_slice(self.ready.get(..n).unwrap_or_default());
+                self.ready.drain(..n);
+                return Poll::Ready(Ok(()));
+            }
+            if framing.is_refused() {
+                // Not the end of the stream: that would read as if the peer had left, and nothing would be answered.
+                // The head handed on in its place asks for the connection to be closed.
+                return Poll::Pending;
+            }
+            if framing.is_inside_head() {
+                let mut piece = [0; PIECE_BYTES];
+                let mut piece = ReadBuf::new(&mut piece);
+                ready!(Pin::new(&mut self.inner).poll_read(cx, &mut piece))?;
+                if piece.filled().is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                framing.feed_pending(piece.filled(), &mut self.ready);
+            } else {
+                let before = buf.filled().len();
+                ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+                let new = buf.filled().get(before..).unwrap_or_default();
+                if new.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                let handed_on = framing.feed(new, &mut self.ready);
+                buf.set_filled(before + handed_on);
+                if handed_on > 0 {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -252,7 +307,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let filled = buf.filled().len();
-        let read = Pin::new(&mut this.inner).poll_read(cx, buf);
+        let read = this.poll_admitted(cx, buf);
         if this.activity.is_active() {
             // The service has its own clocks for bodies and answers.
             this.progress_seen = this.activity.progress();
@@ -264,11 +319,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             this.progress_seen = progress;
             this.stage = Stage::Idle(None);
         }
+        // Between the requests of a multiplexed connection come control frames, which begin no head.
+        let head_begun = this
+            .framing
+            .as_ref()
+            .is_some_and(|framing| framing.is_inside_head() || buf.filled().len() > filled);
+        if head_begun && matches!(this.stage, Stage::Idle(_)) {
+            this.stage = Stage::Head(None);
+        }
         if read.is_ready() {
-            if buf.filled().len() > filled && !this.clocks.multiplexed && matches!(this.stage, Stage::Idle(_))
-            {
-                this.stage = Stage::Head(None);
-            }
             return read;
         }
         ready!(this.poll_overdue(cx));

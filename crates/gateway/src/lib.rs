@@ -15,6 +15,7 @@ mod answer;
 mod body;
 mod config;
 mod connection;
+mod head;
 mod json;
 mod limits;
 mod listener;

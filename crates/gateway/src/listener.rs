@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     config::{BuildError, Config, Deps, Timeouts},
     connection::{Activity, Census, Clocks, Guarded, Presence, Source},
+    head::HEAD_BYTES_MAX,
     limits::Limiters,
     metrics::Metrics,
     service::{Peer, Shared},
@@ -27,8 +28,6 @@ use crate::{
 
 /// Connections the system holds ready for us to accept.
 const BACKLOG: u32 = 4096;
-/// Longest request head, in bytes; also the longest HTTP/2 header list.
-const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Concurrent HTTP/2 requests of a connection.
 const H2_STREAMS_MAX: u32 = 100;
 /// Streams the peer may reset before they were accepted, and streams we had to reset, before the connection is closed.

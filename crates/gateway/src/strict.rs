@@ -7,6 +7,8 @@
 use auth::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, request::Parts};
 
+use crate::head;
+
 /// Most header fields in a request.
 pub(crate) const HEADERS_MAX: usize = 64;
 
@@ -21,41 +23,85 @@ pub(crate) enum Violation {
     ConnectionOption,
     /// A body that does not start an object or array: bytes moved from the path would verify there.
     BodyNotJson,
+    /// A `Content-Length` that is repeated or not a plain number.
+    ContentLength,
     /// A `Content-Type` other than JSON on a POST.
     ContentType,
     /// A header that must be unique is repeated.
     DuplicateHeader,
     /// `Expect` other than `100-continue`.
     Expectation,
+    /// A fragment in the target, which is not the server's to see.
+    Fragment,
+    /// A header line that is folded, has a blank before its colon, or a character no header has.
+    HeaderField,
+    /// More than [`HEADERS_MAX`] fields.
+    HeadersTooMany,
+    /// A head longer than [`HEAD_BYTES_MAX`](crate::head::HEAD_BYTES_MAX).
+    HeadTooLarge,
     /// No `Host`, or an empty one.
     HostMissing,
     /// More than one `Host`.
     HostRepeated,
-    /// More than [`HEADERS_MAX`] fields.
-    HeadersTooMany,
+    /// A line of the head that does not end in CRLF.
+    LineEnd,
     /// A path with an empty or dot segment, an escape or any character that no endpoint of the API has.
     PathNotCanonical,
+    /// A character in the query that no URL has.
+    QueryCharacter,
     /// A query on a request that takes a body: it would verify as part of the body.
     QueryWithBody,
+    /// A first line other than method, target and version 1.0 or 1.1 with single spaces.
+    RequestLine,
+    /// `Transfer-Encoding`: a second way to say where a body ends.
+    TransferEncoding,
     /// `Upgrade` to something that is not offered here.
     UpgradeUnsupported,
 }
 
 impl Violation {
+    /// Those found in the raw head, before it is parsed; see [`head`](crate::head).
+    const RAW: [Self; 10] = [
+        Self::ContentLength,
+        Self::Fragment,
+        Self::HeaderField,
+        Self::HeadTooLarge,
+        Self::HeadersTooMany,
+        Self::LineEnd,
+        Self::PathNotCanonical,
+        Self::QueryCharacter,
+        Self::RequestLine,
+        Self::TransferEncoding,
+    ];
+
+    /// The reason a raw head was refused, from its mark.
+    fn marked(label: &[u8]) -> Self {
+        let found = Self::RAW.into_iter().find(|violation| violation.label().as_bytes() == label);
+        found.unwrap_or(Self::HeaderField)
+    }
+
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::AuthorityMismatch => "authority_mismatch",
             Self::BodyNotJson => "body_not_json",
             Self::BodyOnGet => "body_on_get",
             Self::ConnectionOption => "connection_option",
+            Self::ContentLength => "content_length",
             Self::ContentType => "content_type",
             Self::DuplicateHeader => "duplicate_header",
             Self::Expectation => "expectation",
+            Self::Fragment => "fragment",
+            Self::HeadTooLarge => "head_too_large",
+            Self::HeaderField => "header_field",
             Self::HeadersTooMany => "headers_too_many",
             Self::HostMissing => "host_missing",
             Self::HostRepeated => "host_repeated",
+            Self::LineEnd => "line_end",
             Self::PathNotCanonical => "path_not_canonical",
+            Self::QueryCharacter => "query_character",
             Self::QueryWithBody => "query_with_body",
+            Self::RequestLine => "request_line",
+            Self::TransferEncoding => "transfer_encoding",
             Self::UpgradeUnsupported => "upgrade_unsupported",
         }
     }
@@ -69,10 +115,12 @@ impl Violation {
             Self::AuthorityMismatch | Self::HostMissing | Self::HostRepeated => "Host",
             Self::BodyOnGet => "body",
             Self::ConnectionOption => "Connection",
+            Self::ContentLength => "Content-Length",
             Self::Expectation => "Expect",
-            Self::HeadersTooMany => "headers",
-            Self::PathNotCanonical => "requestPath",
-            Self::QueryWithBody => "query",
+            Self::HeadTooLarge | Self::HeaderField | Self::HeadersTooMany | Self::LineEnd => "headers",
+            Self::Fragment | Self::PathNotCanonical | Self::RequestLine => "requestPath",
+            Self::QueryCharacter | Self::QueryWithBody => "query",
+            Self::TransferEncoding => "Transfer-Encoding",
             Self::UpgradeUnsupported => "Upgrade",
         };
         Refusal::ParameterInvalid { parameter: parameter.to_owned() }
@@ -103,7 +151,7 @@ enum Use {
     Strip,
 }
 
-/// Reads the head once.
+/// Reads the head once. Knows nothing of the method and the path, which are checked before.
 pub(crate) fn scan(parts: &Parts) -> Result<Scan<'_>, Violation> {
     if parts.headers.len() > HEADERS_MAX {
         return Err(Violation::HeadersTooMany);
@@ -152,6 +200,7 @@ pub(crate) fn scan(parts: &Parts) -> Result<Scan<'_>, Violation> {
                 }
                 Use::Strip
             }
+            head::MARK => return Err(Violation::marked(bytes)),
             other => unlisted(other),
         };
         if matches!(what, Use::Strip) && strip.last() != Some(name) {

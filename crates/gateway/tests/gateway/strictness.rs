@@ -1,6 +1,8 @@
 //! What two HTTP implementations could read differently never reaches the exchange.
 
-use crate::world::{TRADER, World, code, request};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+
+use crate::world::{TRADER, World, code, read_message, request};
 
 const BALANCE: &str = "/api/v5/account/balance";
 const ORDER: &str = "/api/v5/trade/order";
@@ -117,29 +119,62 @@ async fn bodies_are_bounded_by_their_route() {
     assert_eq!((reply.code(), world.refusals("body_too_large")), (code("51000", 400), 1));
     assert_eq!(world.post(&key, "/api/v5/account/set-leverage", &body(1 << 20)).await.code(), code("0", 200));
     assert_eq!(world.exchange.count(), 2);
-    // Without a declared length the bound counts as the chunks come.
-    let big = body((64 << 10) + 1);
-    let headers: Vec<_> = world
-        .signed(&key, "POST", ORDER, &big)
-        .into_iter()
-        .chain([header("Transfer-Encoding", "chunked")])
-        .collect();
-    let head = request("POST", ORDER, &headers, "").replace("Content-Length: 0\r\n", "");
-    let chunked = format!("{head}{:x}\r\n{big}\r\n0\r\n\r\n", big.len());
-    assert_eq!(world.raw(chunked.as_bytes()).await.expect("an answer").code(), code("51000", 400));
-    assert_eq!(world.refusals("body_too_large"), 2);
-    // A chunked body within the bound is verified and forwarded whole, with its length.
-    let small = r#"{"a":"chunked"}"#;
-    let headers: Vec<_> = world
-        .signed(&key, "POST", ORDER, small)
-        .into_iter()
-        .chain([header("Transfer-Encoding", "chunked")])
-        .collect();
-    let head = request("POST", ORDER, &headers, "").replace("Content-Length: 0\r\n", "");
-    let chunked =
-        format!("{head}5\r\n{}\r\n{:x}\r\n{}\r\n0\r\n\r\n", &small[..5], small.len() - 5, &small[5..]);
-    assert_eq!(world.raw(chunked.as_bytes()).await.expect("an answer").code(), code("0", 200));
-    let got = world.exchange.last();
-    assert_eq!((got.body.as_slice(), got.header("content-length")), (small.as_bytes(), Some("15")));
-    assert_eq!(got.header("transfer-encoding"), None);
+}
+
+#[tokio::test]
+async fn raw_heads_that_servers_read_differently_are_answered_in_json() {
+    let world = World::start().await;
+    let key = world.key(&TRADER);
+    let signed = world.signed(&key, "POST", ORDER, "{}");
+    let lines: String = signed.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    for (fields, label) in [
+        ("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "transfer_encoding"),
+        ("Transfer-Encoding: chunked\r\n", "transfer_encoding"),
+        ("Content-Length: 2\r\nContent-Length: 2\r\n", "content_length"),
+        ("Content-Length: 2, 2\r\n", "content_length"),
+        ("Content-Length: +2\r\n", "content_length"),
+        ("Content-Length : 2\r\n", "header_field"),
+        ("Content-Length: 2\r\n folded: 1\r\n", "header_field"),
+        ("Content-Length: 2\nX: 1\r\n", "line_end"),
+    ] {
+        let before = world.refusals(label);
+        let head = format!("POST {ORDER} HTTP/1.1\r\nHost: h\r\n{lines}{fields}\r\n{{}}");
+        let reply = world.raw(head.as_bytes()).await.expect("an answer");
+        assert_eq!((reply.code(), world.refusals(label)), (code("51000", 400), before + 1), "{fields:?}");
+    }
+    for (line, label) in [
+        ("GET /api/v5/public/time#x HTTP/1.1", "fragment"),
+        ("GET /api/v5/public/time?<script> HTTP/1.1", "query_character"),
+        ("GET  /api/v5/public/time HTTP/1.1", "request_line"),
+        ("GET /api/v5/public/time HTTP/3.0", "request_line"),
+        ("\u{16}\u{3}\u{1}", "request_line"),
+    ] {
+        let before = world.refusals(label);
+        let reply = world.raw(format!("{line}\r\nHost: h\r\n\r\n").as_bytes()).await.expect("an answer");
+        assert_eq!((reply.code(), world.refusals(label)), (code("51000", 400), before + 1), "{line:?}");
+    }
+    let long = format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(20_000));
+    assert_eq!(world.raw(long.as_bytes()).await.expect("an answer").code(), code("51000", 400));
+    assert_eq!(world.refusals("head_too_large"), 1);
+    assert_eq!(world.exchange.count(), 0);
+}
+
+#[tokio::test]
+async fn a_refused_head_waits_its_turn_and_closes_the_connection() {
+    let world = World::start().await;
+    let key = world.key(&TRADER);
+    let good = request("POST", ORDER, &world.signed(&key, "POST", ORDER, "{}"), "{}");
+    let smuggled = request("GET", BALANCE, &world.signed(&key, "GET", BALANCE, ""), "");
+    let bad =
+        format!("GET {BALANCE} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}");
+    let mut stream = TcpStream::connect(world.address).await.unwrap();
+    stream.write_all(format!("{good}{bad}").as_bytes()).await.unwrap();
+    let mut buffer = Vec::new();
+    let (first, ..) = read_message(&mut stream, &mut buffer).await.expect("the first answer");
+    assert_eq!(first, "HTTP/1.1 200 OK");
+    let (second, _, body) = read_message(&mut stream, &mut buffer).await.expect("the second answer");
+    assert_eq!(second, "HTTP/1.1 400 Bad Request");
+    assert!(String::from_utf8(body).unwrap().contains("Transfer-Encoding"));
+    assert!(read_message(&mut stream, &mut buffer).await.is_none(), "nothing after it is answered");
+    assert_eq!(world.exchange.count(), 1);
 }

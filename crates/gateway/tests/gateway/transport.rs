@@ -293,3 +293,32 @@ async fn draining_ends_at_its_time() {
     world.stopped.await.unwrap();
     assert!(reply(&mut busy).await.is_none());
 }
+
+/// A body without a declared length that never ends.
+struct Endless;
+
+impl hyper::body::Body for Endless {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(Bytes::from_static(&[b'{'; 4096])))))
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_a_declared_length_is_bounded_too() {
+    let world = World::start().await;
+    let key = world.key(&TRADER);
+    let stream = TcpStream::connect(world.address).await.unwrap();
+    let (mut sender, connection) =
+        conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let (parts, _) = h2_request(&world, &key, "POST", "/api/v5/trade/order", "").into_parts();
+    let response = sender.send_request(Request::from_parts(parts, Endless)).await.unwrap();
+    assert_eq!(h2_code(response).await, code("51000", 400));
+    assert_eq!(world.refusals("body_too_large"), 1);
+}
