@@ -15,6 +15,7 @@ use watch::Watch;
 
 use crate::{
     ground::{Ground, RecordError},
+    lists::ListGaps,
     refusals::RefusalCounts,
 };
 
@@ -45,7 +46,12 @@ impl FindingSource for FraudSource {
 
 /// `decide` asks `watch`.
 #[derive(Debug)]
-pub struct WatchSource(pub Arc<Watch>);
+pub struct WatchSource {
+    /// Who screens.
+    pub watch: Arc<Watch>,
+    /// Lists that should be in force and are not.
+    pub gaps: Arc<ListGaps>,
+}
 
 impl FindingSource for WatchSource {
     fn name(&self) -> &'static str {
@@ -57,7 +63,11 @@ impl FindingSource for WatchSource {
         request: &'a WithdrawalRequest,
         _now: UnixNanos,
     ) -> decide::BoxFuture<'a, Result<Vec<Finding>, SourceUnavailable>> {
-        Box::pin(std::future::ready(Ok(self.0.examine(request))))
+        let findings = match self.gaps.problem() {
+            Some(problem) => Err(SourceUnavailable(problem)),
+            None => Ok(self.watch.examine(request)),
+        };
+        Box::pin(std::future::ready(findings))
     }
 }
 
@@ -77,6 +87,13 @@ impl gateway::Withdrawals for GatewayWithdrawals {
                 DecisionUnavailable { reason: error.to_string() }
             })?;
             let decision = &decided.decision;
+            // Nothing speaks against the withdrawal but that nobody could look: the client may try again.
+            if decision.leading().is_some_and(|finding| finding.code == decide::SOURCE_UNAVAILABLE) {
+                tracing::error!(decision = %decided.id, "a check did not answer; withdrawal refused");
+                return Err(DecisionUnavailable {
+                    reason: format!("decision {}: a check did not answer", decided.id),
+                });
+            }
             let (code, message) = match decision.leading() {
                 Some(finding) => (finding.code.clone(), finding.message.clone()),
                 None => {

@@ -94,6 +94,7 @@ pub struct Api {
 #[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
 pub struct Decide {
     pub deadline: Duration,
+    pub address_book: decide::AddressBookMode,
 }
 
 /// `[fraud]`
@@ -208,7 +209,15 @@ impl Config {
             gateway,
             limits,
             api,
-            decide: Decide { deadline: read.duration("decide.deadline", 1..=10_000) },
+            decide: Decide {
+                deadline: read.duration("decide.deadline", 1..=10_000),
+                address_book: match read.one_of("decide.address_book", &["enforce", "shadow", "off"]).as_str()
+                {
+                    "enforce" => decide::AddressBookMode::Enforce,
+                    "off" => decide::AddressBookMode::Off,
+                    _ => decide::AddressBookMode::Shadow,
+                },
+            },
             fraud: Fraud { shadow: read.list("fraud.shadow"), off: read.list("fraud.off") },
             log: Log {
                 origin: read.origin("log.origin"),

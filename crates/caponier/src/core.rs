@@ -31,6 +31,7 @@ use crate::{
     config::Config,
     exit::{Exit, Failure},
     ground::{Ground, Installation},
+    lists::ListGaps,
 };
 
 /// Told what long work is doing: a unit, how much is done, how much there is.
@@ -49,6 +50,7 @@ pub struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ground: Arc<Ground>,
     pub(crate) watch: Arc<Watch>,
+    pub(crate) gaps: Arc<ListGaps>,
     pub(crate) decider: Arc<Decider>,
     pub(crate) publisher: Mutex<Publisher<Journal>>,
     pub(crate) shipper: Option<Mutex<Shipper>>,
@@ -100,8 +102,22 @@ impl Core {
         let watch = Watch::open(labels).map_err(|error| Failure::new(Exit::Io, chain(&error)))?;
         let watch = Arc::new(watch);
 
-        let sources: Vec<Arc<dyn FindingSource>> =
-            vec![Arc::new(WatchSource(Arc::clone(&watch))), Arc::new(FraudSource(Arc::clone(&ground)))];
+        let gaps = Arc::new(ground.read(|fold| ListGaps::find(fold.lists(), &watch.lists())));
+        if let Some(problem) = gaps.problem() {
+            tracing::error!(problem, "withdrawals are refused until then");
+        }
+
+        let sources: Vec<Arc<dyn FindingSource>> = vec![
+            Arc::new(WatchSource { watch: Arc::clone(&watch), gaps: Arc::clone(&gaps) }),
+            Arc::new(FraudSource(Arc::clone(&ground))),
+            Arc::new(decide::AddressBookPolicy {
+                mode: config.decide.address_book,
+                book: {
+                    let ground = Arc::clone(&ground);
+                    move || ground.address_book()
+                },
+            }),
+        ];
         let decider = decide::Config { deadline: config.decide.deadline }.build(
             sources,
             Arc::clone(&ground) as Arc<dyn decide::DecisionLog>,
@@ -136,6 +152,7 @@ impl Core {
             clock,
             ground,
             watch,
+            gaps,
             decider: Arc::new(decider),
             publisher: Mutex::new(publisher),
             shipper,

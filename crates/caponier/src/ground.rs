@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 use auth::{KeyChange, Registry};
-use decide::{DecisionLog, LogUnavailable};
+use decide::{AddressBook, DecisionLog, LogUnavailable};
 use domain::{Decision, Subject, UnixNanos};
 use fraud::Fraud;
 use journal::{AppendError, Draft, Journal, Kind, Opened, record};
@@ -26,6 +26,7 @@ pub struct Ground {
     journal: Journal,
     registry: Arc<Registry>,
     fraud: ArcSwap<Fraud>,
+    book: ArcSwap<AddressBook>,
     fraud_config: fraud::Config,
     fold: Mutex<Fold>,
 }
@@ -63,14 +64,22 @@ impl Ground {
             Fraud::new(fraud_config.clone())
                 .map_err(|error| Failure::new(Exit::Usage, format!("fraud: {error}")))?,
         );
-        let mut fold = Fold::new(&journal, Arc::clone(&registry), Arc::clone(&fraud));
+        let book = Arc::new(AddressBook::default());
+        let mut fold = Fold::new(&journal, Arc::clone(&registry), Arc::clone(&fraud), Arc::clone(&book));
         let total = journal.size();
         while fold.applied() < total {
             fold.catch_up(&journal, total.min(fold.applied() + REPLAY_STRIDE))
                 .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
             progress(fold.applied(), total);
         }
-        Ok(Self { journal, registry, fraud: ArcSwap::new(fraud), fraud_config, fold: Mutex::new(fold) })
+        Ok(Self {
+            journal,
+            registry,
+            fraud: ArcSwap::new(fraud),
+            book: ArcSwap::new(book),
+            fraud_config,
+            fold: Mutex::new(fold),
+        })
     }
 
     /// The journal itself.
@@ -89,6 +98,12 @@ impl Ground {
     #[must_use]
     pub fn fraud(&self) -> Arc<Fraud> {
         self.fraud.load_full()
+    }
+
+    /// The withdrawal address books.
+    #[must_use]
+    pub fn address_book(&self) -> Arc<AddressBook> {
+        self.book.load_full()
     }
 
     /// Looks into the fold. Short: everybody who records waits for it.
@@ -143,13 +158,15 @@ impl Ground {
         // The registry stays: its keys of this account were revoked before, which a replay cannot say, since it
         // cannot read them.
         let scratch = Arc::new(Registry::new(API_KEYS_MAX, 0));
-        let mut rebuilt = Fold::new(&self.journal, scratch, Arc::clone(&fraud));
+        let book = Arc::new(AddressBook::default());
+        let mut rebuilt = Fold::new(&self.journal, scratch, Arc::clone(&fraud), Arc::clone(&book));
         rebuilt
             .catch_up(&self.journal, u64::MAX)
             .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
         rebuilt.adopt_registry(Arc::clone(&self.registry));
         *fold = rebuilt;
         self.fraud.store(fraud);
+        self.book.store(book);
         Ok(())
     }
 
@@ -174,7 +191,7 @@ impl Ground {
         let fraud = Arc::new(
             Fraud::new(fraud_config).map_err(|error| Failure::new(Exit::Internal, error.to_string()))?,
         );
-        let mut fold = Fold::new(journal, registry, fraud);
+        let mut fold = Fold::new(journal, registry, fraud, Arc::default());
         fold.catch_up(journal, entries).map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
         if fold.applied() != entries {
             let message = format!("only {} of {entries} entries are there", fold.applied());

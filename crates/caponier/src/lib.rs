@@ -15,6 +15,7 @@ pub mod core;
 pub mod demo;
 pub mod exit;
 pub mod ground;
+pub mod lists;
 mod output;
 pub mod refusals;
 mod secret_file;

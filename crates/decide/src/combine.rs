@@ -6,7 +6,8 @@ use domain::{Finding, FindingSource, ReasonCode, Verdict};
 pub const SOURCE_UNAVAILABLE: ReasonCode = ReasonCode::new("decide.source_unavailable");
 
 /// The strictest verdict of the findings that are not in shadow, and the findings in order: first by
-/// strictness, those with effect before those in shadow, then by source and code, so that the same findings
+/// strictness, those with effect before those in shadow, the decision path's own after what the sources found (a
+/// listed address leads, not a check that failed beside it), then by source and code, so that the same findings
 /// always read the same.
 ///
 /// Counter-evidence ([`Verdict::Allow`]) is kept for the reader and never outvotes anything: a source can
@@ -18,6 +19,7 @@ pub fn combine(mut findings: Vec<Finding>) -> (Verdict, Vec<Finding>) {
             .verdict
             .cmp(&left.verdict)
             .then(left.shadow.cmp(&right.shadow))
+            .then((left.source == FindingSource::Decide).cmp(&(right.source == FindingSource::Decide)))
             .then(left.source.cmp(&right.source))
             .then(left.code.cmp(&right.code))
             .then(left.message.cmp(&right.message))

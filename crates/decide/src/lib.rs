@@ -8,6 +8,7 @@
 //!
 //! It does not know who the sources are, how the log stores anything, or what the caller does with the answer.
 
+mod address_book;
 mod combine;
 mod decider;
 mod id;
@@ -15,6 +16,7 @@ mod idempotency;
 mod ports;
 
 pub use self::{
+    address_book::{AddressBook, AddressBookMode, AddressBookPolicy, IN_BOOK, NOT_IN_BOOK},
     combine::{SOURCE_UNAVAILABLE, combine},
     decider::{Config, DecideError, Decided, Decider},
     id::{DecisionId, DecisionIds, MalformedDecisionId},

@@ -168,12 +168,10 @@ pub(crate) fn refusal(answer: &Answer) -> Option<Refusal> {
     let (source, reason) = code.split_once('.').unwrap_or(("", code));
     match (answer.verdict, source, reason) {
         (Verdict::Allow, ..) => None,
-        (_, _, "address_not_in_book" | "not_in_address_book" | "new_address_not_in_book") => {
-            Some(Refusal::AddressNotVerified)
-        }
+        (_, _, "address_not_in_book") => Some(Refusal::AddressNotVerified),
         (_, _, "invalid_address") => Some(Refusal::WithdrawalAddressInvalid),
         (Verdict::Deny, "watch", _) => Some(Refusal::AddressRisk),
-        (Verdict::Hold | Verdict::Deny, _, "credential_cool_down") => Some(Refusal::CredentialCoolDown),
+        (Verdict::Hold | Verdict::Deny, _, "recent_credential_change") => Some(Refusal::CredentialCoolDown),
         (Verdict::Challenge, ..) => Some(Refusal::OwnershipUnproven),
         (Verdict::Hold | Verdict::Deny, ..) => Some(Refusal::WithdrawalHeld),
     }
@@ -292,11 +290,11 @@ mod tests {
             refusal(&answer).map(|refusal| refusal.code())
         };
         assert_eq!(code(Verdict::Allow, "watch.no_lists"), None);
-        assert_eq!(code(Verdict::Hold, "policy.address_not_in_book"), Some("58207"));
+        assert_eq!(code(Verdict::Hold, "decide.address_not_in_book"), Some("58207"));
         assert_eq!(code(Verdict::Deny, "watch.invalid_address"), Some("58222"));
         assert_eq!(code(Verdict::Deny, "watch.sanctioned_address"), Some("58217"));
         assert_eq!(code(Verdict::Hold, "watch.unscreenable_network"), Some("58204"));
-        assert_eq!(code(Verdict::Hold, "fraud.credential_cool_down"), Some("58219"));
+        assert_eq!(code(Verdict::Hold, "fraud.recent_credential_change"), Some("58219"));
         assert_eq!(code(Verdict::Challenge, "fraud.new_device"), Some("58254"));
         assert_eq!(code(Verdict::Deny, "fraud.drain"), Some("58204"));
         assert_eq!(code(Verdict::Hold, "oddly-named"), Some("58204"));

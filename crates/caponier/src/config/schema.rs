@@ -159,6 +159,13 @@ pub static KEYS: &[Key] = &[
         "withdrawals may be denied by making it too short; never let through",
     ),
     key(
+        "decide.address_book",
+        "\"shadow\"",
+        "Whether withdrawals may go only to addresses the exchange has reported as added to the account's address \
+         book (OKX code 58207): enforce, shadow (reported, without effect) or off.",
+        "withdrawals to addresses nobody confirmed",
+    ),
+    key(
         "fraud.shadow",
         "[]",
         "Rules that only report. See docs/reasons/fraud.md.",

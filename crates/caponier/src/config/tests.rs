@@ -10,7 +10,7 @@ fn the_default_file_is_the_default() {
     assert_eq!(explicit, parse("").unwrap());
     assert_eq!(explicit.data.dir, Path::new("/etc/caponier/caponier-data"));
     assert_eq!(explicit.data.kek_file, Path::new("/etc/caponier/caponier-data.kek"));
-    assert_eq!(explicit.limits.key_trade, Rate { count: 300, per: Duration::from_secs(2) });
+    assert_eq!(explicit.limits.place, Rate { count: 300, per: Duration::from_secs(2) });
 }
 
 #[test]
@@ -59,4 +59,12 @@ fn tokens_are_a_table_of_files() {
     let config = parse("[api.tokens]\nexchange = \"exchange.token\"\n").unwrap();
     assert_eq!(config.api.tokens, [("exchange".to_owned(), PathBuf::from("/etc/caponier/exchange.token"))]);
     assert_eq!(parse("[api.tokens]\nexchange = 1\n").unwrap_err().0[0].line, 2);
+}
+
+#[test]
+fn the_reference_in_the_documentation_is_the_default_file() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating/configuration.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let shown = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert_eq!(shown, schema::default_file(), "write the output of `caponier config default` into {path}");
 }

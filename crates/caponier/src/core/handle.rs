@@ -211,6 +211,7 @@ impl Core {
         let draft =
             Draft { at: now, subject: Subject::System, kind: Kind::ListImported, payload: entry.encode() };
         self.ground.record(vec![draft]).await.map_err(|error| record_failure(&error))?;
+        self.gaps.close(report.list.as_str());
         Ok(Response::ListImported(ImportedList {
             name: report.list.to_string(),
             labels: report.entries,
@@ -246,6 +247,9 @@ impl Core {
             .map(|name| name.parse::<Network>())
             .transpose()
             .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        if let Some(problem) = self.gaps.problem() {
+            return Err(Failure::new(Exit::Io, problem));
+        }
         let screening = self.watch.screen(address, network);
         if let Some(invalid) = &screening.invalid {
             return Err(Failure::new(Exit::Input, format!("address {address:?}: {invalid}")));

@@ -7,6 +7,7 @@ use std::{
 };
 
 use auth::{KeyChange, Registry};
+use decide::AddressBook;
 use domain::{Decision, EventId};
 use fraud::Fraud;
 use journal::{Journal, Kind, Reader, record};
@@ -38,6 +39,7 @@ pub struct Fold {
     frontier: Frontier,
     registry: Arc<Registry>,
     fraud: Arc<Fraud>,
+    book: Arc<AddressBook>,
     event_ids: EventIds,
     counts: BTreeMap<Kind, u64>,
     erased: u64,
@@ -49,13 +51,19 @@ pub struct Fold {
 }
 
 impl Fold {
-    pub(super) fn new(journal: &Journal, registry: Arc<Registry>, fraud: Arc<Fraud>) -> Self {
+    pub(super) fn new(
+        journal: &Journal,
+        registry: Arc<Registry>,
+        fraud: Arc<Fraud>,
+        book: Arc<AddressBook>,
+    ) -> Self {
         Self {
             reader: journal.reader(0),
             payload: Vec::new(),
             frontier: Frontier::default(),
             registry,
             fraud,
+            book,
             event_ids: EventIds::default(),
             counts: BTreeMap::new(),
             erased: 0,
@@ -165,6 +173,7 @@ impl Fold {
             Kind::Event => {
                 let event = record::decode_event(payload).map_err(|error| malformed(&error))?;
                 self.fraud.apply(position, &event);
+                self.book.apply(&event);
                 self.event_ids.insert(&event.id);
             }
             Kind::Decision => {
@@ -227,6 +236,7 @@ impl Fold {
         }
         parts.insert("api_keys".to_owned(), hex::encode(crypto::sha256(&[keys.as_bytes()])));
         parts.insert("fraud".to_owned(), hex::encode(self.fraud.digest()));
+        parts.insert("address_book".to_owned(), hex::encode(self.book.digest()));
         parts.insert("event_ids".to_owned(), self.event_ids.digest());
         for (name, list) in &self.lists {
             parts.insert(format!("list.{name}"), format!("{} {}", list.entries, hex::encode(list.sha256)));
