@@ -59,9 +59,10 @@ def wait_for(port, process, name):
 
 
 def cpu_seconds(pid):
+    """User and system seconds of a process since its start."""
     # The fields after the last ')' start with the state; utime and stime are the 12th and 13th of them.
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+    return int(fields[11]) / TICKS_PER_SECOND, int(fields[12]) / TICKS_PER_SECOND
 
 
 def rss_kb(pid):
@@ -129,13 +130,14 @@ class Run:
         pid = self.processes[target.process].pid
         before = cpu_seconds(pid)
         result = self.load(target.port, requests, seconds)
-        spent = cpu_seconds(pid) - before
+        user, system = (after - at for after, at in zip(cpu_seconds(pid), before))
         n = result["requests"]
         expected_refused = n if target.refused else 0
         if n == 0 or result["broken"] or result["refused"] != expected_refused:
             sys.exit(f"{target.name}: {n} requests, {result['refused']} refused, {result['broken']} broken")
         return {
-            "cpu_us": spent / n * 1e6,
+            "cpu_us": (user + system) / n * 1e6,
+            "user_us": user / n * 1e6,
             "rps": n / result["microseconds"] * 1e6,
             "p50_us": result["p50_us"],
             "p99_us": result["p99_us"],
@@ -156,11 +158,12 @@ def spread(values, digits):
 
 def print_table(title, targets, rival):
     print(f"\n{title}")
-    print(f"{'target':<34}{'CPU us/request':<22}{'ratio to HAProxy':<22}{'requests/s':<26}{'p50 us':<8}{'p99 us':<8}")
+    print(f"{'target':<34}{'CPU us/request':<22}{'of it user':<12}{'ratio to HAProxy':<22}{'requests/s':<26}{'p50 us':<8}{'p99 us':<8}")
     for target in targets:
         ratios = [a["cpu_us"] / b["cpu_us"] for a, b in zip(target.rounds, rival.rounds)]
         print(
-            f"{target.name:<34}{spread([r['cpu_us'] for r in target.rounds], 1):<22}{spread(ratios, 2):<22}"
+            f"{target.name:<34}{spread([r['cpu_us'] for r in target.rounds], 1):<22}"
+            f"{statistics.median(r['user_us'] for r in target.rounds):<12.1f}{spread(ratios, 2):<22}"
             f"{spread([r['rps'] for r in target.rounds], 0):<26}"
             f"{statistics.median(r['p50_us'] for r in target.rounds):<8.0f}"
             f"{statistics.median(r['p99_us'] for r in target.rounds):<8.0f}"
