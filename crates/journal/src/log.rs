@@ -257,6 +257,14 @@ impl Journal {
         self.0.shared.keys.lock().pseudonym(subject)
     }
 
+    /// Whether the subject's key was erased: nothing more can be recorded about it.
+    #[must_use]
+    pub fn is_erased(&self, subject: &Subject) -> bool {
+        let mut keys = self.0.shared.keys.lock();
+        let pseudonym = keys.pseudonym(subject);
+        matches!(keys.dek(&pseudonym), Err(KeyError::Erased))
+    }
+
     /// All segments, oldest first, as they are now.
     #[must_use]
     pub fn segments(&self) -> Vec<SegmentInfo> {

@@ -130,7 +130,7 @@ impl std::fmt::Debug for SlotKeys {
     }
 }
 
-/// A slot whose checksum and form are good; [`Slot::authenticate`] needs the KEK.
+/// A slot whose checksum and form are good; whether it is authentic takes the KEK to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
     /// Live or erased.

@@ -190,6 +190,12 @@ fn power_cuts_lose_nothing_acknowledged_4() {
 }
 
 #[test]
+#[ignore = "minutes: some 20,000 power cuts, for releases"]
+fn many_power_cuts_lose_nothing_acknowledged() {
+    power_cuts(100..5_000);
+}
+
+#[test]
 fn kills_lose_nothing_that_was_written() {
     for seed in 0..30 {
         let bench = Bench::new(seed);
