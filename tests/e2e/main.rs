@@ -1,1 +1,18 @@
-//! End to end: the real program, real clients.
+//! End to end: the real program in a process of its own, real clients, real files, real signals.
+//!
+//! One module per theme. Nothing here looks inside: every statement is made from answers, exit codes, output and
+//! files, as an operator, a customer or an auditor sees them. Tests wait for lines, answers or counts, never for time
+//! to pass; what a machine cannot offer (a client, Go, root) is skipped and says so.
+
+mod clients;
+mod config;
+mod control;
+mod crash;
+mod demo;
+mod disk_full;
+mod erasure;
+mod interop;
+mod restore;
+mod support;
+mod tamper;
+mod tls;

@@ -1,0 +1,67 @@
+//! The first thing anybody runs.
+
+use std::collections::BTreeSet;
+
+use crate::support::{caponier, folder};
+
+/// What the demo promises to show; a check that is dropped or renamed must be dropped or renamed here too.
+const CHECKS: [&str; 15] = [
+    "honest_users_trade",
+    "altered_request_refused",
+    "replayed_order_refused",
+    "parallel_replays_pass_once",
+    "stolen_key_elsewhere_refused",
+    "read_only_key_cannot_withdraw",
+    "flood_is_limited",
+    "listed_address_is_denied",
+    "account_takeover_is_held",
+    "revoked_key_stops_at_once",
+    "erased_person_is_unreadable",
+    "backup_drill_passes",
+    "books_balance",
+    "log_verifies",
+    "no_plaintext_on_disk",
+];
+
+/// A newcomer runs the demo twice, with different people in it, and every claim holds both times.
+#[test]
+fn every_check_holds_for_two_populations() {
+    for seed in ["1", "4242"] {
+        let dir = folder();
+        let data_dir = dir.path().to_str().unwrap();
+        let done =
+            caponier(&["demo", "--headless", "--json", "--seed", seed, "--data-dir", data_dir]).exits(0);
+        let report = done.json();
+        assert_eq!(report["ok"], true, "{report}");
+        assert_eq!(report["seed"].to_string(), seed);
+        assert_eq!(done.stderr, "", "a quiet demo has nothing to warn of");
+        let checks = report["checks"].as_array().unwrap();
+        let names: BTreeSet<&str> = checks.iter().map(|check| check["name"].as_str().unwrap()).collect();
+        assert!(names.is_superset(&BTreeSet::from(CHECKS)), "missing checks: {report}");
+        for check in checks {
+            assert_eq!(check["ok"], true, "{check}");
+            assert_ne!(check["detail"], "", "{check}");
+        }
+        // The folder it was given stays, and stands up to the auditor's command.
+        crate::support::assert_sound(&dir.path().join("data"));
+    }
+}
+
+/// Somebody tries the demo without saying where: nothing of it stays behind.
+#[test]
+fn a_demo_without_a_folder_leaves_nothing() {
+    let home = folder();
+    let done = crate::support::finish(
+        std::process::Command::new(env!("CARGO_BIN_EXE_caponier"))
+            .args(["demo", "--headless"])
+            .current_dir(home.path())
+            .env("TMPDIR", home.path()),
+    )
+    .exits(0);
+    assert!(
+        done.stdout.contains("15 of 15 checks hold") || done.stdout.contains("checks hold"),
+        "{}",
+        done.stdout
+    );
+    assert_eq!(crate::support::files(home.path()), Vec::<String>::new());
+}
