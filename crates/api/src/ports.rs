@@ -14,6 +14,9 @@ pub struct Recorded {
     pub accepted: usize,
     /// Events whose id had been recorded before, or occurred earlier in the same batch.
     pub duplicates: usize,
+    /// Events about persons whose data was erased. Nothing can be recorded about them any more; they are
+    /// acknowledged so that the reporter does not wait for ever.
+    pub erased: usize,
 }
 
 /// Why a batch was not recorded.

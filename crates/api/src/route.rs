@@ -145,7 +145,9 @@ impl App {
         let body = read_body(request, EVENT_BODY_BYTES_MAX).await?;
         let events = wire::events(&body, self.ports.clock.now())?;
         match self.ports.intake.record(events).await {
-            Ok(recorded) => Ok(json!({ "accepted": recorded.accepted, "duplicates": recorded.duplicates })),
+            Ok(recorded) => Ok(json!({
+                "accepted": recorded.accepted, "duplicates": recorded.duplicates, "erased": recorded.erased,
+            })),
             Err(IntakeError::Busy { retry_after }) => Err(Problem::busy(retry_after)),
             Err(error @ IntakeError::Unavailable { .. }) => {
                 tracing::error!(%error, "events were refused");

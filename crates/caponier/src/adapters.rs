@@ -159,10 +159,13 @@ impl api::Intake for ApiIntake {
             let _turn = self.turn.lock().await;
             let received = events.len();
             let mut batch = std::collections::HashSet::new();
-            let fresh: Vec<Event> = self.ground.read(|fold| {
+            let mut fresh: Vec<Event> = self.ground.read(|fold| {
                 let new = |event: &Event| !fold.knows_event(&event.id) && batch.insert(event.id.clone());
                 events.into_iter().filter(new).collect()
             });
+            let new = fresh.len();
+            let journal = self.ground.journal();
+            fresh.retain(|event| !journal.is_erased(&Subject::Account(event.account.clone())));
             let accepted = fresh.len();
             let at = self.clock.now();
             let drafts: Vec<Draft> = fresh
@@ -185,7 +188,7 @@ impl api::Intake for ApiIntake {
                     }
                 })?;
             }
-            Ok(Recorded { accepted, duplicates: received - accepted })
+            Ok(Recorded { accepted, duplicates: received - new, erased: new - accepted })
         })
     }
 }

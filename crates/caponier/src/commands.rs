@@ -307,3 +307,36 @@ fn verify_dir(dir: &Path, vkey: Option<&str>, place: &Place, json: bool) -> Resu
     }
     Ok(if verified.ok { Exit::Ok } else { Exit::No })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every `caponier` line in a shell block of the documentation is a command line this program accepts.
+    #[test]
+    fn commands_in_the_documentation_parse() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut pages = vec![root.join("README.md")];
+        for dir in ["docs/operating", "docs/internals", "docs/reasons"] {
+            let entries = std::fs::read_dir(root.join(dir)).unwrap();
+            pages.extend(
+                entries
+                    .map(|entry| entry.unwrap().path())
+                    .filter(|path| path.extension().is_some_and(|ext| ext == "md")),
+            );
+        }
+        let mut commands = 0;
+        for page in pages {
+            let text = std::fs::read_to_string(&page).unwrap();
+            let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+            for line in blocks.flat_map(str::lines).filter(|line| line.starts_with("caponier ")) {
+                let words = line.split_whitespace().take_while(|word| !matches!(*word, "#" | ">" | "|"));
+                if let Err(error) = Cli::try_parse_from(words) {
+                    panic!("{}: {line}\n{error}", page.display());
+                }
+                commands += 1;
+            }
+        }
+        assert!(commands >= 10, "only {commands} commands found");
+    }
+}

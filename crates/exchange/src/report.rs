@@ -34,6 +34,15 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 struct Answer {
     accepted: usize,
     duplicates: usize,
+    #[serde(default)]
+    erased: usize,
+}
+
+impl Answer {
+    /// Events the answer accounts for.
+    fn total(&self) -> Option<usize> {
+        self.accepted.checked_add(self.duplicates)?.checked_add(self.erased)
+    }
 }
 
 /// The queue and its progress.
@@ -130,8 +139,7 @@ impl Reporter {
         match self.client.post("/v1/events", "application/x-ndjson", body, CALL_TIMEOUT).await {
             Ok((StatusCode::OK, body)) => {
                 let answer = serde_json::from_slice::<Answer>(&body);
-                let whole =
-                    answer.is_ok_and(|answer| answer.accepted.checked_add(answer.duplicates) == Some(count));
+                let whole = answer.is_ok_and(|answer| answer.total() == Some(count));
                 if !whole {
                     tracing::warn!(count, "answer does not acknowledge the events sent; sending them again");
                 }

@@ -58,7 +58,7 @@ impl Intake for Backstage {
                 return Err(error);
             }
             let mut known = self.events.lock().await;
-            let mut recorded = Recorded { accepted: 0, duplicates: 0 };
+            let mut recorded = Recorded { accepted: 0, duplicates: 0, erased: 0 };
             for event in events {
                 if known.iter().any(|other| other.id == event.id) {
                     recorded.duplicates += 1;
@@ -292,9 +292,15 @@ async fn events_are_recorded_once() {
     let second = EVENT.replace("e-1", "e-2");
     let batch = format!("{EVENT}\n{second}\n{EVENT}\n");
     let recorded = api.post("/v1/events", &batch).await;
-    assert_eq!((recorded.status, recorded.body), (200, json!({ "accepted": 2, "duplicates": 1 })));
+    assert_eq!(
+        (recorded.status, recorded.body),
+        (200, json!({ "accepted": 2, "duplicates": 1, "erased": 0 }))
+    );
     let recorded = api.post("/v1/events", EVENT).await;
-    assert_eq!((recorded.status, recorded.body), (200, json!({ "accepted": 0, "duplicates": 1 })));
+    assert_eq!(
+        (recorded.status, recorded.body),
+        (200, json!({ "accepted": 0, "duplicates": 1, "erased": 0 }))
+    );
     assert_eq!(api.backstage.events.lock().await.len(), 2);
 }
 
@@ -482,7 +488,7 @@ async fn the_same_is_served_over_tls() {
     stream.write_all(raw("POST", "/v1/events", Some(TOKEN), "", EVENT).as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.unwrap();
-    assert_eq!(answer(&bytes).body, json!({ "accepted": 1, "duplicates": 0 }));
+    assert_eq!(answer(&bytes).body, json!({ "accepted": 1, "duplicates": 0, "erased": 0 }));
 
     // Plain text on a TLS port gets no answer.
     let mut plain = TcpStream::connect(api.address).await.unwrap();

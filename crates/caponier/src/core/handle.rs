@@ -40,8 +40,10 @@ impl Core {
             Request::ListsStatus => Ok(Response::Lists(self.lists())),
             Request::Screen { address, network } => self.screen(&address, network.as_deref()),
             Request::Explain { id } => self.explain(&id).await,
-            Request::AuditReceipt { seq } => self.receipt(seq),
-            Request::BackupStatus => Ok(Response::Backup(self.backup_state())),
+            Request::AuditReceipt { seq } => tokio::task::block_in_place(|| self.receipt(seq)),
+            Request::BackupStatus => {
+                Ok(Response::Backup(tokio::task::block_in_place(|| self.backup_state())))
+            }
         }
     }
 
@@ -66,7 +68,7 @@ impl Core {
             Request::KeysUnfreeze { key } => {
                 self.key_change(&key, "active", |id, at| KeyChange::Unfrozen { id, at }).await
             }
-            Request::KeysRotateKek => self.rotate_kek(progress),
+            Request::KeysRotateKek => tokio::task::block_in_place(|| self.rotate_kek(progress)),
             Request::SubjectsErase { account } => self.erase(&account).await,
             Request::ListsImport { format, name, path } => {
                 self.lists_import(&format, name.as_deref(), Path::new(&path)).await
@@ -193,8 +195,9 @@ impl Core {
             "tagpack" => Format::TagPack,
             other => return Err(Failure::new(Exit::Usage, format!("unknown list format {other:?}"))),
         };
-        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let list = ListName::parse(name.unwrap_or(stem)).map_err(|error| bad(&error))?;
+        // Published files have names in capitals; names of lists have none.
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let list = ListName::parse(name.unwrap_or(&stem)).map_err(|error| bad(&error))?;
         let now = self.clock.now();
         let report = tokio::task::block_in_place(|| {
             let files = watch::read_sources(path, &format).map_err(|error| bad(&error))?;

@@ -443,6 +443,17 @@ async fn erased_person(installation: &Installation, seed: u64) -> anyhow::Result
     let after = core.handle(Request::Explain { id }, &mut |_, _, _| ()).await;
     ensure!(after.is_err(), "the decision can still be read");
     expect(&client.call(Method::GET, "/api/v5/account/balance", "").await?, "50119").context("its key")?;
+    // The exchange goes on reporting; what it says about the erased person is acknowledged and dropped.
+    installation.desk().advance()?;
+    let asset = domain::Asset::parse("USDT")?;
+    installation.desk().deposit(
+        &domain::AccountId::parse(name)?,
+        &asset,
+        domain::Amount::parse("1")?,
+        Network::Tron,
+        None,
+    )?;
+    installation.settle().await?;
     Ok("its decisions cannot be read any more, its key is refused".to_owned())
 }
 
