@@ -4,8 +4,6 @@ mod logging;
 mod restore;
 mod run;
 
-pub(crate) use self::run::stop_signal;
-
 use std::{
     path::{Path, PathBuf},
     sync::Arc,

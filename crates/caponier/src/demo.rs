@@ -17,9 +17,9 @@ pub use self::installation::{Credential, Installation};
 use crate::{
     cli,
     clock::SystemClock,
-    commands::stop_signal,
     exit::{Exit, Failure},
     output,
+    stop::stop_signal,
 };
 
 /// One thing the demo checked.

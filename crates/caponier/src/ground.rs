@@ -14,7 +14,7 @@ use auth::{KeyChange, Registry};
 use decide::{AddressBook, DecisionLog, LogUnavailable};
 use domain::{Decision, Subject, UnixNanos};
 use fraud::Fraud;
-use journal::{AppendError, Draft, Journal, Kind, Opened, record};
+use journal::{AppendError, Draft, EraseError, Journal, Kind, Opened, record};
 use parking_lot::Mutex;
 
 use self::fold::{Fold, FoldError};
@@ -150,7 +150,13 @@ impl Ground {
     /// [`Failure`]. The key may be gone already then; a restart completes the rest.
     pub fn erase(&self, subject: &Subject) -> Result<(), Failure> {
         let mut fold = self.fold.lock();
-        self.journal.erase(subject).map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
+        self.journal.erase(subject).map_err(|error| {
+            let exit = match &error {
+                EraseError::Unknown => Exit::NotFound,
+                _ => Exit::Io,
+            };
+            Failure::new(exit, format!("{subject}: {error}"))
+        })?;
         let fraud = Arc::new(
             Fraud::new(self.fraud_config.clone())
                 .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?,

@@ -20,4 +20,5 @@ mod output;
 pub mod refusals;
 mod secret_file;
 mod socket;
+mod stop;
 mod verify;

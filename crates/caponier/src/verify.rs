@@ -226,6 +226,12 @@ fn verify_names(dir: &Path, verified: &mut Verified) -> Result<(), Failure> {
             verified.fault(&name, "no file of a data directory".to_owned());
         }
     }
+    for entry in fs::read_dir(dir.join(journal::KEYS_DIR)).map_err(failed)? {
+        let name = format!("{}/{}", journal::KEYS_DIR, entry.map_err(failed)?.file_name().to_string_lossy());
+        if name != journal::KEY_TABLE {
+            verified.fault(&name, "no file of a data directory".to_owned());
+        }
+    }
     Ok(())
 }
 

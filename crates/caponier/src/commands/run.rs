@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use crate::{
     app::App,
     clock::SystemClock,
     config::Config,
     exit::{Exit, Failure},
     output::{self, Bar},
+    stop::stop_signal,
 };
 
 pub(super) async fn run(config: Config, json: bool) -> Result<Exit, Failure> {
@@ -48,17 +47,4 @@ pub(super) async fn run(config: Config, json: bool) -> Result<Exit, Failure> {
     tracing::info!("draining");
     running.drain().await?;
     Ok(Exit::Ok)
-}
-
-/// Resolves on SIGTERM or SIGINT. The handlers are in place when this returns, so no early signal is lost.
-pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
-    let handler = |kind| signal(kind).map_err(|error| Failure::io("signal handler", error));
-    let mut terminate = handler(SignalKind::terminate())?;
-    let mut interrupt = handler(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }
