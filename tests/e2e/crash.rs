@@ -1,1 +1,239 @@
+//! `kill -9` in the middle of the day: nothing that was acknowledged is lost.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use caponier::demo::client::Client;
+use exchange::random::SplitMix64;
+use http::Method;
+use serde_json::{Value, json};
+use tokio::{sync::watch, task::JoinSet};
+
+use crate::support::{
+    House, ORDER, PATIENCE, Serving, Settings, control_api, order, tron_address, withdrawal,
+};
+
+/// Times the program is killed.
+const KILLS: usize = 5;
+
+/// Events in one report.
+const BATCH: u64 = 10;
+
+/// What the outside was promised.
+#[derive(Debug, Default)]
+struct Acknowledged {
+    /// Ids of events whose batch was answered with 200.
+    events: BTreeSet<u64>,
+    /// Decision ids and the verdict that was answered.
+    decisions: BTreeMap<String, String>,
+    /// Idempotency keys, and the id of the decision made under them.
+    keyed: BTreeMap<String, String>,
+}
+
+/// The outside: what it sends, and what it was told.
+#[derive(Debug)]
+struct Load {
+    acknowledged: Mutex<Acknowledged>,
+    /// Acknowledgements so far.
+    count: watch::Sender<u64>,
+    /// Makes everything that is sent once unlike everything else.
+    next: AtomicU64,
+}
+
+impl Load {
+    fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn note(&self, what: impl FnOnce(&mut Acknowledged)) {
+        what(&mut self.acknowledged.lock().unwrap());
+        self.count.send_modify(|count| *count += 1);
+    }
+
+    /// Waits until the outside was told so many things.
+    async fn reaches(&self, count: u64) {
+        let mut seen = self.count.subscribe();
+        let reached = tokio::time::timeout(PATIENCE, seen.wait_for(|seen| *seen >= count)).await;
+        drop(reached.expect("the load gets answers").unwrap());
+    }
+}
+
+fn event(number: u64) -> Value {
+    json!({
+        "id": format!("load-{number}"), "account": format!("person-{}", number % 7),
+        "occurred_at": "2026-01-02T03:04:05Z", "type": "order_filled", "instrument": "BTC-USDT",
+        "quantity": "0.01", "price": "65000",
+    })
+}
+
+fn report(numbers: impl Iterator<Item = u64>) -> String {
+    numbers.map(|number| event(number).to_string() + "\n").collect()
+}
+
+/// Reports events until the connection breaks.
+async fn reporter(load: Arc<Load>, api: std::net::SocketAddr, token: String) {
+    loop {
+        let first = load.next.fetch_add(BATCH, Ordering::Relaxed);
+        let numbers = first..first + BATCH;
+        let Ok((status, answer)) =
+            control_api(api, &token, "POST", "/v1/events", report(numbers.clone())).await
+        else {
+            return;
+        };
+        assert_eq!((status, &answer["accepted"]), (200, &json!(BATCH)), "{answer}");
+        load.note(|acknowledged| acknowledged.events.extend(numbers));
+    }
+}
+
+fn question(number: u64) -> String {
+    json!({
+        "type": "withdrawal", "idempotency_key": format!("key-{number}"), "deadline_ms": 5000,
+        "withdrawal": {
+            "account": "reported", "asset": "USDT", "amount": "10", "network": "tron",
+            "address": tron_address(&number.to_string()), "ip": "192.0.2.7",
+        },
+    })
+    .to_string()
+}
+
+/// Asks for decisions, as the exchange's web site does, until the connection breaks.
+async fn web_site(load: Arc<Load>, api: std::net::SocketAddr, token: String) {
+    loop {
+        let number = load.number();
+        let Ok((status, answer)) = control_api(api, &token, "POST", "/v1/decisions", question(number)).await
+        else {
+            return;
+        };
+        assert_eq!(status, 200, "{answer}");
+        let text = |name: &str| answer[name].as_str().unwrap().to_owned();
+        load.note(|acknowledged| {
+            acknowledged.decisions.insert(text("id"), text("verdict"));
+            acknowledged.keyed.insert(format!("key-{number}"), text("id"));
+        });
+    }
+}
+
+/// Withdraws through the gateway until the connection breaks. Beyond the rate limit there is no decision.
+async fn customer(load: Arc<Load>, mut client: Client) {
+    loop {
+        let number = load.number();
+        let body = withdrawal(&tron_address("everyday"), "5", &format!("wd{number}"));
+        let Ok(answer) = client.call(Method::POST, crate::support::WITHDRAWAL, &body).await else { return };
+        let Some(id) = answer.decision_id() else {
+            assert_eq!(answer.code(), "50011", "{}", answer.json);
+            continue;
+        };
+        let verdict = match answer.code() {
+            "0" => "allow",
+            "58204" | "58207" | "58208" => "hold",
+            other => panic!("code {other}: {}", answer.json),
+        };
+        load.note(|acknowledged| {
+            acknowledged.decisions.insert(id.to_owned(), verdict.to_owned());
+        });
+    }
+}
+
+/// Trades until the connection breaks.
+async fn trader(load: Arc<Load>, mut client: Client) {
+    loop {
+        let number = load.number();
+        let Ok(answer) = client.call(Method::POST, ORDER, &order(&format!("o{number}"))).await else {
+            return;
+        };
+        assert!(["0", "50011", "50061", "1"].contains(&answer.code()), "{}", answer.json);
+    }
+}
+
+/// Everything that was promised is there.
+async fn keeps_promises(house: &House, serving: &Serving, load: &Load) {
+    let (events, decisions, keyed) = {
+        let acknowledged = load.acknowledged.lock().unwrap();
+        (acknowledged.events.clone(), acknowledged.decisions.clone(), acknowledged.keyed.clone())
+    };
+    let events: Vec<u64> = events.into_iter().collect();
+    for batch in events.chunks(500) {
+        let (status, answer) =
+            house.control_api(serving, "POST", "/v1/events", report(batch.iter().copied())).await.unwrap();
+        let counts = (&answer["accepted"], &answer["duplicates"]);
+        assert_eq!((status, counts), (200, (&json!(0), &json!(batch.len()))), "{answer}");
+    }
+    for (id, verdict) in &decisions {
+        let (status, answer) =
+            house.control_api(serving, "GET", &format!("/v1/decisions/{id}"), String::new()).await.unwrap();
+        assert_eq!((status, &answer["verdict"]), (200, &json!(verdict)), "{id}: {answer}");
+    }
+    // Asked again, the web site gets the decision it had.
+    for (key, id) in keyed.iter().rev().take(20) {
+        let number = key.trim_start_matches("key-").parse().unwrap();
+        let (_, answer) =
+            house.control_api(serving, "POST", "/v1/decisions", question(number)).await.unwrap();
+        assert_eq!(answer["id"], json!(id), "{key}");
+    }
+    // The operator's command knows them as well.
+    if let Some((id, verdict)) = decisions.last_key_value() {
+        assert_eq!(house.ask(&["explain", id]).exits(0).json()["verdict"], json!(verdict));
+    }
+}
+
+/// An exchange at work; the machine's power button is pressed again and again, at moments nobody chose. After each
+/// time the directory passes the audit as it lies there, and after each start everything is known that was ever
+/// acknowledged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_by_kill_9() {
+    let mut random = SplitMix64::named(11, "kill");
+    let house = House::build(Settings::default()).await;
+    let load = Arc::new(Load {
+        acknowledged: Mutex::default(),
+        count: watch::Sender::new(0),
+        next: AtomicU64::new(0),
+    });
+    let mut keys = Vec::new();
+    for round in 0..KILLS {
+        let serving = house.serve();
+        if round == 0 {
+            for name in ["anna", "ben"] {
+                house.open_account(name).await;
+                keys.push(house.key(name));
+            }
+        }
+        keeps_promises(&house, &serving, &load).await;
+        let mut outside = JoinSet::new();
+        for _ in 0..2 {
+            outside.spawn(reporter(Arc::clone(&load), serving.api(), house.token().to_owned()));
+        }
+        outside.spawn(web_site(Arc::clone(&load), serving.api(), house.token().to_owned()));
+        for key in &keys {
+            outside.spawn(customer(Arc::clone(&load), house.client(&serving, key)));
+            outside.spawn(trader(Arc::clone(&load), house.client(&serving, key)));
+        }
+        let told = *load.count.borrow();
+        load.reaches(told + 50 + random.below(150)).await;
+        serving.kill();
+        while let Some(ended) = outside.join_next().await {
+            ended.expect("every answer was one of those expected");
+        }
+
+        let (code, report) = crate::support::audit_verify(house.data());
+        assert_eq!((code, &report["faults"]), (0, &json!([])), "after kill {round}: {report}");
+    }
+    let serving = house.serve();
+    keeps_promises(&house, &serving, &load).await;
+    house.settle().await;
+    assert_eq!(serving.stop(), 0);
+    crate::support::assert_sound(house.data());
+
+    let acknowledged = load.acknowledged.lock().unwrap();
+    let through_gateway = acknowledged.decisions.len() - acknowledged.keyed.len();
+    eprintln!(
+        "{KILLS} kills: {} events, {} decisions, {through_gateway} of them withdrawals through the gateway",
+        acknowledged.events.len(),
+        acknowledged.decisions.len(),
+    );
+    assert!(acknowledged.events.len() > 500 && acknowledged.keyed.len() > 50 && through_gateway > 10);
+}
