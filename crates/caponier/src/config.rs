@@ -139,15 +139,19 @@ impl Config {
         let name = file.display().to_string();
         let text = std::fs::read_to_string(file)
             .map_err(|error| Faults::one(Fault::whole_file(&name, format!("cannot be read: {error}"))))?;
-        Self::parse(&name, &text, file.parent().unwrap_or_else(|| Path::new("")))
+        let base = file.parent().unwrap_or_else(|| Path::new(""));
+        Self::read(Reader::new(&name, &text, base, true))
     }
 
-    /// As [`Config::load`], for text that was read already.
+    /// As [`Config::load`], for text that was read already; whether files it names exist is not looked at.
     ///
     /// # Errors
     /// [`Faults`].
     pub fn parse(file: &str, text: &str, base: &Path) -> Result<Self, Faults> {
-        let mut read = Reader::new(file, text, base);
+        Self::read(Reader::new(file, text, base, false))
+    }
+
+    fn read(mut read: Reader<'_>) -> Result<Self, Faults> {
         if read.integer("version") != 1 {
             read.fault("version", "this program reads version 1".to_owned());
         }
@@ -165,7 +169,7 @@ impl Config {
             listen: read.address("gateway.listen"),
             tls: read.pair("gateway.certificate_file", "gateway.private_key_file"),
             upstream: read.upstream("gateway.upstream"),
-            upstream_token_file: read.path("gateway.upstream_token_file"),
+            upstream_token_file: read.existing("gateway.upstream_token_file"),
             upstream_timeout: read.duration("gateway.upstream_timeout", 1..=120_000),
             connections_per_ip: read.count("gateway.connections_per_ip", 1..=1_000_000),
             connections_max: read.count("gateway.connections_max", 1..=1_000_000),

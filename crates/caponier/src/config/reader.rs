@@ -30,13 +30,15 @@ pub(super) struct Reader<'t> {
     file: &'t str,
     text: &'t str,
     base: &'t Path,
+    files_exist: bool,
     items: BTreeMap<String, (Item, Range<usize>)>,
     faults: Vec<(usize, Fault)>,
 }
 
 impl<'t> Reader<'t> {
-    pub(super) fn new(file: &'t str, text: &'t str, base: &'t Path) -> Self {
-        let mut reader = Self { file, text, base, items: BTreeMap::new(), faults: Vec::new() };
+    /// `files_exist` asks that files named by the configuration are there.
+    pub(super) fn new(file: &'t str, text: &'t str, base: &'t Path, files_exist: bool) -> Self {
+        let mut reader = Self { file, text, base, files_exist, items: BTreeMap::new(), faults: Vec::new() };
         if text.len() > FILE_BYTES_MAX {
             reader.fault_at(
                 "",
@@ -163,9 +165,18 @@ impl<'t> Reader<'t> {
         (!text.is_empty()).then(|| self.base.join(text))
     }
 
-    /// Two paths that only make sense together.
+    /// As [`Reader::path`], of a file that must be there.
+    pub(super) fn existing(&mut self, key: &'static str) -> Option<PathBuf> {
+        let path = self.path(key)?;
+        if self.files_exist && !path.is_file() {
+            self.fault(key, format!("there is no file {}", path.display()));
+        }
+        Some(path)
+    }
+
+    /// Two files that only make sense together.
     pub(super) fn pair(&mut self, first: &'static str, second: &'static str) -> Option<(PathBuf, PathBuf)> {
-        match (self.path(first), self.path(second)) {
+        match (self.existing(first), self.existing(second)) {
             (Some(one), Some(two)) => Some((one, two)),
             (None, None) => None,
             (Some(_), None) => {
@@ -296,13 +307,26 @@ impl<'t> Reader<'t> {
                 let bad = entries.iter().find(|(name, path, _)| {
                     path.as_ref().is_none_or(String::is_empty) || name.is_empty() || name.len() > 64
                 });
-                let Some((name, _, span)) = bad else {
-                    return entries
-                        .iter()
-                        .filter_map(|(name, path, _)| Some((name.clone(), self.base.join(path.as_ref()?))))
-                        .collect();
-                };
-                (format!("{name:?} must be a short name with the path of its token file"), span.clone())
+                let named = |path: &str| self.base.join(path);
+                let absent = entries.iter().find(|(_, path, _)| {
+                    self.files_exist && path.as_ref().is_some_and(|path| !named(path).is_file())
+                });
+                match (bad, absent) {
+                    (None, None) => {
+                        return entries
+                            .iter()
+                            .filter_map(|(name, path, _)| Some((name.clone(), named(path.as_ref()?))))
+                            .collect();
+                    }
+                    (Some((name, _, span)), _) => (
+                        format!("{name:?} must be a short name with the path of its token file"),
+                        span.clone(),
+                    ),
+                    (None, Some((name, path, span))) => {
+                        let path = named(path.as_deref().unwrap_or_default());
+                        (format!("{name}: there is no file {}", path.display()), span.clone())
+                    }
+                }
             }
             Some((other, span)) => {
                 (format!("must be a table of name = \"token file\", got {}", name_of(other)), span.clone())

@@ -68,3 +68,18 @@ fn the_reference_in_the_documentation_is_the_default_file() {
     let shown = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     assert_eq!(shown, schema::default_file(), "write the output of `caponier config default` into {path}");
 }
+
+#[test]
+fn files_that_are_not_there_are_faults_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("c.toml");
+    let text = "[gateway]\ncertificate_file = \"a.pem\"\nprivate_key_file = \"c.toml\"\nupstream_token_file = \"t\"\n\
+                [api.tokens]\nexchange = \"x\"\n";
+    std::fs::write(&file, text).unwrap();
+    let faults = Config::load(&file).unwrap_err();
+    let shown: Vec<_> = faults.0.iter().map(|fault| (fault.line, fault.key.as_str())).collect();
+    assert_eq!(
+        shown,
+        [(2, "gateway.certificate_file"), (4, "gateway.upstream_token_file"), (6, "api.tokens")]
+    );
+}
