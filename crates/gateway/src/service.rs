@@ -296,7 +296,7 @@ impl Shared {
             }
             Err(error) => {
                 let mut refused = unanswered(&error, is_get);
-                tracing::warn!(error = &error as &dyn std::error::Error, "no answer from the upstream");
+                tracing::debug!(error = &error as &dyn std::error::Error, "no answer from the upstream");
                 refused.account = account;
                 refused.decision = passage.decision;
                 Err(refused)

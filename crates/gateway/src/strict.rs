@@ -60,7 +60,7 @@ pub(crate) enum Violation {
 }
 
 impl Violation {
-    /// Those found in the raw head, before it is parsed; see [`head`](crate::head).
+    /// Those found in the raw head, before it is parsed; see [`head`].
     const RAW: [Self; 10] = [
         Self::ContentLength,
         Self::Fragment,

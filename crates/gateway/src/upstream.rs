@@ -241,7 +241,10 @@ impl Upstream {
     /// Takes a connection back if it can carry another request.
     fn keep(&self, mut wire: Wire) {
         if wire.is_ready() {
-            self.idle.lock().push(wire);
+            let mut idle = self.idle.lock();
+            if idle.len() < self.config.connections_max {
+                idle.push(wire);
+            }
         }
     }
 }

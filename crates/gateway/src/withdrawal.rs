@@ -157,10 +157,10 @@ pub(crate) fn idempotency_key(request: &WithdrawalRequest) -> Option<String> {
 ///
 /// | decision | code |
 /// |---|---|
-/// | reason names an address missing from the address book | 58207 |
-/// | reason names an invalid address | 58222 |
-/// | reason is about the destination (`watch.*`) and the verdict is deny | 58217 |
-/// | reason names a recent credential change, verdict hold or deny | 58219 |
+/// | reason `*.address_not_in_book` | 58207 |
+/// | reason `*.invalid_address` | 58222 |
+/// | hold or deny for `watch.*_address`: the destination is listed | 58217 |
+/// | hold or deny for `*.recent_credential_change`: contact or second factor | 58219 |
 /// | challenge | 58254: OKX's answer where the customer must first prove something in the app or on the website |
 /// | hold, or deny for any other reason | 58204 |
 pub(crate) fn refusal(answer: &Answer) -> Option<Refusal> {
@@ -291,12 +291,15 @@ mod tests {
         };
         assert_eq!(code(Verdict::Allow, "watch.no_lists"), None);
         assert_eq!(code(Verdict::Hold, "decide.address_not_in_book"), Some("58207"));
+        assert_eq!(code(Verdict::Hold, "watch.mixer_address"), Some("58217"));
+        assert_eq!(code(Verdict::Challenge, "watch.mixer_address"), Some("58254"));
+        assert_eq!(code(Verdict::Deny, "watch.unscreenable_network"), Some("58204"));
         assert_eq!(code(Verdict::Deny, "watch.invalid_address"), Some("58222"));
         assert_eq!(code(Verdict::Deny, "watch.sanctioned_address"), Some("58217"));
         assert_eq!(code(Verdict::Hold, "watch.unscreenable_network"), Some("58204"));
         assert_eq!(code(Verdict::Hold, "fraud.recent_credential_change"), Some("58219"));
         assert_eq!(code(Verdict::Challenge, "fraud.new_device"), Some("58254"));
-        assert_eq!(code(Verdict::Deny, "fraud.drain"), Some("58204"));
+        assert_eq!(code(Verdict::Deny, "fraud.balance_drain"), Some("58204"));
         assert_eq!(code(Verdict::Hold, "oddly-named"), Some("58204"));
     }
 

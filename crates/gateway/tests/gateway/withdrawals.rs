@@ -45,9 +45,9 @@ async fn any_other_verdict_stops_it_and_says_why() {
     for (verdict, reason, expected, text) in [
         (Verdict::Deny, "watch.sanctioned_address", "58217", "Withdrawals are temporarily suspended"),
         (Verdict::Deny, "watch.invalid_address", "58222", "Invalid withdrawal address"),
-        (Verdict::Hold, "policy.address_not_in_book", "58207", "Withdrawal address isn't on the verified"),
-        (Verdict::Hold, "fraud.drain_after_takeover", "58204", "Withdrawal suspended due to your account"),
-        (Verdict::Deny, "fraud.drain_after_takeover", "58204", "Withdrawal suspended due to your account"),
+        (Verdict::Hold, "decide.address_not_in_book", "58207", "Withdrawal address isn't on the verified"),
+        (Verdict::Hold, "fraud.balance_drain", "58204", "Withdrawal suspended due to your account"),
+        (Verdict::Deny, "fraud.balance_drain", "58204", "Withdrawal suspended due to your account"),
         (Verdict::Challenge, "fraud.new_device", "58254", "Due to local compliance requirements"),
     ] {
         *world.decide.next.lock() = Ok((verdict, reason));
