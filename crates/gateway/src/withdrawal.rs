@@ -170,7 +170,9 @@ pub(crate) fn refusal(answer: &Answer) -> Option<Refusal> {
         (Verdict::Allow, ..) => None,
         (_, _, "address_not_in_book") => Some(Refusal::AddressNotVerified),
         (_, _, "invalid_address") => Some(Refusal::WithdrawalAddressInvalid),
-        (Verdict::Deny, "watch", _) => Some(Refusal::AddressRisk),
+        (Verdict::Hold | Verdict::Deny, "watch", _) if reason.ends_with("_address") => {
+            Some(Refusal::AddressRisk)
+        }
         (Verdict::Hold | Verdict::Deny, _, "recent_credential_change") => Some(Refusal::CredentialCoolDown),
         (Verdict::Challenge, ..) => Some(Refusal::OwnershipUnproven),
         (Verdict::Hold | Verdict::Deny, ..) => Some(Refusal::WithdrawalHeld),
