@@ -50,6 +50,9 @@ pub(crate) struct Verified {
     pub(crate) payloads_opened: bool,
     /// Bytes after the last durable entry that were never acknowledged, as a crash leaves them.
     pub(crate) unacknowledged_tail: Option<String>,
+    /// Files of the log that no checkpoint covers yet, as a publication leaves them that a crash interrupted; the next
+    /// one writes them again.
+    pub(crate) leftovers: Vec<String>,
     /// Everything that is wrong.
     pub(crate) faults: Vec<FoundFault>,
 }
@@ -87,6 +90,7 @@ const fn empty() -> Verified {
         checkpoint_entries: None,
         payloads_opened: false,
         unacknowledged_tail: None,
+        leftovers: Vec::new(),
         faults: Vec::new(),
     }
 }
@@ -189,12 +193,7 @@ fn verify_log(
         let (file, what) = text.split_once(": ").unwrap_or(("", &text));
         verified.fault(&format!("{prefix}{file}"), what.to_owned());
     }
-    for leftover in &report.leftovers {
-        verified.fault(
-            &format!("{prefix}{leftover}"),
-            "left by an interrupted publication; start once to clear it".into(),
-        );
-    }
+    verified.leftovers.extend(report.leftovers.iter().map(|leftover| format!("{prefix}{leftover}")));
     verified.checkpoint_entries = Some(report.checkpoint.size);
     if verified.root.is_none() {
         verified.root = Some(report.checkpoint.root.to_base64());
