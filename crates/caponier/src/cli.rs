@@ -70,8 +70,11 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Report every fault of the file given with --config; start nothing.
-    Check,
+    /// Report every fault of a configuration file; start nothing.
+    Check {
+        /// The file; as good as --config.
+        file: Option<PathBuf>,
+    },
     /// Print the annotated default file.
     Default,
 }

@@ -60,7 +60,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             output::line(schema::default_file().trim_end());
             Ok(Exit::Ok)
         }
-        Command::Config(ConfigCommand::Check) => check_config(&place, json),
+        Command::Config(ConfigCommand::Check { file }) => match file.or(place.config) {
+            Some(file) => check_config(&file, json),
+            None => Err(Failure::new(Exit::Usage, "which file? caponier config check FILE")),
+        },
         Command::Audit(AuditCommand::Verify { dir, vkey }) => verify_dir(&dir, vkey.as_deref(), &place, json),
         Command::Run => {
             let config = config_file(&place)?;
@@ -240,10 +243,7 @@ fn kek_file(place: &Place, data_dir: &Path) -> PathBuf {
     place.kek_file.clone().unwrap_or_else(|| beside(data_dir))
 }
 
-fn check_config(place: &Place, json: bool) -> Result<Exit, Failure> {
-    let Some(path) = &place.config else {
-        return Err(Failure::new(Exit::Usage, "--config FILE is needed"));
-    };
+fn check_config(path: &Path, json: bool) -> Result<Exit, Failure> {
     match Config::load(path) {
         Ok(_) => {
             if json {
@@ -289,6 +289,9 @@ fn verify_dir(dir: &Path, vkey: Option<&str>, place: &Place, json: bool) -> Resu
         }
         if let Some(tail) = &verified.unacknowledged_tail {
             output::line(format!("note: never acknowledged, cut off at the next start: {tail}"));
+        }
+        for leftover in &verified.leftovers {
+            output::line(format!("note: not published yet, written again at the next start: {leftover}"));
         }
         if !verified.payloads_opened {
             output::line("note: without the key-encryption key, payloads were checked by their hashes only");
