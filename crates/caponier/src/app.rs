@@ -257,7 +257,7 @@ async fn until(mut stopping: watch::Receiver<bool>) {
 }
 
 async fn record_refusals(core: &Core, refusals: &RefusalCounts) -> Result<(), Failure> {
-    let drafts = refusals.take(core.clock.now());
+    let drafts = refusals.take(core.clock.now(), |subject| core.ground.journal().is_erased(subject));
     if drafts.is_empty() {
         return Ok(());
     }

@@ -39,9 +39,10 @@ impl RefusalCounts {
         *groups.entry(group).or_default() += 1;
     }
 
-    /// Takes everything counted as drafts, in a fixed order.
+    /// Takes everything counted as drafts, in a fixed order. Nothing can be sealed for a person who was erased: what their
+    /// old keys were refused is counted without naming them.
     #[must_use]
-    pub fn take(&self, at: UnixNanos) -> Vec<Draft> {
+    pub fn take(&self, at: UnixNanos, is_erased: impl Fn(&Subject) -> bool) -> Vec<Draft> {
         let mut groups: Vec<(Group, u64)> = std::mem::take(&mut *self.0.lock()).into_iter().collect();
         groups.sort_by(|(left, _), (right, _)| {
             (left.second, left.ip, left.label, &left.account).cmp(&(
@@ -54,11 +55,16 @@ impl RefusalCounts {
         groups
             .into_iter()
             .map(|(group, count)| {
-                let subject = group.account.clone().map_or(Subject::System, Subject::Account);
+                let named = group.account.map(Subject::Account).filter(|subject| !is_erased(subject));
+                let account = match &named {
+                    Some(Subject::Account(account)) => Some(account.clone()),
+                    Some(Subject::System) | None => None,
+                };
+                let subject = named.unwrap_or(Subject::System);
                 let refusals = record::Refusals {
                     ip: group.ip,
                     reason: group.label.to_owned(),
-                    account: group.account,
+                    account,
                     second: group.second,
                     count,
                 };
@@ -81,11 +87,31 @@ mod tests {
         for n in 0..100_000_u32 {
             counts.count(IpAddr::V4(Ipv4Addr::from(n)), None, "signature_invalid", at);
         }
-        let drafts = counts.take(at);
+        let drafts = counts.take(at, |_| false);
         assert!(drafts.len() <= GROUPS_MAX + 1, "{}", drafts.len());
         let total: u64 =
             drafts.iter().map(|draft| record::Refusals::decode(&draft.payload).unwrap().count).sum();
         assert_eq!(total, 100_000);
-        assert!(counts.take(at).is_empty());
+        assert!(counts.take(at, |_| false).is_empty());
+    }
+
+    #[test]
+    fn an_erased_account_is_counted_without_its_name() {
+        let counts = RefusalCounts::default();
+        let at = UnixNanos::from_secs(7);
+        let [gone, here] = ["gone", "here"].map(|name| AccountId::parse(name).unwrap());
+        for account in [&gone, &here, &gone] {
+            counts.count(IpAddr::V4(Ipv4Addr::LOCALHOST), Some(account), "key_unknown", at);
+        }
+        let erased = Subject::Account(gone);
+        let drafts = counts.take(at, |subject| *subject == erased);
+        let seen: Vec<_> = drafts
+            .iter()
+            .map(|draft| {
+                let refusals = record::Refusals::decode(&draft.payload).unwrap();
+                (draft.subject.clone(), refusals.account, refusals.count)
+            })
+            .collect();
+        assert_eq!(seen, [(Subject::System, None, 2), (Subject::Account(here.clone()), Some(here), 1)]);
     }
 }
