@@ -237,3 +237,27 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
     );
     assert!(acknowledged.events.len() > 500 && acknowledged.keyed.len() > 50 && through_gateway > 10);
 }
+
+/// The power fails between two steps of a publication: what it had staged is no damage, is mentioned, and is gone after
+/// the next start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupted_publication_is_no_damage() {
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    house.open_account("anna").await;
+    assert_eq!(serving.stop(), 0);
+    let report = crate::support::assert_sound(house.data());
+    assert_eq!(report["leftovers"], json!([]));
+
+    let log = house.data().join("log");
+    let checkpoint = std::fs::read(log.join("checkpoint")).unwrap();
+    std::fs::write(log.join("checkpoint.new"), &checkpoint[..checkpoint.len() / 2]).unwrap();
+    let report = crate::support::assert_sound(house.data());
+    assert_eq!(report["leftovers"], json!(["log/checkpoint.new"]));
+    let told = crate::support::caponier(&["audit", "verify", house.data().to_str().unwrap()]).exits(0);
+    assert!(told.stdout.contains("note: ") && told.stdout.contains("log/checkpoint.new"), "{}", told.stdout);
+
+    assert_eq!(house.serve().stop(), 0);
+    let report = crate::support::assert_sound(house.data());
+    assert_eq!(report["leftovers"], json!([]));
+}

@@ -198,7 +198,11 @@ impl Serving {
     pub(crate) fn stop(mut self) -> i32 {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        self.child.wait().unwrap().code().unwrap_or(-1)
+        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        if code != 0 {
+            eprintln!("ended with {code}: {}", self.log());
+        }
+        code
     }
 }
 
@@ -490,7 +494,7 @@ fn unused_address() -> SocketAddr {
         .expect("a port is free")
 }
 
-/// All files below a directory, by their path within it, in order.
+/// All regular files below a directory, by their path within it, in order.
 pub(crate) fn files(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut open = vec![dir.to_owned()];
@@ -499,7 +503,7 @@ pub(crate) fn files(dir: &Path) -> Vec<String> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 open.push(path);
-            } else {
+            } else if path.is_file() {
                 found.push(path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned());
             }
         }
@@ -515,4 +519,43 @@ pub(crate) fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(target.parent().unwrap()).unwrap();
         fs::copy(from.join(&file), target).unwrap();
     }
+}
+
+/// One signed POST over HTTP/2; it must be answered with code 0.
+pub(crate) async fn over_http2(house: &House, serving: &Serving, key: &Value, target: &str, body: &str) {
+    let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(gateway::tls::provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(trusting(&house.path("ca.pem")))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let stream = tokio::net::TcpStream::connect(serving.gateway()).await.unwrap();
+    let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
+    let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(
+        hyper_util::rt::TokioExecutor::new(),
+        hyper_util::rt::TokioIo::new(stream),
+    )
+    .await
+    .unwrap();
+    let connection = tokio::spawn(connection);
+    let credentials = credentials(key);
+    let timestamp = auth::okx::timestamp_text(domain::Clock::now(&SystemClock));
+    let signature =
+        auth::okx::sign(credentials.secret.as_bytes(), &timestamp, "POST", target, body.as_bytes());
+    let request = http::Request::post(format!("https://localhost:{}{target}", serving.gateway().port()))
+        .header("ok-access-key", credentials.key)
+        .header("ok-access-sign", signature)
+        .header("ok-access-timestamp", timestamp)
+        .header("ok-access-passphrase", credentials.passphrase)
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body.to_owned())))
+        .unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    assert_eq!(answer.version(), http::Version::HTTP_2);
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(answer["code"], "0", "{answer}");
+    drop(sender);
+    connection.abort();
 }
