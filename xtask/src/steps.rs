@@ -28,13 +28,21 @@ pub(crate) fn test() -> Result<ExitCode> {
     let Some(tools) = tools else { bail!("set-up ended without tools") };
     step("format", || process::run(cargo().args(["fmt", "--all", "--check"])))?;
     step("clippy", || {
-        process::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+        process::run(cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--keep-going",
+            "--",
+            "-D",
+            "warnings",
+        ]))
     })?;
     step("licences, bans, sources", || deny(&tools))?;
     step("documentation", || {
         // The readers of these pages work on the house, so links to private items are good links.
         let mut doc = cargo();
-        doc.args(["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"]);
+        doc.args(["doc", "--workspace", "--no-deps", "--keep-going", "--document-private-items", "--quiet"]);
         process::run(doc.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"))
     })?;
     eprintln!("== before the tests: {:.1} s", start.elapsed().as_secs_f64());
