@@ -1,8 +1,8 @@
 //! Backups that prove they restore.
 //!
 //! [`Shipper`] copies the sealed journal, byte for byte and only as far as it is durable, to a target directory,
-//! together with the key table and the few files a start needs. [`restore`] rebuilds a data directory from the
-//! target and [`drill`] rehearses that: it restores into an empty place, lets the product rebuild all derived
+//! together with the key table and the few files a start needs. [`restore()`] rebuilds a data directory from the
+//! target and [`drill()`] rehearses that: it restores into an empty place, lets the product rebuild all derived
 //! state there, and compares it with the live installation.
 //!
 //! It never holds a plaintext or a key-encryption key: what it ships is sealed already, and the key table is

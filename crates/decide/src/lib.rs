@@ -1,7 +1,7 @@
 //! The one place where findings become a decision.
 //!
 //! [`Decider::decide`] asks every [`FindingSource`] within one deadline, combines what they say
-//! ([`combine`]: the strictest finding that is not in shadow wins, and a source that does not answer fails
+//! ([`combine()`]: the strictest finding that is not in shadow wins, and a source that does not answer fails
 //! closed), makes the decision durable through the [`DecisionLog`] and only then answers. Decisions about one
 //! account are made one after the other, each seeing the one before it, so that parallel requests cannot slip
 //! under a velocity limit together.

@@ -33,7 +33,7 @@ impl DecisionLog for Log {
     }
 
     fn read(&self, position: u64) -> BoxFuture<'_, Result<Option<Arc<Decision>>, LogUnavailable>> {
-        Box::pin(async move { Ok(self.decisions.lock().get(position as usize).cloned()) })
+        Box::pin(async move { Ok(self.decisions.lock().get(usize::try_from(position).unwrap()).cloned()) })
     }
 }
 
