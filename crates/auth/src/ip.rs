@@ -9,6 +9,9 @@ use ipnet::IpNet;
 
 use crate::key::KeyError;
 
+/// Bits before the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2).
+const MAPPED_BITS: u8 = 96;
+
 /// Addresses and prefixes; empty means that the key is not bound.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct IpAllowList(Box<[IpNet]>);
@@ -71,7 +74,18 @@ fn parse_entry(text: &str) -> Option<IpNet> {
         return Some(IpNet::from(ip.to_canonical()));
     }
     let prefix: IpNet = text.parse().ok()?;
+    let prefix = canonical(prefix)?;
     (prefix.prefix_len() > 0 && prefix.trunc() == prefix).then_some(prefix)
+}
+
+/// A prefix of IPv4 addresses written as IPv6 (`::ffff:10.0.0.0/104`) is the IPv4 prefix, as it is with addresses:
+/// otherwise it would match no client, and a single address would have two texts.
+fn canonical(prefix: IpNet) -> Option<IpNet> {
+    let IpNet::V6(v6) = prefix else { return Some(prefix) };
+    match (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(MAPPED_BITS)) {
+        (Some(addr), Some(len)) => IpNet::new(addr.into(), len).ok(),
+        _ => Some(prefix),
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +109,16 @@ mod tests {
         }
         assert!(!IpAllowList::default().contains("127.0.0.1".parse().unwrap()));
         assert_eq!(list.entries().collect::<Vec<_>>(), ["203.0.113.7", "10.0.0.0/8", "2001:db8::/32"]);
+    }
+
+    #[test]
+    fn mapped_prefixes_are_the_prefixes_they_map() {
+        let list = IpAllowList::parse(&["::ffff:10.0.0.0/104", "::ffff:203.0.113.7/128"]).unwrap();
+        assert_eq!(list.entries().collect::<Vec<_>>(), ["10.0.0.0/8", "203.0.113.7"]);
+        assert!(list.contains("10.1.2.3".parse().unwrap()));
+        for bad in ["::ffff:0.0.0.0/96", "::ffff:10.0.0.7/104"] {
+            assert!(IpAllowList::parse(&[bad]).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -217,7 +217,7 @@ impl Scanner<'_> {
                     let path = self.path();
                     self.break_tree(&path, offset, Some(seq), FaultKind::Frame(fault.into()));
                     match header {
-                        Some(header) => self.scan.next += u64::from(header.tag == Tag::Entry),
+                        Some(header) => self.pass(header.tag),
                         None => {
                             cursor.seek(offset + 1);
                             if cursor.find(file, |header| header.seq >= seq)?.is_none() {
@@ -228,6 +228,11 @@ impl Scanner<'_> {
                 }
             }
         }
+    }
+
+    /// Counts a frame. The number that stands last is no journal's, but a forged frame may state it.
+    fn pass(&mut self, tag: Tag) {
+        self.scan.next = self.scan.next.saturating_add(u64::from(tag == Tag::Entry));
     }
 
     fn path(&self) -> String {
@@ -308,7 +313,7 @@ impl Scanner<'_> {
 
     fn entry(&mut self, path: &str, offset: u64, body: &[u8]) {
         let seq = self.scan.next;
-        self.scan.next += 1;
+        self.pass(Tag::Entry);
         let mut attested_root: Option<(Hash, Hash)> = None;
         if let Some(frontier) = &mut self.scan.frontier {
             frontier.append(leaf_hash(body));
@@ -405,6 +410,27 @@ fn torn(bytes: &[u8], offset: u64, end: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{KEY_TABLE, disk::SimDisk, frame::push_frame, verify};
+
+    #[test]
+    fn the_last_sequence_number_is_a_fault_like_any_other() {
+        for seq in [u64::MAX - 1, u64::MAX] {
+            let disk = SimDisk::new(1);
+            disk.plant(KEY_TABLE, &[]);
+            let mut bytes = SegmentHeader { first_seq: 0, root: Frontier::new().root() }.encode().to_vec();
+            for _ in 0..3 {
+                push_frame(&mut bytes, Tag::Entry, seq, 0, |out| out.extend_from_slice(b"forged"));
+            }
+            // The last body no longer has its checksum.
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+            disk.plant(&segment_path(0), &bytes);
+            let expected = FaultKind::Sequence { expected: 0, found: seq };
+            let kinds: Vec<_> =
+                verify(&disk, None, None).faults.into_iter().map(|fault| fault.kind).collect();
+            assert!(kinds.contains(&expected), "{kinds:?}");
+        }
+    }
 
     #[test]
     fn only_lost_sectors_look_torn() {
