@@ -9,6 +9,7 @@
 mod bench;
 mod debian;
 mod env;
+mod fuzz;
 mod process;
 mod setup;
 mod steps;
@@ -22,6 +23,7 @@ cargo xtask <verb>
   setup        only the set-up: Debian packages, test clients and cargo-deny below the target directory
   bench        every stand-alone benchmark in release mode, then the comparison with peers if they are installed
   bench-peers  the gateway against HAProxy on this machine: CPU per request, same run, interleaved
+  fuzz [SECONDS]  each fuzz target for so long (60); needs cargo-fuzz, not part of `test`
   help         this text
 ";
 
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         (Some("setup"), []) => setup::run().map(|_tools| ExitCode::SUCCESS),
         (Some("bench"), []) => bench::all(),
         (Some("bench-peers"), extra) => bench::peers(extra),
+        (Some("fuzz"), extra) => fuzz::run(extra),
         (Some("help" | "-h" | "--help"), _) => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

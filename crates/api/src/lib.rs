@@ -19,6 +19,8 @@
 
 mod auth;
 mod config;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod limits;
 mod ports;
 mod problem;

@@ -118,6 +118,12 @@ fn line(bytes: &[u8]) -> Result<Option<Line<'_>>, Violation> {
     }
 }
 
+/// Length of the head that `bytes` start with, and of the body it announces.
+#[cfg(fuzzing)]
+pub(crate) fn measure(bytes: &[u8]) -> Option<(usize, u64)> {
+    judge(bytes).ok().flatten().map(|head| (head.head_bytes, head.body_bytes))
+}
+
 /// The head that `bytes` start with; `None` while it is incomplete.
 fn judge(bytes: &[u8]) -> Result<Option<Head>, Violation> {
     let head = judge_lines(bytes)?;

@@ -15,6 +15,8 @@ mod answer;
 mod body;
 mod config;
 mod connection;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod head;
 mod json;
 mod limits;

@@ -19,6 +19,8 @@
 //! and `CURRENT` verify with `sha256sum`, [`verify_dir`] says where they do not.
 
 mod findings;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod import;
 mod list;
 mod screen;

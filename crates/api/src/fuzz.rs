@@ -1,0 +1,18 @@
+//! Doors for the fuzz targets to parsers that are private otherwise. Exists only when built for fuzzing.
+
+use domain::{Event, UnixNanos, WithdrawalRequest};
+
+use crate::wire;
+
+/// The events of the body of `POST /v1/events`; `None` if the batch is refused.
+#[must_use]
+pub fn events(body: &[u8], now: UnixNanos) -> Option<Vec<Event>> {
+    wire::events(body, now).ok()
+}
+
+/// Withdrawal and idempotency key of the body of `POST /v1/decisions`; `None` if it is refused.
+#[must_use]
+pub fn decision_request(body: &[u8], now: UnixNanos) -> Option<(WithdrawalRequest, Option<String>)> {
+    let request = wire::decision_request(body, now).ok()?;
+    Some((request.withdrawal, request.idempotency_key))
+}

@@ -1,0 +1,35 @@
+//! Journalled changes of API keys: what decodes encodes to the same bytes.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use auth::{ApiKey, Environment, IpAllowList, KeyChange, NewApiKey, Permissions};
+use crypto::SecretBytes;
+use domain::{AccountId, ApiKeyId, UnixNanos};
+use fuzz::edited;
+use libfuzzer_sys::fuzz_target;
+
+/// A record of a new key, and a short one.
+static EXAMPLES: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+    let id = ApiKeyId::parse("key-1").expect("a valid id");
+    let new = NewApiKey {
+        id: id.clone(),
+        account: AccountId::parse("alice").expect("a valid id"),
+        label: "bot".to_owned(),
+        permissions: Permissions::from_bits(7).expect("valid permissions"),
+        ip_allow: IpAllowList::parse(&["10.0.0.0/8", "2001:db8::1"]).expect("valid entries"),
+        environment: Environment::Live,
+        secret: SecretBytes::new(b"22582BD0CFF14C41EDBF1AB98506286D".to_vec()),
+    };
+    let key = ApiKey::create(new, b"Correct-Horse-1", [9; 16], UnixNanos(5)).expect("a valid key");
+    let created = KeyChange::Created(Box::new(key)).encode().expose().to_vec();
+    let frozen = KeyChange::Frozen { id, at: UnixNanos(7) }.encode().expose().to_vec();
+    [created, frozen]
+});
+
+fuzz_target!(|data: &[u8]| {
+    let bytes = edited(&[&EXAMPLES[0], &EXAMPLES[1]], data);
+    if let Ok(change) = KeyChange::decode(&bytes) {
+        assert_eq!(change.encode().expose(), &*bytes);
+    }
+});
