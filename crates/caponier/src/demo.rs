@@ -33,6 +33,23 @@ pub struct Check {
     pub detail: String,
 }
 
+/// A decision about a withdrawal, as the journal has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DecisionLine {
+    /// Shown to the client; `caponier explain` takes it.
+    pub id: String,
+    /// Whose withdrawal.
+    pub account: String,
+    /// How much of what.
+    pub asked: String,
+    /// `allow`, `challenge`, `hold` or `deny`.
+    pub verdict: &'static str,
+    /// The reason that decided.
+    pub code: String,
+    /// The reason in words.
+    pub message: String,
+}
+
 /// What the demo found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -40,6 +57,8 @@ pub struct Report {
     pub ok: bool,
     /// Every check, in order.
     pub checks: Vec<Check>,
+    /// Every decision that can still be read, in order.
+    pub decisions: Vec<DecisionLine>,
     /// Seed of the population.
     pub seed: u64,
     /// Milliseconds from the start of the program's work to the first refused attack.
@@ -76,6 +95,11 @@ pub(crate) async fn run(options: cli::Demo, dir: Option<PathBuf>, json: bool) ->
             for check in &report.checks {
                 output::line(scenarios::check_line(check));
             }
+        }
+        output::line("\nwhat was decided, and why:");
+        for decision in &report.decisions {
+            let DecisionLine { id, account, asked, verdict, message, .. } = decision;
+            output::line(format!("{verdict:<9} {account}, {asked}: {message} ({id})"));
         }
         let held = report.checks.iter().filter(|check| check.ok).count();
         output::line(format!(

@@ -21,7 +21,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    Check, Credential, Installation, Report,
+    Check, Credential, DecisionLine, Installation, Report,
     client::{Answer, Client},
 };
 use crate::{
@@ -107,9 +107,12 @@ pub(super) async fn play(dir: &Path, seed: u64, tell: &mut dyn FnMut(&str)) -> a
     stage.check("backup_drill_passes", drill(&installation).await);
     stage.check("books_balance", books(&installation));
 
-    let entries = installation.running().core().ground.journal().size();
+    let decisions = decisions(&installation)?;
     let canaries = [victim.secret.clone(), "erased-canary-account".to_owned(), "victim".to_owned()];
+    let core = Arc::clone(installation.running().core());
     installation.stop().await?;
+    let entries = core.ground.journal().size();
+    drop(core);
     stage.check("log_verifies", log_verifies(dir));
     stage.check("no_plaintext_on_disk", no_plaintext(dir, &canaries));
 
@@ -119,6 +122,7 @@ pub(super) async fn play(dir: &Path, seed: u64, tell: &mut dyn FnMut(&str)) -> a
         ok: stage.checks.iter().all(|check| check.ok),
         first_block_ms: stage.first_block.map_or(u64::MAX, millis),
         checks: stage.checks,
+        decisions,
         seed,
         elapsed_ms: millis(elapsed),
         entries,
@@ -465,6 +469,28 @@ async fn drill(installation: &Installation) -> anyhow::Result<String> {
     };
     ensure!(drill.ok, "{}", drill.detail);
     Ok(format!("{} entries restored and rebuilt in {} ms, {}", drill.entries, drill.took_ms, drill.detail))
+}
+
+/// Every decision in the journal whose subject was not erased.
+fn decisions(installation: &Installation) -> anyhow::Result<Vec<DecisionLine>> {
+    let core = installation.running().core();
+    let mut lines = Vec::new();
+    for position in 0..core.ground.journal().size() {
+        let Some(decision) = core.ground.decision(position)? else { continue };
+        let (code, message) = match decision.leading() {
+            Some(finding) => (finding.code.to_string(), finding.message.clone()),
+            None => (String::new(), "nothing speaks against it".to_owned()),
+        };
+        lines.push(DecisionLine {
+            id: core.decider.ids().id(position).to_string(),
+            account: decision.request.account.to_string(),
+            asked: format!("{} {}", decision.request.amount, decision.request.asset),
+            verdict: decision.verdict.as_str(),
+            code,
+            message,
+        });
+    }
+    Ok(lines)
 }
 
 /// Double entry: whatever happened, nothing was created or lost.
