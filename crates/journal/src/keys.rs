@@ -47,6 +47,14 @@ pub enum EraseError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RotateError {
+    /// A copy of the key table could not be brought up to date; both KEK versions are kept.
+    #[error(
+        "every key is rewrapped, but a copy of the key table is not up to date, so the old KEK is kept too"
+    )]
+    Copy {
+        /// The cause.
+        source: io::Error,
+    },
     /// The KEK file could not be read or saved.
     #[error("KEK file could not be read or saved")]
     Kek {
@@ -136,6 +144,20 @@ impl Journal {
     /// # Errors
     /// [`RotateError`].
     pub fn rotate_kek(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Rotated, RotateError> {
+        self.rotate_kek_after(&mut || Ok(()), progress)
+    }
+
+    /// As [`Journal::rotate_kek`], with `settled` called when nothing here is wrapped under the old version any more, and
+    /// before that version is dropped: whoever keeps a copy of the key table brings it up to date, lest the copy need a
+    /// key that no longer exists. If that fails, the KEK file keeps both versions until the next rotation or opening.
+    ///
+    /// # Errors
+    /// [`RotateError`].
+    pub fn rotate_kek_after(
+        &self,
+        settled: &mut dyn FnMut() -> io::Result<()>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Rotated, RotateError> {
         let shared = self.shared();
         let _running = shared.rotation.try_lock().ok_or(RotateError::UnderWay)?;
         let text = shared.kek.load().map_err(|source| RotateError::Kek { source })?;
@@ -153,6 +175,7 @@ impl Journal {
         let rows = rewrap_all(shared, progress)?;
         let payload = record::KekRotated { from: from.0, to: to.0, rows }.encode();
         self.append(vec![shared.system_draft(Kind::KekRotated, payload)]).wait()?;
+        settled().map_err(|source| RotateError::Copy { source })?;
         retire_previous(shared, &keks)?;
         Ok(Rotated { from, to, rows })
     }

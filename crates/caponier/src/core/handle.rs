@@ -158,10 +158,18 @@ impl Core {
     }
 
     fn rotate_kek(&self, progress: Progress<'_>) -> Result<Response, Failure> {
+        // The old version must not go before the backup can be read without it.
+        let at = self.clock.now();
+        let mut ship = || match &self.shipper {
+            Some(shipper) => {
+                shipper.lock().ship(at).map(drop).map_err(|error| std::io::Error::other(error.to_string()))
+            }
+            None => Ok(()),
+        };
         let rotated = self
             .ground
             .journal()
-            .rotate_kek(&mut |done, total| progress("keys rewrapped", done, total))
+            .rotate_kek_after(&mut ship, &mut |done, total| progress("keys rewrapped", done, total))
             .map_err(|error| Failure::new(Exit::Io, chain(&error)))?;
         self.ground.catch_up().map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
         Ok(Response::KekRotated { from: rotated.from.0, to: rotated.to.0, rows: rotated.rows })

@@ -289,3 +289,27 @@ fn a_rotated_kek_reads_everything_and_the_old_one_nothing() {
     assert_eq!(bench.verify().faults, []);
     assert!(!journal::verify(&bench.disk, Some(&old_kek), None).faults.is_empty());
 }
+
+#[test]
+fn the_old_kek_stays_until_copies_can_do_without_it() {
+    let bench = Bench::new(1);
+    let (journal, _) = bench.open();
+    journal.append(vec![draft("alice", "x")]).wait().unwrap();
+    let unreachable = &mut || Err(std::io::Error::other("backup is unreachable"));
+    let failed = journal.rotate_kek_after(unreachable, &mut |_, _| {}).unwrap_err();
+    assert!(matches!(failed, journal::RotateError::Copy { .. }), "{failed}");
+    assert_eq!(bench.keks().previous().map(|kek| kek.version().0), Some(1));
+    assert_eq!(payload(&journal, 0), Opened::Payload(b"x".to_vec()));
+
+    // When the copy is brought up to date, both versions are still there: it can be read before and after.
+    let mut seen = None;
+    let mut settled = || {
+        seen = bench.keks().previous().map(|kek| kek.version().0);
+        Ok(())
+    };
+    let rotated = journal.rotate_kek_after(&mut settled, &mut |_, _| {}).unwrap();
+    assert_eq!((rotated.from.0, rotated.to.0, rotated.rows, seen), (1, 2, 0, Some(1)));
+    assert!(bench.keks().previous().is_none());
+    journal.close().unwrap();
+    assert_eq!(bench.verify().faults, []);
+}
