@@ -33,8 +33,7 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 
-    assert_eq!(gateway::fuzz::idempotency_key(&request).is_some(), request.client_id.is_some());
-    let idempotency_key = gateway::fuzz::idempotency_key(&request);
+    let idempotency_key = request.client_id.clone();
     let decided_at = UnixNanos(8);
     let decision =
         Decision { request, verdict: Verdict::Hold, findings: Vec::new(), decided_at, idempotency_key };

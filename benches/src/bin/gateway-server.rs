@@ -77,11 +77,7 @@ impl Clock for MachineClock {
 struct NoWithdrawals;
 
 impl Withdrawals for NoWithdrawals {
-    fn decide(
-        &self,
-        _request: WithdrawalRequest,
-        _idempotency_key: Option<String>,
-    ) -> BoxFuture<'_, Result<Answer, DecisionUnavailable>> {
+    fn decide(&self, _request: WithdrawalRequest) -> BoxFuture<'_, Result<Answer, DecisionUnavailable>> {
         Box::pin(async { Err(DecisionUnavailable { reason: "a bench decides nothing".to_owned() }) })
     }
 }

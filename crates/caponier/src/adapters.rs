@@ -79,10 +79,9 @@ impl gateway::Withdrawals for GatewayWithdrawals {
     fn decide(
         &self,
         request: WithdrawalRequest,
-        idempotency_key: Option<String>,
     ) -> gateway::BoxFuture<'_, Result<Answer, DecisionUnavailable>> {
         Box::pin(async move {
-            let decided = self.0.decide(request, idempotency_key, None).await.map_err(|error| {
+            let decided = self.0.decide(request, None, None).await.map_err(|error| {
                 tracing::error!(%error, "no decision about a withdrawal");
                 DecisionUnavailable { reason: error.to_string() }
             })?;

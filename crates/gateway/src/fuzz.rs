@@ -62,9 +62,3 @@ pub fn withdrawal(body: &[u8]) -> Result<WithdrawalRequest, Refusal> {
     };
     withdrawal::parse(body, origin)
 }
-
-/// The key under which the withdrawal is decided once.
-#[must_use]
-pub fn idempotency_key(request: &WithdrawalRequest) -> Option<String> {
-    withdrawal::idempotency_key(request)
-}

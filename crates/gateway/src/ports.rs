@@ -37,12 +37,10 @@ pub struct DecisionUnavailable {
 /// ([`Timeouts::decision`](crate::Timeouts::decision)) and treats its end as [`DecisionUnavailable`]. Dropping the
 /// future (the client went away) must leave either a whole decision or none.
 pub trait Withdrawals: Send + Sync + fmt::Debug {
-    /// Decides about `request`. Equal `idempotency_key`s name the same withdrawal: the first answer is repeated.
-    fn decide(
-        &self,
-        request: WithdrawalRequest,
-        idempotency_key: Option<String>,
-    ) -> BoxFuture<'_, Result<Answer, DecisionUnavailable>>;
+    /// Decides about `request`, as it stands now. A request sent again is decided again, also under the same
+    /// `clientId`: an earlier yes must not outlive what has become known since, and every request that is
+    /// forwarded counts towards the limits.
+    fn decide(&self, request: WithdrawalRequest) -> BoxFuture<'_, Result<Answer, DecisionUnavailable>>;
 }
 
 /// Sees refusals and the use of keys. Called on the request path: must return at once and never block.

@@ -235,11 +235,9 @@ impl Shared {
         let origin = withdrawal::Origin { account, api_key: verified.key_id(), ip: peer.ip, at: now };
         let request =
             withdrawal::parse(body, origin).map_err(|refusal| Refused::from(refusal).of(account))?;
-        let idempotency_key = withdrawal::idempotency_key(&request);
-        let decided =
-            timeout(self.timeouts.decision, self.withdrawals.decide(request, idempotency_key)).await;
+        let decided = timeout(self.timeouts.decision, self.withdrawals.decide(request)).await;
         let unavailable = |reason: &str| {
-            tracing::error!(%account, reason, "withdrawal refused: no decision");
+            tracing::error!(reason, "withdrawal refused: no decision");
             Refused::from(Refusal::ServiceUnavailable).labelled("decision_unavailable").of(account)
         };
         let answer = match decided {

@@ -116,41 +116,6 @@ fn invalid(parameter: &str) -> Refusal {
     Refusal::ParameterInvalid { parameter: parameter.to_owned() }
 }
 
-/// The key under which the same withdrawal sent twice is decided once; `None` without a `clientId`.
-///
-/// Bound to what moves where, so that an id used again for another destination is a new question and can never
-/// inherit an earlier answer.
-pub(crate) fn idempotency_key(request: &WithdrawalRequest) -> Option<String> {
-    let client_id = request.client_id.as_ref()?;
-    let (kind, place, tag) = match &request.destination {
-        Destination::Internal { .. } => ("internal", "", ""),
-        Destination::OnChain { network, tag, .. } => {
-            ("on_chain", network.as_str(), tag.as_deref().unwrap_or_default())
-        }
-        Destination::UnknownNetwork { network, .. } => ("unknown", network.as_str(), ""),
-    };
-    let amount = request.amount.to_string();
-    let fee = request.fee.map(|fee| fee.to_string()).unwrap_or_default();
-    // None of the parts holds a control character, so NUL separates them beyond doubt.
-    let digest = crypto::sha256(&[
-        request.asset.as_str().as_bytes(),
-        b"\0",
-        amount.as_bytes(),
-        b"\0",
-        fee.as_bytes(),
-        b"\0",
-        kind.as_bytes(),
-        b"\0",
-        place.as_bytes(),
-        b"\0",
-        request.destination.text().as_bytes(),
-        b"\0",
-        tag.as_bytes(),
-    ]);
-    let [a, b, c, d, e, f, g, h, ..] = digest;
-    Some(format!("okx:{client_id}:{:016x}", u64::from_be_bytes([a, b, c, d, e, f, g, h])))
-}
-
 /// The OKX error of a decision; `None` when the withdrawal goes ahead.
 ///
 /// The reason decides the code where OKX has one for it; otherwise the verdict does:
@@ -265,19 +230,6 @@ mod tests {
         assert_eq!(with(r#""c"}"#, r#""a b"}"#), "clientId");
         assert_eq!(read(r#"{"ccy":"BTC","ccy":"ETH"}"#), Err(Refusal::JsonInvalid));
         assert_eq!(read("[]"), Err(Refusal::JsonInvalid));
-    }
-
-    #[test]
-    fn the_idempotency_key_binds_the_destination() {
-        let key = |to: &str| {
-            let body = format!(r#"{{"ccy":"BTC","amt":"1","dest":"4","toAddr":"{to}","clientId":"c1"}}"#);
-            idempotency_key(&read(&body).unwrap()).unwrap()
-        };
-        assert_eq!(key("a"), key("a"));
-        assert_ne!(key("a"), key("b"));
-        assert!(key("a").starts_with("okx:c1:") && key("a").len() <= 128);
-        let unnamed = read(r#"{"ccy":"BTC","amt":"1","dest":"4","toAddr":"a"}"#).unwrap();
-        assert_eq!(idempotency_key(&unnamed), None);
     }
 
     #[test]

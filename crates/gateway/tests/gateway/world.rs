@@ -241,16 +241,12 @@ pub(crate) type Decision = Result<(Verdict, &'static str), &'static str>;
 #[derive(Debug)]
 pub(crate) struct Decide {
     pub(crate) next: Mutex<Decision>,
-    pub(crate) asked: Mutex<Vec<(WithdrawalRequest, Option<String>)>>,
+    pub(crate) asked: Mutex<Vec<WithdrawalRequest>>,
 }
 
 impl Withdrawals for Decide {
-    fn decide(
-        &self,
-        request: WithdrawalRequest,
-        idempotency_key: Option<String>,
-    ) -> BoxFuture<'_, Result<Answer, DecisionUnavailable>> {
-        self.asked.lock().push((request, idempotency_key));
+    fn decide(&self, request: WithdrawalRequest) -> BoxFuture<'_, Result<Answer, DecisionUnavailable>> {
+        self.asked.lock().push(request);
         let next = *self.next.lock();
         Box::pin(async move {
             match next {
