@@ -19,11 +19,11 @@ use domain::{Clock, Subject};
 use journal::{
     Draft, Journal, KekStore as _, Kind, OpenError,
     disk::{Disk, RealDisk},
-    record::{Lifecycle, LifecycleEvent},
+    record::{Lifecycle, LifecycleEvent, ListImported},
 };
 use parking_lot::Mutex;
 use tlog::{NoteSigner, NoteVerifier};
-use watch::Watch;
+use watch::{ListState, Watch};
 
 pub use self::shipping::GroundSource;
 use crate::{
@@ -102,6 +102,7 @@ impl Core {
         let watch = Watch::open(labels).map_err(|error| Failure::new(Exit::Io, chain(&error)))?;
         let watch = Arc::new(watch);
 
+        record_lists(&ground, &watch, &*clock).await?;
         let gaps = Arc::new(ground.read(|fold| ListGaps::find(fold.lists(), &watch.lists())));
         if let Some(problem) = gaps.problem() {
             tracing::error!(problem, "withdrawals are refused until then");
@@ -269,6 +270,30 @@ async fn installation(ground: &Ground, clock: &dyn Clock) -> Result<Installation
     };
     ground.record(vec![draft]).await.map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
     Ok(installation)
+}
+
+/// Records lists that came into force just before a crash.
+async fn record_lists(ground: &Ground, watch: &Watch, clock: &dyn Clock) -> Result<(), Failure> {
+    let states = watch.lists();
+    let unrecorded: Vec<ListState> =
+        ground.read(|fold| ListGaps::unrecorded(fold.lists(), &states).into_iter().cloned().collect());
+    for state in unrecorded {
+        let entry = ListImported {
+            name: state.name.to_string(),
+            format: "unknown".to_owned(),
+            sha256: state.source_sha256,
+            entries: state.addresses + state.texts,
+            source: "in force on start, not yet recorded".to_owned(),
+        };
+        let draft = Draft {
+            at: clock.now(),
+            subject: Subject::System,
+            kind: Kind::ListImported,
+            payload: entry.encode(),
+        };
+        ground.record(vec![draft]).await.map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
+    }
+    Ok(())
 }
 
 fn fraud_config(config: &Config) -> fraud::Config {

@@ -1,11 +1,13 @@
-//! Lists the journal says were imported but that are not in force.
+//! Lists in force against lists recorded.
 //!
 //! The label files verify on their own, but cannot know that all of them were taken away, or swapped for an older
 //! state that verifies as well. The journal knows: as long as a list it recorded last is not the one in force,
-//! screening answers nothing and withdrawals are refused.
+//! screening answers nothing and withdrawals are refused. The other way round, a state in force that is newer than
+//! what was recorded is what a crash between the two steps of an import leaves: it is recorded on start.
 
 use std::collections::BTreeMap;
 
+use domain::UnixNanos;
 use journal::record::ListImported;
 use parking_lot::RwLock;
 use watch::ListState;
@@ -17,20 +19,33 @@ pub struct ListGaps(RwLock<BTreeMap<String, &'static str>>);
 impl ListGaps {
     /// Compares what was recorded with what is in force.
     #[must_use]
-    pub fn find(recorded: &BTreeMap<String, ListImported>, in_force: &[ListState]) -> Self {
+    pub fn find(recorded: &BTreeMap<String, (UnixNanos, ListImported)>, in_force: &[ListState]) -> Self {
         let mut gaps = BTreeMap::new();
-        for (name, entry) in recorded {
+        for (name, (at, entry)) in recorded {
             match in_force.iter().find(|state| state.name.as_str() == name) {
                 None => {
                     gaps.insert(name.clone(), "is missing");
                 }
-                Some(state) if state.source_sha256 != entry.sha256 => {
+                Some(state) if state.source_sha256 != entry.sha256 && state.imported_at <= *at => {
                     gaps.insert(name.clone(), "is not the state that was recorded last");
                 }
                 Some(_) => {}
             }
         }
         Self(RwLock::new(gaps))
+    }
+
+    /// States in force that the journal does not know yet.
+    #[must_use]
+    pub fn unrecorded<'s>(
+        recorded: &BTreeMap<String, (UnixNanos, ListImported)>,
+        in_force: &'s [ListState],
+    ) -> Vec<&'s ListState> {
+        let new = |state: &&ListState| match recorded.get(state.name.as_str()) {
+            None => true,
+            Some((at, entry)) => state.source_sha256 != entry.sha256 && state.imported_at > *at,
+        };
+        in_force.iter().filter(new).collect()
     }
 
     /// A list was imported and recorded: it is whole again.
@@ -49,7 +64,6 @@ impl ListGaps {
 
 #[cfg(test)]
 mod tests {
-    use domain::UnixNanos;
     use watch::ListName;
 
     use super::*;
@@ -71,9 +85,17 @@ mod tests {
             source_sha256: [1; 32],
             segment_sha256: [0; 32],
         };
-        let recorded = |sha256| BTreeMap::from([("ofac".to_owned(), entry(sha256))]);
+        let recorded = |sha256| BTreeMap::from([("ofac".to_owned(), (UnixNanos(5), entry(sha256)))]);
         assert_eq!(ListGaps::find(&recorded([1; 32]), std::slice::from_ref(&state)).problem(), None);
         assert!(ListGaps::find(&recorded([1; 32]), &[]).problem().unwrap().contains("ofac is missing"));
+        let newer = ListState { imported_at: UnixNanos(6), ..state.clone() };
+        assert_eq!(ListGaps::find(&recorded([2; 32]), std::slice::from_ref(&newer)).problem(), None);
+        assert_eq!(ListGaps::unrecorded(&recorded([2; 32]), std::slice::from_ref(&newer)), [&newer]);
+        assert_eq!(
+            ListGaps::unrecorded(&recorded([2; 32]), std::slice::from_ref(&state)),
+            [] as [&ListState; 0]
+        );
+        assert_eq!(ListGaps::unrecorded(&BTreeMap::new(), std::slice::from_ref(&state)), [&state]);
         let gaps = ListGaps::find(&recorded([2; 32]), &[state]);
         assert!(gaps.problem().unwrap().contains("not the state"));
         gaps.close("ofac");

@@ -241,11 +241,11 @@ impl Core {
                 let entry = fold.lists().get(state.name.as_str());
                 ImportedList {
                     name: state.name.to_string(),
-                    labels: entry.map_or(state.addresses + state.texts, |entry| entry.entries),
+                    labels: entry.map_or(state.addresses + state.texts, |(_, entry)| entry.entries),
                     addresses: state.addresses,
                     kept_as_text: state.texts,
                     skipped: 0,
-                    sha256: entry.map(|entry| hex::encode(entry.sha256)).unwrap_or_default(),
+                    sha256: entry.map(|(_, entry)| hex::encode(entry.sha256)).unwrap_or_default(),
                     imported_at: state.imported_at.to_string(),
                 }
             });

@@ -44,7 +44,7 @@ pub struct Fold {
     counts: BTreeMap<Kind, u64>,
     erased: u64,
     installation: Option<Installation>,
-    lists: BTreeMap<String, record::ListImported>,
+    lists: BTreeMap<String, (domain::UnixNanos, record::ListImported)>,
     last_drill: Option<(domain::UnixNanos, record::BackupDrill)>,
     keyed_decisions: VecDeque<(u64, Arc<Decision>)>,
     failed: Option<FoldError>,
@@ -103,9 +103,9 @@ impl Fold {
         self.installation.as_ref()
     }
 
-    /// The newest import of each list.
+    /// The newest import of each list, and when it was recorded.
     #[must_use]
-    pub const fn lists(&self) -> &BTreeMap<String, record::ListImported> {
+    pub const fn lists(&self) -> &BTreeMap<String, (domain::UnixNanos, record::ListImported)> {
         &self.lists
     }
 
@@ -192,7 +192,7 @@ impl Fold {
             }
             Kind::ListImported => {
                 let list = record::ListImported::decode(payload).map_err(|error| malformed(&error))?;
-                self.lists.insert(list.name.clone(), list);
+                self.lists.insert(list.name.clone(), (at, list));
             }
             Kind::BackupDrill => {
                 let drill = record::BackupDrill::decode(payload).map_err(|error| malformed(&error))?;
@@ -238,7 +238,7 @@ impl Fold {
         parts.insert("fraud".to_owned(), hex::encode(self.fraud.digest()));
         parts.insert("address_book".to_owned(), hex::encode(self.book.digest()));
         parts.insert("event_ids".to_owned(), self.event_ids.digest());
-        for (name, list) in &self.lists {
+        for (name, (_, list)) in &self.lists {
             parts.insert(format!("list.{name}"), format!("{} {}", list.entries, hex::encode(list.sha256)));
         }
         parts
