@@ -86,7 +86,8 @@ impl Manifest {
         text
     }
 
-    /// Parses and checks.
+    /// Parses and checks. Only what [`Manifest::format`] writes is accepted: no second spelling of a number, no other
+    /// order or line end.
     ///
     /// # Errors
     /// [`ManifestError`].
@@ -135,7 +136,15 @@ impl Manifest {
                 return Err(bad("a segment or file line"));
             }
         }
-        Ok(manifest)
+        let canonical = manifest.format();
+        if canonical == text {
+            return Ok(manifest);
+        }
+        let same = canonical.split('\n').zip(text.split('\n')).take_while(|(ours, theirs)| ours == theirs);
+        Err(ManifestError::Line {
+            line: same.count() + 1,
+            what: "numbers, order and line ends as they are written",
+        })
     }
 }
 
@@ -189,6 +198,25 @@ mod tests {
             bytes[bit / 8] ^= 1 << (bit % 8);
             let found = String::from_utf8(bytes).map_or(true, |text| Manifest::parse(&text).is_err());
             assert!(found, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_has_one_text() {
+        let text = example().format();
+        let (body, _) = text.split_once("sha256 ").unwrap();
+        let second = "segment 99 journal/00000000000000000000.seg\n";
+        for (from, to) in [
+            ("file 128", "file 0128"),
+            ("file 128", "file +128"),
+            ("entries 7\n", "entries 7\r\n"),
+            ("entries 7", "entries 07"),
+            ("table\n", &format!("table\n{second}")),
+        ] {
+            let body = body.replace(from, to);
+            let digest = hex::encode(crypto::sha256(&[body.as_bytes()]));
+            let parsed = Manifest::parse(&format!("{body}sha256 {digest}\n"));
+            assert!(matches!(parsed, Err(ManifestError::Line { line: 4.., .. })), "{to:?}: {parsed:?}");
         }
     }
 

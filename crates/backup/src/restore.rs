@@ -83,8 +83,10 @@ pub fn restore(
         }
     }
 
-    let total = manifest.segments.iter().map(|line| line.len).sum::<u64>()
-        + manifest.files.iter().map(|line| line.len).sum::<u64>();
+    let lens =
+        manifest.segments.iter().map(|line| line.len).chain(manifest.files.iter().map(|line| line.len));
+    // Whoever can write to the target can state any length; it is found out when the bytes are read.
+    let total = lens.fold(0, u64::saturating_add);
     let mut done = 0;
     for line in &manifest.segments {
         make_parent(into, &line.path)?;

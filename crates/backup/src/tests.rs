@@ -214,3 +214,16 @@ fn a_drill_says_what_differs() {
     assert_eq!((differences[0].name.as_str(), differences[0].restored.as_str()), ("content", "one"));
     assert!(run(digest(2, b"one")).is_err(), "the copy is behind");
 }
+
+#[test]
+fn lengths_nobody_has_are_refused_when_they_are_not_found() {
+    let world = World::new(5);
+    world.grow(b"one");
+    world.shipper().unwrap().ship(UnixNanos(0)).unwrap();
+    let text = String::from_utf8(world.target.content(crate::MANIFEST).unwrap()).unwrap();
+    let mut manifest = crate::Manifest::parse(&text).unwrap();
+    manifest.segments[0].len = u64::MAX;
+    world.target.plant(crate::MANIFEST, manifest.format().as_bytes());
+    let outcome = restore(&world.target, &SimDisk::new(7), &mut |_, _| {});
+    assert!(matches!(outcome, Err(RestoreError::Backup { ref path, .. }) if path == SEGMENT), "{outcome:?}");
+}
