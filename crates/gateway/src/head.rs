@@ -61,8 +61,8 @@ impl Framing {
     /// Takes bytes that follow on a head held back; what is to be handed on goes to `extra`.
     pub(crate) fn feed_pending(&mut self, bytes: &[u8], extra: &mut Vec<u8>) {
         // Without a line end, or what should be one, the judgement is still the same, unless the head is too long.
-        let is_inside_line = self.pending.last() != Some(&b'\r')
-            && !bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+        let is_inside_line =
+            self.pending.last() != Some(&b'\r') && !bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
         self.pending.extend_from_slice(bytes);
         if is_inside_line && self.pending.len() <= HEAD_BYTES_MAX {
             return;
