@@ -253,6 +253,31 @@ impl<S> Guarded<S> {
     }
 }
 
+/// Most bytes that are copied together to be written from one place: a head and a short body.
+const GATHER_BYTES_MAX: usize = 1024;
+
+/// Writes `bufs` as one piece if they are few bytes: copying those costs less than having the system read a list.
+pub(crate) fn poll_write_gathered<S: AsyncWrite>(
+    stream: Pin<&mut S>,
+    cx: &mut Context<'_>,
+    bufs: &[io::IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    if let [buf] = bufs {
+        return stream.poll_write(cx, buf);
+    }
+    let mut whole = [0; GATHER_BYTES_MAX];
+    let mut rest = whole.as_mut_slice();
+    for buf in bufs {
+        let Some((to, after)) = rest.split_at_mut_checked(buf.len()) else {
+            return stream.poll_write_vectored(cx, bufs);
+        };
+        to.copy_from_slice(buf);
+        rest = after;
+    }
+    let n = GATHER_BYTES_MAX - rest.len();
+    stream.poll_write(cx, whole.get(..n).unwrap_or_default())
+}
+
 /// Bytes read at once while a head is incomplete.
 const PIECE_BYTES: usize = 2048;
 
@@ -346,7 +371,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        let wrote = poll_write_gathered(Pin::new(&mut self.inner), cx, bufs);
         self.watch_write(cx, wrote)
     }
 
@@ -367,6 +392,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     use super::*;
@@ -462,6 +489,22 @@ mod tests {
         assert_eq!(seconds_until_closed(&mut stream).await, 60);
         drop(stream);
         pings.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn gathered_writes_are_the_bytes_in_order() {
+        for lengths in [vec![], vec![5], vec![0, 3, 0, 4], vec![1_000, 24], vec![1_000, 25], vec![3_000, 1]] {
+            let pieces: Vec<Vec<u8>> = (1_u8..).zip(lengths).map(|(at, length)| vec![at; length]).collect();
+            let bufs: Vec<_> = pieces.iter().map(|piece| io::IoSlice::new(piece)).collect();
+            let (mut here, mut there) = duplex(8 << 10);
+            let n = poll_fn(|cx| poll_write_gathered(Pin::new(&mut here), cx, &bufs)).await.unwrap();
+            drop(here);
+            let mut read = Vec::new();
+            there.read_to_end(&mut read).await.unwrap();
+            assert_eq!(read.len(), n);
+            assert!(pieces.concat().starts_with(&read), "{n}");
+            assert_eq!(n == 0, pieces.is_empty());
+        }
     }
 
     #[tokio::test(start_paused = true)]

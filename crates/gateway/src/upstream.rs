@@ -34,7 +34,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::metrics::Metrics;
+use crate::{connection::poll_write_gathered, metrics::Metrics};
 
 /// Where the exchange is and how long it may take.
 #[derive(Debug, Clone)]
@@ -173,14 +173,14 @@ impl Upstream {
                 Some(wire) => wire,
                 None => self.connect().await?,
             };
-            match timeout(self.config.response_timeout, wire.exchange(request)).await {
-                Ok(Ok(response)) => return self.answer(response, wire, permit),
-                Ok(Err(Failed::Unsent(back))) if !fresh => request = *back,
-                Ok(Err(Failed::Unsent(_))) => {
+            match wire.exchange(request, self.config.response_timeout).await {
+                Ok(response) => return self.answer(response, wire, permit),
+                Err(Failed::Unsent(back)) if !fresh => request = *back,
+                Err(Failed::Unsent(_)) => {
                     return Err(SendError::Connect(io::ErrorKind::ConnectionAborted.into()));
                 }
-                Ok(Err(Failed::Lost(error))) => return Err(SendError::Lost(error)),
-                Err(_) => return Err(SendError::Timeout),
+                Err(Failed::Lost(error)) => return Err(SendError::Lost(error)),
+                Err(Failed::Timeout) => return Err(SendError::Timeout),
             }
         }
     }
@@ -228,7 +228,8 @@ impl Upstream {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| SendError::Connect(io::Error::other(error)))?;
-        Ok(Wire { sender, connection: Some(Box::new(connection)) })
+        let timer = Box::pin(sleep_until(Instant::now() + self.config.response_timeout));
+        Ok(Wire { sender, connection: Some(Box::new(connection)), timer })
     }
 
     /// Lets go of idle connections that the other side closed.
@@ -255,11 +256,15 @@ struct Wire {
     sender: SendRequest<Full<Bytes>>,
     /// `None` once it has ended. Boxed, because it is large and moves between pool and request.
     connection: Option<Box<Connection<TokioIo<Stream>, Full<Bytes>>>>,
+    /// Set at or before the time by which an answer is due. It is moved only when it fires, so that a request which
+    /// is answered in time does not touch the timers of the runtime.
+    timer: Pin<Box<Sleep>>,
 }
 
 /// How sending ended without an answer.
 enum Failed {
     Lost(Option<hyper::Error>),
+    Timeout,
     Unsent(Box<Request<Full<Bytes>>>),
 }
 
@@ -279,9 +284,15 @@ impl Wire {
         self.connection.is_some() && self.sender.is_ready()
     }
 
-    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
+    async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        within: Duration,
+    ) -> Result<Response<Incoming>, Failed> {
+        let due = Instant::now() + within;
         let mut answer = pin!(self.sender.try_send_request(request));
         let connection = &mut self.connection;
+        let timer = &mut self.timer;
         poll_fn(|cx| {
             if let Some(driven) = connection
                 && Pin::new(driven).poll(cx).is_ready()
@@ -296,7 +307,15 @@ impl Wire {
                     None => Failed::Lost(Some(error.into_error())),
                 })),
                 Poll::Pending if connection.is_none() => Poll::Ready(Err(Failed::Lost(None))),
-                Poll::Pending => Poll::Pending,
+                Poll::Pending => {
+                    while timer.as_mut().poll(cx).is_ready() {
+                        if timer.deadline() >= due {
+                            return Poll::Ready(Err(Failed::Timeout));
+                        }
+                        timer.as_mut().reset(due);
+                    }
+                    Poll::Pending
+                }
             }
         })
         .await
@@ -431,8 +450,8 @@ impl AsyncWrite for Stream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Plain(stream) => poll_write_gathered(Pin::new(stream), cx, bufs),
+            Self::Tls(stream) => poll_write_gathered(Pin::new(stream), cx, bufs),
         }
     }
 
