@@ -14,6 +14,7 @@ mod clients;
 mod config;
 mod control;
 mod crash;
+mod decisions;
 mod demo;
 mod disk_full;
 mod erasure;

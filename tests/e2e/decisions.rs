@@ -1,0 +1,73 @@
+//! What a customer hears when a withdrawal is not let through, each with the exchange's own code.
+
+use domain::{AccountId, Credential, Network};
+use exchange::ledger::Person;
+use http::Method;
+
+use crate::support::{HOME, House, Settings, WITHDRAWAL, tron_address, withdrawal};
+
+fn person(name: &str) -> Person {
+    Person { account: AccountId::parse(name).unwrap(), device: None, ip: HOME }
+}
+
+/// An exchange enforces its address books: an address nobody added is refused until it is added, and decided anew
+/// under the same client id.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_book_that_is_enforced() {
+    let more = "[decide]\naddress_book = \"enforce\"\n";
+    let house = House::build(Settings { more, ..Settings::default() }).await;
+    let serving = house.serve();
+    house.open_account("berta").await;
+    let key = house.key("berta");
+    let mut client = house.client(&serving, &key);
+    let ask = |to: &str| withdrawal(to, "5", "samename");
+    let friend = tron_address("friend");
+
+    let answer = client.call(Method::POST, WITHDRAWAL, &ask(&friend)).await.unwrap();
+    assert_eq!(answer.code(), "58207", "{}", answer.json);
+    let why = house.ask(&["explain", answer.decision_id().unwrap()]).exits(0).json();
+    assert_eq!(why["verdict"], "deny");
+    assert!(why.to_string().contains("decide.address_not_in_book"), "{why}");
+
+    house.desk().add_address(&person("berta"), Network::Tron, &friend).unwrap();
+    house.settle().await;
+    let answer = client.call(Method::POST, WITHDRAWAL, &ask(&friend)).await.unwrap();
+    assert_eq!(answer.code(), "0", "{}", answer.json);
+    let answer = client.call(Method::POST, WITHDRAWAL, &ask(&tron_address("stranger"))).await.unwrap();
+    assert_eq!(answer.code(), "58207", "another address: {}", answer.json);
+    assert_eq!(serving.stop(), 0);
+}
+
+/// Addresses that are none, contacts just changed, networks nobody can screen, bodies two readers could read
+/// differently: each is refused with its code, and nothing moves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_refusal_has_its_code() {
+    let more = "[limits]\nwithdraw = \"100 / 1s\"\n";
+    let house = House::build(Settings { more, ..Settings::default() }).await;
+    let serving = house.serve();
+    house.open_account("carla").await;
+    let key = house.key("carla");
+    let mut client = house.client(&serving, &key);
+    let good = tron_address("good");
+    let broken = good.replacen('T', "U", 1);
+    let twice = withdrawal(&good, "5", "w1").replacen("{", &format!("{{\"toAddr\":\"{broken}\","), 1);
+    let unknown = withdrawal(&good, "5", "w2").replace("USDT-TRC20", "USDT-Nowhere");
+    for (body, code) in [
+        (withdrawal(&broken, "5", "w3"), "58222"),
+        (twice, "50002"),
+        (unknown, "58204"),
+        (withdrawal(&good, "-5", "w4"), "51000"),
+        (withdrawal(&good, "1e3", "w5"), "51000"),
+        ("[]".to_owned(), "50002"),
+    ] {
+        let answer = client.call(Method::POST, WITHDRAWAL, &body).await.unwrap();
+        assert_eq!(answer.code(), code, "{body}: {}", answer.json);
+    }
+
+    house.desk().change_credential(&person("carla"), Credential::Email).unwrap();
+    house.settle().await;
+    let answer = client.call(Method::POST, WITHDRAWAL, &withdrawal(&good, "5", "w6")).await.unwrap();
+    assert_eq!(answer.code(), "58219", "{}", answer.json);
+    assert!(house.desk().withdrawals(&AccountId::parse("carla").unwrap()).unwrap().is_empty());
+    assert_eq!(serving.stop(), 0);
+}
