@@ -20,7 +20,10 @@ fuzz_target!(|data: &[u8]| {
     assert!(stored.len() <= journal::PAYLOAD_BYTES_MAX);
     assert_eq!(journal::record::decode_decision(&stored).as_ref(), Ok(&decision));
     let account = decision.request.account.to_string();
-    let shown =
-        api::explanation_json(&api::Explained { id: "dec-1-0".to_owned(), decision, position: Some(1) });
+    let shown = api::explanation_json(&api::Explained {
+        id: "dec-1-0".to_owned(),
+        decision: decision.into(),
+        position: Some(1),
+    });
     assert_eq!(shown["withdrawal"]["account"], account.as_str());
 });
