@@ -40,6 +40,26 @@ impl AeadKey {
             .expect("buffer is far below the 64 GiB limit");
     }
 
+    /// [`AeadKey::seal_in_place`] of a copy of `plaintext` at the end of `out`, which it lengthens by ciphertext and
+    /// tag.
+    ///
+    /// # Panics
+    /// As [`AeadKey::seal_in_place`].
+    pub fn seal_onto(&self, nonce: &[u8; NONCE_BYTES], aad: &[u8], plaintext: &[u8], out: &mut Vec<u8>) {
+        out.reserve(plaintext.len() + TAG_BYTES);
+        let start = out.len();
+        out.extend_from_slice(plaintext);
+        let tag = self
+            .0
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(*nonce),
+                Aad::from(aad),
+                &mut out[start..],
+            )
+            .expect("the plaintext is far below the 64 GiB limit");
+        out.extend_from_slice(tag.as_ref());
+    }
+
     /// Opens ciphertext and tag in place and returns the plaintext part of `buffer`.
     ///
     /// # Errors
@@ -58,9 +78,8 @@ impl AeadKey {
     /// [`AeadKey::seal_in_place`] into a new buffer.
     #[must_use]
     pub fn seal(&self, nonce: &[u8; NONCE_BYTES], aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
-        let mut buffer = Vec::with_capacity(plaintext.len() + TAG_BYTES);
-        buffer.extend_from_slice(plaintext);
-        self.seal_in_place(nonce, aad, &mut buffer);
+        let mut buffer = Vec::new();
+        self.seal_onto(nonce, aad, plaintext, &mut buffer);
         buffer
     }
 
@@ -101,6 +120,20 @@ mod tests {
         let sealed = AeadKey::new(&key).seal(&nonce, &[], &[1, 0, 0, 0, 0, 0, 0, 0]);
         let text: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(text, "c2ef328e5c71c83b843122130f7364b761e0b97427e3df28");
+    }
+
+    #[test]
+    fn every_way_to_seal_gives_the_same_bytes() {
+        let key = AeadKey::new(&[7; 32]);
+        for len in [0, 1, 15, 16, 17, 300, 5_000] {
+            let plaintext = vec![3; len];
+            let mut in_place = plaintext.clone();
+            key.seal_in_place(&[1; NONCE_BYTES], b"place", &mut in_place);
+            let mut onto = b"before".to_vec();
+            key.seal_onto(&[1; NONCE_BYTES], b"place", &plaintext, &mut onto);
+            assert_eq!(&onto[..6], b"before");
+            assert_eq!(onto[6..], in_place, "{len} bytes");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! The byte layout is drawn in `docs/internals/journal.md`; the schema of entries is `docs/journal.cddl`.
 
 mod append;
+mod batch;
 mod cbor;
 pub mod disk;
 mod entry;
@@ -27,6 +28,7 @@ mod reader;
 pub mod record;
 mod recovery;
 mod scan;
+mod second;
 mod segment;
 mod verify;
 mod watch;

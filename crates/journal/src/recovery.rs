@@ -28,7 +28,7 @@ use crate::{
     segment::{Segment, SegmentHeader, SegmentState},
     verify::{KEY_TABLE_BYTES_MAX, Tail},
     watch::Published,
-    writer::{Nonces, Writer, fresh_key, write_slots},
+    writer::{Nonces, Pseudonyms, Writer, fresh_key, write_slots},
 };
 
 /// Bytes of a discarded tail that are kept in the report.
@@ -205,6 +205,8 @@ pub(crate) fn recover(
         segment,
         tail,
         nonces: Nonces::new(),
+        pseudonyms: Pseudonyms::default(),
+        second: None,
     };
     let recovery = Recovery {
         created,

@@ -1,26 +1,35 @@
-//! The one thread that writes: takes what is in line, seals it, writes it, syncs once, then tells everybody.
+//! The one thread that writes: takes what is in line, seals it, writes it, syncs once, then tells everybody. Of large
+//! batches a second thread seals half, and hashes while this one waits for the disk.
 //!
 //! What holds if we stop here: before the sync nothing of the batch was acknowledged or visible; after it everything
 //! was made durable. Keys of new subjects are durable before the first frame that needs them is written.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use crypto::{NONCE_BYTES, Secret};
-use domain::UnixNanos;
-use keyring::{KeyError, KeyRandom, SEAL_OVERHEAD_BYTES, SlotWrite};
-use tlog::{Frontier, Hash, leaf_hash};
+use domain::{Subject, UnixNanos};
+use keyring::{KeyError, KeyRandom, Pseudonym, SlotWrite};
+use tlog::Frontier;
 
 use crate::{
     append::{AppendError, Appended, Draft, Job, Reply},
+    batch::{Frames, Planned, grown},
     disk::DiskLock,
-    entry::{Envelope, encode_entry},
+    entry::Envelope,
     frame::{FRAME_HEADER_BYTES, Tag, push_frame},
     log::{Health, Shared},
+    second::Second,
     segment::{INDEX_EVERY, Seal, Segment, SegmentHeader},
 };
 
 /// Nonces drawn from the operating system at a time.
 const NONCES_DRAWN: usize = 256;
+
+/// Batches of at least so many drafts occupy two threads: below, waking the second costs more than it saves.
+const SHARED_DRAFTS: usize = 64;
+
+/// Pseudonyms kept at once, some hundred bytes each. When full the memory starts anew: one costs a microsecond.
+const PSEUDONYMS_MAX: usize = 65_536;
 
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
@@ -32,15 +41,18 @@ pub(crate) struct Writer {
     /// End of the last frame written.
     pub(crate) tail: u64,
     pub(crate) nonces: Nonces,
+    pub(crate) pseudonyms: Pseudonyms,
+    /// Started by the first large batch.
+    pub(crate) second: Option<Second>,
 }
 
 /// What a batch adds, until it is durable.
 #[derive(Default)]
 struct Batch {
-    frames: Vec<u8>,
-    leaves: Vec<Hash>,
-    index: Vec<u64>,
+    plan: Vec<Planned>,
     slots: Vec<SlotWrite>,
+    /// Buffers of earlier batches.
+    spare: Vec<Frames>,
 }
 
 /// Fails the journal should the writer panic: without it appends would wait for ever.
@@ -84,39 +96,61 @@ impl Writer {
         batch: &mut Batch,
         outcomes: &mut Vec<(Reply, Result<Appended, AppendError>)>,
     ) -> Result<(), String> {
-        batch.frames.clear();
-        batch.leaves.clear();
-        batch.index.clear();
+        batch.plan.clear();
         batch.slots.clear();
         let rolled = self.roll_if_full();
-        {
-            // Held while slots are computed and written: an erasure in between would be overwritten.
+        let parts = {
+            // Held while slots are computed and written: an erasure in between would be overwritten. Held until all
+            // is sealed: once an erasure has returned, nothing is sealed with its key any more.
             let shared = Arc::clone(&self.shared);
             let key_file = shared.key_file.lock();
             for job in jobs {
-                let result = self.encode(&job.drafts, batch);
+                let result = self.plan(job.drafts, batch);
                 outcomes.push((job.reply, result));
             }
             rolled?;
             if !batch.slots.is_empty() {
                 write_slots(&**key_file, &batch.slots).map_err(|error| format!("key table: {error}"))?;
             }
-        }
-        if batch.leaves.is_empty() {
-            return Ok(());
-        }
+            if batch.plan.is_empty() {
+                return Ok(());
+            }
+            self.seal(batch)?
+        };
+        let hashed = self.second.as_ref().filter(|_| parts.len() > 1).map(|second| {
+            let (frontier, parts) = (self.frontier.clone(), parts.clone());
+            second.run(move || grown(frontier, &parts))
+        });
         let named = |error: std::io::Error| format!("{}: {error}", self.segment.path);
-        self.segment.file.write_at(self.tail, &batch.frames).map_err(named)?;
+        let mut tail = self.tail;
+        let mut index = Vec::new();
+        let mut seq = self.frontier.size();
+        for part in &parts {
+            self.segment.file.write_at(tail, &part.bytes).map_err(named)?;
+            for start in part.starts() {
+                if (seq - self.segment.first_seq).is_multiple_of(INDEX_EVERY) {
+                    index.push(tail + start as u64);
+                }
+                seq += 1;
+            }
+            tail += part.bytes.len() as u64;
+        }
         self.segment.file.sync().map_err(named)?;
-        self.tail += batch.frames.len() as u64;
-        batch.leaves.iter().for_each(|leaf| self.frontier.append(*leaf));
+        let (frontier, root) = match hashed {
+            Some(hashed) => hashed.wait()?,
+            None => grown(self.frontier.clone(), &parts),
+        };
+        let entries = frontier.size() - self.frontier.size();
+        self.tail = tail;
+        self.frontier = frontier;
         {
             let mut state = self.segment.state.write();
-            state.entries += batch.leaves.len() as u64;
+            state.entries += entries;
             state.len = self.tail;
-            state.index.append(&mut batch.index);
+            state.index.append(&mut index);
         }
-        self.shared.published.advance(self.frontier.size(), self.frontier.root());
+        self.shared.published.advance(self.frontier.size(), root);
+        batch.spare.extend(parts.into_iter().filter_map(Arc::into_inner));
         // With nothing in line, a mark says that this batch is durable; otherwise the next batch will. The mark is
         // not synced: losing it only means that a crash cannot tell this batch from a torn one by the file alone.
         if self.shared.queue.is_idle() {
@@ -131,27 +165,27 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends the frames of one job to the batch, or nothing.
-    fn encode(&mut self, drafts: &[Draft], batch: &mut Batch) -> Result<Appended, AppendError> {
-        let before = (batch.frames.len(), batch.leaves.len(), batch.index.len(), self.last_at);
-        let first = self.frontier.size() + batch.leaves.len() as u64;
+    /// Gives the drafts of one job their places, or nothing.
+    fn plan(&mut self, drafts: Vec<Draft>, batch: &mut Batch) -> Result<Appended, AppendError> {
+        let before = (batch.plan.len(), self.last_at);
+        let first = self.frontier.size() + batch.plan.len() as u64;
+        let count = drafts.len() as u64;
         for draft in drafts {
-            if let Err(error) = self.encode_draft(draft, batch) {
+            if let Err(error) = self.plan_draft(draft, batch) {
                 // Keys made for this job stay: their slots are in the table already.
-                batch.frames.truncate(before.0);
-                batch.leaves.truncate(before.1);
-                batch.index.truncate(before.2);
-                self.last_at = before.3;
+                batch.plan.truncate(before.0);
+                self.last_at = before.1;
                 return Err(error);
             }
         }
-        Ok(Appended { first, count: drafts.len() as u64 })
+        Ok(Appended { first, count })
     }
 
-    fn encode_draft(&mut self, draft: &Draft, batch: &mut Batch) -> Result<(), AppendError> {
+    fn plan_draft(&mut self, draft: Draft, batch: &mut Batch) -> Result<(), AppendError> {
         let (pseudonym, dek) = {
             let mut keys = self.shared.keys.lock();
-            let pseudonym = keys.pseudonym(&draft.subject);
+            let pseudonym = self.pseudonyms.of(draft.subject, |subject| keys.pseudonym(subject));
+            // Asked anew each time: the table refuses a subject from the moment it is erased.
             let (dek, write) = keys.dek_or_create(&pseudonym, fresh_key).map_err(|error| match error {
                 KeyError::Erased => AppendError::SubjectErased { pseudonym },
                 KeyError::Full => AppendError::KeyTableFull,
@@ -161,21 +195,37 @@ impl Writer {
             (pseudonym, dek)
         };
         self.last_at = self.last_at.max(draft.at);
-        let attested = self.frontier.size();
-        let seq = attested + batch.leaves.len() as u64;
+        let seq = self.frontier.size() + batch.plan.len() as u64;
         let envelope =
             Envelope { seq, at: self.last_at, kind: draft.kind, pseudonym, dek_version: dek.version() };
-        let nonce = self.nonces.next();
-        let start = batch.frames.len();
-        push_frame(&mut batch.frames, Tag::Entry, seq, attested, |out| {
-            let sealed_len = draft.payload.len() + SEAL_OVERHEAD_BYTES;
-            encode_entry(&envelope, sealed_len, out, |aad, out| dek.seal(&nonce, aad, &draft.payload, out));
-        });
-        if (seq - self.segment.first_seq).is_multiple_of(INDEX_EVERY) {
-            batch.index.push(self.tail + start as u64);
-        }
-        batch.leaves.push(leaf_hash(&batch.frames[start + FRAME_HEADER_BYTES..]));
+        batch.plan.push(Planned { envelope, dek, nonce: self.nonces.next(), payload: draft.payload });
         Ok(())
+    }
+
+    /// The frames of the plan, which is empty afterwards: one part, or two made by a thread each.
+    fn seal(&mut self, batch: &mut Batch) -> Result<Vec<Arc<Frames>>, String> {
+        let attested = self.frontier.size();
+        let mut first = batch.spare.pop().unwrap_or_default();
+        if batch.plan.len() >= SHARED_DRAFTS {
+            if self.second.is_none() {
+                // Without it all is as right and only slower; the next large batch tries again.
+                self.second = Second::start().ok();
+            }
+            if let Some(second) = &self.second {
+                let rest = batch.plan.split_off(batch.plan.len() / 2);
+                let mut other = batch.spare.pop().unwrap_or_default();
+                let other = second.run(move || {
+                    other.seal(&rest, attested);
+                    other
+                });
+                first.seal(&batch.plan, attested);
+                batch.plan.clear();
+                return Ok(vec![Arc::new(first), Arc::new(other.wait()?)]);
+            }
+        }
+        first.seal(&batch.plan, attested);
+        batch.plan.clear();
+        Ok(vec![Arc::new(first)])
     }
 
     /// Writes a frame that only attests what is durable.
@@ -221,6 +271,7 @@ impl Writer {
                 Err(error) => self.shared.fail(&format!("{}: {error}", self.segment.path).into()),
             }
         }
+        drop(self.second);
         self.shared.published.stop(Health::Closed);
         drop(self.lock);
     }
@@ -257,5 +308,23 @@ impl Nonces {
         }
         self.left -= 1;
         self.drawn[self.left]
+    }
+}
+
+/// Pseudonyms of the subjects last written about. A subject's never changes while a key table lives.
+#[derive(Default)]
+pub(crate) struct Pseudonyms(HashMap<Subject, Pseudonym>);
+
+impl Pseudonyms {
+    fn of(&mut self, subject: Subject, compute: impl FnOnce(&Subject) -> Pseudonym) -> Pseudonym {
+        if let Some(known) = self.0.get(&subject) {
+            return *known;
+        }
+        if self.0.len() >= PSEUDONYMS_MAX {
+            self.0.clear();
+        }
+        let pseudonym = compute(&subject);
+        self.0.insert(subject, pseudonym);
+        pseudonym
     }
 }

@@ -80,7 +80,7 @@ impl Dek {
         out.extend_from_slice(&self.version.0.to_be_bytes());
         out.extend_from_slice(&self.commitment);
         out.extend_from_slice(nonce);
-        out.extend_from_slice(&self.key.seal(nonce, aad, payload));
+        self.key.seal_onto(nonce, aad, payload, out);
     }
 
     /// Replaces the content of `out` by the payload of `sealed`. On error `out` is empty.

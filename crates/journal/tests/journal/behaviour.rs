@@ -89,6 +89,34 @@ fn segments_roll_and_random_access_finds_every_entry() {
 }
 
 #[test]
+fn large_and_small_batches_make_one_journal() {
+    let mut bench = Bench::new(1);
+    bench.config.segment_bytes_max = 200_000;
+    let (journal, _) = bench.open();
+    let mut texts = Vec::new();
+    for count in [1, 63, 64, 65, 1_000, 2, 999, 4_096] {
+        let before = texts.len();
+        texts.extend((before..before + count).map(|seq| seq.to_string().repeat(seq % 9)));
+        let named = |(seq, text): (usize, &String)| draft(&format!("s{}", seq % 300), text);
+        let drafts = (before..).zip(&texts[before..]).map(named).collect();
+        let appended = Appended { first: before as u64, count: count as u64 };
+        assert_eq!(journal.append(drafts).wait(), Ok(appended));
+        assert_eq!(journal.root(), recomputed_root(&journal, journal.size()));
+    }
+    let refused: Vec<Draft> = (0..200).map(|idx| draft(&format!("s{idx}"), "late")).collect();
+    journal.erase(&account("s150")).unwrap();
+    assert!(matches!(journal.append(refused).wait(), Err(AppendError::SubjectErased { .. })));
+    for (seq, text) in (0..).zip(&texts).step_by(97) {
+        let expected =
+            if seq % 300 == 150 { Opened::Erased } else { Opened::Payload(text.clone().into_bytes()) };
+        assert_eq!(payload(&journal, seq), expected);
+    }
+    assert_eq!(journal.size(), texts.len() as u64 + 1, "nothing of the refused batch, the erasure's record");
+    journal.close().unwrap();
+    assert_eq!(bench.verify().faults, []);
+}
+
+#[test]
 fn a_reader_goes_on_where_it_was() {
     let bench = Bench::new(1);
     let (journal, _) = bench.open();

@@ -52,8 +52,9 @@ fn one_life(bench: &mut Bench, known: &Mutex<Known>, rng: &mut Rng, life: u64) {
             scope.spawn(move || {
                 let mut rng = Rng(seed);
                 for round in 0.. {
-                    let names: Vec<String> =
-                        (0..=rng.below(6)).map(|_| format!("s{}", rng.below(12))).collect();
+                    // Now and then a batch large enough for two threads and two writes.
+                    let count = if rng.below(6) == 0 { 64 + rng.below(64) } else { 1 + rng.below(7) };
+                    let names: Vec<String> = (0..count).map(|_| format!("s{}", rng.below(12))).collect();
                     let texts: Vec<String> = (0..names.len())
                         .map(|idx| {
                             let filler = "x".repeat(rng.index(700));
