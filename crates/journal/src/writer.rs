@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use crypto::{NONCE_BYTES, Secret};
 use domain::{Subject, UnixNanos};
 use keyring::{KeyError, KeyRandom, Pseudonym, SlotWrite};
-use tlog::Frontier;
+use tlog::{Frontier, Hash};
 
 use crate::{
     append::{AppendError, Appended, Draft, Job, Reply},
@@ -18,7 +18,7 @@ use crate::{
     entry::Envelope,
     frame::{FRAME_HEADER_BYTES, Tag, push_frame},
     log::{Health, Shared},
-    second::Second,
+    second::{Promise, Second},
     segment::{INDEX_EVERY, Seal, Segment, SegmentHeader},
 };
 
@@ -53,6 +53,17 @@ struct Batch {
     slots: Vec<SlotWrite>,
     /// Buffers of earlier batches.
     spare: Vec<Frames>,
+}
+
+/// Frames of a batch that are in the file and not yet synced.
+struct Written {
+    parts: Vec<Arc<Frames>>,
+    /// The tree with them, if the second thread computes it.
+    hashed: Option<Promise<(Frontier, Hash)>>,
+    /// End of the last frame.
+    tail: u64,
+    /// What the index of the segment gains.
+    index: Vec<u64>,
 }
 
 /// Fails the journal should the writer panic: without it appends would wait for ever.
@@ -99,7 +110,7 @@ impl Writer {
         batch.plan.clear();
         batch.slots.clear();
         let rolled = self.roll_if_full();
-        let parts = {
+        let written = {
             // Held while slots are computed and written: an erasure in between would be overwritten. Held until all
             // is sealed: once an erasure has returned, nothing is sealed with its key any more.
             let shared = Arc::clone(&self.shared);
@@ -115,26 +126,10 @@ impl Writer {
             if batch.plan.is_empty() {
                 return Ok(());
             }
-            self.seal(batch)?
+            self.write(batch)?
         };
-        let hashed = self.second.as_ref().filter(|_| parts.len() > 1).map(|second| {
-            let (frontier, parts) = (self.frontier.clone(), parts.clone());
-            second.run(move || grown(frontier, &parts))
-        });
+        let Written { parts, hashed, tail, mut index } = written;
         let named = |error: std::io::Error| format!("{}: {error}", self.segment.path);
-        let mut tail = self.tail;
-        let mut index = Vec::new();
-        let mut seq = self.frontier.size();
-        for part in &parts {
-            self.segment.file.write_at(tail, &part.bytes).map_err(named)?;
-            for start in part.starts() {
-                if (seq - self.segment.first_seq).is_multiple_of(INDEX_EVERY) {
-                    index.push(tail + start as u64);
-                }
-                seq += 1;
-            }
-            tail += part.bytes.len() as u64;
-        }
         self.segment.file.sync().map_err(named)?;
         let (frontier, root) = match hashed {
             Some(hashed) => hashed.wait()?,
@@ -202,30 +197,63 @@ impl Writer {
         Ok(())
     }
 
-    /// The frames of the plan, which is empty afterwards: one part, or two made by a thread each.
-    fn seal(&mut self, batch: &mut Batch) -> Result<Vec<Arc<Frames>>, String> {
+    /// Seals the plan, which is empty afterwards, and writes its frames; nothing is synced.
+    fn write(&mut self, batch: &mut Batch) -> Result<Written, String> {
         let attested = self.frontier.size();
+        let mut written = Written { parts: Vec::new(), hashed: None, tail: self.tail, index: Vec::new() };
+        let mut seq = attested;
         let mut first = batch.spare.pop().unwrap_or_default();
-        if batch.plan.len() >= SHARED_DRAFTS {
-            if self.second.is_none() {
-                // Without it all is as right and only slower; the next large batch tries again.
-                self.second = Second::start().ok();
-            }
-            if let Some(second) = &self.second {
-                let rest = batch.plan.split_off(batch.plan.len() / 2);
-                let mut other = batch.spare.pop().unwrap_or_default();
-                let other = second.run(move || {
-                    other.seal(&rest, attested);
-                    other
-                });
-                first.seal(&batch.plan, attested);
-                batch.plan.clear();
-                return Ok(vec![Arc::new(first), Arc::new(other.wait()?)]);
-            }
+        if batch.plan.len() >= SHARED_DRAFTS && self.second.is_none() {
+            // Without it all is as right and only slower; the next large batch tries again.
+            self.second = Second::start().ok();
         }
+        let second = self.second.as_ref().filter(|_| batch.plan.len() >= SHARED_DRAFTS);
+        let rest = second.map(|second| {
+            // A little more than half: this thread also writes its part meanwhile.
+            let rest = batch.plan.split_off(batch.plan.len() * 4 / 9);
+            let mut frames = batch.spare.pop().unwrap_or_default();
+            second.run(move || {
+                frames.seal(&rest, attested);
+                (frames, rest)
+            })
+        });
         first.seal(&batch.plan, attested);
-        batch.plan.clear();
-        Ok(vec![Arc::new(first)])
+        self.write_part(first, &mut seq, &mut written)?;
+        let sealed = std::mem::take(&mut batch.plan);
+        if let (Some(second), Some(rest)) = (second, rest) {
+            let (frames, rest) = rest.wait()?;
+            let frames = Arc::new(frames);
+            let (frontier, parts) =
+                (self.frontier.clone(), [Arc::clone(&written.parts[0]), Arc::clone(&frames)]);
+            written.hashed = Some(second.run(move || grown(frontier, &parts)));
+            // Freeing the payloads takes its time too.
+            drop(second.run(move || drop((sealed, rest))));
+            self.write_part(frames, &mut seq, &mut written)?;
+        }
+        Ok(written)
+    }
+
+    /// Writes frames behind those written already.
+    fn write_part(
+        &self,
+        part: impl Into<Arc<Frames>>,
+        seq: &mut u64,
+        written: &mut Written,
+    ) -> Result<(), String> {
+        let part = part.into();
+        self.segment
+            .file
+            .write_at(written.tail, &part.bytes)
+            .map_err(|error| format!("{}: {error}", self.segment.path))?;
+        for start in part.starts() {
+            if (*seq - self.segment.first_seq).is_multiple_of(INDEX_EVERY) {
+                written.index.push(written.tail + start as u64);
+            }
+            *seq += 1;
+        }
+        written.tail += part.bytes.len() as u64;
+        written.parts.push(part);
+        Ok(())
     }
 
     /// Writes a frame that only attests what is durable.
