@@ -88,7 +88,7 @@ pub struct ListedKey {
     pub ips: Vec<String>,
     /// `live` or `demo`.
     pub environment: String,
-    /// `active`, `frozen`, `revoked`.
+    /// `active` or `frozen`. Revoked keys are not listed: only their ids are kept, in the journal.
     pub state: String,
     /// RFC 3339.
     pub created_at: String,

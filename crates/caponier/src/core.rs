@@ -125,8 +125,8 @@ impl Core {
             installation.decision_ids(),
             Arc::clone(&clock),
         );
-        for (position, decision) in ground.take_keyed_decisions() {
-            decider.replay(position, &decision);
+        for keyed in ground.take_keyed_decisions() {
+            decider.replay(keyed);
         }
 
         let signer = || {

@@ -170,6 +170,8 @@ impl Ground {
             .catch_up(&self.journal, u64::MAX)
             .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
         rebuilt.adopt_registry(Arc::clone(&self.registry));
+        // The decider knows its keys already; those of the erased person lead to an entry that no longer opens.
+        drop(rebuilt.take_keyed_decisions());
         *fold = rebuilt;
         self.fraud.store(fraud);
         self.book.store(book);
@@ -208,7 +210,7 @@ impl Ground {
 
     /// Decisions with an idempotency key found on opening; taken once.
     #[must_use]
-    pub fn take_keyed_decisions(&self) -> std::collections::VecDeque<(u64, Arc<Decision>)> {
+    pub fn take_keyed_decisions(&self) -> std::collections::VecDeque<decide::KeyedDecision> {
         self.fold.lock().take_keyed_decisions()
     }
 

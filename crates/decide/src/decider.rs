@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::{
     DecisionId, DecisionIds, DecisionLog, FindingSource,
     combine::{combine, unavailable},
-    idempotency::{Keys, Remembered, key_digest, request_digest},
+    idempotency::{KeyedDecision, Keys, Remembered, key_digest, request_digest},
 };
 
 /// Account locks. Two accounts that share one wait for each other, which costs little: a decision holds its
@@ -170,12 +170,8 @@ impl Decider {
     }
 
     /// Takes in a decision found while replaying the log, so that its idempotency key keeps working.
-    pub fn replay(&self, position: u64, decision: &Decision) {
-        if let Some(key) = &decision.idempotency_key {
-            let digest = key_digest(&decision.request.account, key);
-            let request = request_digest(&decision.request);
-            self.keys.lock().remember(digest, Remembered { position, request });
-        }
+    pub fn replay(&self, keyed: KeyedDecision) {
+        self.keys.lock().remember(keyed.key, keyed.remembered);
     }
 
     /// The ids of this installation.

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use domain::{AccountId, Destination, WithdrawalRequest};
+use domain::{AccountId, Decision, Destination, WithdrawalRequest};
 
 /// Keys remembered; the oldest are forgotten first. 80 bytes each, 80 MiB when full.
 pub const MAX_KEYS: usize = 1_000_000;
@@ -19,6 +19,26 @@ pub(crate) struct Remembered {
     pub(crate) position: u64,
     /// Digest of what was asked.
     pub(crate) request: [u8; 16],
+}
+
+/// What the decider needs to know of an earlier decision that carried an idempotency key: digests and a position,
+/// no client data. 56 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyedDecision {
+    pub(crate) key: Digest,
+    pub(crate) remembered: Remembered,
+}
+
+impl KeyedDecision {
+    /// Of a decision found in the log; `None` when it carries no key.
+    #[must_use]
+    pub fn of(position: u64, decision: &Decision) -> Option<Self> {
+        let key = decision.idempotency_key.as_ref()?;
+        Some(Self {
+            key: key_digest(&decision.request.account, key),
+            remembered: Remembered { position, request: request_digest(&decision.request) },
+        })
+    }
 }
 
 /// Bounded map from key to decision.

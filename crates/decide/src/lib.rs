@@ -20,6 +20,6 @@ pub use self::{
     combine::{SOURCE_UNAVAILABLE, combine},
     decider::{Config, DecideError, Decided, Decider},
     id::{DecisionId, DecisionIds, MalformedDecisionId},
-    idempotency::MAX_KEYS,
+    idempotency::{KeyedDecision, MAX_KEYS},
     ports::{BoxFuture, DecisionLog, FindingSource, LogUnavailable, SourceUnavailable},
 };

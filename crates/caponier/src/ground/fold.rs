@@ -7,8 +7,8 @@ use std::{
 };
 
 use auth::{KeyChange, Registry};
-use decide::AddressBook;
-use domain::{Decision, EventId};
+use decide::{AddressBook, KeyedDecision};
+use domain::EventId;
 use fraud::Fraud;
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
@@ -17,9 +17,6 @@ use super::Installation;
 
 /// Event ids remembered for idempotency; the oldest are forgotten first. 32 bytes each, 64 MiB when full.
 pub const EVENT_IDS_MAX: usize = 1_000_000;
-
-/// Decisions with an idempotency key kept for the decider at start; as many as it remembers would do.
-const KEYED_DECISIONS_MAX: usize = 100_000;
 
 /// Why the state cannot be brought up to the journal. Final until the next start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +43,8 @@ pub struct Fold {
     installation: Option<Installation>,
     lists: BTreeMap<String, (domain::UnixNanos, record::ListImported)>,
     last_drill: Option<(domain::UnixNanos, record::BackupDrill)>,
-    keyed_decisions: VecDeque<(u64, Arc<Decision>)>,
+    /// Collected while replaying; `None` once the decider has taken them, since it remembers its own.
+    keyed_decisions: Option<VecDeque<KeyedDecision>>,
     failed: Option<FoldError>,
 }
 
@@ -70,7 +68,7 @@ impl Fold {
             installation: None,
             lists: BTreeMap::new(),
             last_drill: None,
-            keyed_decisions: VecDeque::new(),
+            keyed_decisions: Some(VecDeque::new()),
             failed: None,
         }
     }
@@ -121,9 +119,10 @@ impl Fold {
         &self.counts
     }
 
-    /// Decisions that carry an idempotency key, oldest first; taken once, by the decider at start.
-    pub fn take_keyed_decisions(&mut self) -> VecDeque<(u64, Arc<Decision>)> {
-        std::mem::take(&mut self.keyed_decisions)
+    /// What the decider needs of decisions that carry an idempotency key, oldest first, at most as many as it
+    /// remembers. Taken once, by the decider at start; nothing is collected afterwards.
+    pub fn take_keyed_decisions(&mut self) -> VecDeque<KeyedDecision> {
+        self.keyed_decisions.take().unwrap_or_default()
     }
 
     /// Takes in durable entries below `end`.
@@ -179,11 +178,13 @@ impl Fold {
             Kind::Decision => {
                 let decision = record::decode_decision(payload).map_err(|error| malformed(&error))?;
                 self.fraud.apply_decision(position, &decision);
-                if decision.idempotency_key.is_some() {
-                    if self.keyed_decisions.len() >= KEYED_DECISIONS_MAX {
-                        self.keyed_decisions.pop_front();
+                if let (Some(kept), Some(keyed)) =
+                    (&mut self.keyed_decisions, KeyedDecision::of(position, &decision))
+                {
+                    if kept.len() >= decide::MAX_KEYS {
+                        kept.pop_front();
                     }
-                    self.keyed_decisions.push_back((position, Arc::new(decision)));
+                    kept.push_back(keyed);
                 }
             }
             Kind::ApiKey => {

@@ -168,7 +168,7 @@ async fn a_key_gives_the_same_decision_and_refuses_another_request() {
     let restarted = decider(&log, None);
     let stored = log.decisions.lock().clone();
     for (position, decision) in stored.iter().enumerate() {
-        restarted.replay(position as u64, decision);
+        KeyedDecision::of(position as u64, decision).into_iter().for_each(|keyed| restarted.replay(keyed));
     }
     assert_eq!(restarted.decide(request("alice", "1"), key(), None).await.unwrap().id, decided.id);
 }
