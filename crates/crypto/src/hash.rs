@@ -1,4 +1,4 @@
-//! SHA-256 and HKDF-SHA-512 (RFC 5869).
+//! SHA-256, HKDF-SHA-256 and HKDF-SHA-512 (RFC 5869).
 
 use std::fmt;
 
@@ -68,12 +68,25 @@ impl hkdf::KeyType for Len {
 /// Never for `N` up to 16 320, the limit of HKDF-SHA-512.
 #[must_use]
 pub fn hkdf_sha512<const N: usize>(secret: &[u8], salt: &[u8], info: &[u8]) -> [u8; N] {
+    derive(hkdf::HKDF_SHA512, secret, salt, info)
+}
+
+/// As [`hkdf_sha512`], for protocols whose other side has SHA-256 only.
+///
+/// # Panics
+/// Never for `N` up to 8 160, the limit of HKDF-SHA-256.
+#[must_use]
+pub fn hkdf_sha256<const N: usize>(secret: &[u8], salt: &[u8], info: &[u8]) -> [u8; N] {
+    derive(hkdf::HKDF_SHA256, secret, salt, info)
+}
+
+fn derive<const N: usize>(algorithm: hkdf::Algorithm, secret: &[u8], salt: &[u8], info: &[u8]) -> [u8; N] {
     let mut out = [0; N];
-    hkdf::Salt::new(hkdf::HKDF_SHA512, salt)
+    hkdf::Salt::new(algorithm, salt)
         .extract(secret)
         .expand(&[info], Len(N))
         .and_then(|okm| okm.fill(&mut out))
-        .expect("N is within the limit of HKDF-SHA-512");
+        .expect("N is within the limit of HKDF");
     out
 }
 
@@ -88,5 +101,15 @@ mod tests {
         assert_eq!(sha256(&[b"abc"]), abc);
         assert_eq!(sha256(&[]), sha256(&[b""]));
         assert_ne!(hkdf_sha512::<32>(b"k", b"", b"enc"), hkdf_sha512::<32>(b"k", b"", b"commit"));
+    }
+
+    /// RFC 5869 appendix A.1.
+    #[test]
+    fn rfc_5869_known_answer() {
+        let salt: [u8; 13] = std::array::from_fn(|at| u8::try_from(at).unwrap());
+        let info: [u8; 10] = std::array::from_fn(|at| 0xf0 + u8::try_from(at).unwrap());
+        let okm = hkdf_sha256::<42>(&[0x0b; 22], &salt, &info);
+        assert_eq!(okm[..4], [0x3c, 0xb2, 0x5f, 0x25]);
+        assert_eq!(okm[38..], [0x87, 0x18, 0x58, 0x65]);
     }
 }
