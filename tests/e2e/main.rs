@@ -19,6 +19,7 @@ mod demo;
 mod disk_full;
 mod erasure;
 mod interop;
+mod operations;
 mod restore;
 mod support;
 mod tamper;

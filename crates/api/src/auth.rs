@@ -22,13 +22,16 @@ pub enum Permission {
     ReadDecisions,
     /// Reading the state of health.
     ReadHealth,
+    /// Reading counters.
+    ReadMetrics,
     /// Reporting events.
     WriteEvents,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 4] = [Self::Decide, Self::ReadDecisions, Self::ReadHealth, Self::WriteEvents];
+    pub const ALL: [Self; 5] =
+        [Self::Decide, Self::ReadDecisions, Self::ReadHealth, Self::ReadMetrics, Self::WriteEvents];
 
     /// Stable lower-case name for configuration and messages.
     #[must_use]
@@ -37,6 +40,7 @@ impl Permission {
             Self::Decide => "decide",
             Self::ReadDecisions => "read_decisions",
             Self::ReadHealth => "read_health",
+            Self::ReadMetrics => "read_metrics",
             Self::WriteEvents => "write_events",
         }
     }

@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use domain::Clock;
 use tokio::net::TcpListener;
 
-use crate::{Api, Decisions, Health, Intake, Token, auth::Tokens, route::App};
+use crate::{Api, Decisions, Health, Intake, Metrics, Token, auth::Tokens, route::App};
 
 /// How the API listens and who may call.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub struct Ports {
     pub decisions: Arc<dyn Decisions>,
     /// Whether the parts work.
     pub health: Arc<dyn Health>,
+    /// Counters.
+    pub metrics: Arc<dyn Metrics>,
     /// When requests are received.
     pub clock: Arc<dyn Clock>,
 }

@@ -9,9 +9,10 @@
 //! | `POST /v1/decisions` | decides on a withdrawal before it happens |
 //! | `GET /v1/decisions/{id}` | explains a decision |
 //! | `GET /v1/health` | says whether the parts behind it work |
+//! | `GET /metrics` | counters in the OpenMetrics text format |
 //!
 //! Errors are RFC 9457 problems. Wire types live here and nowhere else; what is behind the routes is plugged in
-//! through the [`Intake`], [`Decisions`] and [`Health`] ports.
+//! through the [`Intake`], [`Decisions`], [`Health`] and [`Metrics`] ports.
 //!
 //! # Bounds
 //! Bodies, lines, connections, requests in flight and every time a peer can make us wait have named bounds in
@@ -33,7 +34,7 @@ pub use self::{
     config::{BuildError, Config, Ports},
     ports::{
         BoxFuture, DecideError, Decided, Decisions, ExplainError, Explained, Health, Intake, IntakeError,
-        Recorded,
+        Metrics, Recorded,
     },
     route::{Action, ROUTES, Route},
     server::Api,

@@ -114,3 +114,10 @@ pub trait Health: Send + Sync {
     /// What does not work, one sentence each, without secrets; empty when all is well. Answers at once.
     fn faults(&self) -> Vec<String>;
 }
+
+/// Counters for a monitoring system.
+pub trait Metrics: Send + Sync {
+    /// Every counter in the OpenMetrics text format 1.0, which Prometheus reads. No secret and no name of a
+    /// customer is in it. Answers at once.
+    fn exposition(&self) -> String;
+}

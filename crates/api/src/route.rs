@@ -31,6 +31,8 @@ pub enum Action {
     Explain,
     /// Says what does not work.
     Health,
+    /// Counters for a monitoring system.
+    Metrics,
     /// Records events.
     RecordEvents,
 }
@@ -74,7 +76,16 @@ pub const ROUTES: &[Route] = &[
         permission: Permission::ReadHealth,
         action: Action::Health,
     },
+    Route {
+        method: Method::GET,
+        path: "/metrics",
+        permission: Permission::ReadMetrics,
+        action: Action::Metrics,
+    },
 ];
+
+/// Media type of the counters: OpenMetrics 1.0 section "Overall Structure".
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What requests are served from.
 #[derive(Debug)]
@@ -125,13 +136,13 @@ impl App {
         let Ok(_permit) = self.in_flight.try_acquire() else {
             return Problem::busy(std::time::Duration::from_secs(1)).into_response();
         };
-        let result = match route.action {
-            Action::Decide => self.decide(request).await,
-            Action::Explain => self.explain(request.uri()).await,
-            Action::Health => self.health(),
-            Action::RecordEvents => self.record_events(request).await,
+        let response = match route.action {
+            Action::Decide => json_response(self.decide(request).await),
+            Action::Explain => json_response(self.explain(request.uri()).await),
+            Action::Health => json_response(self.health()),
+            Action::Metrics => respond(self.ports.metrics.exposition(), OPENMETRICS),
+            Action::RecordEvents => json_response(self.record_events(request).await),
         };
-        let response = result.map_or_else(IntoResponse::into_response, |body| ok(&body));
         tracing::debug!(
             caller = caller.name,
             route = route.path,
@@ -200,10 +211,14 @@ impl App {
     }
 }
 
-fn ok(body: &Value) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
+fn json_response(result: Result<Value, Problem>) -> Response {
+    result.map_or_else(IntoResponse::into_response, |body| respond(body.to_string(), "application/json"))
+}
+
+fn respond(body: String, content_type: &'static str) -> Response {
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::OK;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

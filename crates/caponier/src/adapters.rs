@@ -14,8 +14,10 @@ use tokio::sync::mpsc;
 use watch::Watch;
 
 use crate::{
+    core::Core,
     ground::{Ground, RecordError},
     lists::ListGaps,
+    metrics::Meters,
     refusals::RefusalCounts,
 };
 
@@ -71,9 +73,42 @@ impl FindingSource for WatchSource {
     }
 }
 
+/// The decision path with its counters.
+#[derive(Debug, Clone)]
+pub struct Decisions {
+    decider: Arc<Decider>,
+    meters: Arc<Meters>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Decisions {
+    /// Of an installation.
+    #[must_use]
+    pub fn of(core: &Core) -> Self {
+        Self {
+            decider: Arc::clone(&core.decider),
+            meters: Arc::clone(&core.meters),
+            clock: Arc::clone(&core.clock),
+        }
+    }
+
+    async fn decide(
+        &self,
+        request: WithdrawalRequest,
+        idempotency_key: Option<String>,
+        deadline: Option<Duration>,
+    ) -> Result<decide::Decided, DecideError> {
+        let asked_at = self.clock.now();
+        let decided = self.decider.decide(request, idempotency_key, deadline).await;
+        let took = self.clock.now().since(asked_at);
+        self.meters.decided(decided.as_ref().ok().map(|decided| decided.decision.verdict), took);
+        decided
+    }
+}
+
 /// `gateway` asks `decide`.
 #[derive(Debug)]
-pub struct GatewayWithdrawals(pub Arc<Decider>);
+pub struct GatewayWithdrawals(pub Decisions);
 
 impl gateway::Withdrawals for GatewayWithdrawals {
     fn decide(
@@ -194,7 +229,7 @@ impl api::Intake for ApiIntake {
 
 /// `api` asks `decide`.
 #[derive(Debug)]
-pub struct ApiDecisions(pub Arc<Decider>);
+pub struct ApiDecisions(pub Decisions);
 
 impl api::Decisions for ApiDecisions {
     fn decide(
@@ -220,9 +255,9 @@ impl api::Decisions for ApiDecisions {
 
     fn explain<'a>(&'a self, id: &'a str) -> api::BoxFuture<'a, Result<Option<Explained>, ExplainError>> {
         Box::pin(async move {
-            let found = self.0.explain(id).await.map_err(|error| ExplainError { why: error.to_string() })?;
+            let found = self.0.decider.explain(id).await.map_err(|error| ExplainError { why: error.to_string() })?;
             Ok(found.map(|decided| Explained {
-                position: self.0.ids().position(decided.id.as_str()).ok(),
+                position: self.0.decider.ids().position(decided.id.as_str()).ok(),
                 id: decided.id.to_string(),
                 decision: decided.decision,
             }))

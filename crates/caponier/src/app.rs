@@ -17,10 +17,11 @@ use tokio::{
 };
 
 use crate::{
-    adapters::{ApiDecisions, ApiIntake, GatewayObserver, GatewayWithdrawals, record_uses},
+    adapters::{ApiDecisions, ApiIntake, Decisions, GatewayObserver, GatewayWithdrawals, record_uses},
     config::{Config, Rate},
     core::{Core, Progress, chain, control_socket},
     exit::{Exit, Failure},
+    metrics::Exposition,
     refusals::RefusalCounts,
     secret_file,
     socket::ControlSocket,
@@ -84,8 +85,11 @@ impl App {
         let api_tls = config.api.tls.as_ref().map(|(chain, key)| server_tls(chain, key)).transpose()?;
         let mut tokens = Vec::new();
         for (name, path) in &config.api.tokens {
-            let token = secret_file::read_line(path, TOKEN_CHARS_MIN)?;
-            tokens.push(api::Token::new(name, token));
+            let mut token = api::Token::new(name, secret_file::read_line(path, TOKEN_CHARS_MIN)?);
+            if let Some((_, permissions)) = config.api.permissions.iter().find(|(of, _)| of == name) {
+                token.permissions.clone_from(permissions);
+            }
+            tokens.push(token);
         }
 
         let core = Arc::new(Core::open(config, clock, progress).await?);
@@ -111,7 +115,7 @@ impl App {
                 authenticator: Arc::new(authenticator),
                 clock: Arc::clone(&core.clock),
                 observer: Arc::new(GatewayObserver { refusals: Arc::clone(&refusals), used }),
-                withdrawals: Arc::new(GatewayWithdrawals(Arc::clone(&core.decider))),
+                withdrawals: Arc::new(GatewayWithdrawals(Decisions::of(&core))),
             })
             .map_err(|error| Failure::new(Exit::Usage, format!("gateway: {}", chain(&error))))?;
 
@@ -123,8 +127,9 @@ impl App {
         } else {
             let ports = api::Ports {
                 intake: Arc::new(ApiIntake::new(Arc::clone(&core.ground), Arc::clone(&core.clock))),
-                decisions: Arc::new(ApiDecisions(Arc::clone(&core.decider))),
+                decisions: Arc::new(ApiDecisions(Decisions::of(&core))),
                 health: Arc::new(Health(Arc::clone(&core))),
+                metrics: Arc::new(Exposition::new(Arc::clone(&core), gateway.metrics())),
                 clock: Arc::clone(&core.clock),
             };
             let api = api::Config { listen: config.api.listen, tls: api_tls, tokens }
@@ -282,8 +287,14 @@ async fn publish(core: Arc<Core>) {
         tick.tick().await;
         let at = Arc::clone(&core);
         let published =
-            tokio::task::spawn_blocking(move || at.publisher.lock().publish_once(at.clock.now()).map(drop))
-                .await;
+            tokio::task::spawn_blocking(move || {
+                let published = at.publisher.lock().publish_once(at.clock.now())?;
+                if let Some(published) = published {
+                    at.meters.published(published.size);
+                }
+                Ok::<_, audit::PublishError>(())
+            })
+            .await;
         match published {
             Ok(Ok(())) => {}
             Ok(Err(error)) if error.is_transient() => {
@@ -306,7 +317,13 @@ async fn ship(core: Arc<Core>) {
         tick.tick().await;
         let at = Arc::clone(&core);
         let shipped = tokio::task::spawn_blocking(move || match &at.shipper {
-            Some(shipper) => shipper.lock().ship(at.clock.now()).map(drop).map_err(|error| error.to_string()),
+            Some(shipper) => {
+                let shipped = shipper.lock().ship(at.clock.now()).map_err(|error| error.to_string())?;
+                if let Some(shipped) = shipped {
+                    at.meters.shipped(shipped.entries);
+                }
+                Ok::<_, String>(())
+            }
             None => Ok(()),
         })
         .await;

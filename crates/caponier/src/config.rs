@@ -87,6 +87,8 @@ pub struct Api {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Caller's name and the file that holds its bearer token.
     pub tokens: Vec<(String, PathBuf)>,
+    /// Caller's name and what its token allows; a caller without an entry may do everything.
+    pub permissions: Vec<(String, Vec<api::Permission>)>,
 }
 
 /// `[decide]`
@@ -198,6 +200,7 @@ impl Config {
             listen: read.address("api.listen"),
             tls: read.pair("api.certificate_file", "api.private_key_file"),
             tokens: read.files("api.tokens"),
+            permissions: read.permissions("api.permissions"),
         };
         if api.tls.is_none() && !api.listen.ip().is_loopback() {
             read.fault(
@@ -207,6 +210,11 @@ impl Config {
         }
         if api.listen == gateway.listen && api.listen.port() != 0 {
             read.fault("api.listen", "is the address of gateway.listen".to_owned());
+        }
+        for (name, _) in &api.permissions {
+            if !api.tokens.iter().any(|(caller, _)| caller == name) {
+                read.fault("api.permissions", format!("{name:?} has no entry in api.tokens"));
+            }
         }
         let config = Self {
             data,

@@ -32,6 +32,7 @@ use crate::{
     exit::{Exit, Failure},
     ground::{Ground, Installation},
     lists::ListGaps,
+    metrics::Meters,
 };
 
 /// Told what long work is doing: a unit, how much is done, how much there is.
@@ -51,6 +52,7 @@ pub struct Core {
     pub(crate) ground: Arc<Ground>,
     pub(crate) watch: Arc<Watch>,
     pub(crate) gaps: Arc<ListGaps>,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) decider: Arc<Decider>,
     pub(crate) publisher: Mutex<Publisher<Journal>>,
     pub(crate) shipper: Option<Mutex<Shipper>>,
@@ -154,6 +156,7 @@ impl Core {
             ground,
             watch,
             gaps,
+            meters: Arc::default(),
             decider: Arc::new(decider),
             publisher: Mutex::new(publisher),
             shipper,

@@ -16,6 +16,7 @@ pub mod demo;
 pub mod exit;
 pub mod ground;
 pub mod lists;
+pub mod metrics;
 mod output;
 pub mod refusals;
 mod secret_file;

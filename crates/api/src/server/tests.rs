@@ -24,7 +24,7 @@ use tokio::{
 
 use crate::{
     Action, BoxFuture, BuildError, Config, DecideError, Decided, Decisions, ExplainError, Explained, Health,
-    Intake, IntakeError, Permission, Ports, ROUTES, Recorded, Token, limits,
+    Intake, IntakeError, Metrics, Permission, Ports, ROUTES, Recorded, Token, limits,
 };
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -130,6 +130,12 @@ impl Decisions for Backstage {
     }
 }
 
+impl Metrics for Backstage {
+    fn exposition(&self) -> String {
+        "# EOF\n".to_owned()
+    }
+}
+
 impl Health for Backstage {
     fn faults(&self) -> Vec<String> {
         self.reached.fetch_add(1, Ordering::SeqCst);
@@ -166,6 +172,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
         intake: Arc::clone(&backstage) as _,
         decisions: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
+        metrics: Arc::clone(&backstage) as _,
         clock: Arc::new(ManualClock::new(NOW)),
     };
     let config = Config { listen: "127.0.0.1:0".parse().unwrap(), tls, tokens: tokens() };
@@ -284,6 +291,19 @@ async fn what_is_no_route_tells_nothing_without_a_token() {
         assert_problem(&api.exchange(&raw(method, path, None, "", "")).await, 401, "unauthenticated");
         assert_problem(&api.exchange(&raw(method, path, Some(TOKEN), "", "")).await, status, name);
     }
+}
+
+#[tokio::test]
+async fn counters_are_text_for_a_monitoring_system() {
+    let api = start().await;
+    let mut stream = TcpStream::connect(api.address).await.unwrap();
+    let request = raw("GET", "/metrics", Some(&secret_for(Permission::ReadMetrics)), "", "");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    assert!(text.contains("content-type: application/openmetrics-text; version=1.0.0"), "{text}");
+    assert!(text.ends_with("# EOF\n"), "{text}");
 }
 
 #[tokio::test]
@@ -451,7 +471,8 @@ async fn tokens_cross_a_network_only_encrypted() {
     let ports = |backstage: Arc<Backstage>| Ports {
         intake: Arc::clone(&backstage) as _,
         decisions: Arc::clone(&backstage) as _,
-        health: backstage as _,
+        health: Arc::clone(&backstage) as _,
+        metrics: backstage as _,
         clock: Arc::new(ManualClock::new(NOW)),
     };
     let config = |listen: &str| Config { listen: listen.parse().unwrap(), tls: None, tokens: tokens() };

@@ -335,6 +335,42 @@ impl<'t> Reader<'t> {
         self.fault_at(key, Some(span), message);
         Vec::new()
     }
+
+    /// A table from names to lists of permissions of the control API.
+    pub(super) fn permissions(&mut self, key: &'static str) -> Vec<(String, Vec<api::Permission>)> {
+        let (message, span) = match self.items.get(key) {
+            None => return Vec::new(),
+            Some((Item::Map(entries), _)) => {
+                let parse = |text: &str| -> Result<Vec<api::Permission>, String> {
+                    text.split(',')
+                        .map(|name| {
+                            api::Permission::named(name.trim()).ok_or_else(|| name.trim().to_owned())
+                        })
+                        .collect()
+                };
+                let parsed: Result<Vec<_>, _> = entries
+                    .iter()
+                    .map(|(name, text, span)| {
+                        parse(text.as_deref().unwrap_or_default())
+                            .map(|permissions| (name.clone(), permissions))
+                            .map_err(|bad| {
+                                let known = api::Permission::ALL.map(api::Permission::as_str).join(", ");
+                                (format!("{name}: {bad:?} is no permission; there are {known}"), span.clone())
+                            })
+                    })
+                    .collect();
+                match parsed {
+                    Ok(permissions) => return permissions,
+                    Err(fault) => fault,
+                }
+            }
+            Some((other, span)) => {
+                (format!("must be a table of name = \"permissions\", got {}", name_of(other)), span.clone())
+            }
+        };
+        self.fault_at(key, Some(span), message);
+        Vec::new()
+    }
 }
 
 fn item(value: &DeValue<'_>) -> Item {

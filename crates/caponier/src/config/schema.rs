@@ -152,6 +152,15 @@ pub static KEYS: &[Key] = &[
         attacker: "the power to report events that did not happen",
         is_map: true,
     },
+    Key {
+        path: "api.permissions",
+        default: "{}",
+        meaning: "What a caller may do, where that is not everything: name = \"read_metrics, read_health\" out of \
+                  decide, read_decisions, read_health, read_metrics and write_events. A monitoring system needs \
+                  read_metrics alone.",
+        attacker: "what the callers' tokens then allow",
+        is_map: true,
+    },
     key(
         "decide.deadline",
         "\"500ms\"",

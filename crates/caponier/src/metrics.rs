@@ -1,0 +1,212 @@
+//! What a monitoring system is told: counters and gauges of the whole installation, gathered when it asks.
+//!
+//! Names follow the Prometheus conventions (`caponier_` prefix, base units, `_total` for counters). Labels take
+//! values from the code alone (reasons, verdicts), so their number is bounded; no customer, address or key is named.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use domain::Verdict;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric, text},
+    metrics::{
+        MetricType,
+        counter::ConstCounter,
+        gauge::ConstGauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+use crate::core::Core;
+
+/// Counters of the parts that keep none of their own.
+#[derive(Debug)]
+pub struct Meters {
+    decided: [AtomicU64; 4],
+    undecided: AtomicU64,
+    decision_seconds: Histogram,
+    published: AtomicU64,
+    shipped: AtomicU64,
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        Self {
+            decided: Default::default(),
+            undecided: AtomicU64::new(0),
+            // 0.1 ms to 1.6 s: from a decision in memory to one that waits for a slow disk.
+            decision_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 15)),
+            published: AtomicU64::new(0),
+            shipped: AtomicU64::new(0),
+        }
+    }
+}
+
+const VERDICTS: [Verdict; 4] = [Verdict::Allow, Verdict::Challenge, Verdict::Hold, Verdict::Deny];
+
+impl Meters {
+    /// A withdrawal was decided about; `None` means that there was no decision.
+    pub fn decided(&self, verdict: Option<Verdict>, took: Duration) {
+        let count = verdict
+            .and_then(|verdict| VERDICTS.iter().position(|known| *known == verdict))
+            .and_then(|index| self.decided.get(index))
+            .unwrap_or(&self.undecided);
+        count.fetch_add(1, Ordering::Relaxed);
+        self.decision_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A checkpoint over so many entries was published.
+    pub fn published(&self, entries: u64) {
+        self.published.store(entries, Ordering::Relaxed);
+    }
+
+    /// The backup holds so many entries.
+    pub fn shipped(&self, entries: u64) {
+        self.shipped.store(entries, Ordering::Relaxed);
+    }
+}
+
+/// Gathers everything on demand.
+pub struct Exposition(Registry);
+
+impl fmt::Debug for Exposition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Exposition")
+    }
+}
+
+impl Exposition {
+    /// Of an installation and its gateway.
+    #[must_use]
+    pub fn new(core: Arc<Core>, gateway: Arc<gateway::Metrics>) -> Self {
+        let mut registry = Registry::default();
+        registry.register(
+            "caponier_decision_seconds",
+            "Time from asking for a decision about a withdrawal to the durable answer",
+            core.meters.decision_seconds.clone(),
+        );
+        registry.register_collector(Box::new(Whole { core, gateway }));
+        Self(registry)
+    }
+}
+
+impl api::Metrics for Exposition {
+    fn exposition(&self) -> String {
+        let mut out = String::new();
+        if text::encode(&mut out, &self.0).is_err() {
+            unreachable!("writing to a string does not fail");
+        }
+        out
+    }
+}
+
+#[derive(Debug)]
+struct Whole {
+    core: Arc<Core>,
+    gateway: Arc<gateway::Metrics>,
+}
+
+/// The labels of one series.
+type Labels<'a> = &'a [(&'static str, &'a str)];
+
+struct Encoder<'a>(DescriptorEncoder<'a>);
+
+impl Encoder<'_> {
+    fn counter(&mut self, name: &str, help: &str, count: u64) -> fmt::Result {
+        let metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(count).encode(metric)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        let metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric)
+    }
+
+    fn counters<'l>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl Iterator<Item = (Labels<'l>, u64)>,
+    ) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, count) in series {
+            ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Collector for Whole {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut to = Encoder(encoder);
+        let seen = self.gateway.snapshot();
+        to.counter("caponier_gateway_connections", "Connections accepted within the caps", seen.connections)?;
+        to.counter("caponier_gateway_requests", "Requests received", seen.requests)?;
+        to.counter("caponier_gateway_forwarded", "Requests the exchange answered", seen.forwarded)?;
+        to.counter(
+            "caponier_gateway_upstream_connections",
+            "Connections opened to the exchange",
+            seen.upstream_connections,
+        )?;
+        let refusals: Vec<_> =
+            seen.refusals.iter().map(|(reason, count)| ([("reason", *reason)], *count)).collect();
+        to.counters(
+            "caponier_gateway_refusals",
+            "Requests and connections refused, by reason",
+            refusals.iter().map(|(labels, count)| (labels.as_slice(), *count)),
+        )?;
+
+        let meters = &self.core.meters;
+        let mut decisions: Vec<_> = VERDICTS
+            .iter()
+            .zip(&meters.decided)
+            .map(|(verdict, count)| ([("verdict", verdict.as_str())], count.load(Ordering::Relaxed)))
+            .collect();
+        decisions.push(([("verdict", "none")], meters.undecided.load(Ordering::Relaxed)));
+        to.counters(
+            "caponier_decisions",
+            "Withdrawals decided about, by verdict; none: refused without a decision",
+            decisions.iter().map(|(labels, count)| (labels.as_slice(), *count)),
+        )?;
+
+        let journal = self.core.ground.journal();
+        let works = matches!(journal.health(), journal::Health::Running);
+        to.gauge("caponier_journal_up", "1 while the journal takes entries", u64::from(works))?;
+        to.gauge("caponier_journal_entries", "Entries in the journal", journal.size())?;
+        to.gauge(
+            "caponier_log_entries",
+            "Entries under the last signed checkpoint",
+            meters.published.load(Ordering::Relaxed),
+        )?;
+        if self.core.shipper.is_some() {
+            to.gauge(
+                "caponier_backup_entries",
+                "Entries in the backup",
+                meters.shipped.load(Ordering::Relaxed),
+            )?;
+        }
+        let keys = u64::try_from(self.core.ground.registry().len()).unwrap_or(u64::MAX);
+        to.gauge("caponier_api_keys", "API keys known, revoked ones included", keys)?;
+        let complete = self.core.gaps.problem().is_none();
+        to.gauge("caponier_lists_up", "1 while every recorded label list is in force", u64::from(complete))?;
+        if let Some(bytes) = resident_bytes() {
+            to.gauge("process_resident_memory_bytes", "Resident memory", bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// Resident memory of this process (proc(5), `statm`, second field in pages).
+fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+    pages.checked_mul(u64::try_from(rustix::param::page_size()).ok()?)
+}

@@ -1,0 +1,103 @@
+//! What the people who run it need: counters for their monitoring.
+
+use std::{fs, process::Command};
+
+use http::Method;
+use serde_json::Value;
+
+use crate::{
+    clients::python,
+    support::{BALANCE, House, PATIENCE, Settings, WITHDRAWAL, finish, secret, skipped, tron_address, withdrawal},
+};
+
+/// One scrape with a token; the status and the text.
+async fn scrape(api: std::net::SocketAddr, token: &str) -> (u16, String) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let talk = async {
+        let mut stream = tokio::net::TcpStream::connect(api).await.unwrap();
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    };
+    let text = tokio::time::timeout(PATIENCE, talk).await.unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// The value of a series, by its line's beginning.
+#[track_caller]
+fn value(text: &str, series: &str) -> u64 {
+    let line = text.lines().find(|line| line.starts_with(&format!("{series} ")));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
+        .unwrap_or_else(|| panic!("no {series} in {text}"))
+}
+
+/// The counters count what happened, name nobody, are there only for the token that may read them, and a parser that is
+/// not ours reads them.
+#[tokio::test(flavor = "multi_thread")]
+async fn counters_tell_what_happened_and_name_nobody() {
+    let settings = Settings {
+        more: "[api.permissions]\nexchange = \"decide, read_decisions, read_health, read_metrics, write_events\"\n",
+        ..Settings::default()
+    };
+    let house = House::build(settings).await;
+    let scraper = hex::encode([5_u8; 32]);
+    secret(&house.path("prometheus.token"), &scraper);
+    let config = fs::read_to_string(house.config()).unwrap();
+    let config = config
+        .replace("[api.tokens]\n", "[api.tokens]\nprometheus = \"prometheus.token\"\n")
+        .replace("[api.permissions]\n", "[api.permissions]\nprometheus = \"read_metrics\"\n");
+    fs::write(house.config(), config).unwrap();
+    let serving = house.serve();
+    house.open_account("anna").await;
+    let key = house.key("anna");
+    let mut client = house.client(&serving, &key);
+    for (amount, number) in [("10", 1), ("20", 2), ("999000", 3)] {
+        let body = withdrawal(&tron_address(amount), amount, &format!("wd{number}"));
+        client.call(Method::POST, WITHDRAWAL, &body).await.unwrap();
+    }
+    let mut forger = key.clone();
+    forger["secret"] = Value::from("00000000000000000000000000000000");
+    let refused = house.client(&serving, &forger).call(Method::GET, BALANCE, "").await.unwrap();
+    assert_eq!(refused.code(), "50113");
+
+    let (status, text) = scrape(serving.api(), &scraper).await;
+    assert_eq!(status, 200, "{text}");
+    let decided: u64 = ["allow", "challenge", "hold", "deny", "none"]
+        .map(|verdict| value(&text, &format!("caponier_decisions_total{{verdict=\"{verdict}\"}}")))
+        .iter()
+        .sum();
+    assert_eq!(decided, 3, "{text}");
+    assert_eq!(value(&text, "caponier_decision_seconds_count"), 3);
+    assert_eq!(value(&text, "caponier_journal_up"), 1);
+    assert_eq!(value(&text, "caponier_api_keys"), 1);
+    assert_eq!(value(&text, "caponier_gateway_requests_total"), 4);
+    let refusals: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("caponier_gateway_refusals_total{")).collect();
+    assert!(refusals.iter().any(|line| line.contains("signature") && line.ends_with(" 1")), "{refusals:?}");
+    for name in ["anna", key["key"].as_str().unwrap(), &tron_address("10"), "127.0.0.1"] {
+        assert!(!text.contains(name), "{name} in {text}");
+    }
+
+    // The scraper's token does nothing else, and the other way round no other token is needed.
+    let health = crate::support::control_api(serving.api(), &scraper, "GET", "/v1/health", String::new());
+    assert_eq!(health.await.unwrap().0, 403);
+    assert_eq!(scrape(serving.api(), &hex::encode([6_u8; 32])).await.0, 401);
+
+    match python() {
+        None => skipped("no Python environment with prometheus-client"),
+        Some(python) => {
+            let file = house.path("metrics.txt");
+            fs::write(&file, &text).unwrap();
+            let script = "import sys; from prometheus_client.openmetrics.parser import text_string_to_metric_families as f; \
+                          print(len([m for m in f(open(sys.argv[1]).read())]))";
+            let read = finish(Command::new(python).args(["-c", script]).arg(&file)).exits(0);
+            assert!(read.stdout.trim().parse::<u32>().unwrap() >= 10, "{}", read.stdout);
+        }
+    }
+    assert_eq!(serving.stop(), 0);
+}
