@@ -3,11 +3,13 @@
 //! An engine without I/O: the time is an argument. Not here: what is limited and at which cost, and the answer
 //! that a limited client gets.
 
+pub mod frames;
 pub mod gcra;
 mod hash;
 pub mod limiter;
 
 pub use self::{
+    frames::{FrameBudget, FrameLimits, Violation},
     gcra::{Admitted, Gcra, Limited, Quota, QuotaError},
     limiter::KeyedLimiter,
 };
