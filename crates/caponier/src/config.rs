@@ -16,6 +16,7 @@ use std::{
 
 pub use self::fault::{Fault, Faults};
 use self::reader::Reader;
+use crate::acme;
 
 /// Events per time, as in `"60 / 2s"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub struct Gateway {
     pub listen: SocketAddr,
     /// `certificate_file` and `private_key_file`; `None` serves plain HTTP on loopback.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// `[acme]`, when a directory is set.
+    pub acme: Option<acme::Config>,
     pub upstream: String,
     pub upstream_token_file: Option<PathBuf>,
     pub upstream_timeout: Duration,
@@ -170,17 +173,21 @@ impl Config {
         let gateway = Gateway {
             listen: read.address("gateway.listen"),
             tls: read.pair("gateway.certificate_file", "gateway.private_key_file"),
+            acme: read.acme(),
             upstream: read.upstream("gateway.upstream"),
             upstream_token_file: read.existing("gateway.upstream_token_file"),
             upstream_timeout: read.duration("gateway.upstream_timeout", 1..=120_000),
             connections_per_ip: read.count("gateway.connections_per_ip", 1..=1_000_000),
             connections_max: read.count("gateway.connections_max", 1..=1_000_000),
         };
-        if gateway.tls.is_none() && !gateway.listen.ip().is_loopback() {
+        if gateway.tls.is_some() && gateway.acme.is_some() {
+            read.fault("acme.directory", "cannot be set together with gateway.certificate_file".to_owned());
+        }
+        if gateway.tls.is_none() && gateway.acme.is_none() && !gateway.listen.ip().is_loopback() {
             read.fault(
                 "gateway.listen",
                 format!(
-                    "{} is not a loopback address, so gateway.certificate_file must be set",
+                    "{} is not a loopback address, so gateway.certificate_file or acme.directory must be set",
                     gateway.listen
                 ),
             );

@@ -24,7 +24,11 @@ pub(super) async fn run(config: Config, json: bool) -> Result<Exit, Failure> {
             "made a key-encryption key; keep a copy where the backups are not"
         );
     }
-    let scheme = if core.config.gateway.tls.is_some() { "https" } else { "http" };
+    let scheme = if core.config.gateway.tls.is_some() || core.config.gateway.acme.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let gateway = format!("{scheme}://{}", app.gateway_addr());
     let api_scheme = if core.config.api.tls.is_some() { "https" } else { "http" };
     let api = app.api_addr().map(|addr| format!("{api_scheme}://{addr}"));

@@ -14,6 +14,7 @@ use toml::{
 };
 
 use super::{Fault, Faults, Rate, schema};
+use crate::acme;
 
 /// Largest file read.
 const FILE_BYTES_MAX: usize = 1 << 20;
@@ -336,6 +337,41 @@ impl<'t> Reader<'t> {
         Vec::new()
     }
 
+    /// `[acme]`; `None` without a directory.
+    pub(super) fn acme(&mut self) -> Option<acme::Config> {
+        let directory = self.text_of("acme.directory");
+        let (domains, contacts) = (self.list("acme.domains"), self.list("acme.contacts"));
+        let ca_file = self.path("acme.ca_file").unwrap_or_default();
+        if directory.is_empty() {
+            if !domains.is_empty() {
+                self.fault("acme.domains", "needs acme.directory too".to_owned());
+            }
+            return None;
+        }
+        if !directory.starts_with("https://") {
+            self.fault("acme.directory", format!("must be an https URL, got {directory:?}"));
+        }
+        if domains.is_empty() || domains.len() > 100 {
+            self.fault("acme.domains", format!("must be 1 to 100 names, got {}", domains.len()));
+        }
+        let plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
+        for name in &domains {
+            if name.is_empty() || name.len() > 253 || !name.bytes().all(plain) {
+                self.fault("acme.domains", format!("{name:?} is not a lower-case domain name"));
+            }
+        }
+        for contact in &contacts {
+            if !contact.starts_with("mailto:") {
+                self.fault("acme.contacts", format!("must begin with mailto:, got {contact:?}"));
+            }
+        }
+        if self.files_exist && !ca_file.is_file() {
+            self.fault("acme.ca_file", format!("there is no file {}", ca_file.display()));
+        }
+        Some(acme::Config { directory, domains, contacts, ca_file })
+    }
+
     /// A table from names to lists of permissions of the control API.
     pub(super) fn permissions(&mut self, key: &'static str) -> Vec<(String, Vec<api::Permission>)> {
         let (message, span) = match self.items.get(key) {
@@ -343,9 +379,7 @@ impl<'t> Reader<'t> {
             Some((Item::Map(entries), _)) => {
                 let parse = |text: &str| -> Result<Vec<api::Permission>, String> {
                     text.split(',')
-                        .map(|name| {
-                            api::Permission::named(name.trim()).ok_or_else(|| name.trim().to_owned())
-                        })
+                        .map(|name| api::Permission::named(name.trim()).ok_or_else(|| name.trim().to_owned()))
                         .collect()
                 };
                 let parsed: Result<Vec<_>, _> = entries

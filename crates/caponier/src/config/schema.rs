@@ -88,6 +88,33 @@ pub static KEYS: &[Key] = &[
     ),
     key("gateway.connections_max", "10000", "Connections in all.", "memory may run out"),
     key(
+        "acme.directory",
+        "\"\"",
+        "Directory URL of an ACME certificate authority (RFC 8555), such as \
+         https://acme-v02.api.letsencrypt.org/directory; setting it agrees to its terms of service. The gateway then \
+         gets and renews its certificate itself, proven by TLS-ALPN-01 on its own port, which the authority must \
+         reach as 443. Empty: certificates come from files.",
+        "the choice of who vouches for this server",
+    ),
+    key(
+        "acme.domains",
+        "[]",
+        "Names the certificate is for, at most 100.",
+        "certificates for names that lead here",
+    ),
+    key(
+        "acme.contacts",
+        "[]",
+        "Where the authority may write to, such as \"mailto:ops@example.com\".",
+        "the authority's warnings",
+    ),
+    key(
+        "acme.ca_file",
+        "\"/etc/ssl/certs/ca-certificates.crt\"",
+        "PEM file with the roots that vouch for the authority's own server.",
+        "the power to stand in for the authority",
+    ),
+    key(
         "limits.source",
         "\"500 / 1s\"",
         "Requests from one address (IPv6: /64), all routes, before anything costly is done; exact GCRA, the count \

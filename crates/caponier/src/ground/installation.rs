@@ -3,7 +3,7 @@
 //! Being an entry, it is backed up, restored and covered by the log like everything else, and needs no key file of
 //! its own. Everything else that must stay the same over restarts is derived from it.
 
-use crypto::{MacKey, Secret, SigningKey};
+use crypto::{AeadKey, MacKey, Secret, SigningKey};
 
 /// Identity of an installation.
 #[derive(Debug, Clone)]
@@ -51,6 +51,13 @@ impl Installation {
     pub fn decision_ids(&self) -> decide::DecisionIds {
         let key: [u8; 32] = crypto::hkdf_sha512(self.seed.expose(), b"caponier", b"decision ids v1");
         decide::DecisionIds::new(MacKey::new(&key))
+    }
+
+    /// Seals the files of the certificate authority's account.
+    #[must_use]
+    pub fn acme_key(&self) -> AeadKey {
+        let key: [u8; 32] = crypto::hkdf_sha512(self.seed.expose(), b"caponier", b"acme files v1");
+        AeadKey::new(&key)
     }
 
     /// Public name of the installation, for the backup target.
