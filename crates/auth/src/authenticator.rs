@@ -11,7 +11,7 @@ use crypto::{Secret, SecretBytes, ct_eq, hmac_sha256, sha256};
 use domain::{AccountId, ApiKeyId, UnixNanos};
 
 use crate::{
-    key::{Environment, KeyState, Permission, Permissions},
+    key::{Credential, Environment, KeyState, Permission, Permissions},
     okx,
     record::KeyChange,
     refusal::Refusal,
@@ -169,8 +169,9 @@ impl PassphraseCheck {
     /// # Errors
     /// [`Refusal::PassphraseIncorrect`].
     pub fn run(self) -> Result<(), Refusal> {
-        if !self.entry.key.passphrase.verify(self.passphrase.expose()) {
-            return Err(Refusal::PassphraseIncorrect);
+        match &self.entry.key.credential {
+            Credential::Okx { passphrase, .. } if passphrase.verify(self.passphrase.expose()) => {}
+            Credential::Okx { .. } | Credential::V2(_) => return Err(Refusal::PassphraseIncorrect),
         }
         // Another check of the same key may have been faster; both accepted the same passphrase.
         self.entry.accepted.get_or_init(|| self.mac);
@@ -216,7 +217,7 @@ impl Authenticator {
     /// 1. headers present and not empty: key, passphrase, signature, timestamp (50103, 50104, 50106, 50107);
     /// 2. key known (50111), not revoked (50119: of a revoked key only the id is left, so nothing more can be checked);
     /// 3. timestamp in the 24-byte form (50112) and within 30 seconds (50102);
-    /// 4. signature (50113), then passphrase (50105);
+    /// 4. a key of this scheme (50114), signature (50113), then passphrase (50105);
     /// 5. client address (50110), environment (50101);
     /// 6. key frozen (50100), revoked meanwhile or expired (50119);
     /// 7. endpoint needs an address binding (50035), permission (50120).
@@ -348,9 +349,12 @@ fn in_time(at: Option<UnixNanos>, now: UnixNanos) -> Result<UnixNanos, Refusal> 
     if okx::within_skew(at, now) { Ok(at) } else { Err(Refusal::TimestampExpired) }
 }
 
-/// Compares the texts, so that only the one spelling of the MAC passes.
+/// Compares the texts, so that only the one spelling of the MAC passes. A v2 key has no secret to sign with.
 fn check_signature(entry: &Entry, parts: &[&[u8]], sign: &[u8]) -> Result<[u8; 32], Refusal> {
-    let mac = hmac_sha256(entry.key.secret.expose(), parts);
+    let Credential::Okx { secret, .. } = &entry.key.credential else {
+        return Err(Refusal::AuthorizationInvalid);
+    };
+    let mac = hmac_sha256(secret.expose(), parts);
     if ct_eq(&okx::signature_text(&mac), sign) { Ok(mac) } else { Err(Refusal::SignatureInvalid) }
 }
 

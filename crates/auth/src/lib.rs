@@ -14,13 +14,14 @@ pub mod record;
 mod refusal;
 pub mod registry;
 pub mod replay;
+pub mod v2;
 
 pub use self::{
     authenticator::{
         Authenticator, Endpoint, FirstSight, Login, PassphraseCheck, RequestHead, Verification, Verified,
     },
     ip::IpAllowList,
-    key::{ApiKey, Environment, KeyError, KeyState, NewApiKey, Permission, Permissions},
+    key::{ApiKey, Environment, KeyError, KeyState, NewApiKey, NewV2Key, Permission, Permissions, Scheme},
     record::{KeyChange, RecordError},
     refusal::{PARAMETER_BYTES_MAX, Refusal},
     registry::{ApplyError, KeySummary, Registry},

@@ -22,7 +22,7 @@ use parking_lot::RwLock;
 use crate::{
     hash::Seeded,
     ip::IpAllowList,
-    key::{ApiKey, Environment, KeyState, Permission, Permissions},
+    key::{ApiKey, Environment, KeyState, Permission, Permissions, Scheme},
     record::KeyChange,
 };
 
@@ -176,6 +176,8 @@ pub struct KeySummary {
     pub created_at: UnixNanos,
     /// The last recorded use, up to a day older than the last use.
     pub last_used_at: Option<UnixNanos>,
+    /// How requests are signed with it.
+    pub scheme: Scheme,
     /// Whether it is in force.
     pub state: KeyState,
 }
@@ -191,6 +193,7 @@ impl KeySummary {
             environment: entry.key.environment,
             created_at: entry.key.created_at,
             last_used_at: entry.last_used_at(),
+            scheme: entry.key.scheme(),
             state: entry.state(),
         }
     }
