@@ -8,10 +8,12 @@ pub mod frames;
 pub mod gcra;
 mod hash;
 pub mod limiter;
+pub mod scopes;
 
 pub use self::{
     concurrency::{Class, Concurrency, ConcurrencyConfig, Outcome, Permit, Shed},
     frames::{FrameBudget, FrameLimits, Violation},
     gcra::{Admitted, Gcra, Limited, Quota, QuotaError},
     limiter::KeyedLimiter,
+    scopes::{Charge, Granted, LimitId, Refused, ScopeKey, ScopeLimit, Scopes, ScopesError},
 };
