@@ -10,7 +10,7 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -67,6 +67,8 @@ pub(crate) struct Entry {
     used_at: AtomicU64,
     /// MAC of the passphrase that passed the slow check, under the authenticator's key.
     pub(crate) accepted: OnceLock<[u8; 16]>,
+    /// How often it was frozen: what was granted before a freeze ends with it.
+    freezes: AtomicU32,
 }
 
 impl fmt::Debug for Entry {
@@ -82,6 +84,7 @@ impl Entry {
             state: AtomicU8::new(state_code(KeyState::Active)),
             used_at: AtomicU64::new(0),
             accepted: OnceLock::new(),
+            freezes: AtomicU32::new(0),
         }
     }
 
@@ -93,7 +96,15 @@ impl Entry {
         }
     }
 
+    /// How often the key was frozen so far.
+    pub(crate) fn freezes(&self) -> u32 {
+        self.freezes.load(Ordering::Acquire)
+    }
+
     fn enter(&self, state: KeyState) {
+        if state == KeyState::Frozen {
+            self.freezes.fetch_add(1, Ordering::AcqRel);
+        }
         self.state.store(state_code(state), Ordering::Release);
     }
 
