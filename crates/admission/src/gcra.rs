@@ -170,6 +170,12 @@ impl Gcra {
         })
     }
 
+    /// Gives back `cost`, for a request that was not carried out after all; never more than a whole burst.
+    pub fn refund(&mut self, quota: Quota, cost: u32, now: UnixNanos) {
+        let least = quota.scaled(now).min(self.tat);
+        self.tat = self.tat.saturating_sub(quota.emission(cost)).max(least);
+    }
+
     /// Whether the state is worth no more than a fresh one at `now`.
     #[must_use]
     pub fn is_fresh(&self, quota: Quota, now: UnixNanos) -> bool {

@@ -4,8 +4,9 @@
 //! fresh** gives way: an expired one is worth nothing, and among the others it is the one whose loss forgives least.
 //! A flood of strange keys, each seen once, therefore pushes out itself and not the few that are being limited.
 //!
-//! Which entry that is comes from a heap of the times at which entries become fresh, kept lazily: an admission
-//! moves that time later without touching the heap, and an outdated top is put back in its place when it comes up.
+//! Which entry that is comes from a heap of the times at which entries become fresh, kept lazily: a new entry is
+//! listed as fresh now, an admission moves the time later without touching the heap, and an outdated top is put back
+//! in its place when it comes up. A refund between the two can leave an entry listed too late, never out of the heap.
 //! So the common path is one lock, one table lookup and no allocation; an eviction costs the logarithm of the
 //! entries, amortised.
 //!
@@ -34,7 +35,8 @@ struct Shard<K> {
     /// Places in `slots`, by the hash of the key there.
     table: HashTable<u32>,
     slots: Vec<Slot<K>>,
-    /// Exactly one element per slot: a time not after the one at which the slot becomes fresh, and its place.
+    /// Exactly one element per slot: a time not after the one at which the slot becomes fresh (but for refunds), and
+    /// its place.
     heap: BinaryHeap<Reverse<(UnixNanos, u32)>>,
     /// Entries pushed out while they still limited something.
     evicted: u64,
@@ -119,6 +121,17 @@ impl<K: Hash + Eq> KeyedLimiter<K> {
         Ok(admitted)
     }
 
+    /// Gives back `cost` to `map_key`, for a request that was not carried out after all; never more than a whole
+    /// burst.
+    pub fn refund(&self, map_key: &K, cost: u32, now: UnixNanos) {
+        let hash = self.hash.of(map_key);
+        let shard = &mut *self.shards[Seeded::shard::<SHARDS>(hash)].lock();
+        if let Some(place) = shard.table.find(hash, |place| shard.slots[*place as usize].map_key == *map_key)
+        {
+            shard.slots[*place as usize].state.refund(self.quota, cost, now);
+        }
+    }
+
     /// Entries at present, expired ones included.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -146,7 +159,6 @@ impl<K: Hash + Eq> KeyedLimiter<K> {
 
     /// Puts an entry that is not there into a free place: a new one, or that of the entry nearest to fresh.
     fn insert(&self, shard: &mut Shard<K>, hash: u64, slot: Slot<K>, now: UnixNanos) {
-        let fresh_at = slot.state.fresh_at(self.quota);
         let full = shard.slots.len() >= self.shard_entries_max;
         let place = match if full { shard.evict(self.quota, &self.hash, now) } else { None } {
             Some(place) => {
@@ -158,7 +170,8 @@ impl<K: Hash + Eq> KeyedLimiter<K> {
                 u32::try_from(shard.slots.len() - 1).unwrap_or(u32::MAX)
             }
         };
-        shard.heap.push(Reverse((fresh_at, place)));
+        // Listed as if nothing had been charged, so that a refund does not make the listed time too late.
+        shard.heap.push(Reverse((now, place)));
         let slots = &shard.slots;
         shard.table.insert_unique(hash, place, |place| self.hash.of(&slots[*place as usize].map_key));
     }

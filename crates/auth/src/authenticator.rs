@@ -11,7 +11,7 @@ use crypto::{Secret, SecretBytes, ct_eq, hmac_sha256, sha256};
 use domain::{AccountId, ApiKeyId, UnixNanos};
 
 use crate::{
-    key::{Environment, KeyState, Permission, Permissions},
+    key::{Credential, Environment, KeyState, Permission, Permissions},
     okx,
     record::KeyChange,
     refusal::Refusal,
@@ -57,19 +57,37 @@ pub struct Login<'a> {
 /// What an endpoint demands of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Endpoint {
-    /// The permission it needs.
-    pub permission: Permission,
+    /// The permission it needs; nothing where any key will do.
+    pub permission: Option<Permission>,
     /// Whether the key must be bound to addresses.
     pub needs_ip_binding: bool,
+    /// Whether a v2 key must sign the request itself, so that a session is not enough.
+    pub needs_key_signature: bool,
 }
 
 impl Endpoint {
     /// Reads.
-    pub const READ: Self = Self { permission: Permission::Read, needs_ip_binding: false };
+    pub const READ: Self =
+        Self { permission: Some(Permission::Read), needs_ip_binding: false, needs_key_signature: false };
     /// Trades.
-    pub const TRADE: Self = Self { permission: Permission::Trade, needs_ip_binding: false };
-    /// Moves funds out: only with a key bound to addresses.
-    pub const WITHDRAW: Self = Self { permission: Permission::Withdraw, needs_ip_binding: true };
+    pub const TRADE: Self = Self { permission: Some(Permission::Trade), ..Self::READ };
+    /// Moves funds out or changes keys: only with a key bound to addresses, and never by a session.
+    pub const WITHDRAW: Self =
+        Self { permission: Some(Permission::Withdraw), needs_ip_binding: true, needs_key_signature: true };
+    /// Opens a session: any v2 key, by its own signature.
+    pub const SESSION: Self = Self { permission: None, needs_ip_binding: false, needs_key_signature: true };
+}
+
+/// How a request was proven to come from a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Proof {
+    /// By the HMAC of the OKX scheme.
+    Okx,
+    /// By the signature of a v2 key.
+    KeySignature,
+    /// By the MAC of a session that a v2 key opened.
+    Session,
 }
 
 /// Proof that a request was signed by a key that may do this. Made only by [`Authenticator`].
@@ -79,8 +97,9 @@ pub struct Verified {
     use_to_record: Option<UnixNanos>,
     /// The timestamp the signature covers.
     timestamp: UnixNanos,
-    /// Front of the MAC.
+    /// Front of the MAC, or a hash of key and nonce.
     tag: [u8; 16],
+    proof: Proof,
 }
 
 impl Verified {
@@ -118,6 +137,16 @@ impl Verified {
     #[must_use]
     pub const fn timestamp(&self) -> UnixNanos {
         self.timestamp
+    }
+
+    /// How it was proven.
+    #[must_use]
+    pub const fn proof(&self) -> Proof {
+        self.proof
+    }
+
+    pub(crate) const fn entry(&self) -> &Arc<Entry> {
+        &self.entry
     }
 
     /// Whether the key is still in force: false as soon as it is frozen or revoked. For connections that live
@@ -169,8 +198,9 @@ impl PassphraseCheck {
     /// # Errors
     /// [`Refusal::PassphraseIncorrect`].
     pub fn run(self) -> Result<(), Refusal> {
-        if !self.entry.key.passphrase.verify(self.passphrase.expose()) {
-            return Err(Refusal::PassphraseIncorrect);
+        match &self.entry.key.credential {
+            Credential::Okx { passphrase, .. } if passphrase.verify(self.passphrase.expose()) => {}
+            Credential::Okx { .. } | Credential::V2(_) => return Err(Refusal::PassphraseIncorrect),
         }
         // Another check of the same key may have been faster; both accepted the same passphrase.
         self.entry.accepted.get_or_init(|| self.mac);
@@ -216,7 +246,7 @@ impl Authenticator {
     /// 1. headers present and not empty: key, passphrase, signature, timestamp (50103, 50104, 50106, 50107);
     /// 2. key known (50111), not revoked (50119: of a revoked key only the id is left, so nothing more can be checked);
     /// 3. timestamp in the 24-byte form (50112) and within 30 seconds (50102);
-    /// 4. signature (50113), then passphrase (50105);
+    /// 4. a key of this scheme (50114), signature (50113), then passphrase (50105);
     /// 5. client address (50110), environment (50101);
     /// 6. key frozen (50100), revoked meanwhile or expired (50119);
     /// 7. endpoint needs an address binding (50035), permission (50120).
@@ -248,7 +278,7 @@ impl Authenticator {
         }
         check_standing(&entry, ip, environment(head.simulated), now)?;
         check_rights(&entry, endpoint)?;
-        Ok(Verification::Verified(Verified::new(entry, at, &mac, now)))
+        Ok(Verification::Verified(Verified::new(entry, at, front(&mac), Proof::Okx, now)))
     }
 
     /// Checks a WebSocket login, in the order of [`Authenticator::verify`] without the rights of an endpoint:
@@ -275,13 +305,14 @@ impl Authenticator {
             Passphrase::Unproven(check) => return Ok(Verification::CheckPassphrase(check)),
         }
         check_standing(&entry, ip, Some(login.environment), now)?;
-        Ok(Verification::Verified(Verified::new(entry, at, &mac, now)))
+        Ok(Verification::Verified(Verified::new(entry, at, front(&mac), Proof::Okx, now)))
     }
 
     /// Lets a verified request through once. The last check, after the rate limits: a request refused by a limit
     /// may be sent again as it is. Of any number of concurrent repetitions exactly one passes.
     ///
-    /// `repeatable` is for requests that change nothing, that is GET; they are not remembered.
+    /// `repeatable` is for requests that change nothing, that is GET; under the OKX scheme, which has no nonce, they are
+    /// not remembered. A v2 request has a nonce, so it passes once whatever its method.
     ///
     /// # Errors
     /// [`Refusal::Repeated`]; [`Refusal::SystemBusy`] when the window is full, since what cannot be remembered must
@@ -292,7 +323,7 @@ impl Authenticator {
         repeatable: bool,
         now: UnixNanos,
     ) -> Result<FirstSight, Refusal> {
-        if repeatable {
+        if repeatable && verified.proof == Proof::Okx {
             return Ok(FirstSight(()));
         }
         match self.replay.admit(verified.tag, verified.timestamp, now) {
@@ -333,9 +364,16 @@ enum Passphrase {
 }
 
 impl Verified {
-    fn new(entry: Arc<Entry>, timestamp: UnixNanos, mac: &[u8; 32], now: UnixNanos) -> Self {
+    /// `tag` is what tells a repetition: of one accepted request and its repetitions the same, of others another.
+    pub(crate) fn new(
+        entry: Arc<Entry>,
+        timestamp: UnixNanos,
+        tag: [u8; 16],
+        proof: Proof,
+        now: UnixNanos,
+    ) -> Self {
         let use_to_record = entry.record_use(now).then_some(now);
-        Self { entry, use_to_record, timestamp, tag: front(mac) }
+        Self { entry, use_to_record, timestamp, tag, proof }
     }
 }
 
@@ -348,14 +386,17 @@ fn in_time(at: Option<UnixNanos>, now: UnixNanos) -> Result<UnixNanos, Refusal> 
     if okx::within_skew(at, now) { Ok(at) } else { Err(Refusal::TimestampExpired) }
 }
 
-/// Compares the texts, so that only the one spelling of the MAC passes.
+/// Compares the texts, so that only the one spelling of the MAC passes. A v2 key has no secret to sign with.
 fn check_signature(entry: &Entry, parts: &[&[u8]], sign: &[u8]) -> Result<[u8; 32], Refusal> {
-    let mac = hmac_sha256(entry.key.secret.expose(), parts);
+    let Credential::Okx { secret, .. } = &entry.key.credential else {
+        return Err(Refusal::AuthorizationInvalid);
+    };
+    let mac = hmac_sha256(secret.expose(), parts);
     if ct_eq(&okx::signature_text(&mac), sign) { Ok(mac) } else { Err(Refusal::SignatureInvalid) }
 }
 
 /// Where the request is meant; nothing for a value that means neither.
-fn environment(simulated: Option<&[u8]>) -> Option<Environment> {
+pub(crate) fn environment(simulated: Option<&[u8]>) -> Option<Environment> {
     match simulated {
         None | Some(b"0") => Some(Environment::Live),
         Some(b"1") => Some(Environment::Demo),
@@ -363,7 +404,7 @@ fn environment(simulated: Option<&[u8]>) -> Option<Environment> {
     }
 }
 
-fn check_standing(
+pub(crate) fn check_standing(
     entry: &Entry,
     ip: IpAddr,
     environment: Option<Environment>,
@@ -383,15 +424,18 @@ fn check_standing(
     }
 }
 
-fn check_rights(entry: &Entry, endpoint: Endpoint) -> Result<(), Refusal> {
+pub(crate) fn check_rights(entry: &Entry, endpoint: Endpoint) -> Result<(), Refusal> {
     if endpoint.needs_ip_binding && entry.key.ip_allow.is_empty() {
         return Err(Refusal::IpBindingRequired);
     }
-    if entry.key.permissions.contains(endpoint.permission) { Ok(()) } else { Err(Refusal::PermissionMissing) }
+    match endpoint.permission {
+        Some(permission) if !entry.key.permissions.contains(permission) => Err(Refusal::PermissionMissing),
+        _ => Ok(()),
+    }
 }
 
 /// The first half of a MAC, 128 bits.
-fn front(mac: &[u8; 32]) -> [u8; 16] {
+pub(crate) fn front(mac: &[u8; 32]) -> [u8; 16] {
     let mut front = [0; 16];
     front.copy_from_slice(&mac[..16]);
     front

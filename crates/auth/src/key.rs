@@ -1,20 +1,26 @@
 //! An API key: what was issued, to whom, for what.
 //!
-//! Not here: whether it is still in force, which is the registry's to say. The secret must be recoverable to check
-//! an HMAC, so it is held as a [`crypto::SecretBytes`] in memory and sealed by the journal at rest; the passphrase
-//! is only ever held as a salted hash.
+//! Not here: whether it is still in force, which is the registry's to say. Under the OKX scheme the secret must be
+//! recoverable to check an HMAC, so it is held as a [`crypto::SecretBytes`] in memory and sealed by the journal at rest;
+//! the passphrase is only ever held as a salted hash. Of a v2 key nothing secret is held at all.
 
 use std::fmt;
 
 use crypto::{PassphraseHash, SecretBytes};
 use domain::{AccountId, ApiKeyId, UnixNanos};
 
-use crate::ip::IpAllowList;
+use crate::{
+    ip::IpAllowList,
+    v2::{PublicKey, parse_key_id},
+};
 
 /// Fields of a new key that cannot be accepted. Names the field, never its secret content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
+    /// The id of a v2 key is not of its form, or made for the other environment.
+    #[error("id is not of the form of a v2 key of this environment")]
+    IdForm,
     /// An entry of the allow-list is neither an address nor a proper prefix.
     #[error("ip allow-list entry {position} is neither an address nor a prefix without host bits")]
     IpEntryInvalid {
@@ -267,6 +273,52 @@ pub struct NewApiKey {
     pub secret: SecretBytes,
 }
 
+/// What is asked for when a v2 key is registered. The private key stays with the client.
+#[derive(Debug)]
+pub struct NewV2Key {
+    /// The public name, unique for ever; see [`generate_key_id`](crate::v2::generate_key_id).
+    pub id: ApiKeyId,
+    /// Who may act with it.
+    pub account: AccountId,
+    /// The customer's name for it; may be empty.
+    pub label: String,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// From where; empty for anywhere.
+    pub ip_allow: IpAllowList,
+    /// Where it is good.
+    pub environment: Environment,
+    /// What its signatures are verified with.
+    pub public_key: PublicKey,
+}
+
+/// How requests are signed with a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// The OKX v5 scheme: a shared secret and a passphrase.
+    Okx,
+    /// HTTP message signatures by a key pair the client made.
+    V2,
+}
+
+impl Scheme {
+    /// Stable lower-case name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Okx => "okx",
+            Self::V2 => "v2",
+        }
+    }
+}
+
+/// What is known of a key to check its signatures.
+#[derive(Clone)]
+pub(crate) enum Credential {
+    Okx { secret: SecretBytes, passphrase: PassphraseHash },
+    V2(Box<PublicKey>),
+}
+
 /// An issued key.
 #[derive(Clone)]
 pub struct ApiKey {
@@ -277,8 +329,7 @@ pub struct ApiKey {
     pub(crate) ip_allow: IpAllowList,
     pub(crate) environment: Environment,
     pub(crate) created_at: UnixNanos,
-    pub(crate) secret: SecretBytes,
-    pub(crate) passphrase: PassphraseHash,
+    pub(crate) credential: Credential,
 }
 
 impl ApiKey {
@@ -302,8 +353,30 @@ impl ApiKey {
         created_at: UnixNanos,
     ) -> Result<Self, KeyError> {
         check_passphrase(passphrase)?;
-        check_fields(&new.label, new.secret.expose())?;
+        check_label(&new.label)?;
+        check_secret(new.secret.expose())?;
         Ok(Self::assemble(new, PassphraseHash::new(passphrase, salt), created_at))
+    }
+
+    /// Checks the fields of a v2 key. Fast, unlike [`ApiKey::create`]: there is no passphrase.
+    ///
+    /// # Errors
+    /// [`KeyError`] naming the field.
+    pub fn register(new: NewV2Key, created_at: UnixNanos) -> Result<Self, KeyError> {
+        check_label(&new.label)?;
+        if parse_key_id(new.id.as_str()) != Some(new.environment) {
+            return Err(KeyError::IdForm);
+        }
+        Ok(Self {
+            id: new.id,
+            account: new.account,
+            label: new.label.into_boxed_str(),
+            permissions: new.permissions,
+            ip_allow: new.ip_allow,
+            environment: new.environment,
+            created_at,
+            credential: Credential::V2(Box::new(new.public_key)),
+        })
     }
 
     /// From storage: the fields are checked again, the passphrase is already a hash.
@@ -312,7 +385,8 @@ impl ApiKey {
         passphrase: PassphraseHash,
         created_at: UnixNanos,
     ) -> Result<Self, KeyError> {
-        check_fields(&new.label, new.secret.expose())?;
+        check_label(&new.label)?;
+        check_secret(new.secret.expose())?;
         Ok(Self::assemble(new, passphrase, created_at))
     }
 
@@ -325,8 +399,7 @@ impl ApiKey {
             ip_allow: new.ip_allow,
             environment: new.environment,
             created_at,
-            secret: new.secret,
-            passphrase,
+            credential: Credential::Okx { secret: new.secret, passphrase },
         }
     }
 
@@ -372,10 +445,31 @@ impl ApiKey {
         self.created_at
     }
 
-    /// The HMAC key; to be shown to the customer once, on creation.
+    /// How requests are signed with it.
     #[must_use]
-    pub const fn secret(&self) -> &SecretBytes {
-        &self.secret
+    pub const fn scheme(&self) -> Scheme {
+        match self.credential {
+            Credential::Okx { .. } => Scheme::Okx,
+            Credential::V2(_) => Scheme::V2,
+        }
+    }
+
+    /// The HMAC key of the OKX scheme; to be shown to the customer once, on creation. Nothing for a v2 key.
+    #[must_use]
+    pub const fn secret(&self) -> Option<&SecretBytes> {
+        match &self.credential {
+            Credential::Okx { secret, .. } => Some(secret),
+            Credential::V2(_) => None,
+        }
+    }
+
+    /// What signatures of a v2 key are verified with. Nothing under the OKX scheme.
+    #[must_use]
+    pub fn public_key(&self) -> Option<&PublicKey> {
+        match &self.credential {
+            Credential::Okx { .. } => None,
+            Credential::V2(key) => Some(key),
+        }
     }
 }
 
@@ -389,23 +483,26 @@ impl fmt::Debug for ApiKey {
             .field("permissions", &self.permissions)
             .field("ip_allow", &self.ip_allow)
             .field("environment", &self.environment)
+            .field("scheme", &self.scheme())
             .field("created_at", &self.created_at)
             .finish_non_exhaustive()
     }
 }
 
-fn check_fields(label: &str, secret: &[u8]) -> Result<(), KeyError> {
+fn check_label(label: &str) -> Result<(), KeyError> {
     if label.len() > ApiKey::LABEL_BYTES_MAX {
         return Err(KeyError::LabelTooLong { got: label.len(), max: ApiKey::LABEL_BYTES_MAX });
     }
-    if label.chars().any(char::is_control) {
-        return Err(KeyError::LabelForbidden);
-    }
+    if label.chars().any(char::is_control) { Err(KeyError::LabelForbidden) } else { Ok(()) }
+}
+
+fn check_secret(secret: &[u8]) -> Result<(), KeyError> {
     let (min, max) = (ApiKey::SECRET_BYTES_MIN, ApiKey::SECRET_BYTES_MAX);
-    if !(min..=max).contains(&secret.len()) {
-        return Err(KeyError::SecretLength { got: secret.len(), min, max });
+    if (min..=max).contains(&secret.len()) {
+        Ok(())
+    } else {
+        Err(KeyError::SecretLength { got: secret.len(), min, max })
     }
-    Ok(())
 }
 
 /// A key id from 16 random bytes, in the form OKX uses: 8-4-4-4-12 lower-case hexadecimal digits.

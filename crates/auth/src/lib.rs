@@ -3,7 +3,8 @@
 //! An engine without I/O: time and random bytes are arguments. Speaks the OKX v5 scheme byte for byte ([`okx`],
 //! [`Refusal`]). Not here: HTTP, rate limits, the journal that keeps the keys ([`record`] gives it its bytes).
 //!
-//! One request: [`Authenticator::verify`], then the caller's rate limits, then [`Authenticator::admit_once`].
+//! One request: [`Authenticator::verify`], or [`v2::SignatureVerifier::verify_head`] where it carries an HTTP message
+//! signature, then the caller's rate limits, then [`Authenticator::admit_once`].
 
 mod authenticator;
 mod hash;
@@ -14,13 +15,15 @@ pub mod record;
 mod refusal;
 pub mod registry;
 pub mod replay;
+pub mod v2;
 
 pub use self::{
     authenticator::{
-        Authenticator, Endpoint, FirstSight, Login, PassphraseCheck, RequestHead, Verification, Verified,
+        Authenticator, Endpoint, FirstSight, Login, PassphraseCheck, Proof, RequestHead, Verification,
+        Verified,
     },
     ip::IpAllowList,
-    key::{ApiKey, Environment, KeyError, KeyState, NewApiKey, Permission, Permissions},
+    key::{ApiKey, Environment, KeyError, KeyState, NewApiKey, NewV2Key, Permission, Permissions, Scheme},
     record::{KeyChange, RecordError},
     refusal::{PARAMETER_BYTES_MAX, Refusal},
     registry::{ApplyError, KeySummary, Registry},

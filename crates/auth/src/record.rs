@@ -2,13 +2,15 @@
 //!
 //! A payload is deterministic CBOR (RFC 8949 section 4.2.1), an array that begins with the version and the kind.
 //! Decoding is strict: the fields are checked as on creation, and only the one encoding is accepted. The journal
-//! seals the payload, which matters since `created` holds the secret. The same text stands in
+//! seals the payload, which matters since `created` holds the secret of a key of the OKX scheme. Version 2 is used for
+//! what version 1 cannot say, so every change still has one encoding. The same text stands in
 //! `docs/journal-apikey.cddl`:
 //!
 //! ```cddl
 //! api-key-change = created / frozen / revoked / unfrozen / used
 //!
 //! created  = [version, 0, id, account, label, permissions, [0*20 ip-entry], environment, at, secret, passphrase]
+//!          / [2, 0, id, account, label, permissions, [0*20 ip-entry], environment, at, scheme]
 //! frozen   = [version, 1, id, at]
 //! revoked  = [version, 2, id, at]
 //! unfrozen = [version, 3, id, at]
@@ -22,6 +24,8 @@
 //! ip-entry    = tstr                     ; canonical address or prefix, "192.0.2.1", "2001:db8::/32"
 //! environment = &(demo: 0, live: 1)
 //! at          = uint .size 8             ; nanoseconds since 1970-01-01T00:00:00Z
+//! scheme      = [1, bstr .size 32]        ; v2: Ed25519 public key
+//!             / [2, bstr .size 65]        ; v2: P-256 public key, uncompressed point
 //! secret      = bstr .size (22..64)      ; the HMAC key as the client holds it
 //! passphrase  = bstr .size 49            ; version 1, 16 bytes of salt, 32 bytes of Argon2id
 //! ```
@@ -34,7 +38,8 @@ use minicbor::{Decoder, Encoder, encode};
 
 use crate::{
     ip::IpAllowList,
-    key::{ApiKey, Environment, NewApiKey, Permissions},
+    key::{ApiKey, Credential, Environment, NewApiKey, NewV2Key, Permissions},
+    v2::{Algorithm, PublicKey},
 };
 
 /// Longest encoding, in bytes; what is longer is refused unread. Twenty entries of at most 49 bytes, and the other
@@ -44,6 +49,10 @@ pub const RECORD_BYTES_MAX: usize = 2_048;
 type Encoded = Result<(), encode::Error<Infallible>>;
 
 const VERSION: u8 = 1;
+/// Of `created` with a scheme other than the OKX one.
+const VERSION_SCHEME: u8 = 2;
+const SCHEME_ED25519: u8 = 1;
+const SCHEME_P256: u8 = 2;
 const CREATED: u8 = 0;
 const FROZEN: u8 = 1;
 const REVOKED: u8 = 2;
@@ -183,17 +192,24 @@ impl KeyChange {
         let decoder = &mut Decoder::new(bytes);
         let fields = field("record", decoder.array())?.ok_or(RecordError::NotDeterministic)?;
         let version = field("version", decoder.u8())?;
-        if version != VERSION {
+        if version != VERSION && version != VERSION_SCHEME {
             return Err(RecordError::Unknown { what: "version", got: version });
         }
         let kind = field("kind", decoder.u8())?;
-        let expected_fields = if kind == CREATED { 11 } else { 4 };
+        if version == VERSION_SCHEME && kind != CREATED {
+            return Err(RecordError::Unknown { what: "version", got: version });
+        }
+        let expected_fields = match (kind, version) {
+            (CREATED, VERSION) => 11,
+            (CREATED, _) => 10,
+            _ => 4,
+        };
         if fields != expected_fields {
             return Err(RecordError::BadField { field: "record" });
         }
         let id = field("id", ApiKeyId::parse(field("id", decoder.str())?))?;
         let change = match kind {
-            CREATED => Self::Created(Box::new(decode_created(id, decoder)?)),
+            CREATED => Self::Created(Box::new(decode_created(version, id, decoder)?)),
             FROZEN => Self::Frozen { id, at: decode_at(decoder)? },
             REVOKED => Self::Revoked { id, at: decode_at(decoder)? },
             UNFROZEN => Self::Unfrozen { id, at: decode_at(decoder)? },
@@ -211,7 +227,11 @@ fn encode_short(encoder: &mut Encoder<Vec<u8>>, kind: u8, id: &ApiKeyId, at: Uni
 }
 
 fn encode_created(encoder: &mut Encoder<Vec<u8>>, key: &ApiKey) -> Encoded {
-    encoder.array(11)?.u8(VERSION)?.u8(CREATED)?.str(key.id.as_str())?.str(key.account.as_str())?;
+    match &key.credential {
+        Credential::Okx { .. } => encoder.array(11)?.u8(VERSION)?,
+        Credential::V2(_) => encoder.array(10)?.u8(VERSION_SCHEME)?,
+    };
+    encoder.u8(CREATED)?.str(key.id.as_str())?.str(key.account.as_str())?;
     encoder.str(&key.label)?.u8(key.permissions.bits())?;
     let entries = key.ip_allow.entries();
     encoder.array(u64::try_from(entries.len()).unwrap_or(u64::MAX))?;
@@ -223,12 +243,23 @@ fn encode_created(encoder: &mut Encoder<Vec<u8>>, key: &ApiKey) -> Encoded {
         Environment::Live => 1,
     };
     encoder.u8(environment)?.u64(key.created_at.0)?;
-    encoder.bytes(key.secret.expose())?.bytes(key.passphrase.as_bytes())?;
+    match &key.credential {
+        Credential::Okx { secret, passphrase } => {
+            encoder.bytes(secret.expose())?.bytes(passphrase.as_bytes())?;
+        }
+        Credential::V2(public_key) => {
+            let scheme = match **public_key {
+                PublicKey::Ed25519(_) => SCHEME_ED25519,
+                PublicKey::P256(_) => SCHEME_P256,
+            };
+            encoder.array(2)?.u8(scheme)?.bytes(public_key.as_bytes())?;
+        }
+    }
     Ok(())
 }
 
 /// The fields after the id.
-fn decode_created(id: ApiKeyId, decoder: &mut Decoder<'_>) -> Result<ApiKey, RecordError> {
+fn decode_created(version: u8, id: ApiKeyId, decoder: &mut Decoder<'_>) -> Result<ApiKey, RecordError> {
     let account = field("account", AccountId::parse(field("account", decoder.str())?))?;
     let label = field("label", decoder.str())?.to_owned();
     let permissions = field("permissions", Permissions::from_bits(field("permissions", decoder.u8())?))?;
@@ -239,10 +270,28 @@ fn decode_created(id: ApiKeyId, decoder: &mut Decoder<'_>) -> Result<ApiKey, Rec
         _ => return Err(RecordError::BadField { field: "environment" }),
     };
     let created_at = decode_at(decoder)?;
+    if version == VERSION_SCHEME {
+        let public_key = decode_scheme(decoder)?;
+        let new = NewV2Key { id, account, label, permissions, ip_allow, environment, public_key };
+        return field("id or label", ApiKey::register(new, created_at));
+    }
     let secret = SecretBytes::new(field("secret", decoder.bytes())?.to_vec());
     let passphrase = field("passphrase", PassphraseHash::from_bytes(field("passphrase", decoder.bytes())?))?;
     let new = NewApiKey { id, account, label, permissions, ip_allow, environment, secret };
     field("label or secret", ApiKey::restore(new, passphrase, created_at))
+}
+
+fn decode_scheme(decoder: &mut Decoder<'_>) -> Result<PublicKey, RecordError> {
+    let bad = RecordError::BadField { field: "scheme" };
+    if field("scheme", decoder.array())? != Some(2) {
+        return Err(bad);
+    }
+    let scheme = field("scheme", decoder.u8())?;
+    let key = field("scheme", PublicKey::from_bytes(field("scheme", decoder.bytes())?))?;
+    match (scheme, key.algorithm()) {
+        (SCHEME_ED25519, Algorithm::Ed25519) | (SCHEME_P256, Algorithm::EcdsaP256Sha256) => Ok(key),
+        _ => Err(bad),
+    }
 }
 
 fn decode_ip_allow(decoder: &mut Decoder<'_>) -> Result<IpAllowList, RecordError> {

@@ -5,6 +5,8 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
+use crate::v2::Fault;
+
 /// Longest parameter repeated in a message, in bytes; the rest is cut off.
 pub const PARAMETER_BYTES_MAX: usize = 64;
 
@@ -13,6 +15,8 @@ pub const PARAMETER_BYTES_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
+    /// 50030: the key is bound in what it trades or transfers, and the effect of this endpoint is not known here.
+    ActionUnreadable,
     /// 58207: the withdrawal address is not in the address book.
     AddressNotVerified,
     /// 58217: a scam or sanctions hit on the withdrawal address.
@@ -35,6 +39,8 @@ pub enum Refusal {
     BodyEmpty,
     /// 51016: the client order id was used before.
     ClientOrderIdExists,
+    /// 50113: the body is not the one whose digest was signed.
+    ContentDigestMismatch,
     /// 50006: the body is not declared as JSON.
     ContentTypeInvalid,
     /// 58219: a contact or second factor changed within the last 24 hours.
@@ -43,6 +49,12 @@ pub enum Refusal {
     DemoOnly,
     /// 50038: the feature does not exist in demo trading.
     DemoUnsupported,
+    /// 58207: the key may not withdraw to this destination.
+    DestinationForbidden,
+    /// 50114: the proof of possession is not one for this request and this access token.
+    DpopInvalid,
+    /// 50042: the same proof of possession a second time.
+    DpopRepeated,
     /// 50030: the endpoint is not on the allow-list.
     EndpointForbidden,
     /// 50005: unknown or disabled endpoint.
@@ -57,6 +69,12 @@ pub enum Refusal {
     ExpiryInPast,
     /// 58102: too many funding transfers.
     FundingRateLimited,
+    /// 50119: the customer's grant to the app was revoked, has run out, or never was.
+    GrantEnded,
+    /// 50120: the key is not good at this hour of the week.
+    HoursClosed,
+    /// 51000: the instrument is not one the key may trade.
+    InstrumentForbidden,
     /// 58213: the recipient of an internal transfer is not an e-mail address, phone number or account name.
     InternalRecipientInvalid,
     /// 50035: the endpoint demands a key that is bound to addresses, and this one is not.
@@ -73,6 +91,10 @@ pub enum Refusal {
     },
     /// 50002: the body is not JSON.
     JsonInvalid,
+    /// 58219: the key was issued, or its restrictions were changed, less than 24 hours ago.
+    KeyCoolDown,
+    /// 50114: a session may not do this; the key itself must sign.
+    KeySignatureRequired,
     /// 50115: the method is not one of the API's.
     MethodInvalid,
     /// 58214: withdrawals over one network are suspended.
@@ -82,6 +104,12 @@ pub enum Refusal {
     },
     /// 58228: the asset cannot be traded, so its withdrawal demands a key bound to addresses.
     NonTradableNeedsIpBinding,
+    /// 50120: the order does not fit what the key may trade for in 24 hours.
+    NotionalSpent,
+    /// 51000: the order is worth more than the key may trade for at once.
+    NotionalTooLarge,
+    /// 51000: what the order is worth at most cannot be known, and the key has a bound.
+    NotionalUnknown,
     /// 50037: the order's deadline passed on the way.
     OrderExpired,
     /// 50061: the account's order rate is used up.
@@ -117,8 +145,15 @@ pub enum Refusal {
     Repeated,
     /// 50001: the exchange cannot be reached, or Caponier is stopping.
     ServiceUnavailable,
+    /// 50111: the session is unknown, has run out, or ended with a freeze of its key.
+    SessionUnknown,
     /// 50113: the signature is not that of this request under this key.
     SignatureInvalid,
+    /// 50114: the HTTP message signature is not of the profile.
+    SignatureMalformed {
+        /// What is wrong with it.
+        fault: Fault,
+    },
     /// 50106: `OK-ACCESS-SIGN` is absent or empty.
     SignatureMissing,
     /// 58209: sub-accounts do not withdraw.
@@ -133,8 +168,14 @@ pub enum Refusal {
     TimestampInvalid,
     /// 50107: `OK-ACCESS-TIMESTAMP` is absent or empty.
     TimestampMissing,
+    /// 50114: the access token has run out.
+    TokenExpired,
+    /// 50114: the access token is none of ours.
+    TokenInvalid,
     /// 50040: an operation repeated too soon.
     TooFrequent,
+    /// 50120: the key may not transfer in this direction.
+    TransferForbidden,
     /// 50004: the exchange did not answer in time; the outcome is unknown.
     UpstreamTimeout,
     /// 50007: the customer is blocked.
@@ -156,6 +197,11 @@ struct Row {
     label: &'static str,
     text: &'static str,
 }
+
+const ADDRESS_NOT_VERIFIED: &str = "Withdrawal address isn't on the verified address list. (The format for withdrawal \
+     addresses with a label is \u{201c}address:label\u{201d}.)";
+const COOL_DOWN: &str = "You cannot withdraw crypto within 24 hours after changing your mobile number, email address, \
+     or Google Authenticator.";
 
 const fn row(code: &'static str, http_status: u16, label: &'static str, text: &'static str) -> Row {
     Row { code, http_status, label, text }
@@ -186,6 +232,27 @@ impl Refusal {
             Self::ApiKeyRevoked => row("50119", 200, "api_key_revoked", "API key doesn't exist"),
             Self::PermissionMissing => row("50120", 200, "permission_missing", "This API key doesn't have permission to use this function"),
             Self::IpForbidden { .. } => row("50121", 200, "ip_forbidden", "You can't access our services through the IP address ({})"),
+            // HTTP message signatures. Their clients are not those of the exchange, so the texts say what to repair.
+            Self::ContentDigestMismatch => row("50113", 401, "content_digest_mismatch", "Invalid signature: the body is not that of Content-Digest."),
+            Self::KeySignatureRequired => row("50114", 401, "key_signature_required", "Invalid authorization: this request must be signed by the key itself."),
+            Self::SessionUnknown => row("50111", 401, "session_unknown", "Invalid session: open a new one."),
+            Self::SignatureMalformed { .. } => row("50114", 401, "signature_malformed", "Invalid authorization: {}."),
+            // Authority of a key or grant.
+            Self::ActionUnreadable => row("50030", 200, "action_unreadable", "You don't have permission to use this API endpoint"),
+            Self::HoursClosed => row("50120", 200, "hours_closed", "This API key doesn't have permission to use this function"),
+            Self::NotionalSpent => row("50120", 200, "notional_spent", "This API key doesn't have permission to use this function"),
+            Self::TransferForbidden => row("50120", 200, "transfer_forbidden", "This API key doesn't have permission to use this function"),
+            Self::InstrumentForbidden => row("51000", 400, "instrument_forbidden", "Parameter instId error"),
+            Self::NotionalTooLarge => row("51000", 400, "notional_too_large", "Parameter sz error"),
+            Self::NotionalUnknown => row("51000", 400, "notional_unknown", "Parameter px error"),
+            Self::DestinationForbidden => row("58207", 200, "destination_forbidden", ADDRESS_NOT_VERIFIED),
+            Self::KeyCoolDown => row("58219", 200, "key_cool_down", COOL_DOWN),
+            // Apps. Their clients are not those of the exchange and expect 401.
+            Self::DpopInvalid => row("50114", 401, "dpop_invalid", "Invalid authorization."),
+            Self::DpopRepeated => row("50042", 401, "dpop_repeated", "Repeated request"),
+            Self::GrantEnded => row("50119", 401, "grant_ended", "API key doesn't exist"),
+            Self::TokenExpired => row("50114", 401, "token_expired", "Invalid authorization."),
+            Self::TokenInvalid => row("50114", 401, "token_invalid", "Invalid authorization."),
             // General.
             Self::BodyEmpty => row("50000", 400, "body_empty", "Body for POST request cannot be empty."),
             Self::ServiceUnavailable => row("50001", 503, "service_unavailable", "Service temporarily unavailable. Please try again later."),
@@ -215,13 +282,13 @@ impl Refusal {
             // Withdrawals.
             Self::WithdrawalAddressMissing => row("58203", 200, "withdrawal_address_missing", "Please add a withdrawal address."),
             Self::WithdrawalHeld => row("58204", 200, "withdrawal_held", "Withdrawal suspended due to your account activity triggering risk control. Please contact customer support for assistance."),
-            Self::AddressNotVerified => row("58207", 200, "address_not_verified", "Withdrawal address isn't on the verified address list. (The format for withdrawal addresses with a label is \u{201c}address:label\u{201d}.)"),
+            Self::AddressNotVerified => row("58207", 200, "address_not_verified", ADDRESS_NOT_VERIFIED),
             Self::SubAccountWithdrawal => row("58209", 200, "sub_account_withdrawal", "Sub-accounts don't support withdrawals or deposits. Please use your main account instead"),
             Self::InternalRecipientInvalid => row("58213", 200, "internal_recipient_invalid", "The internal transfer address is illegal. It must be an email, phone number, or account name"),
             Self::NetworkMaintenance { .. } => row("58214", 200, "network_maintenance", "Withdrawals suspended due to {} maintenance"),
             Self::WithdrawalNotAllowed => row("58216", 200, "withdrawal_not_allowed", "Operation not allowed."),
             Self::AddressRisk => row("58217", 200, "address_risk", "Withdrawals are temporarily suspended for your account due to a risk detected in your withdrawal address. Contact customer support for assistance"),
-            Self::CredentialCoolDown => row("58219", 200, "credential_cool_down", "You cannot withdraw crypto within 24 hours after changing your mobile number, email address, or Google Authenticator."),
+            Self::CredentialCoolDown => row("58219", 200, "credential_cool_down", COOL_DOWN),
             Self::AddressTagMissing => row("58221", 200, "address_tag_missing", "The toAddr parameter format is incorrect, withdrawal address needs labels. The format should be \"address:label\"."),
             Self::WithdrawalAddressInvalid => row("58222", 200, "withdrawal_address_invalid", "Invalid withdrawal address"),
             Self::NonTradableNeedsIpBinding => row("58228", 200, "non_tradable_needs_ip_binding", "Withdrawal of non-tradable assets requires that the API key must be bound to an IP"),
@@ -255,6 +322,7 @@ impl Refusal {
         match self {
             Self::IpForbidden { ip } | Self::IpNotBound { ip } => filled(&ip.to_canonical().to_string()),
             Self::NetworkMaintenance { network } => filled(network),
+            Self::SignatureMalformed { fault } => Cow::Owned(text.replacen("{}", fault.text(), 1)),
             Self::ParameterEmpty { parameter }
             | Self::ParameterExists { parameter }
             | Self::ParameterInvalid { parameter } => filled(parameter),

@@ -10,7 +10,7 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -22,7 +22,7 @@ use parking_lot::RwLock;
 use crate::{
     hash::Seeded,
     ip::IpAllowList,
-    key::{ApiKey, Environment, KeyState, Permission, Permissions},
+    key::{ApiKey, Environment, KeyState, Permission, Permissions, Scheme},
     record::KeyChange,
 };
 
@@ -67,6 +67,8 @@ pub(crate) struct Entry {
     used_at: AtomicU64,
     /// MAC of the passphrase that passed the slow check, under the authenticator's key.
     pub(crate) accepted: OnceLock<[u8; 16]>,
+    /// How often it was frozen: what was granted before a freeze ends with it.
+    freezes: AtomicU32,
 }
 
 impl fmt::Debug for Entry {
@@ -82,6 +84,7 @@ impl Entry {
             state: AtomicU8::new(state_code(KeyState::Active)),
             used_at: AtomicU64::new(0),
             accepted: OnceLock::new(),
+            freezes: AtomicU32::new(0),
         }
     }
 
@@ -93,7 +96,15 @@ impl Entry {
         }
     }
 
+    /// How often the key was frozen so far.
+    pub(crate) fn freezes(&self) -> u32 {
+        self.freezes.load(Ordering::Acquire)
+    }
+
     fn enter(&self, state: KeyState) {
+        if state == KeyState::Frozen {
+            self.freezes.fetch_add(1, Ordering::AcqRel);
+        }
         self.state.store(state_code(state), Ordering::Release);
     }
 
@@ -176,6 +187,8 @@ pub struct KeySummary {
     pub created_at: UnixNanos,
     /// The last recorded use, up to a day older than the last use.
     pub last_used_at: Option<UnixNanos>,
+    /// How requests are signed with it.
+    pub scheme: Scheme,
     /// Whether it is in force.
     pub state: KeyState,
 }
@@ -191,6 +204,7 @@ impl KeySummary {
             environment: entry.key.environment,
             created_at: entry.key.created_at,
             last_used_at: entry.last_used_at(),
+            scheme: entry.key.scheme(),
             state: entry.state(),
         }
     }

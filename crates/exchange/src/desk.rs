@@ -15,6 +15,7 @@ use crate::{
         WithdrawalState,
     },
     report::Reporter,
+    ws::Feed,
 };
 
 /// Everything the server and the desk share.
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) ledger: Mutex<Ledger>,
     pub(crate) guard: Option<Guard>,
     pub(crate) seed: u64,
+    /// What changed, to whoever watches.
+    pub(crate) feed: Feed,
 }
 
 /// The way to the decision listener.
@@ -35,6 +38,10 @@ pub(crate) struct Guard {
 }
 
 impl Shared {
+    pub(crate) fn new(clock: Arc<dyn Clock>, ledger: Ledger, guard: Option<Guard>, seed: u64) -> Self {
+        Self { clock, ledger: Mutex::new(ledger), guard, seed, feed: Feed::new() }
+    }
+
     /// Runs one operation on the books and queues what happened, in the order of the operations.
     pub(crate) fn act<T>(
         &self,
@@ -47,6 +54,8 @@ impl Shared {
         }
         let outcome = operation(&mut ledger, now);
         let happenings = ledger.take_happenings();
+        // Still under the lock of the books, as below: watchers see changes in the order they were made.
+        self.feed.publish(ledger.take_updates());
         if let Some(guard) = &self.guard {
             // Still under the lock of the books: events are queued in the order things happened.
             guard.reporter.queue(happenings, now);
@@ -84,6 +93,14 @@ impl Desk {
     /// [`Refusal::LimitReached`].
     pub fn open_account(&self, account: &AccountId) -> Result<(), Refusal> {
         self.0.act(|ledger, now| ledger.open_account(account, now))
+    }
+
+    /// Opens a sub-account; opening it again changes nothing.
+    ///
+    /// # Errors
+    /// As [`Ledger::open_sub_account`].
+    pub fn open_sub_account(&self, master: &AccountId, sub_account: &AccountId) -> Result<(), Refusal> {
+        self.0.act(|ledger, now| ledger.open_sub_account(master, sub_account, now))
     }
 
     /// Credits funds that arrived from outside and answers the number of the deposit.

@@ -2,7 +2,6 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -67,12 +66,8 @@ impl Exchange {
             background.spawn(async move { sending.run().await });
             Guard { client, reporter, run }
         });
-        let shared = Arc::new(Shared {
-            clock: config.clock,
-            ledger: Mutex::new(Ledger::new(Catalog::standard())),
-            guard,
-            seed: config.seed,
-        });
+        let ledger = Ledger::new(Catalog::standard());
+        let shared = Arc::new(Shared::new(config.clock, ledger, guard, config.seed));
         let site = Site { shared: Arc::clone(&shared), upstream_token: config.upstream_token };
         let (stop, mut stopping) = watch::channel(false);
         let serving = axum::serve(listener, router(site)).with_graceful_shutdown(async move {
@@ -107,6 +102,7 @@ impl Exchange {
     /// acknowledged; [`Exchange::flush`] first makes that none.
     pub async fn stop(mut self) -> usize {
         self.stop.send_replace(true);
+        self.shared.feed.close();
         if tokio::time::timeout(STOP_GRACE, &mut self.server).await.is_err() {
             tracing::warn!("open requests did not finish in time; closing them");
             self.server.abort();

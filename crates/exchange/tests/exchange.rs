@@ -390,3 +390,51 @@ async fn withdrawals_over_the_api_use_the_right_codes() {
     assert_eq!(exchange.desk().balance(&account("alice"), &usdt()).available, amount("1000"));
     exchange.stop().await;
 }
+
+#[tokio::test]
+async fn a_sub_account_is_funded_trades_in_batches_and_does_not_withdraw() {
+    let exchange = start(None).await;
+    fund(&exchange.desk());
+    exchange.desk().open_sub_account(&account("alice"), &account("alice-bot")).unwrap();
+    let post = async |path: &str, who: &str, body: Value| {
+        call(&exchange, Method::POST, path, who, &body.to_string()).await.1
+    };
+    let transfer = |kind: &str, amount: &str| json!({ "ccy": "USDT", "amt": amount, "subAcct": "alice-bot", "type": kind });
+    for (who, kind, amount, code) in [
+        ("alice", "1", "500", "0"),
+        ("alice", "1", "501", "58350"),
+        ("alice", "2", "100", "0"),
+        ("alice", "0", "1", "51000"),
+        ("bob", "2", "1", "59510"),
+        ("alice-bot", "1", "1", "59510"),
+    ] {
+        let answer = post("/api/v5/asset/transfer", who, transfer(kind, amount)).await;
+        assert_eq!(answer["code"], code, "{who} {kind} {amount}");
+    }
+    let (_, list) = call(&exchange, Method::GET, "/api/v5/users/subaccount/list", "alice", "").await;
+    assert_eq!(
+        (list["data"].as_array().unwrap().len(), &list["data"][0]["subAcct"]),
+        (1, &json!("alice-bot"))
+    );
+    let (_, config) = call(&exchange, Method::GET, "/api/v5/account/config", "alice-bot", "").await;
+    assert_eq!((&config["data"][0]["mainUid"], &config["data"][0]["type"]), (&json!("alice"), &json!("1")));
+
+    let order = json!({ "instId": "BTC-USDT", "tdMode": "cash", "side": "buy", "ordType": "limit", "px": "10000", "sz": "0.01" });
+    let placed = post("/api/v5/trade/batch-orders", "alice-bot", json!([order, order])).await;
+    assert_eq!(placed["code"], "0");
+    let amend = |n: usize, size: &str| json!({ "instId": "BTC-USDT", "ordId": placed["data"][n]["ordId"], "newSz": size, "reqId": "r1" });
+    let amended =
+        post("/api/v5/trade/amend-batch-orders", "alice-bot", json!([amend(0, "0.02"), amend(1, "9")])).await;
+    assert_eq!((&amended["code"], &amended["data"][0]["reqId"]), (&json!("2"), &json!("r1")));
+    assert_eq!(amended["data"][1]["sCode"], "51008");
+    let orders = exchange.desk().open_orders(&account("alice-bot")).unwrap();
+    assert_eq!(
+        orders.iter().map(|order| order.terms.quantity).collect::<Vec<_>>(),
+        [amount("0.01"), amount("0.02")]
+    );
+
+    let withdrawal =
+        json!({ "ccy": "USDT", "amt": "10", "dest": "4", "toAddr": TRON, "chain": "USDT-TRC20", "fee": "1" });
+    assert_eq!(post("/api/v5/asset/withdrawal", "alice-bot", withdrawal).await["code"], "58209");
+    exchange.stop().await;
+}

@@ -26,10 +26,11 @@ fn generated_texts_have_the_form_of_the_exchange() {
 fn a_key_keeps_what_it_was_given_and_shows_no_secret() {
     let key = create(new()).unwrap();
     assert_eq!((key.label(), key.environment(), key.created_at().as_secs()), ("bot", Environment::Live, 9));
-    assert!(key.passphrase.verify(b"Correct-Horse-1"));
+    let Credential::Okx { passphrase, .. } = &key.credential else { panic!("not of the OKX scheme") };
+    assert!(passphrase.verify(b"Correct-Horse-1"));
     let shown = format!("{key:?}");
     assert!(shown.contains("alice"), "{shown}");
-    let hash = format!("{:?}", key.passphrase);
+    let hash = format!("{passphrase:?}");
     let hash = hash.trim_start_matches("PassphraseHash([").trim_end_matches("])");
     assert!(
         hash.len() > 49 && !shown.contains(hash) && !shown.contains("CDCD") && !shown.contains("Horse"),
@@ -86,4 +87,26 @@ fn permissions_are_a_set_and_none_includes_another() {
         assert_eq!(Permission::parse(permission.as_str()), Some(permission));
     }
     assert_eq!(Permission::parse("Trade"), None);
+}
+
+#[test]
+fn a_v2_key_holds_no_secret_and_its_id_says_where_it_is_good() {
+    let v2 = |id: ApiKeyId, environment| NewV2Key {
+        id,
+        account: AccountId::parse("alice").unwrap(),
+        label: "bot".into(),
+        permissions: Permissions::new(&[Permission::Trade]).unwrap(),
+        ip_allow: IpAllowList::default(),
+        environment,
+        public_key: PublicKey::ed25519([7; 32]).unwrap(),
+    };
+    let live = || crate::v2::generate_key_id(Environment::Live, [1; 16]);
+    let key = ApiKey::register(v2(live(), Environment::Live), UnixNanos(1)).unwrap();
+    assert_eq!((key.scheme(), key.secret().is_none()), (Scheme::V2, true));
+    assert_eq!(key.public_key(), PublicKey::ed25519([7; 32]).ok().as_ref());
+    let refused = |new| ApiKey::register(new, UnixNanos(1)).unwrap_err();
+    assert_eq!(refused(v2(live(), Environment::Demo)), KeyError::IdForm);
+    assert_eq!(refused(v2(generate_id([1; 16]), Environment::Live)), KeyError::IdForm);
+    let control = NewV2Key { label: "a\nb".into(), ..v2(live(), Environment::Live) };
+    assert_eq!(refused(control), KeyError::LabelForbidden);
 }

@@ -40,6 +40,51 @@ fn table() -> Vec<(Refusal, &'static str, u16, &'static str)> {
             200,
             "You can't access our services through the IP address (203.0.113.7)",
         ),
+        (
+            R::ContentDigestMismatch,
+            "50113",
+            401,
+            "Invalid signature: the body is not that of Content-Digest.",
+        ),
+        (
+            R::KeySignatureRequired,
+            "50114",
+            401,
+            "Invalid authorization: this request must be signed by the key itself.",
+        ),
+        (R::SessionUnknown, "50111", 401, "Invalid session: open a new one."),
+        (
+            R::SignatureMalformed { fault: Fault::InputShape },
+            "50114",
+            401,
+            "Invalid authorization: Signature-Input does not cover the components of the profile in their order.",
+        ),
+        (R::ActionUnreadable, "50030", 200, "You don't have permission to use this API endpoint"),
+        (R::HoursClosed, "50120", 200, "This API key doesn't have permission to use this function"),
+        (R::NotionalSpent, "50120", 200, "This API key doesn't have permission to use this function"),
+        (R::TransferForbidden, "50120", 200, "This API key doesn't have permission to use this function"),
+        (R::InstrumentForbidden, "51000", 400, "Parameter instId error"),
+        (R::NotionalTooLarge, "51000", 400, "Parameter sz error"),
+        (R::NotionalUnknown, "51000", 400, "Parameter px error"),
+        (
+            R::DestinationForbidden,
+            "58207",
+            200,
+            "Withdrawal address isn't on the verified address list. (The format for withdrawal addresses with a label \
+             is “address:label”.)",
+        ),
+        (
+            R::KeyCoolDown,
+            "58219",
+            200,
+            "You cannot withdraw crypto within 24 hours after changing your mobile number, email address, or Google \
+             Authenticator.",
+        ),
+        (R::DpopInvalid, "50114", 401, "Invalid authorization."),
+        (R::DpopRepeated, "50042", 401, "Repeated request"),
+        (R::GrantEnded, "50119", 401, "API key doesn't exist"),
+        (R::TokenExpired, "50114", 401, "Invalid authorization."),
+        (R::TokenInvalid, "50114", 401, "Invalid authorization."),
         (R::BodyEmpty, "50000", 400, "Body for POST request cannot be empty."),
         (R::ServiceUnavailable, "50001", 503, "Service temporarily unavailable. Please try again later."),
         (R::JsonInvalid, "50002", 400, "JSON syntax error"),
@@ -174,7 +219,7 @@ fn labels_are_unique_snake_case() {
     let table = table();
     let labels: BTreeSet<&str> = table.iter().map(|(refusal, ..)| refusal.label()).collect();
     assert_eq!(labels.len(), table.len());
-    assert_eq!(table.len(), 58, "the table of this test lists every variant");
+    assert_eq!(table.len(), 76, "the table of this test lists every variant");
     for label in labels {
         assert!(label.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{label}");
     }

@@ -69,6 +69,8 @@ pub struct Balances {
     fees: BTreeMap<Asset, Amount>,
     /// (account, asset) pairs whose total changed since [`Balances::take_touched`].
     touched: BTreeSet<(AccountId, Asset)>,
+    /// (account, asset) pairs of which anything changed since [`Balances::take_moved`].
+    moved: BTreeSet<(AccountId, Asset)>,
 }
 
 impl Balances {
@@ -128,6 +130,9 @@ impl Balances {
         let credited = in_range(self.at(to, asset).checked_add(*amount))?;
         self.set(from, asset, debited);
         self.set(to, asset, credited);
+        for account in [holder(from), holder(to)].into_iter().flatten() {
+            self.moved.insert((account.clone(), asset.clone()));
+        }
         match (holder(from), holder(to)) {
             (left, right) if left == right => {}
             (left, right) => {
@@ -142,6 +147,11 @@ impl Balances {
     /// The (account, asset) pairs whose total changed since the last call, in order.
     pub fn take_touched(&mut self) -> BTreeSet<(AccountId, Asset)> {
         std::mem::take(&mut self.touched)
+    }
+
+    /// The (account, asset) pairs of which what is available or held changed since the last call, in order.
+    pub fn take_moved(&mut self) -> BTreeSet<(AccountId, Asset)> {
+        std::mem::take(&mut self.moved)
     }
 
     /// Sum over every place per asset, for the assets where it is not zero: always empty.
@@ -249,5 +259,7 @@ mod tests {
         assert_eq!(balances.take_touched().len(), 1);
         balances.post(&[post(Place::Available(alice.clone()), Place::Held(alice), "3")]).unwrap();
         assert!(balances.take_touched().is_empty());
+        assert_eq!(balances.take_moved().len(), 1);
+        assert!(balances.take_moved().is_empty());
     }
 }

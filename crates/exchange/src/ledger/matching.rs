@@ -9,7 +9,7 @@ use domain::{AccountId, Amount, EventKind, UnixNanos};
 use super::{
     Fill, HISTORY_PER_ACCOUNT_MAX, Ledger, NewOrder, OPEN_ORDERS_PER_ACCOUNT_MAX, Order, OrderId, OrderKind,
     OrderState, PLACES_MAX, Place, Posting, QuantityOf, Refusal, Side, TRADES_PER_INSTRUMENT_MAX, Trade,
-    remember,
+    Update, remember,
 };
 use crate::catalog::Instrument;
 
@@ -87,6 +87,7 @@ impl Ledger {
             updated_at: now,
             priority: id,
         };
+        self.updates.push(Update::Order(Box::new(order.clone())));
         let order = self.enter(order, &instrument, now)?;
         self.report_touched();
         Ok(order)
@@ -145,8 +146,10 @@ impl Ledger {
         amended.updated_at = now;
         let keeps_turn =
             amended.terms.price == current.terms.price && amended.terms.quantity <= current.terms.quantity;
+        self.updates.push(Update::Order(Box::new(amended.clone())));
         let amended = if keeps_turn {
             self.open_orders.insert(id, amended.clone());
+            self.book_changed(instrument);
             amended
         } else {
             self.take_from_book(id);
@@ -235,6 +238,21 @@ impl Ledger {
         Ok(levels)
     }
 
+    /// Grows with every change of the instrument's book.
+    ///
+    /// # Errors
+    /// [`Refusal::InstrumentUnknown`].
+    pub fn book_version(&self, instrument: &str) -> Result<u64, Refusal> {
+        self.listed(instrument)?;
+        Ok(self.markets.get(instrument).map_or(0, |market| market.book_version))
+    }
+
+    fn book_changed(&mut self, instrument: &str) {
+        if let Some(market) = self.markets.get_mut(instrument) {
+            market.book_version += 1;
+        }
+    }
+
     /// Lets an order whose funds are reserved meet the book, then rest or finish.
     fn enter(&mut self, mut order: Order, instrument: &Instrument, now: UnixNanos) -> Result<Order, Refusal> {
         if order.terms.kind == OrderKind::PostOnly && self.would_trade(&order) {
@@ -267,6 +285,7 @@ impl Ledger {
         if let Some(market) = self.markets.get_mut(&instrument.id) {
             market.book.insert(order.terms.side, price, order.priority, order.id);
         }
+        self.book_changed(&instrument.id);
         self.account_mut(&order.terms.account)?.open_orders.insert(order.id);
         self.open_orders.insert(order.id, order.clone());
         Ok(order)
@@ -297,11 +316,18 @@ impl Ledger {
         }
         let mut maker = maker.clone();
         self.trade(taker, &mut maker, instrument, price, quantity, now)?;
+        self.book_changed(&instrument.id);
+        let is_done = self.is_done(taker, instrument);
+        taker.state = if is_done { OrderState::Filled } else { OrderState::PartiallyFilled };
+        maker.state =
+            if maker.remaining().is_zero() { OrderState::Filled } else { OrderState::PartiallyFilled };
+        for order in [&*taker, &maker] {
+            self.updates.push(Update::Order(Box::new(order.clone())));
+        }
         if maker.remaining().is_zero() {
             self.take_from_book(maker_id);
             self.finish(maker, OrderState::Filled, now)?;
         } else {
-            maker.state = OrderState::PartiallyFilled;
             self.open_orders.insert(maker_id, maker);
         }
         Ok(Meeting::Traded)
@@ -379,6 +405,7 @@ impl Ledger {
         if let Some(market) = self.markets.get_mut(&instrument.id) {
             let taker_side = if taker_buys { Side::Buy } else { Side::Sell };
             let trade = Trade { id, taker_side, price, quantity, at: now };
+            self.updates.push(Update::Trade { instrument: instrument.id.clone(), trade: trade.clone() });
             remember(&mut market.trades, trade, TRADES_PER_INSTRUMENT_MAX);
         }
         Ok(())
@@ -416,6 +443,7 @@ impl Ledger {
         {
             market.book.remove(order.terms.side, price, order.priority);
         }
+        self.book_changed(&order.terms.instrument);
         if let Some(account) = self.accounts.get_mut(&order.terms.account) {
             account.open_orders.remove(&id);
         }
@@ -429,6 +457,10 @@ impl Ledger {
         order.held = Amount::ZERO;
         order.state = state;
         order.updated_at = now;
+        if state == OrderState::Canceled {
+            // What was filled said so with its last trade.
+            self.updates.push(Update::Order(Box::new(order.clone())));
+        }
         let account = self.account_mut(&order.terms.account)?;
         let forgotten = remember(&mut account.finished, order.clone(), HISTORY_PER_ACCOUNT_MAX);
         if let Some(client_id) = forgotten.and_then(|forgotten| forgotten.terms.client_id) {

@@ -9,6 +9,8 @@ mod balances;
 mod matching;
 mod order;
 mod refusal;
+mod sub_account;
+mod update;
 mod withdrawal;
 
 #[cfg(test)]
@@ -26,6 +28,7 @@ pub use self::{
     matching::{Amendment, MAKER_FEE_BPS, MATCHES_PER_ORDER_MAX, OrderRef, TAKER_FEE_BPS},
     order::{Book, Fill, NewOrder, Order, OrderId, OrderKind, OrderState, QuantityOf, Side},
     refusal::Refusal,
+    update::{UPDATES_PER_OPERATION_MAX, Update},
     withdrawal::{NewWithdrawal, Payee, Review, Withdrawal, WithdrawalId, WithdrawalState},
 };
 use crate::catalog::Catalog;
@@ -123,6 +126,8 @@ struct Account {
     deposits: VecDeque<Deposit>,
     devices: BTreeSet<DeviceId>,
     fills: VecDeque<Fill>,
+    /// The account this one is a sub-account of.
+    master: Option<AccountId>,
     finished: VecDeque<Order>,
     open_orders: BTreeSet<OrderId>,
     withdrawals: VecDeque<Withdrawal>,
@@ -132,6 +137,10 @@ struct Account {
 #[derive(Debug, Default)]
 struct Market {
     book: Book,
+    /// Grows with every change of the book.
+    book_version: u64,
+    /// The version last reported.
+    book_told: u64,
     trades: VecDeque<Trade>,
 }
 
@@ -145,6 +154,7 @@ pub struct Ledger {
     open_orders: HashMap<OrderId, Order>,
     open_withdrawals: BTreeMap<WithdrawalId, AccountId>,
     happenings: Vec<Happening>,
+    updates: Vec<Update>,
     next_id: u64,
 }
 
@@ -162,6 +172,7 @@ impl Ledger {
             open_orders: HashMap::new(),
             open_withdrawals: BTreeMap::new(),
             happenings: Vec::new(),
+            updates: Vec::new(),
             next_id: 1_000_000,
         }
     }
@@ -240,7 +251,8 @@ impl Ledger {
         let id = self.fresh_id();
         let deposit = Deposit { id, asset: asset.clone(), amount, network, from: from.clone(), at: now };
         let entry = self.account_mut(account)?;
-        remember(&mut entry.deposits, deposit, HISTORY_PER_ACCOUNT_MAX);
+        remember(&mut entry.deposits, deposit.clone(), HISTORY_PER_ACCOUNT_MAX);
+        self.updates.push(Update::Deposit { account: account.clone(), deposit });
         self.happened(account, EventKind::Deposit { asset: asset.clone(), amount, network, from });
         self.report_touched();
         Ok(id)
@@ -316,6 +328,25 @@ impl Ledger {
     #[must_use]
     pub fn take_happenings(&mut self) -> Vec<Happening> {
         std::mem::take(&mut self.happenings)
+    }
+
+    /// What changed since the last call, in order; at most [`UPDATES_PER_OPERATION_MAX`] per operation. Books
+    /// and balances come last, each once.
+    #[must_use]
+    pub fn take_updates(&mut self) -> Vec<Update> {
+        let mut updates = std::mem::take(&mut self.updates);
+        for (instrument, market) in &mut self.markets {
+            if market.book_told != market.book_version {
+                market.book_told = market.book_version;
+                updates.push(Update::Book { instrument: instrument.clone() });
+            }
+        }
+        let mut moved: BTreeMap<AccountId, Vec<Asset>> = BTreeMap::new();
+        for (account, asset) in self.balances.take_moved() {
+            moved.entry(account).or_default().push(asset);
+        }
+        updates.extend(moved.into_iter().map(|(account, assets)| Update::Balances { account, assets }));
+        updates
     }
 
     fn account(&self, account: &AccountId) -> Result<&Account, Refusal> {

@@ -93,6 +93,12 @@ pub enum Refusal {
     /// No account answers to the name of an internal transfer.
     #[error("recipient does not exist")]
     RecipientUnknown,
+    /// Sub-accounts do not withdraw.
+    #[error("sub-accounts do not withdraw")]
+    SubAccount,
+    /// No such sub-account of this account.
+    #[error("sub-account does not exist")]
+    SubAccountUnknown,
     /// The withdrawal is not in a state that allows it.
     #[error("withdrawal is in a state that does not allow this")]
     WithdrawalNotInState,

@@ -481,12 +481,101 @@ fn check(ledger: &Ledger) {
     assert_eq!(book.orders(Side::Buy).count() + book.orders(Side::Sell).count(), ledger.open_orders.len());
 }
 
+/// Somebody who was told everything, and must then know how things stand without looking.
+struct Watcher {
+    open: BTreeMap<OrderId, Order>,
+    balances: BTreeMap<(AccountId, Asset), Balance>,
+    book: Vec<(Amount, Amount, usize)>,
+    trades: Vec<Trade>,
+}
+
+impl Watcher {
+    fn new(ledger: &mut Ledger) -> Self {
+        let _deposits = ledger.take_updates();
+        let (open, book, trades) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { open, balances: all_balances(ledger), book, trades }
+    }
+
+    fn see(&mut self, ledger: &mut Ledger) {
+        let updates = ledger.take_updates();
+        assert!(updates.len() <= UPDATES_PER_OPERATION_MAX);
+        for update in updates {
+            match update {
+                Update::Balances { account, assets } => {
+                    for asset in assets {
+                        let balance = ledger.balances().balance(&account, &asset);
+                        self.balances.insert((account.clone(), asset), balance);
+                    }
+                }
+                Update::Book { instrument } => self.book = both_sides(ledger, &instrument),
+                Update::Deposit { .. } | Update::Withdrawal(_) => {}
+                Update::Order(order) if order.is_open() => {
+                    self.open.insert(order.id, *order);
+                }
+                Update::Order(order) => {
+                    assert!(self.open.remove(&order.id).is_some(), "finished before it was seen: {order:?}");
+                }
+                Update::Trade { trade, .. } => self.trades.push(trade),
+            }
+        }
+        let shown = |order: &Order| (order.id, order.terms.clone(), order.state, order.filled);
+        let told: Vec<_> = self.open.values().map(shown).collect();
+        let mut real: Vec<_> = ledger.open_orders.values().map(shown).collect();
+        real.sort_by_key(|order| order.0);
+        assert_eq!(told, real);
+        assert_eq!(self.balances, all_balances(ledger));
+        assert_eq!(self.book, both_sides(ledger, "BTC-USDT"));
+        assert!(self.trades.iter().eq(&ledger.markets["BTC-USDT"].trades));
+    }
+}
+
+fn all_balances(ledger: &Ledger) -> BTreeMap<(AccountId, Asset), Balance> {
+    let of = |who: &str| {
+        let who = account(who);
+        let balances = ledger.balances().balances(&who);
+        balances.map(|(asset, balance)| ((who.clone(), asset.clone()), balance)).collect::<Vec<_>>()
+    };
+    NAMES.into_iter().flat_map(of).collect()
+}
+
+fn both_sides(ledger: &Ledger, instrument: &str) -> Vec<(Amount, Amount, usize)> {
+    let levels = |side| ledger.levels(instrument, side, usize::MAX).unwrap();
+    [levels(Side::Buy), levels(Side::Sell)].concat()
+}
+
+#[test]
+fn sub_accounts_trade_and_only_their_master_withdraws() {
+    let mut ledger = ledger();
+    let (alice, bot) = (account("alice"), account("alice-bot"));
+    ledger.open_sub_account(&alice, &bot, at(1)).unwrap();
+    assert_eq!(ledger.open_sub_account(&alice, &bot, at(2)), Ok(()));
+    assert_eq!(
+        ledger.open_sub_account(&account("bob"), &bot, at(2)),
+        Err(Refusal::AlreadyExists { what: "sub-account" })
+    );
+    assert_eq!(ledger.open_sub_account(&bot, &account("nested"), at(2)), Err(Refusal::SubAccount));
+    assert_eq!(ledger.sub_accounts(&alice).unwrap(), [(&bot, at(1))]);
+
+    ledger.transfer(&alice, &bot, &asset("USDT"), amount("500")).unwrap();
+    let refused = ledger.transfer(&account("bob"), &bot, &asset("USDT"), amount("1"));
+    assert_eq!(refused, Err(Refusal::SubAccountUnknown));
+    ledger.place_order(limit("alice-bot", Side::Buy, "100", "1"), at(3)).unwrap();
+    assert_eq!(balance(&ledger, "alice-bot", "USDT"), pair("400", "100"));
+    let refused =
+        ledger.request_withdrawal(&withdrawal("alice-bot", "10", None), Review::Done, at(4)).unwrap_err();
+    assert_eq!(refused, Refusal::SubAccount);
+    ledger.transfer(&bot, &alice, &asset("USDT"), amount("400")).unwrap();
+    assert!(ledger.request_withdrawal(&withdrawal("alice", "10", None), Review::Done, at(4)).is_ok());
+    assert!(ledger.balances().imbalances().is_empty());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn money_is_conserved_whatever_is_tried(story in vec(tries(), 1..120)) {
         let mut ledger = ledger();
+        let mut watcher = Watcher::new(&mut ledger);
         let mut secs = 0;
         for what in &story {
             secs += 1;
@@ -498,6 +587,7 @@ proptest! {
             }
             prop_assert!(ledger.take_happenings().len() <= HAPPENINGS_PER_OPERATION_MAX);
             check(&ledger);
+            watcher.see(&mut ledger);
         }
     }
 }

@@ -12,7 +12,9 @@
 
 use domain::{AccountId, Amount, Asset, Destination, EventKind, Network, UnixNanos};
 
-use super::{HISTORY_PER_ACCOUNT_MAX, Ledger, OPEN_WITHDRAWALS_PER_ACCOUNT_MAX, Place, Posting, Refusal};
+use super::{
+    HISTORY_PER_ACCOUNT_MAX, Ledger, OPEN_WITHDRAWALS_PER_ACCOUNT_MAX, Place, Posting, Refusal, Update,
+};
 use crate::random::SplitMix64;
 
 /// Number of a withdrawal, unique on this exchange.
@@ -130,6 +132,9 @@ impl Ledger {
         now: UnixNanos,
     ) -> Result<Withdrawal, Refusal> {
         let account = self.account(&request.account)?;
+        if account.master.is_some() {
+            return Err(Refusal::SubAccount);
+        }
         let (payee, fee) = self.check_withdrawal(request)?;
         if let Some(known) = request.client_id.as_ref().and_then(|client_id| {
             account.withdrawals.iter().find(|known| known.client_id.as_ref() == Some(client_id))
@@ -173,6 +178,7 @@ impl Ledger {
             history.remove(oldest);
         }
         history.push_back(withdrawal.clone());
+        self.updates.push(Update::Withdrawal(Box::new(withdrawal.clone())));
         if withdrawal.state == WithdrawalState::Waiting {
             self.accepted(&withdrawal);
         }
@@ -192,6 +198,7 @@ impl Ledger {
         withdrawal.state = WithdrawalState::Waiting;
         withdrawal.updated_at = now;
         let withdrawal = withdrawal.clone();
+        self.updates.push(Update::Withdrawal(Box::new(withdrawal.clone())));
         self.accepted(&withdrawal);
         Ok(withdrawal)
     }
@@ -247,6 +254,7 @@ impl Ledger {
             steps += 1;
             withdrawal.updated_at = now;
             *self.withdrawal_mut(&account, id)? = withdrawal.clone();
+            self.updates.push(Update::Withdrawal(Box::new(withdrawal.clone())));
             if withdrawal.state == WithdrawalState::Succeeded {
                 succeeded.push(withdrawal);
             }
@@ -308,6 +316,7 @@ impl Ledger {
         withdrawal.updated_at = now;
         *self.withdrawal_mut(account, id)? = withdrawal.clone();
         self.open_withdrawals.remove(&id);
+        self.updates.push(Update::Withdrawal(Box::new(withdrawal.clone())));
         Ok(withdrawal)
     }
 

@@ -1,6 +1,6 @@
 //! The account: balances, configuration, fees.
 
-use domain::Asset;
+use domain::{Asset, UnixNanos};
 use serde_json::{Value, json};
 
 use super::{
@@ -33,7 +33,12 @@ fn asked_balances(call: &Call<'_>) -> Result<Vec<(Asset, Balance)>, Fault> {
 }
 
 pub(super) fn balance(call: &Call<'_>) -> Result<Reply, Fault> {
-    let details = asked_balances(call)?.into_iter().map(|(asset, balance)| {
+    Ok(Reply::row(balance_row(asked_balances(call)?.iter(), call.now)))
+}
+
+/// Balances as the account endpoint and the account channel show them.
+pub(crate) fn balance_row<'a>(balances: impl Iterator<Item = &'a (Asset, Balance)>, now: UnixNanos) -> Value {
+    let details = balances.map(|(asset, balance)| {
         json!({
             "ccy": asset.as_str(),
             "eq": balance.total().to_string(),
@@ -42,15 +47,10 @@ pub(super) fn balance(call: &Call<'_>) -> Result<Reply, Fault> {
             "availEq": balance.available.to_string(),
             "frozenBal": balance.held.to_string(),
             "ordFrozen": balance.held.to_string(),
-            "uTime": millis(call.now),
+            "uTime": millis(now),
         })
     });
-    Ok(Reply::row(json!({
-        "uTime": millis(call.now),
-        "totalEq": "",
-        "adjEq": "",
-        "details": details.collect::<Vec<Value>>(),
-    })))
+    json!({ "uTime": millis(now), "totalEq": "", "adjEq": "", "details": details.collect::<Vec<Value>>() })
 }
 
 pub(super) fn funding_balances(call: &Call<'_>) -> Result<Reply, Fault> {
@@ -67,17 +67,19 @@ pub(super) fn funding_balances(call: &Call<'_>) -> Result<Reply, Fault> {
 
 pub(super) fn config(call: &Call<'_>) -> Result<Reply, Fault> {
     let account = call.account()?;
-    let opened_at = call.shared.ledger.lock().opened_at(account);
-    let opened_at = opened_at.map_err(|refusal| Fault::of(&refusal, Deed::Read))?;
+    let fault = |refusal| Fault::of(&refusal, Deed::Read);
+    let ledger = call.shared.ledger.lock();
+    let opened_at = ledger.opened_at(account).map_err(fault)?;
+    let master = ledger.master_of(account).map_err(fault)?;
     Ok(Reply::row(json!({
         "uid": account.as_str(),
-        "mainUid": account.as_str(),
+        "mainUid": master.unwrap_or(account).as_str(),
         "acctLv": "1",
         "posMode": "net_mode",
         "autoLoan": false,
         "level": "Lv1",
         "label": call.api_key,
-        "type": "0",
+        "type": if master.is_some() { "1" } else { "0" },
         "openedAt": millis(opened_at),
     })))
 }

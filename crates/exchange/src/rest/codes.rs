@@ -8,40 +8,41 @@ use crate::ledger::Refusal;
 
 /// A refusal on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) status: StatusCode,
-    pub(super) code: &'static str,
-    pub(super) message: Cow<'static, str>,
+pub(crate) struct Fault {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) message: Cow<'static, str>,
 }
 
 /// What was being done: the same reason has different numbers for different deeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(crate) enum Deed {
     AmendOrder,
     CancelOrder,
     CancelWithdrawal,
     PlaceOrder,
     Read,
+    Transfer,
     Withdraw,
 }
 
 impl Fault {
-    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, message: message.into() }
     }
 
     /// The request does not come from the gateway, or for nobody.
-    pub(super) fn unauthorized() -> Self {
+    pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "50114", "Invalid authorization.")
     }
 
     /// A parameter is missing, malformed or contradicts another.
-    pub(super) fn parameter(name: &str) -> Self {
+    pub(crate) fn parameter(name: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "51000", format!("Parameter {name} error"))
     }
 
     /// What the books refused.
-    pub(super) fn of(refusal: &Refusal, deed: Deed) -> Self {
+    pub(crate) fn of(refusal: &Refusal, deed: Deed) -> Self {
         let ok = |code, message: &'static str| Self::new(StatusCode::OK, code, message);
         let withdrawing = deed == Deed::Withdraw;
         match refusal {
@@ -62,6 +63,9 @@ impl Fault {
                 ok("51020", "Your order should meet or exceed the minimum order amount.")
             }
             Refusal::AssetUnknown { .. } => Self::parameter("ccy"),
+            Refusal::BalanceInsufficient { .. } if deed == Deed::Transfer => {
+                ok("58350", "Insufficient balance")
+            }
             Refusal::BalanceInsufficient { .. } if withdrawing => ok("58350", "Insufficient balance"),
             Refusal::BalanceInsufficient { asset } => Self::new(
                 StatusCode::OK,
@@ -101,6 +105,11 @@ impl Fault {
                 "58213",
                 "The internal transfer address is illegal. It must be an email, phone number, or account name",
             ),
+            Refusal::SubAccount => ok(
+                "58209",
+                "Sub-accounts don't support withdrawals or deposits. Please use your main account instead",
+            ),
+            Refusal::SubAccountUnknown => ok("59510", "Sub-account does not exist"),
             Refusal::WithdrawalNotInState => ok("58216", "Operation not allowed."),
             Refusal::WithdrawalUnknown => Self::parameter("wdId"),
         }

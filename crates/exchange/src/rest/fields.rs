@@ -9,17 +9,17 @@ use super::codes::Fault;
 const ROWS_MAX: usize = 100;
 
 /// Parameters of a request: a JSON object, or a query as an object of strings.
-#[derive(Debug, Clone)]
-pub(super) struct Fields(pub(super) Map<String, Value>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fields(pub(crate) Map<String, Value>);
 
 impl Fields {
     /// The parameters in one JSON object.
-    pub(super) fn of(body: &Value) -> Result<Self, Fault> {
+    pub(crate) fn of(body: &Value) -> Result<Self, Fault> {
         body.as_object().cloned().map(Self).ok_or_else(|| Fault::parameter("body"))
     }
 
     /// A text; integers count as their digits, other numbers are refused because they may have been rounded.
-    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Fault> {
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Fault> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Number(number)) if !number.is_f64() => Ok(Some(number.to_string())),
@@ -29,32 +29,32 @@ impl Fields {
         }
     }
 
-    pub(super) fn required(&self, name: &str) -> Result<String, Fault> {
+    pub(crate) fn required(&self, name: &str) -> Result<String, Fault> {
         self.text(name)?.ok_or_else(|| Fault::parameter(name))
     }
 
-    pub(super) fn amount(&self, name: &str) -> Result<Option<Amount>, Fault> {
+    pub(crate) fn amount(&self, name: &str) -> Result<Option<Amount>, Fault> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         Amount::parse_non_negative(&text).map(Some).map_err(|_| Fault::parameter(name))
     }
 
-    pub(super) fn asset(&self, name: &str) -> Result<Option<Asset>, Fault> {
+    pub(crate) fn asset(&self, name: &str) -> Result<Option<Asset>, Fault> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         Asset::parse(&text).map(Some).map_err(|_| Fault::parameter(name))
     }
 
-    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Fault> {
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Fault> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         text.parse().map(Some).map_err(|_| Fault::parameter(name))
     }
 
     /// Whether a row matches a filter parameter: true when the parameter is absent.
-    pub(super) fn allows(&self, name: &str, actual: &str) -> Result<bool, Fault> {
+    pub(crate) fn allows(&self, name: &str, actual: &str) -> Result<bool, Fault> {
         Ok(self.text(name)?.is_none_or(|wanted| wanted == actual))
     }
 
     /// One page of rows, newest first, by a key that falls: `after` asks for older, `before` for newer rows.
-    pub(super) fn page<T>(
+    pub(crate) fn page<T>(
         &self,
         rows: impl Iterator<Item = T>,
         key: impl Fn(&T) -> u64,

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     address,
     catalog::{Catalog, Chain, Currency},
-    ledger::{NewWithdrawal, Payee, Refusal, Review, Withdrawal, WithdrawalState},
+    ledger::{Deposit, NewWithdrawal, Payee, Refusal, Review, Withdrawal, WithdrawalState},
     random::SplitMix64,
 };
 
@@ -86,20 +86,21 @@ pub(super) fn deposit_history(call: &Call<'_>) -> Result<Reply, Fault> {
         }
     }
     let page = call.query.page(wanted.into_iter(), |deposit| deposit.at.as_millis())?;
-    let rows = page.into_iter().map(|deposit| {
-        json!({
-            "depId": deposit.id.to_string(),
-            "ccy": deposit.asset.as_str(),
-            "chain": chain_name(ledger.catalog(), &deposit.asset, deposit.network),
-            "amt": deposit.amount.to_string(),
-            "from": deposit.from.clone().unwrap_or_default(),
-            "to": "",
-            "txId": "",
-            "state": "2",
-            "ts": millis(deposit.at),
-        })
-    });
-    Ok(Reply::rows(rows.collect()))
+    Ok(Reply::rows(page.into_iter().map(|deposit| deposit_row(ledger.catalog(), deposit)).collect()))
+}
+
+pub(crate) fn deposit_row(catalog: &Catalog, deposit: &Deposit) -> Value {
+    json!({
+        "depId": deposit.id.to_string(),
+        "ccy": deposit.asset.as_str(),
+        "chain": chain_name(catalog, &deposit.asset, deposit.network),
+        "amt": deposit.amount.to_string(),
+        "from": deposit.from.clone().unwrap_or_default(),
+        "to": "",
+        "txId": "",
+        "state": "2",
+        "ts": millis(deposit.at),
+    })
 }
 
 pub(super) fn withdraw(call: &Call<'_>) -> Result<Reply, Fault> {
@@ -214,7 +215,7 @@ const fn state_code(state: WithdrawalState) -> &'static str {
     }
 }
 
-fn withdrawal_row(catalog: &Catalog, withdrawal: &Withdrawal) -> Value {
+pub(crate) fn withdrawal_row(catalog: &Catalog, withdrawal: &Withdrawal) -> Value {
     let (to, tag) = match &withdrawal.payee {
         Payee::Account(recipient) => (recipient.as_str(), None),
         Payee::Address { address, tag, .. } => (address.as_str(), tag.as_deref()),

@@ -5,27 +5,32 @@
 //! beside the right `x-caponier-upstream-token`. Signatures are the gateway's business. Bounds: one request body
 //! is at most [`BODY_BYTES_MAX`]; the number of connections is bounded by the gateway in front.
 
-mod account;
-mod codes;
-mod fields;
-mod funding;
-mod orders;
-mod public;
+pub(crate) mod account;
+pub(crate) mod codes;
+pub(crate) mod fields;
+pub(crate) mod funding;
+pub(crate) mod orders;
+pub(crate) mod public;
+mod sub_accounts;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
     body::{Body, to_bytes},
-    extract::{Query, State},
+    extract::{FromRequestParts as _, Query, State, WebSocketUpgrade},
     response::Response,
 };
 use domain::{AccountId, UnixNanos};
-use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header, request::Parts};
 use serde_json::{Map, Value, json};
 
 use self::{codes::Fault, fields::Fields};
-use crate::{config::Token, desk::Shared};
+use crate::{
+    config::Token,
+    desk::Shared,
+    ws::{self, Scope},
+};
 
 /// Largest request body read, in bytes.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -47,16 +52,16 @@ enum Access {
 }
 
 /// A request, understood as far as all routes need it.
-struct Call<'a> {
-    shared: &'a Shared,
+pub(crate) struct Call<'a> {
+    pub(crate) shared: &'a Shared,
     /// Whose request; for public routes nobody's.
-    account: Option<AccountId>,
+    pub(crate) account: Option<AccountId>,
     /// The API key, if the gateway named it.
-    api_key: String,
-    query: Fields,
+    pub(crate) api_key: String,
+    pub(crate) query: Fields,
     /// Parsed body; null for GET.
-    body: Value,
-    now: UnixNanos,
+    pub(crate) body: Value,
+    pub(crate) now: UnixNanos,
 }
 
 impl Call<'_> {
@@ -66,10 +71,10 @@ impl Call<'_> {
 }
 
 /// A successful answer.
-struct Reply {
-    code: &'static str,
-    message: &'static str,
-    rows: Vec<Value>,
+pub(crate) struct Reply {
+    pub(crate) code: &'static str,
+    pub(crate) message: &'static str,
+    pub(crate) rows: Vec<Value>,
 }
 
 impl Reply {
@@ -82,7 +87,7 @@ impl Reply {
     }
 }
 
-type Handler = fn(&Call<'_>) -> Result<Reply, Fault>;
+pub(crate) type Handler = fn(&Call<'_>) -> Result<Reply, Fault>;
 
 /// Every route. Kept sorted by path within a group.
 const ROUTES: &[(Method, &str, Access, Handler)] = &[
@@ -95,6 +100,7 @@ const ROUTES: &[(Method, &str, Access, Handler)] = &[
     (Method::GET, "/api/v5/asset/currencies", Access::Private, funding::currencies),
     (Method::GET, "/api/v5/asset/deposit-address", Access::Private, funding::deposit_address),
     (Method::GET, "/api/v5/asset/deposit-history", Access::Private, funding::deposit_history),
+    (Method::POST, "/api/v5/asset/transfer", Access::Private, sub_accounts::transfer),
     (Method::POST, "/api/v5/asset/withdrawal", Access::Private, funding::withdraw),
     (Method::GET, "/api/v5/asset/withdrawal-history", Access::Private, funding::withdrawal_history),
     (Method::GET, "/api/v5/market/books", Access::Public, public::books),
@@ -103,6 +109,7 @@ const ROUTES: &[(Method, &str, Access, Handler)] = &[
     (Method::GET, "/api/v5/market/trades", Access::Public, public::trades),
     (Method::GET, "/api/v5/public/instruments", Access::Public, public::instruments),
     (Method::GET, "/api/v5/public/time", Access::Public, public::time),
+    (Method::POST, "/api/v5/trade/amend-batch-orders", Access::Private, orders::amend_batch),
     (Method::POST, "/api/v5/trade/amend-order", Access::Private, orders::amend),
     (Method::POST, "/api/v5/trade/batch-orders", Access::Private, orders::place_batch),
     (Method::POST, "/api/v5/trade/cancel-batch-orders", Access::Private, orders::cancel_batch),
@@ -114,6 +121,7 @@ const ROUTES: &[(Method, &str, Access, Handler)] = &[
     (Method::GET, "/api/v5/trade/orders-history", Access::Private, orders::history),
     (Method::GET, "/api/v5/trade/orders-history-archive", Access::Private, orders::history),
     (Method::GET, "/api/v5/trade/orders-pending", Access::Private, orders::pending),
+    (Method::GET, "/api/v5/users/subaccount/list", Access::Private, sub_accounts::list),
 ];
 
 /// What the server serves.
@@ -129,7 +137,13 @@ pub(crate) fn router(site: Site) -> Router {
 }
 
 async fn serve(State(site): State<Site>, request: Request<Body>) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    if let Some(scope) = Scope::at(parts.uri.path()) {
+        return match open_socket(&site, scope, &mut parts).await {
+            Ok(response) => response,
+            Err(fault) => respond(Err(fault)),
+        };
+    }
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
         return respond(Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "51000", "Parameter body error")));
     };
@@ -152,9 +166,31 @@ fn answer(site: &Site, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[
         .map_err(|_| Fault::parameter("query"))?;
     let query: Map<String, Value> = query.0.into_iter().map(|(name, text)| (name, text.into())).collect();
     let body = if method == Method::POST { parse_body(body)? } else { Value::Null };
-    let api_key = headers.get(KEY_HEADER).and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
+    let api_key = api_key(headers);
     let now = site.shared.clock.now();
     handler(&Call { shared: &site.shared, account, api_key, query: Fields(query), body, now })
+}
+
+/// Turns a connection into a web socket. Private ones are for the account the gateway vouches for; at the others an
+/// identity is optional, but a false one is refused.
+async fn open_socket(site: &Site, scope: Scope, parts: &mut Parts) -> Result<Response, Fault> {
+    let vouched = parts.headers.contains_key(ACCOUNT_HEADER) || parts.headers.contains_key(TOKEN_HEADER);
+    let account = match scope {
+        Scope::Private => Some(vouched_account(site, &parts.headers)?),
+        Scope::Business | Scope::Public if vouched => Some(vouched_account(site, &parts.headers)?),
+        Scope::Business | Scope::Public => None,
+    };
+    let api_key = api_key(&parts.headers);
+    let upgrade = WebSocketUpgrade::from_request_parts(parts, &())
+        .await
+        .map_err(|_| Fault::new(StatusCode::BAD_REQUEST, "50012", "Invalid request"))?;
+    let upgrade = upgrade.max_message_size(ws::MESSAGE_BYTES_MAX).max_frame_size(ws::MESSAGE_BYTES_MAX);
+    let session = ws::Session::new(Arc::clone(&site.shared), scope, account, api_key);
+    Ok(upgrade.on_upgrade(move |socket| ws::serve(socket, session)))
+}
+
+fn api_key(headers: &HeaderMap) -> String {
+    headers.get(KEY_HEADER).and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 /// The account the gateway vouches for. Each header counts only if it is there exactly once.
@@ -206,7 +242,7 @@ mod tests {
         let mut ledger = Ledger::new(Catalog::standard());
         ledger.open_account(&AccountId::parse("alice").unwrap(), UnixNanos(1)).unwrap();
         let clock = Arc::new(ManualClock::new(UnixNanos::from_secs(1_800_000_000)));
-        let shared = Shared { clock, ledger: parking_lot::Mutex::new(ledger), guard: None, seed: 1 };
+        let shared = Shared::new(clock, ledger, None, 1);
         Site { shared: Arc::new(shared), upstream_token: Token::new("right".to_owned()) }
     }
 

@@ -16,32 +16,39 @@ use crate::ledger::{
 /// Orders in one batch.
 const BATCH_MAX: usize = 20;
 
-pub(super) fn place(call: &Call<'_>) -> Result<Reply, Fault> {
+pub(crate) fn place(call: &Call<'_>) -> Result<Reply, Fault> {
     let fields = Fields::of(&call.body)?;
     Ok(summary(vec![acknowledge(&fields, "Order placed", call, place_one(call, &fields))], false))
 }
 
-pub(super) fn place_batch(call: &Call<'_>) -> Result<Reply, Fault> {
+pub(crate) fn place_batch(call: &Call<'_>) -> Result<Reply, Fault> {
     batch(call, |fields| acknowledge(fields, "Order placed", call, place_one(call, fields)))
 }
 
-pub(super) fn cancel(call: &Call<'_>) -> Result<Reply, Fault> {
+pub(crate) fn cancel(call: &Call<'_>) -> Result<Reply, Fault> {
     let fields = Fields::of(&call.body)?;
     Ok(summary(vec![acknowledge(&fields, "", call, cancel_one(call, &fields))], false))
 }
 
-pub(super) fn cancel_batch(call: &Call<'_>) -> Result<Reply, Fault> {
+pub(crate) fn cancel_batch(call: &Call<'_>) -> Result<Reply, Fault> {
     batch(call, |fields| acknowledge(fields, "", call, cancel_one(call, fields)))
 }
 
-pub(super) fn amend(call: &Call<'_>) -> Result<Reply, Fault> {
+pub(crate) fn amend(call: &Call<'_>) -> Result<Reply, Fault> {
     let fields = Fields::of(&call.body)?;
-    let outcome = amend_one(call, &fields);
-    let mut row = acknowledge(&fields, "", call, outcome);
+    Ok(summary(vec![amended(&fields, call)], false))
+}
+
+pub(crate) fn amend_batch(call: &Call<'_>) -> Result<Reply, Fault> {
+    batch(call, |fields| amended(fields, call))
+}
+
+fn amended(fields: &Fields, call: &Call<'_>) -> Acknowledged {
+    let mut row = acknowledge(fields, "", call, amend_one(call, fields));
     if let Some(row) = row.row.as_object_mut() {
         row.insert("reqId".into(), fields.text("reqId").ok().flatten().unwrap_or_default().into());
     }
-    Ok(summary(vec![row], false))
+    row
 }
 
 pub(super) fn detail(call: &Call<'_>) -> Result<Reply, Fault> {
@@ -261,7 +268,7 @@ fn fee_asset(instrument: &str, side: Side) -> &str {
     }
 }
 
-fn order_row(order: &Order) -> Value {
+pub(crate) fn order_row(order: &Order) -> Value {
     let terms = &order.terms;
     let last = order.last_fill.as_ref();
     let target = match (terms.kind, terms.quantity_of) {

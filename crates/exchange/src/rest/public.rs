@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     catalog::Instrument,
-    ledger::{Ledger, Side},
+    ledger::{Ledger, Side, Trade},
 };
 
 /// Deepest book shown, in price levels.
@@ -55,10 +55,7 @@ pub(super) fn books(call: &Call<'_>) -> Result<Reply, Fault> {
     let ledger = call.shared.ledger.lock();
     let side = |side| {
         let levels = ledger.levels(&id, side, depth).map_err(|refusal| Fault::of(&refusal, Deed::Read))?;
-        let rows = levels.into_iter().map(|(price, quantity, orders)| {
-            json!([price.to_string(), quantity.to_string(), "0", orders.to_string()])
-        });
-        Ok::<_, Fault>(rows.collect::<Vec<Value>>())
+        Ok::<_, Fault>(levels.iter().map(level_row).collect::<Vec<Value>>())
     };
     Ok(Reply::row(json!({
         "asks": side(Side::Sell)?,
@@ -72,25 +69,31 @@ pub(super) fn trades(call: &Call<'_>) -> Result<Reply, Fault> {
     let ledger = call.shared.ledger.lock();
     let trades = ledger.trades(&id).map_err(|refusal| Fault::of(&refusal, Deed::Read))?;
     let trades = call.query.page(trades, |trade| trade.id)?;
-    let rows = trades.into_iter().map(|trade| {
-        json!({
-            "instId": id,
-            "tradeId": trade.id.to_string(),
-            "px": trade.price.to_string(),
-            "sz": trade.quantity.to_string(),
-            "side": side_name(trade.taker_side),
-            "ts": millis(trade.at),
-        })
-    });
-    Ok(Reply::rows(rows.collect()))
+    Ok(Reply::rows(trades.into_iter().map(|trade| trade_row(&id, trade)).collect()))
+}
+
+pub(crate) fn trade_row(instrument: &str, trade: &Trade) -> Value {
+    json!({
+        "instId": instrument,
+        "tradeId": trade.id.to_string(),
+        "px": trade.price.to_string(),
+        "sz": trade.quantity.to_string(),
+        "side": side_name(trade.taker_side),
+        "ts": millis(trade.at),
+    })
+}
+
+/// One price level: price, quantity, a number kept for compatibility, orders.
+pub(crate) fn level_row((price, quantity, orders): &(Amount, Amount, usize)) -> Value {
+    json!([price.to_string(), quantity.to_string(), "0", orders.to_string()])
 }
 
 /// Milliseconds since 1970 as text, the form of every time in an answer.
-pub(super) fn millis(at: UnixNanos) -> String {
+pub(crate) fn millis(at: UnixNanos) -> String {
     at.as_millis().to_string()
 }
 
-pub(super) const fn side_name(side: Side) -> &'static str {
+pub(crate) const fn side_name(side: Side) -> &'static str {
     match side {
         Side::Buy => "buy",
         Side::Sell => "sell",
@@ -126,7 +129,7 @@ fn instrument_row(listed: &Instrument) -> Value {
     })
 }
 
-fn ticker_row(ledger: &Ledger, listed: &Instrument, now: UnixNanos) -> Result<Value, Fault> {
+pub(crate) fn ticker_row(ledger: &Ledger, listed: &Instrument, now: UnixNanos) -> Result<Value, Fault> {
     let fault = |refusal| Fault::of(&refusal, Deed::Read);
     let best = |side| {
         let levels = ledger.levels(&listed.id, side, 1).map_err(fault)?;
