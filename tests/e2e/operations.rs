@@ -103,3 +103,51 @@ async fn counters_tell_what_happened_and_name_nobody() {
     }
     assert_eq!(serving.stop(), 0);
 }
+
+/// The decision log tells what happened and why, by pseudonym unless asked to reveal, running or stopped alike, and never
+/// a secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_tells_why_and_hides_who() {
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    house.open_account("anna-the-customer").await;
+    let key = house.key("anna-the-customer");
+    let mut client = house.client(&serving, &key);
+    let address = tron_address("10");
+    let answer = client.call(Method::POST, WITHDRAWAL, &withdrawal(&address, "10", "wd1")).await.unwrap();
+    let mut forger = key.clone();
+    forger["secret"] = Value::from("00000000000000000000000000000000");
+    house.client(&serving, &forger).call(Method::GET, BALANCE, "").await.unwrap();
+    let lines = |done: crate::support::Done| -> Vec<Value> {
+        done.exits(0).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let running = lines(house.ask(&["log"]));
+    assert_eq!(serving.stop(), 0);
+    let stopped = lines(house.ask(&["log"]));
+    assert_eq!(stopped[..running.len()], running[..]);
+
+    let sequence: Vec<u64> = stopped.iter().map(|entry| entry["seq"].as_u64().unwrap()).collect();
+    assert_eq!(sequence, (0..stopped.len() as u64).collect::<Vec<_>>());
+    let decision = stopped.iter().find(|entry| entry["kind"] == "decision").unwrap();
+    assert_eq!(decision["amount"], "10");
+    assert_eq!(decision["ip"], "127.0.0.0/24");
+    assert!(decision["reasons"].is_array(), "{decision}");
+    let id = decision["id"].as_str().unwrap();
+    assert_eq!(answer.code(), "0");
+    house.ask(&["explain", id]).exits(0);
+    let refused = stopped.iter().find(|entry| entry["kind"] == "refusals").unwrap();
+    assert!(refused["reason"].as_str().unwrap().contains("signature"), "{refused}");
+
+    let text = house.ask(&["log"]).exits(0).stdout;
+    for hidden in ["anna-the-customer", &address, key["key"].as_str().unwrap()] {
+        assert!(!text.contains(hidden), "{hidden} in {text}");
+    }
+    let revealed = house.ask(&["log", "--reveal", "--kind", "decision,api_key"]).exits(0).stdout;
+    assert!(revealed.contains("anna-the-customer") && revealed.contains(&address), "{revealed}");
+    for secret in ["secret", "passphrase"].map(|name| key[name].as_str().unwrap()) {
+        assert!(!text.contains(secret) && !revealed.contains(secret));
+    }
+    let kinds: Vec<Value> = lines(house.ask(&["log", "--kind", "decision"]));
+    assert_eq!(kinds.len(), 1);
+    assert!(house.ask(&["log", "--kind", "nonsense"]).exits(64).text().contains("refusals"));
+}

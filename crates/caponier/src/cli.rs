@@ -61,6 +61,8 @@ pub(crate) enum Command {
     /// The transparency log.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// What happened and what was decided, one JSON object a line.
+    Log(Log),
     /// Backups: state, restore, rehearsal.
     #[command(subcommand)]
     Backup(BackupCommand),
@@ -201,6 +203,19 @@ pub(crate) enum AuditCommand {
         /// Sequence number of the entry.
         seq: u64,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// First entry.
+    #[arg(long, default_value_t = 0, value_name = "SEQ")]
+    pub(crate) from: u64,
+    /// Only entries of these kinds, such as decision, refusals or api_key.
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(crate) kind: Vec<String>,
+    /// Name persons, addresses and networks in full.
+    #[arg(long)]
+    pub(crate) reveal: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,6 @@
 //! The commands: each takes its arguments, does its work, prints, and says how the process ends.
 
+mod log;
 mod logging;
 mod restore;
 mod run;
@@ -77,6 +78,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Backup(BackupCommand::Restore { from }) => {
             logging::start_quiet(true);
             block_on(restore::restore(&place, &from, json))
+        }
+        Command::Log(options) => {
+            logging::start_quiet(true);
+            block_on(log::log(&place, options))
         }
         command => {
             logging::start_quiet(true);
@@ -162,9 +167,8 @@ async fn ask(place: &Place, request: Request, creates: bool, json: bool) -> Resu
     let answer = match socket::ask(&control_socket(&config.data.dir), &request, &mut report).await {
         Some(answer) => answer,
         None => {
-            if !creates && !config.data.dir.join(journal::JOURNAL_DIR).is_dir() {
-                let message = format!("there is no data directory {}", config.data.dir.display());
-                return Err(Failure::new(Exit::NotFound, message));
+            if !creates {
+                must_exist(&config)?;
             }
             let core = Core::open(config, Arc::new(SystemClock), &mut report).await?;
             if core.kek_created {
@@ -187,6 +191,14 @@ async fn ask(place: &Place, request: Request, creates: bool, json: bool) -> Resu
         output::line(output::response_text(&response));
     }
     Ok(exit)
+}
+
+/// Reading makes no new data directory.
+fn must_exist(config: &Config) -> Result<(), Failure> {
+    if config.data.dir.join(journal::JOURNAL_DIR).is_dir() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::NotFound, format!("there is no data directory {}", config.data.dir.display())))
 }
 
 /// Whether the answer is a yes.

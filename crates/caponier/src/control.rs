@@ -58,6 +58,13 @@ pub enum Request {
     },
     BackupStatus,
     BackupDrill,
+    /// A page of journal entries in words.
+    Entries {
+        from: u64,
+        kinds: Vec<String>,
+        entries_max: u64,
+        reveal: bool,
+    },
 }
 
 /// A created API key. The only time the secret is shown.
@@ -164,6 +171,7 @@ pub enum Response {
     Receipt(String),
     Backup(BackupState),
     Drilled(DrillResult),
+    Entries { next: u64, entries: Vec<serde_json::Value> },
 }
 
 /// One line on the socket, from the server.

@@ -3,6 +3,7 @@
 //! The same core serves the running process and the command line: whoever holds the data directory's lock runs
 //! [`Core::handle`], for itself or for requests from the control socket.
 
+mod entries;
 mod handle;
 mod shipping;
 
@@ -25,6 +26,7 @@ use parking_lot::Mutex;
 use tlog::{NoteSigner, NoteVerifier};
 use watch::{ListState, Watch};
 
+pub(crate) use self::entries::PAGE_ENTRIES_MAX;
 pub use self::shipping::GroundSource;
 use crate::{
     adapters::{FraudSource, WatchSource},

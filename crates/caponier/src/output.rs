@@ -99,6 +99,9 @@ pub(crate) fn response_text(response: &Response) -> String {
         Response::Receipt(text) => text.trim_end().to_owned(),
         Response::Backup(state) => backup_text(state),
         Response::Drilled(drill) => drill_text(drill),
+        Response::Entries { entries, .. } => {
+            entries.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
+        }
     }
 }
 

@@ -41,6 +41,9 @@ impl Core {
             Request::Screen { address, network } => self.screen(&address, network.as_deref()),
             Request::Explain { id } => self.explain(&id).await,
             Request::AuditReceipt { seq } => tokio::task::block_in_place(|| self.receipt(seq)),
+            Request::Entries { from, kinds, entries_max, reveal } => {
+                tokio::task::block_in_place(|| self.entries(from, &kinds, entries_max, reveal))
+            }
             Request::BackupStatus => {
                 Ok(Response::Backup(tokio::task::block_in_place(|| self.backup_state())))
             }

@@ -1,0 +1,263 @@
+//! Journal entries in words, for people and their log systems: the decision log.
+//!
+//! Redacted unless asked otherwise: persons appear as the pseudonyms the journal keys them by, source addresses as
+//! their /24 or /48, destinations and identifiers by their first and last characters. Secrets never appear: of an API
+//! key only what was changed is told.
+
+use std::net::IpAddr;
+
+use auth::KeyChange;
+use domain::{Channel, Destination, Event, WithdrawalRequest};
+use journal::{Entry, Kind, Opened, record};
+use serde_json::{Map, Value, json};
+
+use super::{Core, chain};
+use crate::{
+    control::Response,
+    exit::{Exit, Failure},
+};
+
+/// Entries of one page.
+pub(crate) const PAGE_ENTRIES_MAX: u64 = 1_000;
+
+/// Characters left of an identifier at either end.
+const ENDS: usize = 4;
+
+/// How much is told.
+#[derive(Debug, Clone, Copy)]
+struct Words {
+    reveal: bool,
+}
+
+impl Words {
+    fn id(self, text: &str) -> String {
+        let chars: Vec<char> = text.chars().collect();
+        if self.reveal {
+            return text.to_owned();
+        }
+        match (chars.get(..ENDS), chars.len().checked_sub(ENDS).and_then(|at| chars.get(at..))) {
+            (Some(first), Some(last)) if chars.len() > 3 * ENDS => {
+                format!("{}...{}", first.iter().collect::<String>(), last.iter().collect::<String>())
+            }
+            _ => "...".to_owned(),
+        }
+    }
+
+    fn ip(self, ip: IpAddr) -> String {
+        match ip {
+            _ if self.reveal => ip.to_string(),
+            IpAddr::V4(v4) => {
+                let [a, b, c, _] = v4.octets();
+                format!("{a}.{b}.{c}.0/24")
+            }
+            IpAddr::V6(v6) => {
+                let [a, b, c, ..] = v6.segments();
+                format!("{a:x}:{b:x}:{c:x}::/48")
+            }
+        }
+    }
+
+    /// A person's name, which only a revealing export has.
+    fn account(self, fields: &mut Map<String, Value>, account: &domain::AccountId) {
+        if self.reveal {
+            fields.insert("account".to_owned(), json!(account.as_str()));
+        }
+    }
+
+    fn destination(self, destination: &Destination) -> Value {
+        match destination {
+            Destination::Internal { .. } => {
+                json!({ "type": "internal", "recipient": self.id(destination.text()) })
+            }
+            Destination::OnChain { network, .. } => {
+                json!({ "type": "on_chain", "network": network.as_str(), "address": self.id(destination.text()) })
+            }
+            Destination::UnknownNetwork { .. } => {
+                json!({ "type": "unknown_network", "address": self.id(destination.text()) })
+            }
+        }
+    }
+
+    fn request(self, fields: &mut Map<String, Value>, request: &WithdrawalRequest) {
+        self.account(fields, &request.account);
+        fields.insert("asset".to_owned(), json!(request.asset.as_str()));
+        fields.insert("amount".to_owned(), json!(request.amount.to_string()));
+        fields.insert("destination".to_owned(), self.destination(&request.destination));
+        fields.insert("ip".to_owned(), json!(self.ip(request.ip)));
+        let channel = match &request.channel {
+            Channel::ApiKey(key) => json!({ "api_key": self.id(key.as_str()) }),
+            _ => json!("exchange"),
+        };
+        fields.insert("channel".to_owned(), channel);
+    }
+
+    fn event(self, fields: &mut Map<String, Value>, event: &Event) {
+        self.account(fields, &event.account);
+        fields.insert("event".to_owned(), json!(event.kind.as_str()));
+        fields.insert("occurred_at".to_owned(), json!(event.occurred_at.to_string()));
+        if let Some(ip) = event.ip {
+            fields.insert("ip".to_owned(), json!(self.ip(ip)));
+        }
+    }
+
+    fn key_change(self, fields: &mut Map<String, Value>, change: &KeyChange) {
+        fields.insert("api_key".to_owned(), json!(self.id(change.id().as_str())));
+        fields.insert("change".to_owned(), json!(name_of(change)));
+    }
+}
+
+const fn name_of(change: &KeyChange) -> &'static str {
+    match change {
+        KeyChange::Created(_) => "created",
+        KeyChange::Frozen { .. } => "frozen",
+        KeyChange::Revoked { .. } => "revoked",
+        KeyChange::Unfrozen { .. } => "unfrozen",
+        KeyChange::Used { .. } => "used",
+    }
+}
+
+/// The fields of a payload.
+fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>, String> {
+    let mut fields = Map::new();
+    let mut put = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
+    let said = |error: record::RecordError| error.to_string();
+    match kind {
+        Kind::Event => {
+            words.event(&mut fields, &record::decode_event(payload).map_err(said)?);
+        }
+        Kind::Decision => {
+            let decision = record::decode_decision(payload).map_err(said)?;
+            put("verdict", json!(decision.verdict.as_str()));
+            let reasons: Vec<Value> = decision
+                .findings
+                .iter()
+                .map(|finding| {
+                    json!({
+                        "code": finding.code.as_str(), "verdict": finding.verdict.as_str(),
+                        "shadow": finding.shadow,
+                    })
+                })
+                .collect();
+            put("reasons", json!(reasons));
+            words.request(&mut fields, &decision.request);
+        }
+        Kind::Refusals => {
+            let refusals = record::Refusals::decode(payload).map_err(said)?;
+            put("ip", json!(words.ip(refusals.ip)));
+            put("reason", json!(refusals.reason));
+            put("count", json!(refusals.count));
+            put("second", json!(domain::UnixNanos::from_secs(refusals.second).to_string()));
+            if let Some(account) = &refusals.account {
+                words.account(&mut fields, account);
+            }
+        }
+        Kind::ApiKey => {
+            words.key_change(&mut fields, &KeyChange::decode(payload).map_err(|error| error.to_string())?);
+        }
+        Kind::ListImported => {
+            let list = record::ListImported::decode(payload).map_err(said)?;
+            put("list", json!(list.name));
+            put("format", json!(list.format));
+            put("labels", json!(list.entries));
+            put("sha256", json!(hex::encode(list.sha256)));
+        }
+        Kind::KekRotated => {
+            let rotated = record::KekRotated::decode(payload).map_err(said)?;
+            put("from", json!(rotated.from));
+            put("to", json!(rotated.to));
+        }
+        Kind::BackupDrill => {
+            let drill = record::BackupDrill::decode(payload).map_err(said)?;
+            put("ok", json!(drill.ok));
+            put("took_ms", json!(drill.took_ms));
+            put("detail", json!(drill.detail));
+        }
+        Kind::Lifecycle => {
+            let lifecycle = record::Lifecycle::decode(payload).map_err(said)?;
+            put("what", json!(lifecycle.what.as_str()));
+            put("version", json!(lifecycle.version));
+            put("detail", json!(lifecycle.detail));
+        }
+        // The envelope says all there is to say.
+        _ => {}
+    }
+    Ok(fields)
+}
+
+impl Core {
+    /// A page of entries in words, from a position on.
+    ///
+    /// # Errors
+    /// [`Failure`] when the journal cannot be read, or an entry is not what its kind says.
+    pub(super) fn entries(
+        &self,
+        from: u64,
+        kinds: &[String],
+        entries_max: u64,
+        reveal: bool,
+    ) -> Result<Response, Failure> {
+        let wanted: Vec<Kind> = kinds
+            .iter()
+            .map(|name| {
+                Kind::ALL.into_iter().find(|kind| kind.as_str() == name).ok_or_else(|| {
+                    let known = Kind::ALL.map(Kind::as_str).join(", ");
+                    Failure::new(Exit::Usage, format!("{name:?} is no kind of entry; there are {known}"))
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        let journal = self.ground.journal();
+        let until = from.saturating_add(entries_max.min(PAGE_ENTRIES_MAX)).min(journal.size());
+        let mut told = Vec::new();
+        for seq in from..until {
+            let entry = journal.entry(seq).map_err(|error| Failure::new(Exit::Io, chain(&error)))?;
+            let Some(entry) = entry else { break };
+            if wanted.is_empty() || wanted.contains(&entry.kind) {
+                told.push(self.entry_in_words(&entry, Words { reveal })?);
+            }
+        }
+        Ok(Response::Entries { next: until.max(from), entries: told })
+    }
+
+    fn entry_in_words(&self, entry: &Entry, words: Words) -> Result<Value, Failure> {
+        let mut told = Map::new();
+        told.insert("seq".to_owned(), json!(entry.seq));
+        told.insert("at".to_owned(), json!(entry.at.to_string()));
+        told.insert("kind".to_owned(), json!(entry.kind.as_str()));
+        told.insert("subject".to_owned(), json!(hex::encode(entry.pseudonym.0)));
+        let opened = self
+            .ground
+            .journal()
+            .open_payload(entry)
+            .map_err(|error| Failure::new(Exit::Io, chain(&error)))?;
+        match opened {
+            Opened::Erased => drop(told.insert("erased".to_owned(), json!(true))),
+            Opened::Payload(payload) => {
+                let more = fields(words, entry.kind, &payload)
+                    .map_err(|error| Failure::new(Exit::Io, format!("entry {}: {error}", entry.seq)))?;
+                if entry.kind == Kind::Decision {
+                    let id = self.decider.ids().id(entry.seq);
+                    told.insert("id".to_owned(), json!(id.as_str()));
+                }
+                told.extend(more);
+            }
+        }
+        Ok(Value::Object(told))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redaction_leaves_the_ends_and_the_network() {
+        let (hidden, shown) = (Words { reveal: false }, Words { reveal: true });
+        assert_eq!(hidden.id("T9yD14Nj9j7xAB4dbGeiX9h8unkKHxuWwb"), "T9yD...uWwb");
+        assert_eq!(hidden.id("short"), "...");
+        assert_eq!(hidden.id("\u{e4}bcdefghijkl"), "...");
+        assert_eq!(hidden.ip("192.0.2.77".parse().unwrap()), "192.0.2.0/24");
+        assert_eq!(hidden.ip("2001:db8:1:2::3".parse().unwrap()), "2001:db8:1::/48");
+        assert_eq!(shown.id("T9yD14Nj9j7xAB4dbGeiX9h8unkKHxuWwb"), "T9yD14Nj9j7xAB4dbGeiX9h8unkKHxuWwb");
+        assert_eq!(shown.ip("192.0.2.77".parse().unwrap()), "192.0.2.77");
+    }
+}
