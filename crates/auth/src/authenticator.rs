@@ -11,6 +11,9 @@ use crypto::{Secret, SecretBytes, ct_eq, hmac_sha256, sha256};
 use domain::{AccountId, ApiKeyId, UnixNanos};
 
 use crate::{
+    authority::{
+        Charge, FirstSeenMode, Ja4, LastUse, Notional, Novelty, Origin, Pair, Restrictions, may_withdraw_from,
+    },
     key::{Credential, Environment, KeyState, Permission, Permissions},
     okx,
     record::KeyChange,
@@ -154,6 +157,56 @@ impl Verified {
     #[must_use]
     pub fn is_in_force(&self) -> bool {
         self.entry.state() == KeyState::Active
+    }
+
+    /// What the key may do at most, if restricted; see [`crate::authority`].
+    #[must_use]
+    pub fn restrictions(&self) -> Option<Arc<Restrictions>> {
+        self.entry.standing.restrictions()
+    }
+
+    /// Takes `value` from the day's budget of the key, if it has one. A change that is returned is to be journalled
+    /// and applied first; nothing is taken until then, so charge again. What is taken stays taken: to be called last.
+    ///
+    /// # Errors
+    /// [`Refusal::NotionalSpent`].
+    pub fn charge(&self, value: Notional, now: UnixNanos) -> Result<Option<KeyChange>, Refusal> {
+        match self.entry.standing.charge(value, now) {
+            Charge::Admitted => Ok(None),
+            Charge::Exceeded => Err(Refusal::NotionalSpent),
+            Charge::ReserveFirst(reservation) => {
+                Ok(Some(KeyChange::Spent { id: self.key_id().clone(), at: now, reservation }))
+            }
+        }
+    }
+
+    /// Whether the key is old enough to withdraw; see [`may_withdraw_from`].
+    ///
+    /// # Errors
+    /// [`Refusal::KeyCoolDown`].
+    pub fn check_cool_down(&self, now: UnixNanos) -> Result<(), Refusal> {
+        let from = may_withdraw_from(self.entry.key.created_at, self.entry.restricted_at());
+        if now < from { Err(Refusal::KeyCoolDown) } else { Ok(()) }
+    }
+
+    /// Notes where a request came from. `permission` is that of the endpoint. What is new about it concerns keys that
+    /// may trade or withdraw; a sighting it holds is to be journalled as [`KeyChange::Seen`].
+    #[must_use]
+    pub fn observe(
+        &self,
+        ip: IpAddr,
+        asn: Option<u32>,
+        ja4: Option<Ja4>,
+        permission: Permission,
+        mode: FirstSeenMode,
+        now: UnixNanos,
+    ) -> Novelty {
+        let standing = &self.entry.standing;
+        standing.note(LastUse { at: now, ip: ip.to_canonical(), ja4, permission });
+        if !self.entry.may_move() {
+            return Novelty::None;
+        }
+        standing.observe(Pair { origin: Origin::of(ip, asn), ja4 }, mode, now)
     }
 
     /// A change to be journalled: there on the first verified request of a key in a day, nothing otherwise. The

@@ -10,6 +10,7 @@ use crypto::{PassphraseHash, SecretBytes};
 use domain::{AccountId, ApiKeyId, UnixNanos};
 
 use crate::{
+    authority::Restrictions,
     ip::IpAllowList,
     v2::{PublicKey, parse_key_id},
 };
@@ -330,6 +331,8 @@ pub struct ApiKey {
     pub(crate) environment: Environment,
     pub(crate) created_at: UnixNanos,
     pub(crate) credential: Credential,
+    /// Those it was issued with; the registry knows those in force.
+    pub(crate) restrictions: Option<Box<Restrictions>>,
 }
 
 impl ApiKey {
@@ -376,6 +379,7 @@ impl ApiKey {
             environment: new.environment,
             created_at,
             credential: Credential::V2(Box::new(new.public_key)),
+            restrictions: None,
         })
     }
 
@@ -400,7 +404,21 @@ impl ApiKey {
             environment: new.environment,
             created_at,
             credential: Credential::Okx { secret: new.secret, passphrase },
+            restrictions: None,
         }
+    }
+
+    /// The same key, issued with these restrictions.
+    #[must_use]
+    pub fn with_restrictions(self, restrictions: Restrictions) -> Self {
+        let restrictions = (!restrictions.is_empty()).then(|| Box::new(restrictions));
+        Self { restrictions, ..self }
+    }
+
+    /// The restrictions it was issued with, if any.
+    #[must_use]
+    pub fn restrictions(&self) -> Option<&Restrictions> {
+        self.restrictions.as_deref()
     }
 
     /// The public half.
@@ -484,6 +502,7 @@ impl fmt::Debug for ApiKey {
             .field("ip_allow", &self.ip_allow)
             .field("environment", &self.environment)
             .field("scheme", &self.scheme())
+            .field("restrictions", &self.restrictions)
             .field("created_at", &self.created_at)
             .finish_non_exhaustive()
     }

@@ -7,6 +7,7 @@
 //! signature, then the caller's rate limits, then [`Authenticator::admit_once`].
 
 mod authenticator;
+pub mod authority;
 mod hash;
 mod ip;
 pub mod key;

@@ -2,19 +2,23 @@
 //!
 //! A payload is deterministic CBOR (RFC 8949 section 4.2.1), an array that begins with the version and the kind.
 //! Decoding is strict: the fields are checked as on creation, and only the one encoding is accepted. The journal
-//! seals the payload, which matters since `created` holds the secret of a key of the OKX scheme. Version 2 is used for
-//! what version 1 cannot say, so every change still has one encoding. The same text stands in
+//! seals the payload, which matters since `created` holds the secret of a key of the OKX scheme. Versions 2 and 3 are
+//! used for what the one before cannot say, so every change still has one encoding. The same text stands in
 //! `docs/journal-apikey.cddl`:
 //!
 //! ```cddl
-//! api-key-change = created / frozen / revoked / unfrozen / used
+//! api-key-change = created / frozen / revoked / unfrozen / used / restricted / spent / seen
 //!
 //! created  = [version, 0, id, account, label, permissions, [0*20 ip-entry], environment, at, secret, passphrase]
 //!          / [2, 0, id, account, label, permissions, [0*20 ip-entry], environment, at, scheme]
+//!          / [3, 0, id, account, label, permissions, [0*20 ip-entry], environment, at, credential, restrictions]
 //! frozen   = [version, 1, id, at]
 //! revoked  = [version, 2, id, at]
 //! unfrozen = [version, 3, id, at]
 //! used     = [version, 4, id, at]        ; at most once a day per key
+//! restricted = [version, 5, id, at, restrictions]     ; in place of those before
+//! spent    = [version, 6, id, at, hour, upto]         ; may have traded for this much in this hour
+//! seen     = [version, 7, id, at, origin, ja4 / null, suspect: bool]
 //!
 //! version     = 1
 //! id          = tstr .size (1..64)       ; OK-ACCESS-KEY: letters, digits and - _ . : @
@@ -28,15 +32,33 @@
 //!             / [2, bstr .size 65]        ; v2: P-256 public key, uncompressed point
 //! secret      = bstr .size (22..64)      ; the HMAC key as the client holds it
 //! passphrase  = bstr .size 49            ; version 1, 16 bytes of salt, 32 bytes of Argon2id
+//! credential  = [0, secret, passphrase] / scheme
+//!
+//! restrictions = [endpoints / null, instruments / null, notional / null, transfers / null, destinations / null,
+//!                 hours / null]           ; null: not restricted
+//! endpoints    = [1*32 tstr .size (3..112)]     ; "POST /api/v5/trade/order", "GET /api/v5/account/*"
+//! instruments  = [1*64 tstr .size (3..48)]      ; "BTC-USDT", "BTC-*"
+//! notional     = [quote: tstr, per-order: amount / null, per-day: amount / null]     ; one of the two at least
+//! amount       = tstr                    ; canonical decimal, above zero
+//! transfers    = 1..31                   ; funding to trading 1 + master to sub 2 + sub to master 4
+//!                                        ; + sub to sub 8 + trading to funding 16
+//! destinations = [1*32 tstr .size (1..64)]      ; entries of the address book
+//! hours        = bstr .size 21           ; hour n after Monday 00:00 UTC: bit n mod 8 of byte n / 8
+//! hour         = uint .size 8            ; hours since 1970-01-01T00:00:00Z
+//! upto         = bstr .size 16           ; big-endian, in 10^-12 of the quote asset
+//! origin       = uint .size 4            ; number of the autonomous system
+//!              / bstr .size 3 / bstr .size 6    ; IPv4 /24, IPv6 /48
+//! ja4          = tstr .size 36           ; TLS client fingerprint
 //! ```
 
 use std::convert::Infallible;
 
 use crypto::{PassphraseHash, SecretBytes};
 use domain::{AccountId, ApiKeyId, UnixNanos};
-use minicbor::{Decoder, Encoder, encode};
+use minicbor::{Decoder, Encoder, data::Type, encode};
 
 use crate::{
+    authority::{self, Ja4, Notional, Origin, Pair, Reservation, Restrictions, Sighting},
     ip::IpAllowList,
     key::{ApiKey, Credential, Environment, NewApiKey, NewV2Key, Permissions},
     v2::{Algorithm, PublicKey},
@@ -44,13 +66,16 @@ use crate::{
 
 /// Longest encoding, in bytes; what is longer is refused unread. Twenty entries of at most 49 bytes, and the other
 /// fields within their bounds.
-pub const RECORD_BYTES_MAX: usize = 2_048;
+pub const RECORD_BYTES_MAX: usize = 2_048 + authority::record::ENCODED_BYTES_MAX;
 
 type Encoded = Result<(), encode::Error<Infallible>>;
 
 const VERSION: u8 = 1;
 /// Of `created` with a scheme other than the OKX one.
 const VERSION_SCHEME: u8 = 2;
+/// Of `created` with restrictions.
+const VERSION_RESTRICTED: u8 = 3;
+const SCHEME_OKX: u8 = 0;
 const SCHEME_ED25519: u8 = 1;
 const SCHEME_P256: u8 = 2;
 const CREATED: u8 = 0;
@@ -58,6 +83,9 @@ const FROZEN: u8 = 1;
 const REVOKED: u8 = 2;
 const UNFROZEN: u8 = 3;
 const USED: u8 = 4;
+const RESTRICTED: u8 = 5;
+const SPENT: u8 = 6;
+const SEEN: u8 = 7;
 
 /// Something that happened to an API key.
 #[derive(Debug, Clone)]
@@ -71,12 +99,37 @@ pub enum KeyChange {
         /// When.
         at: UnixNanos,
     },
+    /// Other restrictions are in force.
+    Restricted {
+        /// Which key.
+        id: ApiKeyId,
+        /// When.
+        at: UnixNanos,
+        /// In place of those before; empty for none.
+        restrictions: Box<Restrictions>,
+    },
     /// It is refused for ever.
     Revoked {
         /// Which key.
         id: ApiKeyId,
         /// When.
         at: UnixNanos,
+    },
+    /// It was used from somewhere new.
+    Seen {
+        /// Which key.
+        id: ApiKeyId,
+        /// From where, when, and whether that is suspect.
+        sighting: Sighting,
+    },
+    /// It may have traded for so much.
+    Spent {
+        /// Which key.
+        id: ApiKeyId,
+        /// When this was journalled.
+        at: UnixNanos,
+        /// How much, and in which hour.
+        reservation: Reservation,
     },
     /// It is in force again.
     Unfrozen {
@@ -132,7 +185,10 @@ impl KeyChange {
         match self {
             Self::Created(key) => key.id(),
             Self::Frozen { id, .. }
+            | Self::Restricted { id, .. }
             | Self::Revoked { id, .. }
+            | Self::Seen { id, .. }
+            | Self::Spent { id, .. }
             | Self::Unfrozen { id, .. }
             | Self::Used { id, .. } => id,
         }
@@ -143,8 +199,11 @@ impl KeyChange {
     pub fn at(&self) -> UnixNanos {
         match self {
             Self::Created(key) => key.created_at(),
+            Self::Seen { sighting, .. } => sighting.at,
             Self::Frozen { at, .. }
+            | Self::Restricted { at, .. }
             | Self::Revoked { at, .. }
+            | Self::Spent { at, .. }
             | Self::Unfrozen { at, .. }
             | Self::Used { at, .. } => *at,
         }
@@ -156,7 +215,10 @@ impl KeyChange {
         match self {
             Self::Created(_) => "created",
             Self::Frozen { .. } => "frozen",
+            Self::Restricted { .. } => "restricted",
             Self::Revoked { .. } => "revoked",
+            Self::Seen { .. } => "seen",
+            Self::Spent { .. } => "spent",
             Self::Unfrozen { .. } => "unfrozen",
             Self::Used { .. } => "used",
         }
@@ -175,7 +237,17 @@ impl KeyChange {
         match self {
             Self::Created(key) => encode_created(encoder, key),
             Self::Frozen { id, at } => encode_short(encoder, FROZEN, id, *at),
+            Self::Restricted { id, at, restrictions } => {
+                encode_start(encoder, 5, RESTRICTED, id, *at)?;
+                authority::record::encode(restrictions, encoder)
+            }
             Self::Revoked { id, at } => encode_short(encoder, REVOKED, id, *at),
+            Self::Seen { id, sighting } => encode_seen(encoder, id, *sighting),
+            Self::Spent { id, at, reservation } => {
+                encode_start(encoder, 6, SPENT, id, *at)?;
+                encoder.u64(reservation.hour)?.bytes(&reservation.upto.atoms().to_be_bytes())?;
+                Ok(())
+            }
             Self::Unfrozen { id, at } => encode_short(encoder, UNFROZEN, id, *at),
             Self::Used { id, at } => encode_short(encoder, USED, id, *at),
         }
@@ -192,16 +264,19 @@ impl KeyChange {
         let decoder = &mut Decoder::new(bytes);
         let fields = field("record", decoder.array())?.ok_or(RecordError::NotDeterministic)?;
         let version = field("version", decoder.u8())?;
-        if version != VERSION && version != VERSION_SCHEME {
+        if ![VERSION, VERSION_SCHEME, VERSION_RESTRICTED].contains(&version) {
             return Err(RecordError::Unknown { what: "version", got: version });
         }
         let kind = field("kind", decoder.u8())?;
-        if version == VERSION_SCHEME && kind != CREATED {
+        if version != VERSION && kind != CREATED {
             return Err(RecordError::Unknown { what: "version", got: version });
         }
         let expected_fields = match (kind, version) {
-            (CREATED, VERSION) => 11,
+            (CREATED, VERSION | VERSION_RESTRICTED) => 11,
             (CREATED, _) => 10,
+            (RESTRICTED, _) => 5,
+            (SPENT, _) => 6,
+            (SEEN, _) => 7,
             _ => 4,
         };
         if fields != expected_fields {
@@ -211,7 +286,16 @@ impl KeyChange {
         let change = match kind {
             CREATED => Self::Created(Box::new(decode_created(version, id, decoder)?)),
             FROZEN => Self::Frozen { id, at: decode_at(decoder)? },
+            RESTRICTED => {
+                let (at, restrictions) = (decode_at(decoder)?, decode_restrictions(decoder)?);
+                Self::Restricted { id, at, restrictions: Box::new(restrictions) }
+            }
             REVOKED => Self::Revoked { id, at: decode_at(decoder)? },
+            SEEN => Self::Seen { id, sighting: decode_sighting(decoder)? },
+            SPENT => {
+                let (at, reservation) = (decode_at(decoder)?, decode_reservation(decoder)?);
+                Self::Spent { id, at, reservation }
+            }
             UNFROZEN => Self::Unfrozen { id, at: decode_at(decoder)? },
             USED => Self::Used { id, at: decode_at(decoder)? },
             got => return Err(RecordError::Unknown { what: "kind", got }),
@@ -222,12 +306,39 @@ impl KeyChange {
 }
 
 fn encode_short(encoder: &mut Encoder<Vec<u8>>, kind: u8, id: &ApiKeyId, at: UnixNanos) -> Encoded {
-    encoder.array(4)?.u8(VERSION)?.u8(kind)?.str(id.as_str())?.u64(at.0)?;
+    encode_start(encoder, 4, kind, id, at)
+}
+
+fn encode_start(
+    encoder: &mut Encoder<Vec<u8>>,
+    fields: u64,
+    kind: u8,
+    id: &ApiKeyId,
+    at: UnixNanos,
+) -> Encoded {
+    encoder.array(fields)?.u8(VERSION)?.u8(kind)?.str(id.as_str())?.u64(at.0)?;
+    Ok(())
+}
+
+fn encode_seen(encoder: &mut Encoder<Vec<u8>>, id: &ApiKeyId, sighting: Sighting) -> Encoded {
+    encode_start(encoder, 7, SEEN, id, sighting.at)?;
+    match sighting.pair.origin {
+        Origin::Asn(asn) => encoder.u32(asn)?,
+        Origin::V4(octets) => encoder.bytes(&octets)?,
+        Origin::V6(octets) => encoder.bytes(&octets)?,
+    };
+    match &sighting.pair.ja4 {
+        Some(ja4) => encoder.str(ja4.as_str())?,
+        None => encoder.null()?,
+    };
+    encoder.bool(sighting.suspect)?;
     Ok(())
 }
 
 fn encode_created(encoder: &mut Encoder<Vec<u8>>, key: &ApiKey) -> Encoded {
+    let restricted = key.restrictions.is_some();
     match &key.credential {
+        _ if restricted => encoder.array(11)?.u8(VERSION_RESTRICTED)?,
         Credential::Okx { .. } => encoder.array(11)?.u8(VERSION)?,
         Credential::V2(_) => encoder.array(10)?.u8(VERSION_SCHEME)?,
     };
@@ -245,6 +356,9 @@ fn encode_created(encoder: &mut Encoder<Vec<u8>>, key: &ApiKey) -> Encoded {
     encoder.u8(environment)?.u64(key.created_at.0)?;
     match &key.credential {
         Credential::Okx { secret, passphrase } => {
+            if restricted {
+                encoder.array(3)?.u8(SCHEME_OKX)?;
+            }
             encoder.bytes(secret.expose())?.bytes(passphrase.as_bytes())?;
         }
         Credential::V2(public_key) => {
@@ -255,7 +369,10 @@ fn encode_created(encoder: &mut Encoder<Vec<u8>>, key: &ApiKey) -> Encoded {
             encoder.array(2)?.u8(scheme)?.bytes(public_key.as_bytes())?;
         }
     }
-    Ok(())
+    match &key.restrictions {
+        Some(restrictions) => authority::record::encode(restrictions, encoder),
+        None => Ok(()),
+    }
 }
 
 /// The fields after the id.
@@ -270,20 +387,65 @@ fn decode_created(version: u8, id: ApiKeyId, decoder: &mut Decoder<'_>) -> Resul
         _ => return Err(RecordError::BadField { field: "environment" }),
     };
     let created_at = decode_at(decoder)?;
-    if version == VERSION_SCHEME {
-        let public_key = decode_scheme(decoder)?;
+    // In version 1 the credential is no array of its own, but two more fields.
+    let credential_fields = match version {
+        VERSION => None,
+        _ => field("credential", decoder.array())?,
+    };
+    let key = if version == VERSION || (version == VERSION_RESTRICTED && credential_fields == Some(3)) {
+        if version == VERSION_RESTRICTED && field("credential", decoder.u8())? != SCHEME_OKX {
+            return Err(RecordError::BadField { field: "credential" });
+        }
+        let secret = SecretBytes::new(field("secret", decoder.bytes())?.to_vec());
+        let passphrase = field("passphrase", decoder.bytes())?;
+        let passphrase = field("passphrase", PassphraseHash::from_bytes(passphrase))?;
+        let new = NewApiKey { id, account, label, permissions, ip_allow, environment, secret };
+        field("label or secret", ApiKey::restore(new, passphrase, created_at))?
+    } else {
+        let public_key = decode_scheme(credential_fields, decoder)?;
         let new = NewV2Key { id, account, label, permissions, ip_allow, environment, public_key };
-        return field("id or label", ApiKey::register(new, created_at));
+        field("id or label", ApiKey::register(new, created_at))?
+    };
+    if version != VERSION_RESTRICTED {
+        return Ok(key);
     }
-    let secret = SecretBytes::new(field("secret", decoder.bytes())?.to_vec());
-    let passphrase = field("passphrase", PassphraseHash::from_bytes(field("passphrase", decoder.bytes())?))?;
-    let new = NewApiKey { id, account, label, permissions, ip_allow, environment, secret };
-    field("label or secret", ApiKey::restore(new, passphrase, created_at))
+    Ok(key.with_restrictions(decode_restrictions(decoder)?))
 }
 
-fn decode_scheme(decoder: &mut Decoder<'_>) -> Result<PublicKey, RecordError> {
+fn decode_restrictions(decoder: &mut Decoder<'_>) -> Result<Restrictions, RecordError> {
+    authority::record::decode(decoder).map_err(|field| RecordError::BadField { field })
+}
+
+fn decode_reservation(decoder: &mut Decoder<'_>) -> Result<Reservation, RecordError> {
+    let hour = field("hour", decoder.u64())?;
+    let upto: [u8; 16] = field("upto", field("upto", decoder.bytes())?.try_into())?;
+    Ok(Reservation { hour, upto: Notional::from_atoms(u128::from_be_bytes(upto)) })
+}
+
+fn decode_sighting(decoder: &mut Decoder<'_>) -> Result<Sighting, RecordError> {
+    let bad = |field| RecordError::BadField { field };
+    let at = decode_at(decoder)?;
+    let origin = if field("origin", decoder.datatype())? == Type::Bytes {
+        let octets = field("origin", decoder.bytes())?;
+        let v4 = octets.try_into().map(Origin::V4);
+        v4.or_else(|_| octets.try_into().map(Origin::V6)).map_err(|_| bad("origin"))?
+    } else {
+        Origin::Asn(field("origin", decoder.u32())?)
+    };
+    let ja4 = if field("ja4", decoder.datatype())? == Type::Null {
+        field("ja4", decoder.null())?;
+        None
+    } else {
+        Some(Ja4::parse(field("ja4", decoder.str())?).ok_or_else(|| bad("ja4"))?)
+    };
+    let suspect = field("suspect", decoder.bool())?;
+    Ok(Sighting { pair: Pair { origin, ja4 }, at, suspect })
+}
+
+/// `fields`: of the array that has begun.
+fn decode_scheme(fields: Option<u64>, decoder: &mut Decoder<'_>) -> Result<PublicKey, RecordError> {
     let bad = RecordError::BadField { field: "scheme" };
-    if field("scheme", decoder.array())? != Some(2) {
+    if fields != Some(2) {
         return Err(bad);
     }
     let scheme = field("scheme", decoder.u8())?;

@@ -20,6 +20,7 @@ use hashbrown::HashTable;
 use parking_lot::RwLock;
 
 use crate::{
+    authority::{LastUse, Restrictions, Standing},
     hash::Seeded,
     ip::IpAllowList,
     key::{ApiKey, Environment, KeyState, Permission, Permissions, Scheme},
@@ -69,6 +70,10 @@ pub(crate) struct Entry {
     pub(crate) accepted: OnceLock<[u8; 16]>,
     /// How often it was frozen: what was granted before a freeze ends with it.
     freezes: AtomicU32,
+    /// Its restrictions in force, its budget, where it is used from.
+    pub(crate) standing: Standing,
+    /// When its restrictions were changed, in nanoseconds, zero for never.
+    restricted_at: AtomicU64,
 }
 
 impl fmt::Debug for Entry {
@@ -78,9 +83,12 @@ impl fmt::Debug for Entry {
 }
 
 impl Entry {
-    fn new(key: ApiKey) -> Self {
+    fn new(mut key: ApiKey) -> Self {
+        let restrictions = key.restrictions.take().map(|restrictions| *restrictions).unwrap_or_default();
         Self {
             key,
+            standing: Standing::new(restrictions),
+            restricted_at: AtomicU64::new(0),
             state: AtomicU8::new(state_code(KeyState::Active)),
             used_at: AtomicU64::new(0),
             accepted: OnceLock::new(),
@@ -108,6 +116,19 @@ impl Entry {
         self.state.store(state_code(state), Ordering::Release);
     }
 
+    /// When its restrictions were last changed.
+    pub(crate) fn restricted_at(&self) -> Option<UnixNanos> {
+        match self.restricted_at.load(Ordering::Relaxed) {
+            0 => None,
+            at => Some(UnixNanos(at)),
+        }
+    }
+
+    fn restrict(&self, restrictions: Restrictions, at: UnixNanos) {
+        self.restricted_at.fetch_max(at.0, Ordering::Relaxed);
+        self.standing.restrict(restrictions);
+    }
+
     fn last_used_at(&self) -> Option<UnixNanos> {
         match self.used_at.load(Ordering::Relaxed) {
             0 => None,
@@ -115,12 +136,16 @@ impl Entry {
         }
     }
 
+    /// Whether it may do more than read.
+    pub(crate) fn may_move(&self) -> bool {
+        self.key.permissions.contains(Permission::Trade)
+            || self.key.permissions.contains(Permission::Withdraw)
+    }
+
     /// Whether the key has gone unused for too long. Never early: a recorded use may stand for one up to
     /// [`USE_GRANULARITY`] later. The answer depends on the journal alone, so a restart does not change it.
     pub(crate) fn is_expired(&self, now: UnixNanos) -> bool {
-        let may_move = self.key.permissions.contains(Permission::Trade)
-            || self.key.permissions.contains(Permission::Withdraw);
-        if self.key.environment == Environment::Demo || !may_move || !self.key.ip_allow.is_empty() {
+        if self.key.environment == Environment::Demo || !self.may_move() || !self.key.ip_allow.is_empty() {
             return false;
         }
         let alive_until = match self.last_used_at() {
@@ -187,6 +212,10 @@ pub struct KeySummary {
     pub created_at: UnixNanos,
     /// The last recorded use, up to a day older than the last use.
     pub last_used_at: Option<UnixNanos>,
+    /// The restrictions in force, if any.
+    pub restrictions: Option<Arc<Restrictions>>,
+    /// When they were last changed.
+    pub restricted_at: Option<UnixNanos>,
     /// How requests are signed with it.
     pub scheme: Scheme,
     /// Whether it is in force.
@@ -204,6 +233,8 @@ impl KeySummary {
             environment: entry.key.environment,
             created_at: entry.key.created_at,
             last_used_at: entry.last_used_at(),
+            restrictions: entry.standing.restrictions(),
+            restricted_at: entry.restricted_at(),
             scheme: entry.key.scheme(),
             state: entry.state(),
         }
@@ -239,8 +270,18 @@ impl Registry {
         match change {
             KeyChange::Created(key) => self.create(*key),
             KeyChange::Frozen { id, .. } => self.change(&id, |entry| entry.enter(KeyState::Frozen)),
+            KeyChange::Restricted { id, at, restrictions } => {
+                self.change(&id, |entry| entry.restrict(*restrictions, at))
+            }
             KeyChange::Revoked { id, .. } => self.revoke(&id),
-            KeyChange::Unfrozen { id, .. } => self.change(&id, |entry| entry.enter(KeyState::Active)),
+            KeyChange::Seen { id, sighting } => self.change(&id, |entry| entry.standing.see(sighting)),
+            KeyChange::Spent { id, reservation, .. } => {
+                self.change(&id, |entry| entry.standing.reserve(reservation))
+            }
+            KeyChange::Unfrozen { id, .. } => self.change(&id, |entry| {
+                entry.standing.acquit();
+                entry.enter(KeyState::Active);
+            }),
             KeyChange::Used { id, at } => self.change(&id, |entry| {
                 entry.used_at.fetch_max(at.0, Ordering::Relaxed);
             }),
@@ -267,6 +308,15 @@ impl Registry {
     #[must_use]
     pub fn summaries(&self) -> Vec<KeySummary> {
         self.collect(|_| true)
+    }
+
+    /// The last ways a key was used since the start, latest first; see [`LastUse`].
+    #[must_use]
+    pub fn last_uses(&self, id: &ApiKeyId) -> Vec<LastUse> {
+        match self.find(id.as_str().as_bytes()) {
+            Found::Known(entry) => entry.standing.last_uses(),
+            Found::Revoked | Found::Unknown => Vec::new(),
+        }
     }
 
     /// Keys ever created.

@@ -145,6 +145,17 @@ impl Category {
         }
     }
 
+    /// What a label of this category asks for: the category's verdict, softened from deny to hold where the claim is
+    /// weak. Sanctions and terrorism are never softened: there a mistake is for the authority, not for us, to correct.
+    #[must_use]
+    pub const fn verdict_with(self, confidence: Confidence) -> Verdict {
+        match (self, self.verdict()) {
+            (Self::Sanctions | Self::Terrorism, verdict) => verdict,
+            (_, Verdict::Deny) if confidence.is_weak() => Verdict::Hold,
+            (_, verdict) => verdict,
+        }
+    }
+
     /// The category of an `abuse` word of the TagPack taxonomy; [`Category::OtherAbuse`] for a word not known here,
     /// since whoever wrote it meant abuse.
     #[must_use]
@@ -251,15 +262,10 @@ pub struct Label<'a> {
 }
 
 impl Label<'_> {
-    /// What this label asks for: the category's verdict, softened from deny to hold where the claim is weak. Sanctions
-    /// and terrorism are never softened: there a mistake is for the authority, not for us, to correct.
+    /// What this label asks for; see [`Category::verdict_with`].
     #[must_use]
     pub const fn verdict(&self) -> Verdict {
-        match (self.category, self.category.verdict()) {
-            (Category::Sanctions | Category::Terrorism, verdict) => verdict,
-            (_, Verdict::Deny) if self.confidence.is_weak() => Verdict::Hold,
-            (_, verdict) => verdict,
-        }
+        self.category.verdict_with(self.confidence)
     }
 }
 

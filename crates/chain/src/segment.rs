@@ -6,31 +6,36 @@
 //!
 //! # Bytes
 //!
-//! All integers are little endian. Sections follow each other in this order, each starting at a multiple of 64.
+//! Version 2. All integers are little endian. Sections follow each other in this order, each starting at a multiple of
+//! 64.
 //!
 //! | section | size | content |
 //! |---|---|---|
-//! | header | 128 | see below |
-//! | short slots | 32 x slots | hash table of addresses with payloads up to 20 bytes |
-//! | long slots | 64 x slots | hash table of longer payloads and opaque texts |
+//! | header | 192 | see below |
+//! | filter | 32 x blocks | split-block Bloom filter over all keys |
+//! | short buckets | 64 x buckets | hash table of addresses with payloads of 20 bytes |
+//! | long buckets | 128 x buckets | hash table of other payloads and of opaque texts |
 //! | records | 40 x n | distinct labels |
-//! | references | 4 x n | record numbers, for entries with several labels |
+//! | references | 4 x n | sets of several records: how many, then their numbers |
 //! | string offsets | 4 x (n + 1) | where each distinct string starts in the blob, and where the last ends |
 //! | string blob | | UTF-8; string 0 is empty, string 1 the list's name |
 //! | digests | 32 x chunks | SHA-256 of every [`CHUNK_BYTES`] of what stands before this section |
 //! | root | 32 | SHA-256 of the digests section |
 //!
-//! Header: magic `CAPLBL01`; hash key (16); time of import in Unix nanoseconds (8); SHA-256 of the source (32); counts
-//! of short slots, long slots, addresses, texts, records, references, strings, bytes of the blob (8 each).
+//! Header: magic `CAPLBL02`; hash key (16); time of import in Unix nanoseconds (8); SHA-256 of the source (32); counts
+//! of filter blocks, short partitions, buckets in each, long partitions, buckets in each, addresses, texts, records,
+//! numbers in references, strings, bytes of the blob (8 each).
 //!
-//! Slot: payload (20 or 40), tag (1), length (1), label count (2), first (4), upper half of the hash (4), zero up to 32
-//! or 64. `first` is the number of the record if the count is 1, else of the first reference. The tag is
-//! [`domain::AddressKind::tag`]; 0xff for an opaque text, whose payload is the number of its string (4); 0 if the slot
-//! is empty. Probing is linear, from slot (lower half of the hash) x slots / 2^32. A slot is half a cache line, so that
-//! a lookup in memory not yet cached waits once.
+//! Short bucket: two slots of 32: payload (20), tag (1), zero (3), label number (4), zero (4). Long bucket: three slots
+//! of 40, zero (8); long slot: payload (32), tag (1), length (1), zero (2), label number (4). The tag is
+//! [`domain::AddressKind::tag`]; 0xff for an opaque text; 0 if the slot is empty. A text, and the hexadecimal text of a
+//! payload above 32 bytes, stands among the strings, with its number (4) in place of the payload; the length is that of
+//! the payload, 0xff for a text. The label number is that of a record; from the number of records on, less that, the
+//! place in the references where a set begins.
 //!
-//! Record: category (1), confidence (1), zero (2), string numbers of text, source, asset, licence (4 each), zero (4),
-//! first and last seen in Unix nanoseconds (8 each, 0: unknown).
+//! The hash is SipHash-2-4 of the payload, or of its text where that stands among the strings, followed by the tag. The
+//! filter and both tables (see the modules for where a key lies) take it apart differently. A short bucket is one cache
+//! line, and a lookup reads at most one line of the filter and two of the table, none of which depends on another.
 //!
 //! # What is checked when
 //!
@@ -41,16 +46,20 @@
 //! Bounds: [`ENTRIES_MAX`] addresses, [`LABELS_PER_ADDRESS_MAX`] labels each, strings up to [`STRING_BYTES_MAX`].
 
 mod build;
+mod filter;
 mod layout;
 mod read;
+mod table;
+
+use std::borrow::Cow;
 
 use domain::Address;
 
 pub use self::{
     build::{BuildError, Builder},
-    read::{Labels, Segment, SegmentError},
+    read::{Claim, Claims, Segment, SegmentError},
 };
-use crate::siphash::siphash24;
+use crate::siphash::{siphash24, siphash24_of_21};
 
 /// What one digest of the digests section covers, in bytes.
 pub const CHUNK_BYTES: usize = 1 << 16;
@@ -60,8 +69,25 @@ pub const ENTRIES_MAX: usize = 1 << 30;
 pub const LABELS_PER_ADDRESS_MAX: usize = u16::MAX as usize;
 /// Longest string, in bytes.
 pub const STRING_BYTES_MAX: usize = 4096;
+/// Where the header of a segment ends, in bytes from its start.
+pub const HEADER_BYTES: usize = layout::HEADER_BYTES;
 
 const OPAQUE_TAG: u8 = 0xff;
+const OPAQUE_LEN: u8 = 0xff;
+/// Bytes of a payload kept among the short slots.
+const SHORT_PAYLOAD: usize = 20;
+/// Payload, tag, zero.
+const SHORT_FIELD: usize = 24;
+/// Field, label number, zero.
+const SHORT_SLOT: usize = 32;
+const SHORT_BUCKET: usize = 64;
+/// Most bytes of a payload kept within a long slot.
+const LONG_PAYLOAD: usize = 32;
+/// Payload, tag, length, zero.
+const LONG_FIELD: usize = 36;
+/// Field, label number.
+const LONG_SLOT: usize = 40;
+const LONG_BUCKET: usize = 128;
 
 /// What labels are filed under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,34 +98,74 @@ pub enum Key<'a> {
     Text(&'a str),
 }
 
-impl Key<'_> {
-    fn tag(&self) -> u8 {
+/// How a key is stored and compared.
+enum Field<'a> {
+    /// A payload of 20 bytes.
+    Short([u8; SHORT_FIELD]),
+    /// Another payload that fits its slot.
+    Long([u8; LONG_FIELD]),
+    /// What stands among the strings, and the length to store beside it.
+    Spelled(Cow<'a, str>, u8),
+}
+
+impl<'a> Key<'a> {
+    fn tag(self) -> u8 {
         match self {
             Self::Address(address) => address.kind().tag(),
             Self::Text(_) => OPAQUE_TAG,
         }
     }
 
-    /// Whether the key's entry lies among the short slots.
-    fn is_short(&self) -> bool {
-        matches!(self, Self::Address(address) if address.payload().len() <= layout::SHORT_PAYLOAD_BYTES)
-    }
-
-    fn hash(&self, hash_key: &[u8; 16]) -> u64 {
-        // One buffer rather than two parts keeps the hash on its word-at-a-time path.
-        match self {
-            Self::Address(address) => {
-                let mut message = [0u8; 1 + Address::PAYLOAD_BYTES_MAX];
-                let payload = address.payload();
-                message[0] = self.tag();
-                if let Some(to) = message.get_mut(1..=payload.len()) {
-                    to.copy_from_slice(payload);
+    #[inline]
+    fn field(self) -> Field<'a> {
+        let address = match self {
+            Self::Address(address) => address,
+            Self::Text(text) => return Field::Spelled(Cow::Borrowed(text), OPAQUE_LEN),
+        };
+        let payload = address.payload();
+        match <&[u8; SHORT_PAYLOAD]>::try_from(payload) {
+            Ok(payload) => {
+                let mut field = [0; SHORT_FIELD];
+                let (head, rest) = field.split_at_mut(SHORT_PAYLOAD);
+                head.copy_from_slice(payload);
+                if let Some(tag) = rest.first_mut() {
+                    *tag = self.tag();
                 }
-                siphash24(hash_key, &[message.get(..=payload.len()).unwrap_or(&message)])
+                Field::Short(field)
             }
-            Self::Text(text) => siphash24(hash_key, &[&[OPAQUE_TAG], text.as_bytes()]),
+            Err(_) => long_field(payload, self.tag()),
         }
     }
+}
+
+fn long_field(payload: &[u8], tag: u8) -> Field<'static> {
+    // Payloads have at most 40 bytes.
+    let len = u8::try_from(payload.len()).unwrap_or(OPAQUE_LEN);
+    let mut field = [0; LONG_FIELD];
+    match field.get_mut(..payload.len()) {
+        Some(head) if payload.len() <= LONG_PAYLOAD => head.copy_from_slice(payload),
+        _ => {
+            let hex = payload.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+            return Field::Spelled(Cow::Owned(hex), len);
+        }
+    }
+    if let Some([to_tag, to_len, ..]) = field.get_mut(LONG_PAYLOAD..) {
+        (*to_tag, *to_len) = (tag, len);
+    }
+    Field::Long(field)
+}
+
+#[inline]
+fn hash_short(hash_key: &[u8; 16], field: &[u8; SHORT_FIELD]) -> u64 {
+    match field.split_first_chunk::<SHORT_PAYLOAD>() {
+        Some((payload, [tag, ..])) => siphash24_of_21(hash_key, payload, *tag),
+        _ => 0,
+    }
+}
+
+/// Of a payload, or of the text that stands for the key among the strings.
+fn hash_long(hash_key: &[u8; 16], bytes: &[u8], tag: u8) -> u64 {
+    siphash24(hash_key, &[bytes, &[tag]])
 }
 
 #[cfg(test)]

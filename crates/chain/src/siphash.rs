@@ -1,15 +1,9 @@
 //! SipHash-2-4 (Aumasson and Bernstein 2012): a keyed 64-bit hash whose collisions an attacker cannot aim without the
 //! key. Written out here because the hash is part of the segment format and must never change with a library.
 
-/// Hash of `message` under a 16-byte key.
+/// Hash of `message`, given in parts, under a 16-byte key.
 pub(crate) fn siphash24(key: &[u8; 16], message: &[&[u8]]) -> u64 {
-    let (k0, k1) = (le64(key.get(..8).unwrap_or(&[])), le64(key.get(8..).unwrap_or(&[])));
-    let mut state = [
-        k0 ^ 0x736f_6d65_7073_6575,
-        k1 ^ 0x646f_7261_6e64_6f6d,
-        k0 ^ 0x6c79_6765_6e65_7261,
-        k1 ^ 0x7465_6462_7974_6573,
-    ];
+    let mut state = start(key);
     // The parts are hashed as one message: `word` collects bytes across part borders.
     let (mut word, mut filled, mut len) = (0u64, 0u32, 0u64);
     for part in message {
@@ -32,6 +26,34 @@ pub(crate) fn siphash24(key: &[u8; 16], message: &[&[u8]]) -> u64 {
         }
     }
     absorb(&mut state, word | (len << 56));
+    finish(state)
+}
+
+/// [`siphash24`] of 20 bytes and one more, by far the most frequent message, without a loop.
+#[inline]
+pub(crate) fn siphash24_of_21(key: &[u8; 16], head: &[u8; 20], last: u8) -> u64 {
+    let mut state = start(key);
+    let [a, b, c, d, e] = head.as_chunks::<4>().0 else { return siphash24(key, &[head, &[last]]) };
+    let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+    absorb(&mut state, half(a) | half(b) << 32);
+    absorb(&mut state, half(c) | half(d) << 32);
+    absorb(&mut state, half(e) | u64::from(last) << 32 | 21 << 56);
+    finish(state)
+}
+
+#[inline]
+fn start(key: &[u8; 16]) -> [u64; 4] {
+    let (k0, k1) = (le64(key.get(..8).unwrap_or(&[])), le64(key.get(8..).unwrap_or(&[])));
+    [
+        k0 ^ 0x736f_6d65_7073_6575,
+        k1 ^ 0x646f_7261_6e64_6f6d,
+        k0 ^ 0x6c79_6765_6e65_7261,
+        k1 ^ 0x7465_6462_7974_6573,
+    ]
+}
+
+#[inline]
+fn finish(mut state: [u64; 4]) -> u64 {
     state[2] ^= 0xff;
     (0..4).for_each(|_| round(&mut state));
     state[0] ^ state[1] ^ state[2] ^ state[3]
@@ -41,6 +63,7 @@ fn le64(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte))
 }
 
+#[inline]
 fn absorb(state: &mut [u64; 4], word: u64) {
     state[3] ^= word;
     round(state);
@@ -48,6 +71,7 @@ fn absorb(state: &mut [u64; 4], word: u64) {
     state[0] ^= word;
 }
 
+#[inline]
 fn round(state: &mut [u64; 4]) {
     let [mut a, mut b, mut c, mut d] = *state;
     a = a.wrapping_add(b);
@@ -91,6 +115,11 @@ mod tests {
             oracle.write(&a);
             oracle.write(&b);
             prop_assert_eq!(siphash24(&key, &[&a, &b]), oracle.finish());
+        }
+
+        #[test]
+        fn the_short_form_is_the_same_hash(key: [u8; 16], head: [u8; 20], last: u8) {
+            prop_assert_eq!(siphash24_of_21(&key, &head, last), siphash24(&key, &[&head, &[last]]));
         }
     }
 }

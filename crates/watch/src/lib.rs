@@ -32,6 +32,6 @@ pub use self::{
         UNDECODABLE_MAX, Undecodable, read_sources,
     },
     list::{BadListName, ListName, ListState},
-    screen::{ListedLabel, Screening},
+    screen::{ListedLabel, Listing, Screening},
     store::{Config, ExportedFile, Fault, LISTS_MAX, OpenError, StoreError, Watch, verify_dir},
 };

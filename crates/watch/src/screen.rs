@@ -1,5 +1,7 @@
 //! Screening: what the lists in force say about one address.
 
+use std::cmp::Reverse;
+
 use chain::{
     address::{self, AddressError},
     label::{Category, Confidence, Label},
@@ -73,6 +75,37 @@ pub struct Screening {
     pub lists: Vec<ListState>,
 }
 
+/// What the lists say about one address, in short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listing {
+    /// The strictest verdict of the labels.
+    pub verdict: Verdict,
+    /// The gravest category among the labels with that verdict.
+    pub category: Category,
+    /// How many labels.
+    pub labels: u32,
+}
+
+impl Listing {
+    /// Counts one more label.
+    #[inline]
+    fn add(listing: &mut Option<Self>, category: Category, confidence: Confidence) {
+        let verdict = category.verdict_with(confidence);
+        *listing = Some(match *listing {
+            None => Self { verdict, category, labels: 1 },
+            Some(so_far) => {
+                let labels = so_far.labels.saturating_add(1);
+                // Categories are declared gravest first.
+                if (verdict, Reverse(category)) > (so_far.verdict, Reverse(so_far.category)) {
+                    Self { verdict, category, labels }
+                } else {
+                    Self { labels, ..so_far }
+                }
+            }
+        });
+    }
+}
+
 impl Watch {
     /// Looks up `text`, as an address of `network` if one is given, else of the family its form belongs to.
     ///
@@ -103,6 +136,18 @@ impl Watch {
             verdict,
             lists: snapshot.lists.iter().map(|list| list.state.clone()).collect(),
         }
+    }
+
+    /// What the lists say about an address in short; `None` if it is on none. Neither waits nor allocates nor reads a
+    /// text.
+    #[must_use]
+    #[inline]
+    pub fn listing(&self, address: &Address) -> Option<Listing> {
+        let mut listing = None;
+        self.snapshot().for_each_claim(Key::Address(address), |category, confidence| {
+            Listing::add(&mut listing, category, confidence);
+        });
+        listing
     }
 
     /// Calls `found` with every label of an address, list by list. Neither waits nor allocates, so it serves where

@@ -13,7 +13,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use chain::{
-    label::Label,
+    label::{Category, Confidence, Label},
     segment::{Key, Segment, SegmentError},
 };
 use crypto::sha256;
@@ -110,6 +110,16 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// Calls `found` with category and confidence of every label of `key`, list by list.
+    #[inline]
+    pub(crate) fn for_each_claim(&self, key: Key<'_>, mut found: impl FnMut(Category, Confidence)) {
+        for list in &self.lists {
+            for claim in list.segment.claims(key) {
+                found(claim.category(), claim.confidence());
+            }
+        }
+    }
+
     /// Calls `found` with every label of `key`, list by list. Neither waits nor allocates.
     pub(crate) fn for_each_label<'s>(
         &'s self,

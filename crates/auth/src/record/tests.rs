@@ -40,6 +40,16 @@ fn p256() -> PublicKey {
     PublicKey::p256(crypto::P256SigningKey::generate().verifying_key().as_bytes()).unwrap()
 }
 
+fn restrictions() -> Restrictions {
+    let hours = authority::WeeklyHours::daily(&[0, 4], 9, 17).unwrap();
+    Restrictions::default().with_instruments(&["BTC-*"]).unwrap().with_hours(hours)
+}
+
+fn seen(id: &ApiKeyId, origin: Origin, ja4: Option<Ja4>) -> KeyChange {
+    let sighting = Sighting { pair: Pair { origin, ja4 }, at: UnixNanos(9), suspect: ja4.is_some() };
+    KeyChange::Seen { id: id.clone(), sighting }
+}
+
 fn changes() -> Vec<KeyChange> {
     let id = ApiKeyId::parse("k-1").unwrap();
     let at = UnixNanos(1_700_000_000_000_000_001);
@@ -51,11 +61,48 @@ fn changes() -> Vec<KeyChange> {
         KeyChange::Created(Box::new(key(&"a".repeat(64), &"ü".repeat(32), 1, &entries, false, vec![0; 64]))),
         KeyChange::Created(Box::new(v2_key(PublicKey::ed25519([7; 32]).unwrap()))),
         KeyChange::Created(Box::new(v2_key(p256()))),
+        KeyChange::Created(Box::new(v2_key(p256()).with_restrictions(restrictions()))),
+        KeyChange::Created(Box::new(
+            key("alice", "", 7, &["::1"], true, vec![b'A'; 32]).with_restrictions(restrictions()),
+        )),
         KeyChange::Frozen { id: id.clone(), at },
+        KeyChange::Restricted { id: id.clone(), at, restrictions: Box::default() },
+        KeyChange::Restricted { id: id.clone(), at, restrictions: Box::new(restrictions()) },
+        seen(&id, Origin::Asn(64_500), None),
+        seen(&id, Origin::V4([192, 0, 2]), Ja4::parse("t13d1516h2_8daaf6152771_02713d6af862")),
+        seen(&id, Origin::V6([0x20, 1, 0xd, 0xb8, 0, 0]), None),
+        KeyChange::Spent {
+            id: id.clone(),
+            at,
+            reservation: Reservation { hour: 472_222, upto: Notional::from_atoms(u128::MAX - 1) },
+        },
         KeyChange::Revoked { id: id.clone(), at },
         KeyChange::Unfrozen { id: id.clone(), at },
         KeyChange::Used { id, at },
     ]
+}
+
+#[test]
+fn the_fields_of_every_short_kind_are_kept() {
+    for change in changes() {
+        if !matches!(change, KeyChange::Created(_)) {
+            let again = KeyChange::decode(change.encode().expose()).unwrap();
+            assert_eq!(format!("{again:?}"), format!("{change:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_restricted_key_has_one_version() {
+    let restricted = KeyChange::Created(Box::new(v2_key(p256()).with_restrictions(restrictions())));
+    let bytes = restricted.encode().expose().to_vec();
+    assert_eq!(bytes[..3], [0x8b, 3, 0]);
+    // The same without restrictions belongs to version 2.
+    let plain = KeyChange::Created(Box::new(v2_key(p256())));
+    let mut bytes = plain.encode().expose().to_vec();
+    bytes[..2].copy_from_slice(&[0x8b, 3]);
+    bytes.extend([0x86, 0xf6, 0xf6, 0xf6, 0xf6, 0xf6, 0xf6]);
+    assert_eq!(KeyChange::decode(&bytes).unwrap_err(), RecordError::NotDeterministic);
 }
 
 /// The bytes of one record, so that a change of the format is seen.
@@ -78,6 +125,7 @@ fn every_kind_round_trips_with_all_its_fields() {
             assert_eq!(again.permissions, key.permissions);
             assert_eq!(again.ip_allow, key.ip_allow);
             assert_eq!(again.environment, key.environment);
+            assert_eq!(again.restrictions(), key.restrictions());
             assert_eq!((again.scheme(), again.public_key()), (key.scheme(), key.public_key()));
             assert_eq!(again.secret().map(|s| s.expose()), key.secret().map(|s| s.expose()));
             let hash = |key: &ApiKey| match &key.credential {

@@ -1,23 +1,32 @@
-//! Building a segment. Memory: about 60 bytes per address while collecting, plus the finished segment (about 65).
+//! Building a segment. Memory: 72 bytes per address while collecting and grouping, plus the finished segment (about 40).
 
 use std::collections::HashMap;
 
 use crypto::{Sha256, sha256};
-use domain::{Address, AddressKind, UnixNanos};
+use domain::UnixNanos;
 
 use super::{
-    CHUNK_BYTES, ENTRIES_MAX, Key, LABELS_PER_ADDRESS_MAX, OPAQUE_TAG, STRING_BYTES_MAX,
+    CHUNK_BYTES, ENTRIES_MAX, Field, Key, LABELS_PER_ADDRESS_MAX, LONG_BUCKET, LONG_FIELD, LONG_PAYLOAD,
+    LONG_SLOT, OPAQUE_TAG, SHORT_BUCKET, SHORT_FIELD, SHORT_SLOT, STRING_BYTES_MAX, filter, hash_long,
+    hash_short,
     layout::{
-        Counts, DIGEST_BYTES, HEADER_BYTES, LONG_BYTES, LONG_PAYLOAD_BYTES, Layout, MAGIC, N_COUNTS,
-        NUMBER_BYTES, RECORD_BYTES, SHORT_BYTES, SHORT_PAYLOAD_BYTES, header, index, slot_of,
+        Counts, DIGEST_BYTES, HEADER_BYTES, Layout, MAGIC_PREFIX, N_COUNTS, NUMBER_BYTES, RECORD_BYTES,
+        VERSION, header, index,
     },
+    table::{self, Shape, number_of},
 };
 use crate::label::Label;
+
+/// Hash keys tried before building is given up. Each fails for less than one list in a million.
+const HASH_KEYS_MAX: usize = 16;
 
 /// What a segment cannot hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// No hash key tried spreads the addresses well enough.
+    #[error("the addresses find no place under {HASH_KEYS_MAX} different hash keys")]
+    Crowded,
     /// More than [`STRING_BYTES_MAX`].
     #[error("a text has {got} bytes, at most {STRING_BYTES_MAX} are allowed")]
     LongText {
@@ -45,29 +54,28 @@ pub struct Builder {
     source_sha256: [u8; 32],
     strings: Strings,
     records: HashMap<Record, u32>,
-    pending: Vec<Pending>,
+    shorts: Vec<Pending<SHORT_FIELD>>,
+    longs: Vec<Pending<LONG_FIELD>>,
 }
 
-/// One (key, label) pair. Ordered by key, then record.
+/// One (key, label) pair. Ordered by hash, then key, then record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Pending {
-    tag: u8,
-    len: u8,
-    payload: [u8; LONG_PAYLOAD_BYTES],
+struct Pending<const FIELD: usize> {
+    /// Upper and lower half, so that no space is lost to alignment.
+    hash: [u32; 2],
+    field: [u8; FIELD],
     record: u32,
 }
 
-impl Pending {
-    fn is_short(&self) -> bool {
-        self.tag != OPAQUE_TAG && usize::from(self.len) <= SHORT_PAYLOAD_BYTES
+impl<const FIELD: usize> Pending<FIELD> {
+    const fn hash(&self) -> u64 {
+        let [upper, lower] = self.hash;
+        (upper as u64) << 32 | lower as u64
     }
 
-    fn same_key(&self, other: &Self) -> bool {
-        (self.tag, self.len, self.payload) == (other.tag, other.len, other.payload)
-    }
-
-    fn payload(&self) -> &[u8] {
-        self.payload.get(..usize::from(self.len)).unwrap_or(&[])
+    fn set_hash(&mut self, hash: u64) {
+        let [a, b, c, d, e, f, g, h] = hash.to_be_bytes();
+        self.hash = [u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])];
     }
 }
 
@@ -144,7 +152,8 @@ impl Builder {
             source_sha256,
             strings,
             records: HashMap::new(),
-            pending: Vec::new(),
+            shorts: Vec::new(),
+            longs: Vec::new(),
         })
     }
 
@@ -165,27 +174,29 @@ impl Builder {
             first_seen: label.first_seen.map_or(0, |at| at.0),
             last_seen: label.last_seen.map_or(0, |at| at.0),
         };
-        let number;
-        let bytes = match key {
-            Key::Address(address) => address.payload(),
-            Key::Text(text) => {
-                number = self.strings.intern(text)?.to_le_bytes();
-                &number
+        let field = match key.field() {
+            Field::Spelled(text, len) => {
+                let mut field = [0; LONG_FIELD];
+                put(&mut field, 0, &self.strings.intern(&text)?.to_le_bytes());
+                put(&mut field, LONG_PAYLOAD, &[key.tag(), len]);
+                Field::Long(field)
             }
+            inline => inline,
         };
-        let len = u8::try_from(bytes.len()).map_err(|_| BuildError::LongText { got: bytes.len() })?;
-        let mut payload = [0; LONG_PAYLOAD_BYTES];
-        put(&mut payload, 0, bytes);
         let next = u32::try_from(self.records.len()).map_err(|_| BuildError::TooMuchText)?;
         let record = *self.records.entry(record).or_insert(next);
-        self.pending.push(Pending { tag: key.tag(), len, payload, record });
+        match field {
+            Field::Short(field) => self.shorts.push(Pending { hash: [0; 2], field, record }),
+            Field::Long(field) => self.longs.push(Pending { hash: [0; 2], field, record }),
+            Field::Spelled(..) => {}
+        }
         Ok(())
     }
 
     /// Labels added so far, repeated ones included.
     #[must_use]
     pub const fn label_count(&self) -> usize {
-        self.pending.len()
+        self.shorts.len() + self.longs.len()
     }
 
     /// The finished segment.
@@ -193,103 +204,182 @@ impl Builder {
     /// # Errors
     /// [`BuildError`] when a bound of the format is exceeded.
     pub fn finish(mut self) -> Result<Vec<u8>, BuildError> {
-        // Equal keys fall together, then equal pairs; the order does not depend on that of the source.
-        self.pending.sort_unstable();
-        self.pending.dedup();
-
-        let layout = Layout::new(self.count()?).ok_or(BuildError::TooMuchText)?;
-        let mut out = vec![0; layout.len()];
-        put(&mut out, 0, &MAGIC);
-        put(&mut out, header::HASH_KEY, &self.hash_key);
-        put(&mut out, header::IMPORTED_AT, &self.imported_at.0.to_le_bytes());
-        put(&mut out, header::SOURCE_SHA256, &self.source_sha256);
-        for (idx, count) in layout.counts.as_array().into_iter().enumerate() {
-            put(&mut out, header::COUNTS + 8 * idx, &(count as u64).to_le_bytes());
+        for _ in 0..HASH_KEYS_MAX {
+            if let Some(segment) = self.assemble()? {
+                return Ok(segment);
+            }
+            // Some keys crowd each other under this hash; the next one is as unknown as the first.
+            let next = sha256(&[b"next hash key", &self.hash_key]);
+            self.hash_key = next.first_chunk().copied().unwrap_or(self.hash_key);
         }
-        const { assert!(header::COUNTS + 8 * N_COUNTS <= HEADER_BYTES) };
-        self.write_entries(&mut out, &layout);
-        for (record, number) in &self.records {
-            put(&mut out, layout.records.start + index(*number) * RECORD_BYTES, &record.to_bytes());
-        }
-        self.strings
-            .offsets
-            .push(u32::try_from(self.strings.blob.len()).map_err(|_| BuildError::TooMuchText)?);
-        write_numbers(&mut out, layout.string_offsets.start, &self.strings.offsets);
-        put(&mut out, layout.blob.start, &self.strings.blob);
-        seal(&mut out, &layout);
-        Ok(out)
+        Err(BuildError::Crowded)
     }
 
-    /// The header's counts; the pairs are sorted and distinct.
-    fn count(&self) -> Result<Counts, BuildError> {
-        let mut counts = Counts {
-            records: self.records.len(),
-            strings: self.strings.offsets.len(),
-            blob_bytes: self.strings.blob.len(),
-            ..Counts::default()
-        };
-        let (mut shorts, mut longs) = (0, 0);
-        for group in self.pending.chunk_by(Pending::same_key) {
-            if group.len() > LABELS_PER_ADDRESS_MAX {
-                return Err(BuildError::TooManyLabels { got: group.len() });
-            }
-            let Some(head) = group.first() else { continue };
-            *(if head.is_short() { &mut shorts } else { &mut longs }) += 1;
-            *(if head.tag == OPAQUE_TAG { &mut counts.texts } else { &mut counts.addresses }) += 1;
-            counts.references += if group.len() > 1 { group.len() } else { 0 };
+    /// The segment under the present hash key; `None` when some keys find no place under it.
+    fn assemble(&mut self) -> Result<Option<Vec<u8>>, BuildError> {
+        let Self { hash_key, strings, shorts, longs, .. } = self;
+        for pending in &mut *shorts {
+            pending.set_hash(hash_short(hash_key, &pending.field));
         }
-        if shorts + longs > ENTRIES_MAX {
+        for pending in &mut *longs {
+            let tag = pending.field.get(LONG_PAYLOAD).copied().unwrap_or(0);
+            let len = pending.field.get(LONG_PAYLOAD + 1).copied().map_or(0, usize::from);
+            pending.set_hash(match pending.field.get(..len) {
+                Some(payload) if len <= LONG_PAYLOAD => hash_long(hash_key, payload, tag),
+                _ => hash_long(hash_key, strings.text(number_of::<0>(&pending.field)).as_bytes(), tag),
+            });
+        }
+        // In the order of hashes equal keys fall together, then equal pairs; that of the source leaves no trace.
+        let mut sets = Sets { n_records: self.records.len(), ..Sets::default() };
+        let shorts = group(&mut self.shorts, &mut sets)?;
+        let longs = group(&mut self.longs, &mut sets)?;
+        let entries = shorts.len() + longs.len();
+        if entries > ENTRIES_MAX {
             return Err(BuildError::TooManyAddresses);
         }
-        u32::try_from(counts.references).map_err(|_| BuildError::TooMuchText)?;
-        (counts.short_slots, counts.long_slots) = (slots_for(shorts), slots_for(longs));
-        Ok(counts)
+        let texts = longs.iter().filter(|entry| entry.field.get(LONG_PAYLOAD) == Some(&OPAQUE_TAG)).count();
+        let counts = Counts {
+            filter_blocks: filter::blocks_for(entries),
+            shorts: Shape::for_keys(shorts.len(), SHORT_BUCKET / SHORT_SLOT),
+            longs: Shape::for_keys(longs.len(), LONG_BUCKET / LONG_SLOT),
+            addresses: entries - texts,
+            texts,
+            records: self.records.len(),
+            references: sets.references.len(),
+            strings: self.strings.offsets.len(),
+            blob_bytes: self.strings.blob.len(),
+        };
+        let layout = Layout::new(counts, SHORT_BUCKET, LONG_BUCKET).ok_or(BuildError::TooMuchText)?;
+        let mut out = vec![0; layout.len()];
+        let bits = out.get_mut(layout.filter.clone()).unwrap_or(&mut []);
+        shorts
+            .iter()
+            .map(Entry::hash)
+            .chain(longs.iter().map(Entry::hash))
+            .for_each(|hash| filter::add(bits, hash));
+        let placed = fill::<SHORT_BUCKET, SHORT_SLOT, SHORT_FIELD>(
+            &shorts,
+            counts.shorts,
+            out.get_mut(layout.shorts.clone()).unwrap_or(&mut []),
+        )
+        .and_then(|()| {
+            fill::<LONG_BUCKET, LONG_SLOT, LONG_FIELD>(
+                &longs,
+                counts.longs,
+                out.get_mut(layout.longs.clone()).unwrap_or(&mut []),
+            )
+        });
+        if placed.is_none() {
+            return Ok(None);
+        }
+        self.write_rest(&mut out, &layout, &sets.references)?;
+        Ok(Some(out))
     }
 
-    fn write_entries(&self, out: &mut [u8], layout: &Layout) {
-        let mut references = Vec::with_capacity(layout.counts.references);
-        for group in self.pending.chunk_by(Pending::same_key) {
-            let Some(head) = group.first() else { continue };
-            let first = if group.len() == 1 {
-                head.record
-            } else {
-                // `count` has checked that both numbers fit.
-                let first = u32::try_from(references.len()).unwrap_or(u32::MAX);
-                references.extend(group.iter().map(|pending| pending.record));
-                first
-            };
-            let (table, stride, payload_bytes) = if head.is_short() {
-                (layout.shorts.clone(), SHORT_BYTES, SHORT_PAYLOAD_BYTES)
-            } else {
-                (layout.longs.clone(), LONG_BYTES, LONG_PAYLOAD_BYTES)
-            };
-            let hash = self.hash_of(head);
-            let table = out.get_mut(table).unwrap_or(&mut []);
-            let slot = empty_slot(table, hash, stride, payload_bytes);
-            put(slot, 0, head.payload());
-            put(slot, payload_bytes, &[head.tag, head.len]);
-            put(slot, payload_bytes + 2, &u16::try_from(group.len()).unwrap_or(u16::MAX).to_le_bytes());
-            put(slot, payload_bytes + 4, &first.to_le_bytes());
-            put(slot, payload_bytes + 8, hash.to_le_bytes().get(4..).unwrap_or(&[]));
+    /// Everything but the filter and the tables.
+    fn write_rest(&self, out: &mut [u8], layout: &Layout, references: &[u32]) -> Result<(), BuildError> {
+        const { assert!(header::COUNTS + 8 * N_COUNTS <= HEADER_BYTES) };
+        put(out, 0, &MAGIC_PREFIX);
+        put(out, MAGIC_PREFIX.len(), &VERSION);
+        put(out, header::HASH_KEY, &self.hash_key);
+        put(out, header::IMPORTED_AT, &self.imported_at.0.to_le_bytes());
+        put(out, header::SOURCE_SHA256, &self.source_sha256);
+        for (idx, count) in layout.counts.as_array().into_iter().enumerate() {
+            put(out, header::COUNTS + 8 * idx, &(count as u64).to_le_bytes());
         }
-        write_numbers(out, layout.references.start, &references);
-    }
-
-    fn hash_of(&self, pending: &Pending) -> u64 {
-        match AddressKind::from_tag(pending.tag).and_then(|kind| Address::new(kind, pending.payload())) {
-            Some(address) => Key::Address(&address).hash(&self.hash_key),
-            None => {
-                let number = pending.payload.first_chunk().map_or(0, |chunk| u32::from_le_bytes(*chunk));
-                Key::Text(self.strings.text(number)).hash(&self.hash_key)
-            }
+        for (record, number) in &self.records {
+            put(out, layout.records.start + index(*number) * RECORD_BYTES, &record.to_bytes());
         }
+        write_numbers(out, layout.references.start, references);
+        write_numbers(out, layout.string_offsets.start, &self.strings.offsets);
+        let end = u32::try_from(self.strings.blob.len()).map_err(|_| BuildError::TooMuchText)?;
+        put(out, layout.string_offsets.end - NUMBER_BYTES, &end.to_le_bytes());
+        put(out, layout.blob.start, &self.strings.blob);
+        seal(out, layout);
+        Ok(())
     }
 }
 
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder").field("labels", &self.pending.len()).finish_non_exhaustive()
+        f.debug_struct("Builder").field("labels", &self.label_count()).finish_non_exhaustive()
     }
+}
+
+/// Sets of several records, each once.
+#[derive(Default)]
+struct Sets {
+    n_records: usize,
+    numbers: HashMap<Box<[u32]>, u32>,
+    references: Vec<u32>,
+}
+
+impl Sets {
+    /// The label number of a set: the record's own for one record.
+    fn number(&mut self, records: &[u32]) -> Result<u32, BuildError> {
+        if let [record] = records {
+            return Ok(*record);
+        }
+        if let Some(number) = self.numbers.get(records) {
+            return Ok(*number);
+        }
+        if records.len() > LABELS_PER_ADDRESS_MAX {
+            return Err(BuildError::TooManyLabels { got: records.len() });
+        }
+        let number =
+            u32::try_from(self.n_records + self.references.len()).map_err(|_| BuildError::TooMuchText)?;
+        self.references.push(u32::try_from(records.len()).map_err(|_| BuildError::TooMuchText)?);
+        self.references.extend_from_slice(records);
+        self.numbers.insert(records.into(), number);
+        Ok(number)
+    }
+}
+
+/// A key with the number of its labels: like [`Pending`], each key once.
+type Entry<const FIELD: usize> = Pending<FIELD>;
+
+/// Sorts the pairs and makes one entry of those of each key.
+fn group<const FIELD: usize>(
+    pending: &mut Vec<Pending<FIELD>>,
+    sets: &mut Sets,
+) -> Result<Vec<Entry<FIELD>>, BuildError> {
+    pending.sort_unstable();
+    pending.dedup();
+    let mut entries = Vec::with_capacity(pending.len());
+    let mut records = Vec::new();
+    for same in pending.chunk_by(|a, b| (a.hash, a.field) == (b.hash, b.field)) {
+        records.clear();
+        records.extend(same.iter().map(|pending| pending.record));
+        if let Some(first) = same.first() {
+            entries.push(Pending { record: sets.number(&records)?, ..*first });
+        }
+    }
+    Ok(entries)
+}
+
+/// Writes the entries, which are in the order of hashes, into `table`; `None` when some find no place.
+fn fill<const BUCKET: usize, const SLOT: usize, const FIELD: usize>(
+    entries: &[Entry<FIELD>],
+    shape: Shape,
+    table: &mut [u8],
+) -> Option<()> {
+    let (buckets, _) = table.as_chunks_mut::<BUCKET>();
+    let mut hashes = Vec::new();
+    for same in entries.chunk_by(|a, b| shape.partition_of(a.hash()) == shape.partition_of(b.hash())) {
+        hashes.clear();
+        hashes.extend(same.iter().map(Entry::hash));
+        let first = shape.partition_of(*hashes.first()?) * shape.partition_buckets;
+        let slots = table::place(&hashes, shape, BUCKET / SLOT)?;
+        for (bucket, keys) in buckets.get_mut(first..)?.iter_mut().zip(slots.chunks(BUCKET / SLOT)) {
+            for (slot, key) in bucket.as_chunks_mut::<SLOT>().0.iter_mut().zip(keys) {
+                if let Some(entry) = key.and_then(|key| same.get(key)) {
+                    put(slot, 0, &entry.field);
+                    put(slot, FIELD, &entry.record.to_le_bytes());
+                }
+            }
+        }
+    }
+    Some(())
 }
 
 /// Writes `bytes` at `at`, for which the layout has made room.
@@ -303,21 +393,6 @@ fn write_numbers(out: &mut [u8], at: usize, numbers: &[u32]) {
     for (idx, number) in numbers.iter().enumerate() {
         put(out, at + NUMBER_BYTES * idx, &number.to_le_bytes());
     }
-}
-
-/// Slots for so many entries: at most half are taken, so that probes stay short, and one is always empty.
-const fn slots_for(entries: usize) -> usize {
-    entries * 2 + 1
-}
-
-/// The first empty slot from where the hash points; there always is one.
-fn empty_slot(table: &mut [u8], hash: u64, stride: usize, tag_at: usize) -> &mut [u8] {
-    let slot_count = table.len() / stride;
-    let mut at = slot_of(hash, slot_count);
-    while table.get(at * stride + tag_at).is_some_and(|tag| *tag != 0) {
-        at = if at + 1 == slot_count { 0 } else { at + 1 };
-    }
-    table.get_mut(at * stride..(at + 1) * stride).unwrap_or(&mut [])
 }
 
 /// Writes the digests of all chunks, and their root.

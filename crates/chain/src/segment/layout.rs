@@ -2,20 +2,16 @@
 
 use std::ops::Range;
 
-use super::CHUNK_BYTES;
+use super::{CHUNK_BYTES, filter::BLOCK_BYTES, table::Shape};
 
-pub(super) const MAGIC: [u8; 8] = *b"CAPLBL01";
-pub(super) const HEADER_BYTES: usize = 128;
-pub(super) const SHORT_BYTES: usize = 32;
-pub(super) const LONG_BYTES: usize = 64;
+/// What every version of the format begins with; two digits of the version follow.
+pub(super) const MAGIC_PREFIX: [u8; 6] = *b"CAPLBL";
+pub(super) const VERSION: [u8; 2] = *b"02";
+pub(super) const HEADER_BYTES: usize = 192;
 pub(super) const RECORD_BYTES: usize = 40;
 pub(super) const NUMBER_BYTES: usize = 4;
 pub(super) const DIGEST_BYTES: usize = 32;
-pub(super) const SHORT_PAYLOAD_BYTES: usize = 20;
-pub(super) const LONG_PAYLOAD_BYTES: usize = 40;
-/// What half a hash can point to.
-pub(super) const SLOTS_MAX: usize = 1 << 32;
-/// A cache line: no slot straddles two.
+/// A cache line: no bucket of short slots and no block of the filter straddles two.
 const ALIGN: usize = 64;
 
 /// Byte offsets within the header.
@@ -27,13 +23,14 @@ pub(super) mod header {
 }
 
 /// How many counts the header has.
-pub(super) const N_COUNTS: usize = 8;
+pub(super) const N_COUNTS: usize = 11;
 
 /// The counts of the header, in the order they are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Counts {
-    pub(super) short_slots: usize,
-    pub(super) long_slots: usize,
+    pub(super) filter_blocks: usize,
+    pub(super) shorts: Shape,
+    pub(super) longs: Shape,
     pub(super) addresses: usize,
     pub(super) texts: usize,
     pub(super) records: usize,
@@ -45,8 +42,11 @@ pub(super) struct Counts {
 impl Counts {
     pub(super) const fn as_array(&self) -> [usize; N_COUNTS] {
         [
-            self.short_slots,
-            self.long_slots,
+            self.filter_blocks,
+            self.shorts.partitions,
+            self.shorts.partition_buckets,
+            self.longs.partitions,
+            self.longs.partition_buckets,
             self.addresses,
             self.texts,
             self.records,
@@ -57,8 +57,19 @@ impl Counts {
     }
 
     pub(super) const fn from_array(counts: [usize; N_COUNTS]) -> Self {
-        let [short_slots, long_slots, addresses, texts, records, references, strings, blob_bytes] = counts;
-        Self { short_slots, long_slots, addresses, texts, records, references, strings, blob_bytes }
+        let [filter_blocks, sp, sb, lp, lb, addresses, texts, records, references, strings, blob_bytes] =
+            counts;
+        Self {
+            filter_blocks,
+            shorts: Shape { partitions: sp, partition_buckets: sb },
+            longs: Shape { partitions: lp, partition_buckets: lb },
+            addresses,
+            texts,
+            records,
+            references,
+            strings,
+            blob_bytes,
+        }
     }
 }
 
@@ -66,6 +77,7 @@ impl Counts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) counts: Counts,
+    pub(super) filter: Range<usize>,
     pub(super) shorts: Range<usize>,
     pub(super) longs: Range<usize>,
     pub(super) records: Range<usize>,
@@ -78,15 +90,16 @@ pub(super) struct Layout {
 
 impl Layout {
     /// `None` when the counts do not fit the address space: only a damaged header has such.
-    pub(super) fn new(counts: Counts) -> Option<Self> {
+    pub(super) fn new(counts: Counts, short_bucket_bytes: usize, long_bucket_bytes: usize) -> Option<Self> {
         let mut at = HEADER_BYTES;
         let mut section = |count: usize, stride: usize| {
             let start = at.checked_next_multiple_of(ALIGN)?;
             at = start.checked_add(count.checked_mul(stride)?)?;
             Some(start..at)
         };
-        let shorts = section(counts.short_slots, SHORT_BYTES)?;
-        let longs = section(counts.long_slots, LONG_BYTES)?;
+        let filter = section(counts.filter_blocks, BLOCK_BYTES)?;
+        let shorts = section(counts.shorts.buckets()?, short_bucket_bytes)?;
+        let longs = section(counts.longs.buckets()?, long_bucket_bytes)?;
         let records = section(counts.records, RECORD_BYTES)?;
         let references = section(counts.references, NUMBER_BYTES)?;
         let string_offsets = section(counts.strings.checked_add(1)?, NUMBER_BYTES)?;
@@ -94,23 +107,13 @@ impl Layout {
         let body_bytes = blob.end.checked_next_multiple_of(ALIGN)?;
         let digests = section(body_bytes.div_ceil(CHUNK_BYTES), DIGEST_BYTES)?;
         let root = digests.end..digests.end.checked_add(DIGEST_BYTES)?;
-        Some(Self { counts, shorts, longs, records, references, string_offsets, blob, digests, root })
+        Some(Self { counts, filter, shorts, longs, records, references, string_offsets, blob, digests, root })
     }
 
     /// Length of the whole file.
     pub(super) const fn len(&self) -> usize {
         self.root.end
     }
-}
-
-/// Where probing for a hash starts: its lower half, scaled to the number of slots.
-pub(super) fn slot_of(hash: u64, slot_count: usize) -> usize {
-    let scaled = (hash & u64::from(u32::MAX)) * slot_count.min(SLOTS_MAX) as u64;
-    usize::try_from(scaled >> 32).unwrap_or(0)
-}
-
-pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|chunk| u16::from_le_bytes(*chunk))
 }
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -124,4 +127,10 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 /// A stored number as an index; exact on every platform this builds for (64 bits).
 pub(super) fn index(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Half a hash scaled to `0..count`; equally likely everywhere, and monotone in `half`.
+pub(super) fn scaled(half: u64, count: usize) -> usize {
+    let product = u128::from(half & u64::from(u32::MAX)) * count as u128;
+    usize::try_from(product >> 32).unwrap_or(0)
 }

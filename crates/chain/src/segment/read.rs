@@ -3,17 +3,21 @@
 use std::{fmt, ops::Range};
 
 use crypto::{Sha256, sha256};
-use domain::UnixNanos;
+use domain::{Address, UnixNanos, Verdict};
 
 use super::{
-    CHUNK_BYTES, ENTRIES_MAX, Key,
+    CHUNK_BYTES, ENTRIES_MAX, Field, HEADER_BYTES, Key, LONG_BUCKET, LONG_FIELD, LONG_PAYLOAD, LONG_SLOT,
+    SHORT_BUCKET, SHORT_FIELD, SHORT_SLOT, filter, hash_long, hash_short,
     layout::{
-        Counts, DIGEST_BYTES, HEADER_BYTES, LONG_BYTES, LONG_PAYLOAD_BYTES, Layout, MAGIC, N_COUNTS,
-        NUMBER_BYTES, RECORD_BYTES, SHORT_BYTES, SHORT_PAYLOAD_BYTES, SLOTS_MAX, header, index, slot_of,
-        u16_at, u32_at, u64_at,
+        Counts, DIGEST_BYTES, Layout, MAGIC_PREFIX, N_COUNTS, NUMBER_BYTES, RECORD_BYTES, VERSION, header,
+        index, u32_at, u64_at,
     },
+    table::{self, number_of},
 };
 use crate::label::{Category, Confidence, Label};
+
+/// Addresses of which the memory is asked for at once.
+const BATCH: usize = 32;
 
 /// Why bytes are not a segment, or not the segment that was written. Always the fault of the medium or of whoever
 /// can write to it.
@@ -38,8 +42,17 @@ pub enum SegmentError {
         got: usize,
     },
     /// The bytes do not begin as a segment does.
-    #[error("this is not a label segment of version 1")]
+    #[error("this is not a label segment")]
     Magic,
+    /// A segment of a version this build does not read.
+    #[error(
+        "this is a label segment of format version {found}, this build reads version 2; take the directory of lists away \
+         and import them again, until then screening is refused"
+    )]
+    Version {
+        /// The two digits of the version.
+        found: String,
+    },
 }
 
 /// A segment over bytes owned, borrowed or shared.
@@ -58,8 +71,12 @@ impl<B: AsRef<[u8]>> Segment<B> {
     /// [`SegmentError`] other than `Changed`.
     pub fn parse(bytes: B) -> Result<Self, SegmentError> {
         let all = bytes.as_ref();
-        if all.first_chunk() != Some(&MAGIC) {
-            return Err(SegmentError::Magic);
+        match all.strip_prefix(&MAGIC_PREFIX).and_then(<[u8]>::first_chunk) {
+            Some(&VERSION) => {}
+            Some([a, b]) if a.is_ascii_digit() && b.is_ascii_digit() => {
+                return Err(SegmentError::Version { found: format!("{}{}", char::from(*a), char::from(*b)) });
+            }
+            _ => return Err(SegmentError::Magic),
         }
         let head =
             all.get(..HEADER_BYTES).ok_or(SegmentError::Length { expected: HEADER_BYTES, got: all.len() })?;
@@ -70,13 +87,11 @@ impl<B: AsRef<[u8]>> Segment<B> {
                 .ok_or(SegmentError::Header)?;
         }
         let counts = Counts::from_array(counts);
-        // Each table has an empty slot, so that probing ends, and no more slots than a hash can point to.
         let entries = counts.addresses.checked_add(counts.texts).ok_or(SegmentError::Header)?;
-        let fits = |slots: usize| (1..=SLOTS_MAX).contains(&slots);
-        if entries > ENTRIES_MAX || !fits(counts.short_slots) || !fits(counts.long_slots) {
+        if entries > ENTRIES_MAX || !counts.shorts.is_sound() || !counts.longs.is_sound() {
             return Err(SegmentError::Header);
         }
-        let layout = Layout::new(counts).ok_or(SegmentError::Header)?;
+        let layout = Layout::new(counts, SHORT_BUCKET, LONG_BUCKET).ok_or(SegmentError::Header)?;
         if layout.len() != all.len() {
             return Err(SegmentError::Length { expected: layout.len(), got: all.len() });
         }
@@ -117,19 +132,42 @@ impl<B: AsRef<[u8]>> Segment<B> {
         Ok(())
     }
 
-    /// What is said about `key`, in a stable order; empty if nothing is. Constant expected time, no allocation.
-    pub fn labels(&self, key: Key<'_>) -> Labels<'_, B> {
+    /// What is said about `key`, in a stable order; empty if nothing is. Constant expected time; no allocation, but for
+    /// payloads above 32 bytes.
+    #[inline]
+    pub fn claims(&self, key: Key<'_>) -> Claims<'_, B> {
         match self.find(key) {
-            Some(entry) => {
-                let next = index(entry.first);
-                Labels {
-                    segment: self,
-                    next,
-                    end: next.saturating_add(usize::from(entry.label_count)),
-                    via_references: entry.label_count != 1,
+            Some(number) => self.claims_of(number),
+            None => Claims { segment: self, next: 0, end: 0, via_references: false },
+        }
+    }
+
+    /// Like [`Segment::claims`], with the texts read.
+    pub fn labels(&self, key: Key<'_>) -> impl Iterator<Item = Label<'_>> {
+        self.claims(key).filter_map(|claim| claim.label())
+    }
+
+    /// Calls `found` with the position and the claims of every address of `addresses` something is said about.
+    ///
+    /// Many times faster than asking one by one where most addresses are clean: the processor waits for the memory of
+    /// several at once.
+    pub fn for_each_listed<'s>(&'s self, addresses: &[Address], mut found: impl FnMut(usize, Claims<'s, B>)) {
+        let filter = self.bytes.as_ref().get(self.layout.filter.clone()).unwrap_or(&[]);
+        let mut may_have = [false; BATCH];
+        for (batch, first) in addresses.chunks(BATCH).zip((0..).step_by(BATCH)) {
+            // No answer is waited for before the next question is asked.
+            for (may_have, address) in may_have.iter_mut().zip(batch) {
+                *may_have = match Key::Address(address).field() {
+                    Field::Short(field) => filter::may_have(filter, hash_short(&self.hash_key, &field)),
+                    _ => true,
+                };
+            }
+            for ((idx, address), _) in (first..).zip(batch).zip(&may_have).filter(|(_, may_have)| **may_have)
+            {
+                if let Some(number) = self.find(Key::Address(address)) {
+                    found(idx, self.claims_of(number));
                 }
             }
-            None => Labels { segment: self, next: 0, end: 0, via_references: false },
         }
     }
 
@@ -183,66 +221,82 @@ impl<B: AsRef<[u8]>> Segment<B> {
         self.bytes.as_ref()
     }
 
-    fn find(&self, key: Key<'_>) -> Option<Slot> {
-        let hash = key.hash(&self.hash_key);
+    /// The label number of `key`.
+    #[inline]
+    fn find(&self, key: Key<'_>) -> Option<u32> {
         let all = self.bytes.as_ref();
-        if key.is_short() {
-            let table = all.get(self.layout.shorts.clone())?;
-            self.probe::<SHORT_BYTES, SHORT_PAYLOAD_BYTES>(table, hash, key)
-        } else {
-            let table = all.get(self.layout.longs.clone())?;
-            self.probe::<LONG_BYTES, LONG_PAYLOAD_BYTES>(table, hash, key)
-        }
-    }
-
-    /// Probes from where the hash points to the first empty slot.
-    fn probe<const STRIDE: usize, const PAYLOAD: usize>(
-        &self,
-        table: &[u8],
-        hash: u64,
-        key: Key<'_>,
-    ) -> Option<Slot> {
-        let (slots, _) = table.as_chunks::<STRIDE>();
-        let mut at = slot_of(hash, slots.len());
-        // The bound holds against a damaged table without an empty slot.
-        for _ in 0..slots.len() {
-            let (payload, rest) = slots.get(at)?.split_at_checked(PAYLOAD)?;
-            let [tag, len, ..] = *rest else { return None };
-            if tag == 0 {
-                return None;
-            }
-            if u32_at(rest, 8).map(u64::from) == Some(hash >> 32)
-                && tag == key.tag()
-                && let Some(payload) = payload.get(..usize::from(len))
-                && match key {
-                    Key::Address(address) => payload == address.payload(),
-                    Key::Text(text) => {
-                        u32_at(payload, 0).and_then(|number| self.string(number)) == Some(text)
-                    }
+        let filter = all.get(self.layout.filter.clone())?;
+        match key.field() {
+            Field::Short(field) => {
+                let hash = hash_short(&self.hash_key, &field);
+                if !filter::may_have(filter, hash) {
+                    return None;
                 }
-            {
-                return Some(Slot { label_count: u16_at(rest, 2)?, first: u32_at(rest, 4)? });
+                let table = all.get(self.layout.shorts.clone())?;
+                let shape = self.layout.counts.shorts;
+                table::find::<SHORT_BUCKET, SHORT_SLOT, SHORT_FIELD>(table, shape, hash, &field)
             }
-            at = if at + 1 == slots.len() { 0 } else { at + 1 };
+            Field::Long(field) => {
+                let (payload, [tag, len, ..]) = field.split_at_checked(LONG_PAYLOAD)? else { return None };
+                let hash = hash_long(&self.hash_key, payload.get(..usize::from(*len))?, *tag);
+                if !filter::may_have(filter, hash) {
+                    return None;
+                }
+                let table = all.get(self.layout.longs.clone())?;
+                let shape = self.layout.counts.longs;
+                table::find::<LONG_BUCKET, LONG_SLOT, LONG_FIELD>(table, shape, hash, &field)
+            }
+            Field::Spelled(text, len) => {
+                let hash = hash_long(&self.hash_key, text.as_bytes(), key.tag());
+                if !filter::may_have(filter, hash) {
+                    return None;
+                }
+                self.find_spelled(hash, &text, [key.tag(), len])
+            }
         }
-        None
     }
 
-    fn record(&self, number: u32) -> Option<Label<'_>> {
-        let records = self.bytes.as_ref().get(self.layout.records.clone())?;
-        let at = index(number).checked_mul(RECORD_BYTES)?;
-        let record = records.get(at..at.checked_add(RECORD_BYTES)?)?;
-        let string = |at| self.string(u32_at(record, at)?);
-        let time = |at| Some(Some(u64_at(record, at)?).filter(|nanos| *nanos != 0).map(UnixNanos));
-        Some(Label {
-            category: Category::from_tag(*record.first()?)?,
-            confidence: Confidence::from_tag(*record.get(1)?)?,
-            text: string(4)?,
-            source: string(8)?,
-            asset: string(12)?,
-            licence: string(16)?,
-            first_seen: time(24)?,
-            last_seen: time(32)?,
+    /// The same for a key that stands among the strings.
+    fn find_spelled(&self, hash: u64, text: &str, tag_and_len: [u8; 2]) -> Option<u32> {
+        let (buckets, _) = self.bytes.as_ref().get(self.layout.longs.clone())?.as_chunks::<LONG_BUCKET>();
+        let in_either = self.layout.counts.longs.buckets_of(hash);
+        in_either
+            .into_iter()
+            .filter_map(|bucket| buckets.get(bucket))
+            .flat_map(table::slots::<LONG_BUCKET, LONG_SLOT>)
+            .find(|slot| {
+                slot.get(LONG_PAYLOAD..).and_then(<[u8]>::first_chunk) == Some(&tag_and_len)
+                    && self.string(number_of::<0>(*slot)) == Some(text)
+            })
+            .map(|slot| number_of::<LONG_FIELD>(slot))
+    }
+
+    /// The claims with a label number.
+    #[inline]
+    fn claims_of(&self, number: u32) -> Claims<'_, B> {
+        let number = index(number);
+        let Some(at) = number.checked_sub(self.layout.counts.records) else {
+            return Claims { segment: self, next: number, end: number + 1, via_references: false };
+        };
+        let next = at.saturating_add(1);
+        let count = self.reference(at).map_or(0, index);
+        Claims { segment: self, next, end: next.saturating_add(count), via_references: true }
+    }
+
+    fn reference(&self, at: usize) -> Option<u32> {
+        u32_at(self.bytes.as_ref().get(self.layout.references.clone())?, at.checked_mul(NUMBER_BYTES)?)
+    }
+
+    #[inline]
+    fn claim(&self, number: usize) -> Option<Claim<'_, B>> {
+        let (records, _) = self.bytes.as_ref().get(self.layout.records.clone())?.as_chunks::<RECORD_BYTES>();
+        let record = records.get(number)?;
+        let [category, confidence, ..] = *record;
+        Some(Claim {
+            segment: self,
+            record,
+            category: Category::from_tag(category)?,
+            confidence: Confidence::from_tag(confidence)?,
         })
     }
 
@@ -268,43 +322,84 @@ impl<B: AsRef<[u8]>> fmt::Debug for Segment<B> {
     }
 }
 
-/// A slot that holds the key.
-struct Slot {
-    label_count: u16,
-    first: u32,
+/// One label, its texts not yet read.
+pub struct Claim<'a, B> {
+    segment: &'a Segment<B>,
+    record: &'a [u8; RECORD_BYTES],
+    category: Category,
+    confidence: Confidence,
+}
+
+impl<'a, B: AsRef<[u8]>> Claim<'a, B> {
+    /// What kind.
+    #[must_use]
+    pub const fn category(&self) -> Category {
+        self.category
+    }
+
+    /// How surely.
+    #[must_use]
+    pub const fn confidence(&self) -> Confidence {
+        self.confidence
+    }
+
+    /// What this label asks for.
+    #[must_use]
+    pub const fn verdict(&self) -> Verdict {
+        self.category.verdict_with(self.confidence)
+    }
+
+    /// The whole label; `None` only in a damaged segment.
+    #[must_use]
+    pub fn label(&self) -> Option<Label<'a>> {
+        let string = |at| self.segment.string(u32_at(self.record, at)?);
+        let time = |at| Some(Some(u64_at(self.record, at)?).filter(|nanos| *nanos != 0).map(UnixNanos));
+        Some(Label {
+            category: self.category,
+            confidence: self.confidence,
+            text: string(4)?,
+            source: string(8)?,
+            asset: string(12)?,
+            licence: string(16)?,
+            first_seen: time(24)?,
+            last_seen: time(32)?,
+        })
+    }
+}
+
+impl<B: AsRef<[u8]>> fmt::Debug for Claim<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.label().fmt(f)
+    }
 }
 
 /// The labels of one address, in a stable order.
-pub struct Labels<'a, B> {
+pub struct Claims<'a, B> {
     segment: &'a Segment<B>,
     next: usize,
     end: usize,
     via_references: bool,
 }
 
-impl<'a, B: AsRef<[u8]>> Iterator for Labels<'a, B> {
-    type Item = Label<'a>;
+impl<'a, B: AsRef<[u8]>> Iterator for Claims<'a, B> {
+    type Item = Claim<'a, B>;
 
-    fn next(&mut self) -> Option<Label<'a>> {
+    #[inline]
+    fn next(&mut self) -> Option<Claim<'a, B>> {
         while self.next < self.end {
             let at = self.next;
             self.next += 1;
-            let number = if self.via_references {
-                let references = self.segment.bytes.as_ref().get(self.segment.layout.references.clone())?;
-                u32_at(references, at.checked_mul(NUMBER_BYTES)?)?
-            } else {
-                u32::try_from(at).ok()?
-            };
-            if let Some(label) = self.segment.record(number) {
-                return Some(label);
+            let number = if self.via_references { index(self.segment.reference(at)?) } else { at };
+            if let Some(claim) = self.segment.claim(number) {
+                return Some(claim);
             }
         }
         None
     }
 }
 
-impl<B> fmt::Debug for Labels<'_, B> {
+impl<B> fmt::Debug for Claims<'_, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Labels").field("count", &(self.end - self.next)).finish_non_exhaustive()
+        f.debug_struct("Claims").field("count", &(self.end - self.next)).finish_non_exhaustive()
     }
 }

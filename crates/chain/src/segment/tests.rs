@@ -108,6 +108,40 @@ fn every_flipped_bit_is_found_and_named() {
 }
 
 #[test]
+fn another_version_is_named_and_anything_else_is_no_segment() {
+    let mut bytes = builder().finish().unwrap();
+    bytes[7] = b'1';
+    let error = Segment::parse(bytes.as_slice()).unwrap_err();
+    assert_eq!(error, SegmentError::Version { found: "01".to_owned() });
+    assert!(error.to_string().contains("import them again"));
+    bytes[7] = 0;
+    assert_eq!(Segment::parse(bytes.as_slice()).unwrap_err(), SegmentError::Magic);
+}
+
+#[test]
+fn many_addresses_asked_at_once_answer_as_one_by_one() {
+    let mut b = builder();
+    let taproot = |byte: u8| Address::new(AddressKind::BitcoinWitness { version: 1 }, &[byte; 32]).unwrap();
+    for byte in 0..100 {
+        b.push(Key::Address(&evm(byte)), &label(Category::Scam, "s")).unwrap();
+        b.push(Key::Address(&taproot(byte)), &label(Category::Mixer, "m")).unwrap();
+        b.push(Key::Address(&evm(byte / 2)), &label(Category::Exchange, "e")).unwrap();
+    }
+    let segment = Segment::parse(b.finish().unwrap()).unwrap();
+    let asked: Vec<Address> = (0..=255).flat_map(|byte| [evm(byte), taproot(byte)]).collect();
+    let mut found = Vec::new();
+    segment.for_each_listed(&asked, |idx, claims| found.push((idx, claims.count())));
+    let one_by_one: Vec<_> = asked
+        .iter()
+        .map(|address| segment.labels(Key::Address(address)).count())
+        .enumerate()
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    assert_eq!(found, one_by_one);
+    assert_eq!(found.len(), 200);
+}
+
+#[test]
 fn bounds_are_enforced() {
     let long = "x".repeat(STRING_BYTES_MAX + 1);
     assert_eq!(

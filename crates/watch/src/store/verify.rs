@@ -2,16 +2,13 @@
 
 use std::{fmt, fs, io, ops::Range, path::Path};
 
-use chain::segment::{Segment, SegmentError};
+use chain::segment::{HEADER_BYTES, Segment, SegmentError};
 
 use super::{
     CURRENT, SEGMENT_SUFFIX, TEMPORARY_SUFFIX, file_names,
     manifest::{Entry, Manifest, ManifestError},
     memory::SegmentBytes,
 };
-
-/// Where the header of a segment ends.
-const HEADER_BYTES: u64 = 128;
 
 /// A file that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +88,7 @@ pub(super) fn of_manifest(error: &ManifestError) -> Fault {
 pub(super) fn segment(entry: &Entry, bytes: SegmentBytes) -> Result<Segment<SegmentBytes>, Fault> {
     let fault = |bytes, problem: String| Fault { file: entry.file.clone(), bytes, problem };
     let segment = Segment::parse(bytes).map_err(|error| match error {
-        SegmentError::Header | SegmentError::Magic => fault(Some(0..HEADER_BYTES), error.to_string()),
+        SegmentError::Header | SegmentError::Magic => fault(Some(0..HEADER_BYTES as u64), error.to_string()),
         error => fault(None, error.to_string()),
     })?;
     if segment.file_sha256() == entry.sha256 {
