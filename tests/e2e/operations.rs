@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::{
     clients::python,
     support::{
-        BALANCE, House, PATIENCE, Settings, WITHDRAWAL, finish, secret, skipped, tron_address, withdrawal,
+        BALANCE, House, PATIENCE, Settings, WITHDRAWAL, certificates, finish, secret, skipped, tron_address,
+        withdrawal,
     },
 };
 
@@ -150,4 +151,51 @@ async fn the_log_tells_why_and_hides_who() {
     let kinds: Vec<Value> = lines(house.ask(&["log", "--kind", "decision"]));
     assert_eq!(kinds.len(), 1);
     assert!(house.ask(&["log", "--kind", "nonsense"]).exits(64).text().contains("refusals"));
+}
+
+/// New certificate files and a reload: new connections see the new certificate, the old connection goes on, faults change
+/// nothing, and what needs a restart is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_changes_everything_it_can_or_nothing() {
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    house.open_account("anna").await;
+    let key = house.key("anna");
+    let mut before = house.client(&serving, &key);
+    assert_eq!(before.call(Method::GET, BALANCE, "").await.unwrap().code(), "0");
+
+    let unchanged = house.ask(&["reload"]).exits(0).json();
+    assert_eq!(unchanged["in_force"], serde_json::json!([]));
+    assert_eq!(unchanged["certificates"], false);
+
+    // Key and certificate that do not belong together: nothing changes.
+    let old_key = fs::read(house.path("server.key")).unwrap();
+    certificates(&house.path(""));
+    let new_key = fs::read(house.path("server.key")).unwrap();
+    fs::write(house.path("server.key"), &old_key).unwrap();
+    let refused = house.ask(&["reload"]).exits(64);
+    assert!(refused.text().contains("server.key"), "{refused:?}");
+    assert_eq!(before.call(Method::GET, BALANCE, "").await.unwrap().code(), "0");
+
+    fs::write(house.path("server.key"), &new_key).unwrap();
+    let config = fs::read_to_string(house.config()).unwrap();
+    fs::write(house.config(), config.replace("segment_size = \"1 MiB\"", "segment_size = \"2 MiB\""))
+        .unwrap();
+    let reloaded = house.ask(&["reload"]).exits(0).json();
+    assert_eq!(reloaded["certificates"], true);
+    assert_eq!(reloaded["at_next_start"], serde_json::json!(["data.segment_size"]));
+    // The client of before holds its connection; a new one needs the new authority.
+    assert_eq!(before.call(Method::GET, BALANCE, "").await.unwrap().code(), "0");
+    let mut after = house.client(&serving, &key);
+    assert_eq!(after.call(Method::GET, BALANCE, "").await.unwrap().code(), "0");
+
+    // A fault in the file is told with its place, and changes nothing.
+    fs::write(house.config(), "version = 1\n[limits]\nsource = 7\n").unwrap();
+    let refused = house.ask(&["reload"]);
+    assert!(refused.code == 64 && refused.text().contains("limits.source"), "{refused:?}");
+    fs::write(house.config(), &config).unwrap();
+    let log = house.ask(&["log", "--kind", "lifecycle"]).exits(0).stdout;
+    assert_eq!(log.matches("\"reconfigured\"").count(), 1, "{log}");
+    assert_eq!(serving.stop(), 0);
+    assert_eq!(house.ask(&["reload"]).code, 66);
 }

@@ -3,15 +3,12 @@
 //! [`App::build`] opens everything and binds every address; nothing is served yet. [`App::spawn`] starts serving;
 //! [`Running::drain`] stops in the order that loses nothing: listeners first, then what they fed, the journal last.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use api::Api;
 use auth::{Authenticator, ReplayWindow};
 use domain::Clock;
-use gateway::{
-    Gateway,
-    tls::{Certificate, Certificates},
-};
+use gateway::{Gateway, tls::Certificates};
 use journal::record::LifecycleEvent;
 use tokio::{
     sync::{mpsc, watch},
@@ -22,9 +19,11 @@ use tokio::{
 use crate::{
     acme::Acme,
     adapters::{ApiDecisions, ApiIntake, Decisions, GatewayObserver, GatewayWithdrawals, record_uses},
+    cli::Place,
     config::{Config, Rate},
     core::{Core, Progress, chain, control_socket},
     exit::{Exit, Failure},
+    live::{Live, Slot},
     metrics::Exposition,
     refusals::RefusalCounts,
     secret_file,
@@ -56,6 +55,8 @@ pub struct App {
     refusals: Arc<RefusalCounts>,
     uses: mpsc::Receiver<(domain::ApiKeyId, domain::UnixNanos)>,
     acme: Option<Acme>,
+    /// Certificates from files, of the gateway and of the control API.
+    slots: (Option<Slot>, Option<Slot>),
 }
 
 /// Whether the parts behind the event listener work.
@@ -82,8 +83,9 @@ impl App {
         progress: Progress<'_>,
     ) -> Result<Self, Failure> {
         // Secrets and certificates first: a fault in them must not leave a new data directory behind.
-        let certificates = match (&config.gateway.tls, &config.gateway.acme) {
-            (Some((chain, key)), _) => Some(Arc::new(Certificates::new(certificate(chain, key)?))),
+        let gateway_slot = config.gateway.tls.as_ref().map(Slot::open).transpose()?;
+        let certificates = match (&gateway_slot, &config.gateway.acme) {
+            (Some(slot), _) => Some(Arc::clone(slot.certificates())),
             (None, Some(_)) => Some(Arc::new(Certificates::from_authority())),
             (None, None) => None,
         };
@@ -91,10 +93,8 @@ impl App {
             Some(path) => Some(secret_file::read_line(path, UPSTREAM_TOKEN_CHARS_MIN)?),
             None => None,
         };
-        let api_certificates = match &config.api.tls {
-            Some((chain, key)) => Some(Arc::new(Certificates::new(certificate(chain, key)?))),
-            None => None,
-        };
+        let api_slot = config.api.tls.as_ref().map(Slot::open).transpose()?;
+        let api_tls = api_slot.as_ref().map(|slot| server_tls(slot.certificates())).transpose()?;
         let mut tokens = Vec::new();
         for (name, path) in &config.api.tokens {
             let mut token = api::Token::new(name, secret_file::read_line(path, TOKEN_CHARS_MIN)?);
@@ -144,14 +144,10 @@ impl App {
                 metrics: Arc::new(Exposition::new(Arc::clone(&core), gateway.metrics())),
                 clock: Arc::clone(&core.clock),
             };
-            let api = api::Config {
-                listen: config.api.listen,
-                tls: api_certificates.as_ref().map(server_tls).transpose()?,
-                tokens,
-            }
-            .build(ports)
-            .await
-            .map_err(|error| Failure::new(Exit::Usage, format!("api: {}", chain(&error))))?;
+            let api = api::Config { listen: config.api.listen, tls: api_tls, tokens }
+                .build(ports)
+                .await
+                .map_err(|error| Failure::new(Exit::Usage, format!("api: {}", chain(&error))))?;
             Some(api)
         };
         let acme = match (&core.config.gateway.acme, certificates) {
@@ -162,7 +158,17 @@ impl App {
             }
             _ => None,
         };
-        Ok(Self { core, gateway, api, control, refusals, uses, acme })
+        let slots = (gateway_slot, api_slot);
+        Ok(Self { core, gateway, api, control, refusals, uses, acme, slots })
+    }
+
+    /// Lets the configuration be read again from where it came while serving.
+    pub(crate) fn reload_from(&mut self, place: Place) {
+        let (gateway, api) = (self.slots.0.take(), self.slots.1.take());
+        let live = Live::new(place, self.core.config.clone(), gateway, api);
+        if self.core.reload.set(Box::new(live)).is_err() {
+            unreachable!("an app is built once, around a core of its own");
+        }
     }
 
     /// Where the trading API listens.
@@ -188,7 +194,7 @@ impl App {
     /// # Errors
     /// [`Failure`] when the start cannot be journalled.
     pub async fn spawn(self) -> Result<Running, Failure> {
-        let Self { core, gateway, api, control, refusals, uses, acme } = self;
+        let Self { core, gateway, api, control, refusals, uses, acme, slots: _ } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
         if core.shipper.is_none() {
             tracing::warn!("no backup.target is configured: a lost disk loses everything");
@@ -376,20 +382,6 @@ async fn rehearse(core: Arc<Core>) {
             Err(failure) => tracing::error!(%failure, "restore drill failed"),
         }
     }
-}
-
-/// The certificate in two PEM files.
-fn certificate(chain_file: &Path, key_file: &Path) -> Result<Certificate, Failure> {
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", path.display())))
-    };
-    let (certs, key) = (read(chain_file)?, crypto::Secret::new(read(key_file)?));
-    Certificate::from_pem(&certs, key.expose()).map_err(|error| {
-        Failure::new(
-            Exit::Usage,
-            format!("{} and {}: {}", chain_file.display(), key_file.display(), chain(&error)),
-        )
-    })
 }
 
 fn server_tls(certificates: &Arc<Certificates>) -> Result<Arc<rustls::ServerConfig>, Failure> {

@@ -39,6 +39,8 @@ pub(crate) struct Place {
 pub(crate) enum Command {
     /// Serve: gateway, decisions, log and backup, until SIGTERM.
     Run,
+    /// Have the running process read its configuration and certificates again, without dropping a request.
+    Reload,
     /// Check a configuration file, or print the annotated default.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -69,7 +69,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Run => {
             let config = config_file(&place)?;
             logging::start(&config.telemetry, false);
-            block_on(run::run(config, json))
+            block_on(run::run(config, place, json))
         }
         Command::Demo(options) => {
             logging::start_quiet(options.headless || json);
@@ -147,6 +147,7 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
                 .to_owned();
             (Request::ListsImport { format: format.to_owned(), name: import.name, path }, true)
         }
+        Command::Reload => (Request::Reload, false),
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),
         Command::Screen(screen) => {
             (Request::Screen { address: screen.address, network: screen.network }, false)
@@ -166,6 +167,10 @@ async fn ask(place: &Place, request: Request, creates: bool, json: bool) -> Resu
     let mut report = |what: &str, done, total| bar.report(what, done, total);
     let answer = match socket::ask(&control_socket(&config.data.dir), &request, &mut report).await {
         Some(answer) => answer,
+        None if request == Request::Reload => {
+            let message = format!("no process serves {}", config.data.dir.display());
+            return Err(Failure::new(Exit::NotFound, message));
+        }
         None => {
             if !creates {
                 must_exist(&config)?;
@@ -214,7 +219,7 @@ fn judge(response: &Response) -> Exit {
 }
 
 /// The configuration file a command needs.
-fn config_file(place: &Place) -> Result<Config, Failure> {
+pub(crate) fn config_file(place: &Place) -> Result<Config, Failure> {
     let Some(path) = &place.config else {
         return Err(Failure::new(Exit::Usage, "--config FILE is needed; see caponier config default"));
     };

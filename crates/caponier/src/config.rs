@@ -27,6 +27,31 @@ pub struct Rate {
     pub per: Duration,
 }
 
+/// The value of every key as TOML text, defaults included: to see what another state of the file changes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Values(std::collections::BTreeMap<&'static str, String>);
+
+impl Values {
+    fn new(values: impl Iterator<Item = (&'static str, String)>) -> Self {
+        Self(values.collect())
+    }
+
+    /// Takes the values of `keys` from another state.
+    pub(crate) fn keep(&mut self, keys: &[&'static str], from: &Self) {
+        for key in keys {
+            if let Some(value) = from.0.get(key) {
+                self.0.insert(key, value.clone());
+            }
+        }
+    }
+
+    /// Keys whose text differs, in the order of the alphabet.
+    #[must_use]
+    pub fn changed(&self, other: &Self) -> Vec<&'static str> {
+        self.0.iter().filter(|(key, value)| other.0.get(*key) != Some(*value)).map(|(key, _)| *key).collect()
+    }
+}
+
 /// Everything an installation is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
@@ -40,6 +65,7 @@ pub struct Config {
     pub log: Log,
     pub backup: Backup,
     pub telemetry: Telemetry,
+    pub values: Values,
 }
 
 /// `[data]`
@@ -223,7 +249,7 @@ impl Config {
                 read.fault("api.permissions", format!("{name:?} has no entry in api.tokens"));
             }
         }
-        let config = Self {
+        let mut config = Self {
             data,
             gateway,
             limits,
@@ -251,6 +277,7 @@ impl Config {
                 log_format: read.one_of("telemetry.log_format", &["text", "json"]),
                 log_level: read.one_of("telemetry.log_level", &["error", "warn", "info", "debug", "trace"]),
             },
+            values: Values::default(),
         };
         for (key, rules) in [("fraud.shadow", &config.fraud.shadow), ("fraud.off", &config.fraud.off)] {
             for rule in rules {
@@ -270,7 +297,7 @@ impl Config {
                 "must not overlap data.dir: one lost disk would take both".to_owned(),
             );
         }
-        read.finish()?;
+        config.values = read.finish()?;
         Ok(config)
     }
 }

@@ -58,6 +58,8 @@ pub enum Request {
     },
     BackupStatus,
     BackupDrill,
+    /// Reads the configuration file again.
+    Reload,
     /// A page of journal entries in words.
     Entries {
         from: u64,
@@ -154,6 +156,17 @@ pub struct DrillResult {
     pub at: String,
 }
 
+/// What reading the configuration file again changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Keys whose new values are in force now.
+    pub in_force: Vec<String>,
+    /// Keys whose new values wait for the next start.
+    pub at_next_start: Vec<String>,
+    /// Whether certificates were read again from their files.
+    pub certificates: bool,
+}
+
 /// What came of a [`Request`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", content = "value", rename_all = "snake_case")]
@@ -172,6 +185,7 @@ pub enum Response {
     Backup(BackupState),
     Drilled(DrillResult),
     Entries { next: u64, entries: Vec<serde_json::Value> },
+    Reloaded(Reloaded),
 }
 
 /// One line on the socket, from the server.

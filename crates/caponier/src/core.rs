@@ -31,11 +31,18 @@ pub use self::shipping::GroundSource;
 use crate::{
     adapters::{FraudSource, WatchSource},
     config::Config,
+    control::Reloaded,
     exit::{Exit, Failure},
     ground::{Ground, Installation},
     lists::ListGaps,
     metrics::Meters,
 };
+
+/// Reads the configuration file again and puts in force what can be.
+pub(crate) trait Reload: Send + Sync + std::fmt::Debug {
+    /// All or nothing: after an error everything is as before.
+    fn reload(&self) -> Result<Reloaded, Failure>;
+}
 
 /// Told what long work is doing: a unit, how much is done, how much there is.
 pub type Progress<'p> = &'p mut (dyn FnMut(&str, u64, u64) + Send);
@@ -61,6 +68,8 @@ pub struct Core {
     pub(crate) shipper: Option<Mutex<Shipper>>,
     /// One change of keys, lists or subjects at a time.
     changes: tokio::sync::Mutex<()>,
+    /// How the configuration is read again; set while serving.
+    pub(crate) reload: std::sync::OnceLock<Box<dyn Reload>>,
     /// Whether the key-encryption key was made just now.
     pub kek_created: bool,
 }
@@ -165,6 +174,7 @@ impl Core {
             publisher: Mutex::new(publisher),
             shipper,
             changes: tokio::sync::Mutex::new(()),
+            reload: std::sync::OnceLock::new(),
             kek_created,
         })
     }

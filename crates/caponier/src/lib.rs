@@ -17,6 +17,7 @@ pub mod demo;
 pub mod exit;
 pub mod ground;
 pub mod lists;
+mod live;
 pub mod metrics;
 mod output;
 pub mod refusals;

@@ -99,6 +99,15 @@ pub(crate) fn response_text(response: &Response) -> String {
         Response::Receipt(text) => text.trim_end().to_owned(),
         Response::Backup(state) => backup_text(state),
         Response::Drilled(drill) => drill_text(drill),
+        Response::Reloaded(reloaded) => {
+            let listed = |keys: &[String]| if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
+            let certificates = if reloaded.certificates { "; certificates read again" } else { "" };
+            format!(
+                "changed and in force: {}{certificates}; at the next start: {}",
+                listed(&reloaded.in_force),
+                listed(&reloaded.at_next_start)
+            )
+        }
         Response::Entries { entries, .. } => {
             entries.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
         }

@@ -1,6 +1,6 @@
-//! When to stop: SIGTERM or SIGINT.
+//! When to stop: SIGTERM or SIGINT. When to read the configuration again: SIGHUP.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::Failure;
 
@@ -15,4 +15,9 @@ pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// Yields at each SIGHUP from now on.
+pub(crate) fn hangup() -> Result<Signal, Failure> {
+    signal(SignalKind::hangup()).map_err(|error| Failure::io("signal handler", error))
 }

@@ -4,19 +4,23 @@ use std::sync::Arc;
 
 use crate::{
     app::App,
+    cli::Place,
     clock::SystemClock,
     config::Config,
+    control::{Request, Response},
+    core::Core,
     exit::{Exit, Failure},
     output::{self, Bar},
-    stop::stop_signal,
+    stop::{hangup, stop_signal},
 };
 
-pub(super) async fn run(config: Config, json: bool) -> Result<Exit, Failure> {
+pub(super) async fn run(config: Config, place: Place, json: bool) -> Result<Exit, Failure> {
     let mut bar = Bar::new(json);
-    let app =
+    let mut app =
         App::build(config, Arc::new(SystemClock), &mut |what, done, total| bar.report(what, done, total))
             .await?;
     drop(bar);
+    app.reload_from(place);
     let core = Arc::clone(app.core());
     if core.kek_created {
         tracing::warn!(
@@ -47,8 +51,29 @@ pub(super) async fn run(config: Config, json: bool) -> Result<Exit, Failure> {
         output::line(format!("data    {}", core.config.data.dir.display()));
         output::line(format!("log     {}", core.vkey()));
     }
-    stop.await;
+    let mut reload = hangup()?;
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            Some(()) = reload.recv() => reread(&core).await,
+        }
+    }
     tracing::info!("draining");
     running.drain().await?;
     Ok(Exit::Ok)
+}
+
+/// SIGHUP: what `caponier reload` does.
+async fn reread(core: &Core) {
+    match core.handle(Request::Reload, &mut |_, _, _| ()).await {
+        Ok(Response::Reloaded(reloaded)) => tracing::info!(
+            in_force = reloaded.in_force.join(","),
+            at_next_start = reloaded.at_next_start.join(","),
+            certificates = reloaded.certificates,
+            "configuration read again"
+        ),
+        Ok(_) => {}
+        Err(failure) => tracing::error!(%failure, "configuration not read again; everything is as before"),
+    }
 }

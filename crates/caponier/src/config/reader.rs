@@ -13,7 +13,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Fault, Faults, Rate, schema};
+use super::{Fault, Faults, Rate, Values, schema};
 use crate::acme;
 
 /// Largest file read.
@@ -106,9 +106,13 @@ impl<'t> Reader<'t> {
         self.faults.push((order, fault));
     }
 
-    pub(super) fn finish(mut self) -> Result<(), Faults> {
+    /// Ends reading: the values as text, or everything that is wrong.
+    pub(super) fn finish(mut self) -> Result<Values, Faults> {
         if self.faults.is_empty() {
-            return Ok(());
+            return Ok(Values::new(schema::KEYS.iter().map(|key| {
+                let given = self.items.get(key.path).and_then(|(_, span)| self.text.get(span.clone()));
+                (key.path, given.unwrap_or(key.default).to_owned())
+            })));
         }
         self.faults.sort_by_key(|(order, _)| *order);
         Err(Faults(self.faults.into_iter().map(|(_, fault)| fault).collect()))

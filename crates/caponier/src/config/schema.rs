@@ -242,6 +242,10 @@ pub static KEYS: &[Key] = &[
     key("telemetry.log_level", "\"info\"", "error, warn, info, debug or trace.", "nothing"),
 ];
 
+/// Keys that take effect on `caponier reload` or SIGHUP, without a restart.
+pub const LIVE: &[&str] =
+    &["api.certificate_file", "api.private_key_file", "gateway.certificate_file", "gateway.private_key_file"];
+
 /// The key of a path.
 #[must_use]
 pub fn find(path: &str) -> Option<&'static Key> {

@@ -112,6 +112,9 @@ const fn name_of(change: &KeyChange) -> &'static str {
         KeyChange::Frozen { .. } => "frozen",
         KeyChange::Revoked { .. } => "revoked",
         KeyChange::Unfrozen { .. } => "unfrozen",
+        KeyChange::Restricted { .. } => "restricted",
+        KeyChange::Seen { .. } => "seen",
+        KeyChange::Spent { .. } => "spent",
         KeyChange::Used { .. } => "used",
     }
 }

@@ -7,7 +7,7 @@ use domain::{AccountId, ApiKeyId, Network, Subject, UnixNanos};
 use journal::{
     Draft, Journal, Kind,
     disk::{Disk, RealDisk},
-    record,
+    record::{self, LifecycleEvent},
 };
 use watch::{Format, ListName};
 
@@ -32,7 +32,8 @@ impl Core {
             | Request::KeysRotateKek
             | Request::SubjectsErase { .. }
             | Request::ListsImport { .. }
-            | Request::BackupDrill => {
+            | Request::BackupDrill
+            | Request::Reload => {
                 let _one_at_a_time = self.changes.lock().await;
                 self.change(request, progress).await
             }
@@ -71,6 +72,7 @@ impl Core {
             Request::KeysUnfreeze { key } => {
                 self.key_change(&key, "active", |id, at| KeyChange::Unfrozen { id, at }).await
             }
+            Request::Reload => self.reload().await,
             Request::KeysRotateKek => tokio::task::block_in_place(|| self.rotate_kek(progress)),
             Request::SubjectsErase { account } => self.erase(&account).await,
             Request::ListsImport { format, name, path } => {
@@ -158,6 +160,21 @@ impl Core {
             .await
             .map_err(|error| record_failure(&error))?;
         Ok(Response::KeyChanged { key: id.to_string(), state: state.to_owned() })
+    }
+
+    async fn reload(&self) -> Result<Response, Failure> {
+        let Some(reload) = self.reload.get() else {
+            return Err(Failure::new(Exit::NotFound, "nothing is served here that could read it again"));
+        };
+        let reloaded = tokio::task::block_in_place(|| reload.reload())?;
+        let mut detail = reloaded.in_force.join(" ");
+        if reloaded.certificates {
+            detail.push_str(" certificates");
+        }
+        if !detail.is_empty() {
+            self.record_lifecycle(LifecycleEvent::Reconfigured, detail.trim_start()).await?;
+        }
+        Ok(Response::Reloaded(reloaded))
     }
 
     fn rotate_kek(&self, progress: Progress<'_>) -> Result<Response, Failure> {

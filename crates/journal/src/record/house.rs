@@ -258,11 +258,13 @@ pub enum LifecycleEvent {
     Stopped,
     /// It found and cut off what a crash had left.
     Recovered,
+    /// It put changed settings in force; the detail names them.
+    Reconfigured,
 }
 
 impl LifecycleEvent {
     /// Every event.
-    pub const ALL: [Self; 3] = [Self::Started, Self::Stopped, Self::Recovered];
+    pub const ALL: [Self; 4] = [Self::Started, Self::Stopped, Self::Recovered, Self::Reconfigured];
 
     /// Stable lower-case name.
     #[must_use]
@@ -271,6 +273,7 @@ impl LifecycleEvent {
             Self::Started => "started",
             Self::Stopped => "stopped",
             Self::Recovered => "recovered",
+            Self::Reconfigured => "reconfigured",
         }
     }
 }

@@ -1,0 +1,136 @@
+//! Settings that change while the installation serves: certificates and whatever [`schema::LIVE`] names.
+//!
+//! A reload reads the whole configuration file and every certificate first; only when all of it is good is anything put
+//! in force, and putting in force cannot fail. So a reload changes everything it can, or nothing.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use gateway::tls::{Certificate, Certificates};
+use parking_lot::Mutex;
+
+use crate::{
+    cli::Place,
+    commands::config_file,
+    config::{Config, schema},
+    control::Reloaded,
+    core::{Reload, chain},
+    exit::{Exit, Failure},
+};
+
+/// A certificate from two PEM files, with a digest that tells whether they changed.
+#[derive(Debug)]
+pub(crate) struct FromFiles {
+    pub(crate) certificate: Certificate,
+    digest: [u8; 32],
+}
+
+impl FromFiles {
+    /// Reads both.
+    ///
+    /// # Errors
+    /// [`Failure`] naming the file at fault.
+    pub(crate) fn read(chain_file: &Path, key_file: &Path) -> Result<Self, Failure> {
+        let read = |path: &Path| {
+            std::fs::read(path)
+                .map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", path.display())))
+        };
+        let (certs, key) = (read(chain_file)?, crypto::Secret::new(read(key_file)?));
+        let certificate = Certificate::from_pem(&certs, key.expose()).map_err(|error| {
+            Failure::new(
+                Exit::Usage,
+                format!("{} and {}: {}", chain_file.display(), key_file.display(), chain(&error)),
+            )
+        })?;
+        Ok(Self { certificate, digest: crypto::sha256(&[&certs, key.expose()]) })
+    }
+}
+
+/// A listener whose certificate comes from files.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    certificates: Arc<Certificates>,
+    digest: [u8; 32],
+}
+
+impl Slot {
+    /// Of two files.
+    ///
+    /// # Errors
+    /// As [`FromFiles::read`].
+    pub(crate) fn open((chain_file, key_file): &(PathBuf, PathBuf)) -> Result<Self, Failure> {
+        let FromFiles { certificate, digest } = FromFiles::read(chain_file, key_file)?;
+        Ok(Self { certificates: Arc::new(Certificates::new(certificate)), digest })
+    }
+
+    /// What the listener looks into.
+    pub(crate) const fn certificates(&self) -> &Arc<Certificates> {
+        &self.certificates
+    }
+
+    /// Puts what was read in force; says whether it is another certificate.
+    fn replace(&mut self, new: FromFiles) -> bool {
+        let changed = self.digest != new.digest;
+        if changed {
+            self.digest = new.digest;
+            self.certificates.replace(new.certificate);
+        }
+        changed
+    }
+}
+
+/// What can be changed, and the state it is in.
+#[derive(Debug)]
+struct InForce {
+    config: Config,
+    gateway: Option<Slot>,
+    api: Option<Slot>,
+}
+
+/// Changes settings of a serving installation.
+#[derive(Debug)]
+pub(crate) struct Live {
+    place: Place,
+    in_force: Mutex<InForce>,
+}
+
+impl Live {
+    /// Over the listeners of an installation that was started with `config`, from the same file.
+    pub(crate) const fn new(place: Place, config: Config, gateway: Option<Slot>, api: Option<Slot>) -> Self {
+        Self { place, in_force: Mutex::new(InForce { config, gateway, api }) }
+    }
+}
+
+impl Reload for Live {
+    fn reload(&self) -> Result<Reloaded, Failure> {
+        let mut in_force = self.in_force.lock();
+        let in_force = &mut *in_force;
+        let new = config_file(&self.place)?;
+        // A listener that served without TLS, or with certificates of an authority, keeps doing so until the restart.
+        let read = |slot: &Option<Slot>, files: &Option<(PathBuf, PathBuf)>| match (slot, files) {
+            (Some(_), Some((chain_file, key_file))) => FromFiles::read(chain_file, key_file).map(Some),
+            _ => Ok(None),
+        };
+        let gateway = read(&in_force.gateway, &new.gateway.tls)?;
+        let api = read(&in_force.api, &new.api.tls)?;
+
+        // From here on nothing fails.
+        let changed = in_force.config.values.changed(&new.values);
+        let (live, restart): (Vec<_>, Vec<_>) =
+            changed.into_iter().partition(|key| schema::LIVE.contains(key));
+        let mut certificates = false;
+        for (slot, new) in [(&mut in_force.gateway, gateway), (&mut in_force.api, api)] {
+            if let (Some(slot), Some(new)) = (slot.as_mut(), new) {
+                certificates |= slot.replace(new);
+            }
+        }
+        // Keys that wait for a restart are told again at each reload until it comes.
+        let mut values = new.values.clone();
+        values.keep(&restart, &in_force.config.values);
+        in_force.config = Config { values, ..new };
+        let owned = |keys: Vec<&str>| keys.into_iter().map(str::to_owned).collect();
+        Ok(Reloaded { in_force: owned(live), at_next_start: owned(restart), certificates })
+    }
+}
