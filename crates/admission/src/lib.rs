@@ -8,6 +8,7 @@ pub mod frames;
 pub mod gcra;
 mod hash;
 pub mod limiter;
+pub mod reputation;
 pub mod scopes;
 
 pub use self::{
@@ -15,5 +16,6 @@ pub use self::{
     frames::{FrameBudget, FrameLimits, Violation},
     gcra::{Admitted, Gcra, Limited, Quota, QuotaError},
     limiter::KeyedLimiter,
+    reputation::{Ban, Reputation, ReputationConfig, Sighting},
     scopes::{Charge, Granted, LimitId, Refused, ScopeKey, ScopeLimit, Scopes, ScopesError},
 };
