@@ -1,24 +1,12 @@
-//! Answers: those of the exchange as they stream through, and those the gateway gives itself, always as JSON.
+//! What the gateway answers itself: always JSON in the words of OKX v5.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{borrow::Cow, time::Duration};
 
 use auth::Refusal;
-use bytes::Bytes;
 use domain::AccountId;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use hyper::body::{Body, Frame, SizeHint};
-
-use crate::{
-    connection::InFlight,
-    upstream::{BodyError, UpstreamBody},
-};
 
 /// Carries the id of the decision about a withdrawal, to the exchange and to the client.
-pub(crate) const DECISION: HeaderName = HeaderName::from_static("x-caponier-decision");
+pub(crate) const DECISION: &str = "x-caponier-decision";
 
 /// A request that is answered here and not by the exchange.
 #[derive(Debug)]
@@ -49,121 +37,77 @@ impl Refused {
         Self { label, ..self }
     }
 
-    /// The answer. A message about a decision starts with the documented text and ends with the decision's id.
-    pub(crate) fn into_response(self) -> Response<Payload> {
-        let body = match &self.decision {
+    /// HTTP status.
+    pub(crate) fn status(&self) -> u16 {
+        self.refusal.http_status()
+    }
+
+    /// The body. A message about a decision starts with the documented text and ends with the decision's id.
+    pub(crate) fn body(&self) -> String {
+        match &self.decision {
             None => self.refusal.body(),
             Some(id) => {
                 let message = format!("{} (decision {id})", self.refusal.message());
                 let message = serde_json::Value::String(message);
                 format!("{{\"code\":\"{}\",\"msg\":{message},\"data\":[]}}", self.refusal.code())
             }
-        };
-        let mut response = Response::new(Payload::Whole(Some(Bytes::from(body))));
-        *response.status_mut() =
-            StatusCode::from_u16(self.refusal.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if response.status() == StatusCode::TOO_MANY_REQUESTS {
-            // Whole seconds, rounded up: coming back earlier would be refused again.
-            let wait = self.retry_after.unwrap_or(Duration::from_secs(1));
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
-        if let Some(id) = self.decision.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
-            response.headers_mut().insert(DECISION, id);
-        }
-        response
+    }
+
+    /// The header fields besides those of the body's length and the date.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+        // Whole seconds, rounded up: coming back earlier would be refused again.
+        let wait = self.retry_after.unwrap_or(Duration::from_secs(1));
+        let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
+        let limited = self.status() == 429;
+        let decision = self.decision.as_deref().filter(|id| is_field_value(id));
+        [
+            Some(("content-type", Cow::Borrowed("application/json"))),
+            limited.then(|| ("retry-after", Cow::Owned(seconds.to_string()))),
+            decision.map(|id| (DECISION, Cow::Borrowed(id))),
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 
-/// The body of an answer.
-#[derive(Debug)]
-pub(crate) enum Payload {
-    Whole(Option<Bytes>),
-    Upstream(UpstreamBody),
-}
-
-/// A body that keeps its request counted as in flight until it is handed over or given up.
-#[derive(Debug)]
-pub(crate) struct Tracked {
-    payload: Payload,
-    in_flight: InFlight,
-}
-
-impl Tracked {
-    pub(crate) const fn new(payload: Payload, in_flight: InFlight) -> Self {
-        Self { payload, in_flight }
-    }
-}
-
-impl Body for Tracked {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.in_flight.advance();
-        match &mut self.payload {
-            Payload::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Payload::Upstream(body) => Pin::new(body).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.payload {
-            Payload::Whole(bytes) => bytes.is_none(),
-            Payload::Upstream(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.payload {
-            Payload::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Payload::Upstream(body) => body.size_hint(),
-        }
-    }
+/// Whether text from another part of the program may stand in a header line.
+pub(crate) fn is_field_value(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..0x7f).contains(&byte))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn body(response: &Response<Payload>) -> serde_json::Value {
-        match response.body() {
-            Payload::Whole(Some(bytes)) => serde_json::from_slice(bytes).unwrap(),
-            other => panic!("{other:?}"),
-        }
+    fn field(refused: &Refused, name: &str) -> Option<String> {
+        refused.fields().find(|(other, _)| *other == name).map(|(_, value)| value.into_owned())
     }
 
     #[test]
     fn a_decision_is_named_in_text_and_header() {
         let refused = Refused { decision: Some("d-\"1".to_owned()), ..Refusal::WithdrawalHeld.into() };
-        let response = refused.into_response();
-        assert_eq!(response.status(), 200);
-        assert_eq!(response.headers()["x-caponier-decision"], "d-\"1");
-        let body = body(&response);
+        assert_eq!(refused.status(), 200);
+        assert_eq!(field(&refused, DECISION).as_deref(), Some("d-\"1"));
+        let body: serde_json::Value = serde_json::from_str(&refused.body()).unwrap();
         assert_eq!(body["code"], "58204");
         assert_eq!(body["data"], serde_json::json!([]));
         let message = body["msg"].as_str().unwrap();
         assert!(message.starts_with(&*Refusal::WithdrawalHeld.message()), "{message}");
         assert!(message.ends_with(" (decision d-\"1)"), "{message}");
+        let split = Refused { decision: Some("d\r\nx: y".to_owned()), ..Refusal::WithdrawalHeld.into() };
+        assert_eq!(field(&split, DECISION), None);
     }
 
     #[test]
     fn limits_say_when_to_come_back() {
         let wait = |retry_after| {
-            let response = Refused { retry_after, ..Refusal::RateLimited.into() }.into_response();
-            response.headers()["retry-after"].to_str().unwrap().to_owned()
+            field(&Refused { retry_after, ..Refusal::RateLimited.into() }, "retry-after").unwrap()
         };
         assert_eq!(wait(Some(Duration::from_millis(1_001))), "2");
         assert_eq!(wait(Some(Duration::from_secs(2))), "2");
         assert_eq!(wait(Some(Duration::ZERO)), "1");
         assert_eq!(wait(None), "1");
-        assert!(
-            !Refused::from(Refusal::SignatureInvalid).into_response().headers().contains_key("retry-after")
-        );
+        assert_eq!(field(&Refused::from(Refusal::SignatureInvalid), "retry-after"), None);
     }
 }

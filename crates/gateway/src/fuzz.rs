@@ -5,33 +5,67 @@ use std::net::{IpAddr, Ipv4Addr};
 use auth::Refusal;
 use domain::{AccountId, ApiKeyId, UnixNanos, WithdrawalRequest};
 
-use crate::{head, json, strict, withdrawal};
+use crate::{
+    http1::{answer, body::Step, head},
+    pipeline::{json, withdrawal},
+    strict,
+};
 
-/// Length of the request head that `bytes` start with and of the body it announces; `None` if it is refused or
-/// incomplete.
-#[must_use]
-pub fn head(bytes: &[u8]) -> Option<(usize, u64)> {
-    head::measure(bytes)
+/// Length of the request head that `bytes` start with and of the body it announces; `None` while it is incomplete.
+///
+/// # Errors
+/// The reason why it is refused.
+pub fn head(bytes: &[u8]) -> Result<Option<(usize, u64)>, &'static str> {
+    let head = head::parse(bytes).map_err(|violation| violation.label())?;
+    Ok(head.map(|head| (head.head_bytes, head.body_bytes)))
 }
 
-/// What a connection hands on of pieces that arrive one after the other, and whether it refused a head.
-#[must_use]
-pub fn handed_on<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, bool) {
-    let (mut framing, mut out) = (head::Framing::default(), Vec::new());
+/// One answer as the client would get it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Status.
+    pub status: u16,
+    /// Fields that are passed on.
+    pub fields: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The body, without chunks.
+    pub body: Vec<u8>,
+    /// Whether the body has ended.
+    pub ended: bool,
+    /// Bytes that belong to the answer.
+    pub taken: usize,
+}
+
+/// The answer that an upstream connection carries in pieces; `None` while its head is incomplete.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn answer<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<Answer>, String> {
+    let mut stream = Vec::new();
+    let mut read: Option<(Answer, crate::http1::body::Framing)> = None;
     for piece in pieces {
-        if framing.is_refused() {
-            break;
+        stream.extend_from_slice(piece);
+        if read.is_none() {
+            let Some(head) = answer::parse(&stream).map_err(|error| error.to_string())? else { continue };
+            let fields = head.fields(&stream).map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+            let taken = head.head_bytes;
+            let begun = Answer { status: head.status, fields, body: Vec::new(), ended: false, taken };
+            read = Some((begun, head.framing));
         }
-        let mut extra = Vec::new();
-        if framing.is_inside_head() {
-            framing.feed_pending(piece, &mut extra);
-        } else {
-            let whole = framing.feed(piece, &mut extra);
-            out.extend_from_slice(piece.get(..whole).unwrap_or_default());
+        let Some((answer, framing)) = &mut read else { continue };
+        while !answer.ended {
+            let rest = stream.get(answer.taken..).unwrap_or_default();
+            match framing.step(rest).map_err(|error| error.to_string())? {
+                Step::Data(n) => {
+                    answer.body.extend_from_slice(rest.get(..n).unwrap_or_default());
+                    answer.taken += n;
+                }
+                Step::Skip(n) => answer.taken += n,
+                Step::More => break,
+                Step::End => answer.ended = true,
+            }
         }
-        out.append(&mut extra);
     }
-    (out, framing.is_refused())
+    Ok(read.map(|(answer, _)| answer))
 }
 
 /// Whether every server finds the same resource under the path.

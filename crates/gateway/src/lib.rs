@@ -12,26 +12,27 @@
 //! connections, remembered sources and accounts; each is a field of [`Config`] or a named constant.
 
 mod answer;
-mod body;
+mod buffer;
 mod config;
 mod connection;
+mod deadline;
 #[cfg(fuzzing)]
 pub mod fuzz;
-mod head;
-mod json;
-mod limits;
+mod http1;
+mod http2;
 mod listener;
 mod metrics;
+mod peer;
+mod pipeline;
 mod ports;
 pub mod route;
-mod service;
 mod strict;
 pub mod tls;
 pub mod upstream;
-mod withdrawal;
 
 pub use self::{
     config::{BuildError, Config, Deps, Limits, Timeouts},
+    connection::Connections,
     listener::Gateway,
     metrics::{Metrics, MetricsSnapshot},
     ports::{Answer, BoxFuture, DecisionUnavailable, Observer, Unobserved, Withdrawals},

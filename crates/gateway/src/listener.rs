@@ -2,46 +2,31 @@
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use http::HeaderValue;
-use hyper::{server::conn, service::service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
-    time::{Instant, interval, sleep, sleep_until, timeout},
+    time::{Instant, interval, sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    config::{BuildError, Config, Deps, Timeouts},
-    connection::{Activity, Census, Clocks, Guarded, Presence, Source},
-    head::HEAD_BYTES_MAX,
-    limits::Limiters,
+    config::{BuildError, Config, Deps},
+    connection::{Admitted, Census, Connections, Presence, Source},
+    http1, http2,
     metrics::Metrics,
-    service::{Peer, Shared},
+    peer::{Peer, TlsFacts},
+    pipeline::{Limiters, Shared},
     tls::ALPN_H2,
     upstream::Upstream,
 };
 
 /// Connections the system holds ready for us to accept.
 const BACKLOG: u32 = 4096;
-/// Concurrent HTTP/2 requests of a connection.
-const H2_STREAMS_MAX: u32 = 100;
-/// Streams the peer may reset before they were accepted, and streams we had to reset, before the connection is closed.
-const H2_RESETS_MAX: usize = 100;
-/// Bytes of answers buffered per HTTP/2 stream.
-const H2_SEND_BYTES_MAX: usize = 64 << 10;
-/// Silence after which an HTTP/2 peer with requests in flight is asked whether it is still there.
-const H2_PING_AFTER: Duration = Duration::from_secs(20);
-/// How long it may take to say so.
-const H2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after the system refuses a connection for lack of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// A connection whose requests make no progress for one to two of these is closed: the peer keeps its windows shut.
-const STUCK_CHECK: Duration = Duration::from_secs(60);
 /// How often idle upstream connections that the exchange closed are let go.
 const UPSTREAM_SWEEP: Duration = Duration::from_secs(5);
 
@@ -108,6 +93,12 @@ impl Gateway {
         self.local_addr
     }
 
+    /// Its open connections, to end some of them while it runs.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        Connections(Arc::clone(&self.census))
+    }
+
     /// Its counters.
     #[must_use]
     pub fn metrics(&self) -> Arc<Metrics> {
@@ -129,6 +120,7 @@ impl Gateway {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, address)) => {
                         if let Some(presence) = self.admit(address) {
+                            let line = Arc::clone(&presence.line);
                             let serve = serve(
                                 Arc::clone(&self.shared),
                                 self.tls.clone(),
@@ -137,7 +129,7 @@ impl Gateway {
                                 presence,
                                 stopping.clone(),
                             );
-                            connections.spawn(serve);
+                            line.runs_as(connections.spawn(serve));
                         }
                     }
                     Err(error) => {
@@ -149,7 +141,9 @@ impl Gateway {
             }
         }
         drop(self.listener);
+        // HTTP/2 connections say that they end; the others end when they are idle.
         drop(stopping);
+        self.census.drain();
         let _ = stop.send(true);
         let drained = async { while connections.join_next().await.is_some() {} };
         if timeout(self.shared.timeouts.drain, drained).await.is_err() {
@@ -162,14 +156,18 @@ impl Gateway {
     }
 
     fn admit(&self, address: SocketAddr) -> Option<Presence> {
-        match self.census.admit(Source::of(address.ip())) {
-            Ok(presence) => {
+        let now = self.shared.clock.now();
+        match self.census.admit(Source::of(address.ip()), now) {
+            Ok(Admitted { presence, evicted }) => {
                 self.shared.metrics.connection();
+                if evicted {
+                    self.shared.metrics.refusal("connection_evicted");
+                }
                 Some(presence)
             }
             Err(over) => {
                 self.shared.metrics.refusal(over.label());
-                self.shared.observer.refused(address.ip(), None, over.label(), self.shared.clock.now());
+                self.shared.observer.refused(address.ip(), None, over.label(), now);
                 None
             }
         }
@@ -185,26 +183,26 @@ async fn serve(
     presence: Presence,
     stopping: watch::Receiver<bool>,
 ) {
-    let _counted = presence;
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let opened = Instant::now();
     let timeouts = shared.timeouts;
+    let peer = |facts| Arc::new(Peer::new(address.ip(), facts, Arc::clone(&presence.line)));
     match tls {
         Some(config) => match timeout(timeouts.handshake, TlsAcceptor::from(config).accept(stream)).await {
             Ok(Ok(stream)) => {
-                let h2 = stream.get_ref().1.alpn_protocol() == Some(ALPN_H2);
-                converse(shared, stream, h2, address, stopping).await;
+                let session = stream.get_ref().1;
+                let h2 = session.alpn_protocol() == Some(ALPN_H2);
+                let facts = TlsFacts { version: session.protocol_version() };
+                converse(shared, peer(Some(facts)), stream, h2, opened, stopping).await;
             }
             Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
-            Err(_) => {
-                shared.metrics.refusal("handshake_too_slow");
-                shared.observer.refused(address.ip(), None, "handshake_too_slow", shared.clock.now());
-            }
+            Err(_) => shared.note_slow(&peer(None), "handshake_too_slow"),
         },
         None => {
             let Ok(Ok(h2)) = timeout(timeouts.head, speaks_h2(&stream)).await else { return };
-            converse(shared, stream, h2, address, stopping).await;
+            converse(shared, peer(None), stream, h2, opened, stopping).await;
         }
     }
 }
@@ -218,87 +216,22 @@ async fn speaks_h2(stream: &TcpStream) -> io::Result<bool> {
 
 async fn converse<S>(
     shared: Arc<Shared>,
+    peer: Arc<Peer>,
     stream: S,
     h2: bool,
-    address: SocketAddr,
+    opened: Instant,
     mut stopping: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let ip = address.ip().to_canonical();
-    let Ok(forwarded_for) = HeaderValue::from_str(&ip.to_string()) else { return };
-    let activity = Arc::new(Activity::default());
-    let stream = Guarded::new(stream, clocks(&shared.timeouts, h2), Arc::clone(&activity));
-    let peer = Arc::new(Peer { ip, forwarded_for, source: Source::of(ip), activity: Arc::clone(&activity) });
-    let service = service_fn(move |request| Arc::clone(&shared).serve(Arc::clone(&peer), request));
-    let stop = async move {
-        // An error means the gateway is gone, which is also an end.
-        drop(stopping.wait_for(|stop| *stop).await);
-    };
+    tracing::debug!(ip = %peer.ip, connection = peer.line.id(), tls = ?peer.tls, h2, "connection opened");
     if h2 {
-        let mut builder = conn::http2::Builder::new(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(H2_STREAMS_MAX)
-            .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
-            .max_pending_accept_reset_streams(H2_RESETS_MAX)
-            .max_local_error_reset_streams(H2_RESETS_MAX)
-            .max_send_buf_size(H2_SEND_BYTES_MAX)
-            .keep_alive_interval(H2_PING_AFTER)
-            .keep_alive_timeout(H2_PING_TIMEOUT);
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        drive(connection, conn::http2::Connection::graceful_shutdown, stop, &activity).await;
+        let stop = async move {
+            // An error means the gateway is gone, which is also an end.
+            drop(stopping.wait_for(|stop| *stop).await);
+        };
+        http2::serve(shared, peer, stream, opened, stop).await;
     } else {
-        let mut builder = conn::http1::Builder::new();
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(None)
-            .max_header_size(HEAD_BYTES_MAX)
-            .max_buf_size(HEAD_BYTES_MAX);
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        drive(connection, conn::http1::Connection::graceful_shutdown, stop, &activity).await;
-    }
-}
-
-const fn clocks(timeouts: &Timeouts, h2: bool) -> Clocks {
-    Clocks { head: timeouts.head, idle: timeouts.idle, write_stall: timeouts.write_stall, multiplexed: h2 }
-}
-
-/// Runs a connection until it ends, is stuck, or has drained after `stop`.
-async fn drive<C>(
-    connection: C,
-    graceful_shutdown: fn(std::pin::Pin<&mut C>),
-    stop: impl Future<Output = ()>,
-    activity: &Activity,
-) where
-    C: Future<Output = hyper::Result<()>>,
-{
-    let mut connection = pin!(connection);
-    let mut stop = pin!(stop);
-    let mut check = pin!(sleep_until(Instant::now() + STUCK_CHECK));
-    let mut stopped = false;
-    let mut progress = None;
-    loop {
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "connection ended");
-                }
-                return;
-            }
-            () = &mut stop, if !stopped => {
-                stopped = true;
-                graceful_shutdown(connection.as_mut());
-            }
-            () = &mut check => {
-                let now = activity.is_active().then(|| activity.progress());
-                if now.is_some() && now == progress {
-                    return;
-                }
-                progress = now;
-                check.as_mut().reset(Instant::now() + STUCK_CHECK);
-            }
-        }
+        http1::server::Connection::new(&shared, &peer, stream, opened).run().await;
     }
 }

@@ -2,39 +2,43 @@
 //!
 //! A connection is driven inside the task of the request that uses it, not in a task of its own, which saves two
 //! wake-ups a request. While idle nobody drives it; that the other side closed it is noticed when it is taken out.
-//! A request is sent at most once: it is tried on another connection only when provably no byte of it was written.
+//! The one that was used last is used next. A request is sent at most once: it is tried on another connection only
+//! when provably no byte of it was written. Whatever arrives that no request asked for closes the connection.
 //!
 //! Bounds: connections by [`Config::connections_max`], waiting for one by [`Config::queue_timeout`], connecting and
-//! answering by their timeouts.
+//! answering by their timeouts, an answer's head by its length, interim answers by [`INTERIM_ANSWERS_MAX`].
 
 use std::{
-    future::{Future as _, poll_fn},
-    io,
-    pin::{Pin, pin},
+    fmt, io,
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, uri::Authority};
-use http_body_util::Full;
-use hyper::{
-    body::{Body, Frame, Incoming, SizeHint},
-    client::conn::http1::{Builder, Connection, SendRequest},
-};
-use hyper_util::rt::TokioIo;
+use http::{HeaderValue, uri::Authority};
 use parking_lot::Mutex;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, Sleep, sleep_until, timeout},
+    time::{Instant, timeout},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::{connection::poll_write_gathered, metrics::Metrics};
+use crate::{
+    buffer::Buffer,
+    deadline::{Deadline, Overdue},
+    http1::{
+        answer::{self, AnswerHead, Malformed},
+        body::{Framing, Step},
+    },
+    metrics::Metrics,
+};
+
+/// Most interim answers (1xx), which are skipped, before an answer.
+const INTERIM_ANSWERS_MAX: usize = 8;
 
 /// Where the exchange is and how long it may take.
 #[derive(Debug, Clone)]
@@ -87,28 +91,41 @@ pub(crate) enum SendError {
     Connect(#[source] io::Error),
     /// The request was sent, or part of it; the connection then broke. The outcome is unknown.
     #[error("upstream connection broke before the answer")]
-    Lost(#[source] Option<hyper::Error>),
-    /// The answer is none this gateway asked for.
-    #[error("upstream answered with status {status}")]
-    Protocol {
-        /// The status of the answer.
-        status: StatusCode,
-    },
+    Lost(#[source] io::Error),
+    /// The answer cannot be told from what follows it, or is none this gateway asked for. The outcome is unknown.
+    #[error("upstream answer cannot be read")]
+    Malformed(#[source] Malformed),
     /// The request was sent; no answer came in time. The outcome is unknown.
     #[error("no answer from the upstream in time")]
     Timeout,
 }
 
+/// Why the body of an answer broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("upstream body broke off")]
+    Broken(#[source] io::Error),
+    #[error("upstream body cannot be read")]
+    Malformed(#[source] Malformed),
+    #[error("upstream body stalled")]
+    Stalled,
+}
+
 /// The pool.
-#[derive(Debug)]
 pub(crate) struct Upstream {
     config: Config,
     server_name: Option<ServerName<'static>>,
-    pub(crate) host: HeaderValue,
-    pub(crate) token: Option<HeaderValue>,
+    /// The lines every forwarded request has: `Host`, and the token if there is one.
+    lines: crypto::SecretBytes,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Wire>>,
     metrics: Arc<Metrics>,
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream").field("authority", &self.config.authority).finish_non_exhaustive()
+    }
 }
 
 /// A configuration that names no reachable kind of place.
@@ -140,24 +157,26 @@ impl Upstream {
             ),
             None => None,
         };
-        let host = HeaderValue::from_str(&config.authority).map_err(|_| bad())?;
-        let token = match &config.token {
-            Some(token) => {
-                let mut value = HeaderValue::from_str(token.expose()).map_err(|_| UpstreamError::Token)?;
-                value.set_sensitive(true);
-                Some(value)
-            }
-            None => None,
-        };
+        let mut lines = format!("host: {}\r\n", config.authority);
+        if let Some(token) = &config.token {
+            // Whatever cannot be a field's value would break the head.
+            HeaderValue::from_str(token.expose()).map_err(|_| UpstreamError::Token)?;
+            lines.push_str("x-caponier-upstream-token: ");
+            lines.push_str(token.expose());
+            lines.push_str("\r\n");
+        }
+        let lines = crypto::SecretBytes::new(lines.into_bytes());
         let permits = Arc::new(Semaphore::new(config.connections_max.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Self { config, server_name, host, token, permits, idle: Mutex::default(), metrics })
+        Ok(Self { config, server_name, lines, permits, idle: Mutex::default(), metrics })
     }
 
-    /// Sends a request and gives the head of its answer; the body streams.
-    pub(crate) async fn send(
-        self: &Arc<Self>,
-        mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<UpstreamBody>, SendError> {
+    /// The lines that every request to the exchange has: `Host`, and the token if there is one.
+    pub(crate) fn lines(&self) -> &[u8] {
+        self.lines.expose()
+    }
+
+    /// Sends a whole request and gives the head of its answer; the body is read from the answer.
+    pub(crate) async fn send(self: &Arc<Self>, mut request: Buffer) -> Result<Answer, SendError> {
         let permit = match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => timeout(self.config.queue_timeout, Arc::clone(&self.permits).acquire_owned())
@@ -167,44 +186,40 @@ impl Upstream {
                 .ok_or(SendError::Busy)?,
         };
         loop {
-            let taken = self.idle.lock().pop();
-            let fresh = taken.is_none();
-            let mut wire = match taken {
-                Some(wire) => wire,
-                None => self.connect().await?,
+            let (mut wire, fresh) = match self.take() {
+                Some(wire) => (wire, false),
+                None => (self.connect().await?, true),
             };
             match wire.exchange(request, self.config.response_timeout).await {
-                Ok(response) => return self.answer(response, wire, permit),
-                Err(Failed::Unsent(back)) if !fresh => request = *back,
-                Err(Failed::Unsent(_)) => {
-                    return Err(SendError::Connect(io::ErrorKind::ConnectionAborted.into()));
-                }
-                Err(Failed::Lost(error)) => return Err(SendError::Lost(error)),
-                Err(Failed::Timeout) => return Err(SendError::Timeout),
+                Ok((head, buffer)) => return Ok(self.answer(head, buffer, wire, permit)),
+                Err(Failed::Unsent(back, _)) if !fresh => request = back,
+                Err(Failed::Unsent(_, error)) => return Err(SendError::Connect(error)),
+                Err(Failed::Sent(error)) => return Err(error),
             }
         }
     }
 
     fn answer(
         self: &Arc<Self>,
-        response: Response<Incoming>,
+        head: AnswerHead,
+        buffer: Buffer,
         wire: Wire,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Response<UpstreamBody>, SendError> {
-        if response.status().is_informational() {
-            return Err(SendError::Protocol { status: response.status() });
+    ) -> Answer {
+        let lease = Some(Lease { wire, pool: Arc::clone(self), _permit: permit });
+        let AnswerHead { framing, keep_alive, .. } = head;
+        let stall = self.config.body_stall_timeout;
+        Answer { head, body: AnswerBody { buffer, framing, keep_alive, lease, stall, due: None } }
+    }
+
+    /// The idle connection that was used last and still stands.
+    fn take(&self) -> Option<Wire> {
+        loop {
+            let mut wire = self.idle.lock().pop()?;
+            if wire.is_quiet() {
+                return Some(wire);
+            }
         }
-        let (head, incoming) = response.into_parts();
-        let mut body = UpstreamBody {
-            incoming,
-            lease: Some(Lease { wire, pool: Arc::clone(self), _permit: permit }),
-            stall: self.config.body_stall_timeout,
-            timer: None,
-        };
-        if body.incoming.is_end_stream() {
-            body.finish();
-        }
-        Ok(Response::from_parts(head, body))
     }
 
     async fn connect(&self) -> Result<Wire, SendError> {
@@ -224,101 +239,138 @@ impl Upstream {
             Err(_) => return Err(SendError::Connect(io::ErrorKind::TimedOut.into())),
         };
         self.metrics.upstream_connection();
-        let (sender, connection) = Builder::new()
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| SendError::Connect(io::Error::other(error)))?;
-        let timer = Box::pin(sleep_until(Instant::now() + self.config.response_timeout));
-        Ok(Wire { sender, connection: Some(Box::new(connection)), timer })
+        Ok(Wire { stream, deadline: Deadline::default() })
     }
 
     /// Lets go of idle connections that the other side closed.
     pub(crate) fn sweep(&self) {
         let mut idle = std::mem::take(&mut *self.idle.lock());
-        idle.retain_mut(Wire::is_ready);
+        idle.retain_mut(Wire::is_quiet);
         self.idle.lock().append(&mut idle);
     }
 
-    /// Takes a connection back if it can carry another request.
-    fn keep(&self, mut wire: Wire) {
-        if wire.is_ready() {
-            let mut idle = self.idle.lock();
-            if idle.len() < self.config.connections_max {
-                idle.push(wire);
-            }
+    /// Takes a connection back for another request.
+    fn keep(&self, wire: Wire) {
+        let mut idle = self.idle.lock();
+        if idle.len() < self.config.connections_max {
+            idle.push(wire);
         }
     }
 }
 
-/// One connection and the handle to send on it.
+/// One connection.
 #[derive(Debug)]
 struct Wire {
-    sender: SendRequest<Full<Bytes>>,
-    /// `None` once it has ended. Boxed, because it is large and moves between pool and request.
-    connection: Option<Box<Connection<TokioIo<Stream>, Full<Bytes>>>>,
-    /// Set at or before the time by which an answer is due. It is moved only when it fires, so that a request which
-    /// is answered in time does not touch the timers of the runtime.
-    timer: Pin<Box<Sleep>>,
+    stream: Stream,
+    deadline: Deadline,
 }
 
 /// How sending ended without an answer.
 enum Failed {
-    Lost(Option<hyper::Error>),
-    Timeout,
-    Unsent(Box<Request<Full<Bytes>>>),
+    /// No byte was written; here is the request again.
+    Unsent(Buffer, io::Error),
+    Sent(SendError),
+}
+
+/// As [`Failed`], while the request is still borrowed.
+enum Broke {
+    Unsent(io::Error),
+    Sent(SendError),
+}
+
+impl From<SendError> for Broke {
+    fn from(error: SendError) -> Self {
+        Self::Sent(error)
+    }
 }
 
 impl Wire {
-    /// Lets the connection read and write what it can.
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        if let Some(connection) = &mut self.connection
-            && Pin::new(connection).poll(cx).is_ready()
-        {
-            self.connection = None;
-        }
+    /// Whether it is open and silent, as it must be between requests.
+    fn is_quiet(&mut self) -> bool {
+        let mut byte = [0];
+        let mut byte = ReadBuf::new(&mut byte);
+        Pin::new(&mut self.stream).poll_read(&mut Context::from_waker(Waker::noop()), &mut byte).is_pending()
     }
 
-    /// Whether another request can be sent, after taking note of all that happened meanwhile.
-    fn is_ready(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
-        self.connection.is_some() && self.sender.is_ready()
-    }
-
+    /// Sends `request` and reads the head of its answer, which stays in front of the buffer given back.
     async fn exchange(
         &mut self,
-        request: Request<Full<Bytes>>,
+        mut request: Buffer,
         within: Duration,
-    ) -> Result<Response<Incoming>, Failed> {
-        let due = Instant::now() + within;
-        let mut answer = pin!(self.sender.try_send_request(request));
-        let connection = &mut self.connection;
-        let timer = &mut self.timer;
-        poll_fn(|cx| {
-            if let Some(driven) = connection
-                && Pin::new(driven).poll(cx).is_ready()
-            {
-                *connection = None;
+    ) -> Result<(AnswerHead, Buffer), Failed> {
+        let Self { stream, deadline } = self;
+        let mut answer = Buffer::default();
+        let (mut written, mut interim) = (0, 0);
+        let mut due = None;
+        let exchanged = deadline.within(&mut due, within, |cx| {
+            // The exchange may answer what it has not read to its end.
+            if let Poll::Ready(Err(broke)) = poll_send(cx, stream, &mut request, &mut written) {
+                return Poll::Ready(Err(broke));
             }
-            // Only the connection, driven above, brings the answer, so the answer needs no waker of its own.
-            match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-                Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
-                    Some(request) => Failed::Unsent(Box::new(request)),
-                    None => Failed::Lost(Some(error.into_error())),
-                })),
-                Poll::Pending if connection.is_none() => Poll::Ready(Err(Failed::Lost(None))),
-                Poll::Pending => {
-                    while timer.as_mut().poll(cx).is_ready() {
-                        if timer.deadline() >= due {
-                            return Poll::Ready(Err(Failed::Timeout));
-                        }
-                        timer.as_mut().reset(due);
-                    }
-                    Poll::Pending
+            poll_head(cx, stream, &mut answer, &mut interim).map_err(Broke::Sent)
+        });
+        match exchanged.await {
+            Err(Overdue) => Err(Failed::Sent(SendError::Timeout)),
+            Ok(Err(Broke::Sent(error))) => Err(Failed::Sent(error)),
+            Ok(Err(Broke::Unsent(error))) => Err(Failed::Unsent(request, error)),
+            Ok(Ok(mut head)) => {
+                // The rest of a request that was answered early would be read as the next.
+                head.keep_alive &= request.is_empty();
+                Ok((head, answer))
+            }
+        }
+    }
+}
+
+/// Sends what the connection takes.
+fn poll_send(
+    cx: &mut Context<'_>,
+    stream: &mut Stream,
+    request: &mut Buffer,
+    written: &mut usize,
+) -> Poll<Result<(), Broke>> {
+    while !request.is_empty() {
+        match ready!(Pin::new(&mut *stream).poll_write(cx, request.unread())) {
+            Ok(0) => return Poll::Ready(Err(SendError::Lost(io::ErrorKind::WriteZero.into()).into())),
+            Ok(n) => {
+                *written += n;
+                request.consume(n);
+            }
+            // What TLS holds back may have been sent in part.
+            Err(error) if *written == 0 && matches!(stream, Stream::Plain(_)) => {
+                return Poll::Ready(Err(Broke::Unsent(error)));
+            }
+            Err(error) => return Poll::Ready(Err(SendError::Lost(error).into())),
+        }
+    }
+    let flushed = ready!(Pin::new(stream).poll_flush(cx));
+    Poll::Ready(flushed.map_err(|error| SendError::Lost(error).into()))
+}
+
+/// Reads up to the end of a head that is no interim answer's.
+fn poll_head(
+    cx: &mut Context<'_>,
+    stream: &mut Stream,
+    answer: &mut Buffer,
+    interim: &mut usize,
+) -> Poll<Result<AnswerHead, SendError>> {
+    loop {
+        match answer::parse(answer.unread()).map_err(SendError::Malformed)? {
+            // Nobody asked for another protocol.
+            Some(head) if head.status == 101 || *interim > INTERIM_ANSWERS_MAX => {
+                return Poll::Ready(Err(SendError::Malformed(Malformed::StatusLine)));
+            }
+            Some(head) if head.status < 200 => {
+                *interim += 1;
+                answer.consume(head.head_bytes);
+            }
+            Some(head) => return Poll::Ready(Ok(head)),
+            None => {
+                if ready!(answer.poll_fill(cx, stream)).map_err(SendError::Lost)? == 0 {
+                    return Poll::Ready(Err(SendError::Lost(io::ErrorKind::UnexpectedEof.into())));
                 }
             }
-        })
-        .await
+        }
     }
 }
 
@@ -330,89 +382,101 @@ struct Lease {
     _permit: OwnedSemaphorePermit,
 }
 
-/// The body of an answer, streaming. Gives its connection back at its end; dropped before, it closes it.
+/// An answer whose body may still be on its way.
 #[derive(Debug)]
-pub(crate) struct UpstreamBody {
-    incoming: Incoming,
+pub(crate) struct Answer {
+    pub(crate) head: AnswerHead,
+    body: AnswerBody,
+}
+
+impl Answer {
+    /// The fields to pass on.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.head.fields(self.body.buffer.unread())
+    }
+
+    /// The body; the head is done with.
+    pub(crate) fn into_body(mut self) -> AnswerBody {
+        self.body.buffer.consume(self.head.head_bytes);
+        self.body
+    }
+}
+
+/// The body of an answer. Gives its connection back at its end; dropped before, it closes it.
+#[derive(Debug)]
+pub(crate) struct AnswerBody {
+    buffer: Buffer,
+    framing: Framing,
+    keep_alive: bool,
     lease: Option<Lease>,
     stall: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
+    /// When the next byte must be there.
+    due: Option<Instant>,
 }
 
-/// Why the body of an answer broke off.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BodyError {
-    #[error("upstream body broke off")]
-    Broken(#[source] hyper::Error),
-    #[error("upstream body stalled")]
-    Stalled,
-}
+impl AnswerBody {
+    /// What there is: so many bytes of [`AnswerBody::unread`], nothing yet, or the end.
+    pub(crate) fn step(&mut self) -> Result<Step, BodyError> {
+        loop {
+            match self.framing.step(self.buffer.unread()).map_err(BodyError::Malformed)? {
+                Step::Skip(n) => self.buffer.consume(n),
+                Step::End => {
+                    self.finish();
+                    return Ok(Step::End);
+                }
+                step => return Ok(step),
+            }
+        }
+    }
 
-impl UpstreamBody {
+    /// Length of what is left, where the answer said so.
+    pub(crate) const fn bytes_left(&self) -> Option<u64> {
+        match self.framing {
+            Framing::Length(left) => Some(left),
+            Framing::Empty => Some(0),
+            _ => None,
+        }
+    }
+
+    /// The bytes that [`AnswerBody::step`] told of stand in front.
+    pub(crate) fn unread(&self) -> &[u8] {
+        self.buffer.unread()
+    }
+
+    /// The first `n` bytes were used.
+    pub(crate) fn consume(&mut self, n: usize) {
+        self.buffer.consume(n);
+    }
+
+    /// Waits for more.
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        let Some(Lease { wire, .. }) = &mut self.lease else {
+            return Poll::Ready(Err(BodyError::Broken(io::ErrorKind::NotConnected.into())));
+        };
+        let Poll::Ready(filled) = self.buffer.poll_fill(cx, &mut wire.stream) else {
+            let due = *self.due.get_or_insert_with(|| Instant::now() + self.stall);
+            return wire.deadline.poll(cx, due).map(|()| Err(BodyError::Stalled));
+        };
+        self.due = None;
+        Poll::Ready(match filled {
+            Ok(0) if self.framing == Framing::UntilClose => {
+                self.framing = Framing::Empty;
+                Ok(())
+            }
+            Ok(0) => Err(BodyError::Broken(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => Ok(()),
+            Err(error) => Err(BodyError::Broken(error)),
+        })
+    }
+
+    /// Gives the connection back, unless it ends or says more than it was asked.
     fn finish(&mut self) {
-        if let Some(Lease { wire, pool, _permit }) = self.lease.take() {
+        if let Some(Lease { wire, pool, _permit }) = self.lease.take()
+            && self.keep_alive
+            && self.buffer.is_empty()
+        {
             pool.keep(wire);
         }
-    }
-
-    fn poll_incoming(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        // As in `exchange`: only driving the connection brings data, so no waker is needed here.
-        Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
-    }
-
-    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let stall = self.stall;
-        self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + stall))).as_mut().poll(cx)
-    }
-}
-
-impl Body for UpstreamBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        let mut polled = this.poll_incoming();
-        if polled.is_pending()
-            && let Some(lease) = &mut this.lease
-        {
-            lease.wire.drive(cx);
-            polled = this.poll_incoming();
-        }
-        let Poll::Ready(frame) = polled else {
-            ready!(this.poll_stalled(cx));
-            this.lease = None;
-            return Poll::Ready(Some(Err(BodyError::Stalled)));
-        };
-        this.timer = None;
-        match frame {
-            Some(Ok(frame)) => {
-                // With a known length the server side may never ask for the end: it is recognised here.
-                if this.incoming.is_end_stream() {
-                    this.finish();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Some(Err(error)) => {
-                this.lease = None;
-                Poll::Ready(Some(Err(BodyError::Broken(error))))
-            }
-            None => {
-                this.finish();
-                Poll::Ready(None)
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
     }
 }
 
@@ -441,24 +505,6 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match &mut *self {
-            Self::Plain(stream) => poll_write_gathered(Pin::new(stream), cx, bufs),
-            Self::Tls(stream) => poll_write_gathered(Pin::new(stream), cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
         }
     }
 

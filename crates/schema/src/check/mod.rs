@@ -1,7 +1,7 @@
 //! Whether a request conforms to a model: route, parameters, media type, body.
 //!
 //! A conforming request costs one pass that scans its body and one that follows the schema; nothing is allocated unless
-//! strings have escapes, parameters percent-encoding, or objects more than 16 members. Steps are bounded by
+//! strings have escapes, parameters percent-encoding, or objects more than 32 members. Steps are bounded by
 //! the length of the body, so schemas that fan out cannot be made to.
 
 pub(crate) mod params;

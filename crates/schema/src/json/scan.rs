@@ -10,7 +10,7 @@ use super::lexer::{Kind, Lexer, Malformed};
 /// Nested arrays and objects in a body.
 pub(crate) const DEPTH_MAX: usize = 64;
 /// Names of one object that are compared in place; more are collected and sorted.
-const NAMES_INLINE: usize = 16;
+const NAMES_INLINE: usize = 32;
 
 /// Why a body is not read at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +129,7 @@ mod tests {
         };
         let names: Vec<String> = (0..400).map(|i| format!("n{i}")).collect();
         assert!(scan(object(&names).as_bytes()).is_ok());
-        for (at, name) in [(399, "N0"), (16, "n15"), (15, "N14"), (399, "n398")] {
+        for (at, name) in [(399, "N0"), (32, "n31"), (31, "N30"), (399, "n398")] {
             let mut names = names.clone();
             names[at] = name.to_owned();
             assert_eq!(scan(object(&names).as_bytes()), Err(Refusal::RepeatedName), "{at} {name}");

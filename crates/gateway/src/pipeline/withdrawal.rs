@@ -11,8 +11,14 @@ use domain::{
     AccountId, Amount, ApiKeyId, Asset, Channel, Destination, Network, UnixNanos, Verdict, WithdrawalRequest,
 };
 use serde_json::value::RawValue;
+use tokio::time::timeout;
 
-use crate::{json::Object, ports::Answer};
+use super::{Charged, Shared, json::Object};
+use crate::{
+    answer::{Refused, is_field_value},
+    peer::Peer,
+    ports::Answer,
+};
 
 /// Longest address, recipient or network name taken from a request, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
@@ -26,6 +32,37 @@ pub(crate) struct Origin<'a> {
     pub(crate) api_key: &'a ApiKeyId,
     pub(crate) ip: IpAddr,
     pub(crate) at: UnixNanos,
+}
+
+impl Shared {
+    /// Asks for the decision about a withdrawal; gives its id if the withdrawal may go ahead.
+    pub(super) async fn decide(
+        &self,
+        body: &[u8],
+        charged: &Charged,
+        peer: &Peer,
+        now: UnixNanos,
+    ) -> Result<String, Refused> {
+        let (account, api_key) = (charged.verified().account(), charged.verified().key_id());
+        let origin = Origin { account, api_key, ip: peer.ip, at: now };
+        let request = parse(body, origin).map_err(|refusal| Refused::from(refusal).of(account))?;
+        let decided = timeout(self.timeouts.decision, self.withdrawals.decide(request)).await;
+        let unavailable = |reason: &str| {
+            tracing::error!(reason, "withdrawal refused: no decision");
+            Refused::from(Refusal::ServiceUnavailable).labelled("decision_unavailable").of(account)
+        };
+        let answer = match decided {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(unavailable(&error.reason)),
+            Err(_) => return Err(unavailable("no answer in time")),
+        };
+        match refusal(&answer) {
+            // Client and exchange are told the id in a header line.
+            None if !is_field_value(&answer.id) => Err(unavailable("its id cannot be quoted")),
+            None => Ok(answer.id),
+            Some(refusal) => Err(Refused { decision: Some(answer.id), ..Refused::from(refusal) }.of(account)),
+        }
+    }
 }
 
 /// Reads the body of `POST /api/v5/asset/withdrawal`.

@@ -1,10 +1,64 @@
 //! Which limits a request draws on, and what a client hears when one is used up.
 
+use std::num::NonZeroU32;
+
 use admission::{KeyedLimiter, Limited};
-use auth::Refusal;
+use auth::{FirstSight, Refusal, Verified};
 use domain::{AccountId, ApiKeyId, UnixNanos};
 
-use crate::{answer::Refused, config::Limits, connection::Source, route::Budget};
+use super::{Routed, Shared, json};
+use crate::{
+    answer::Refused,
+    config::Limits,
+    connection::Source,
+    route::{Budget, Route},
+};
+
+/// A request within its limits, and seen for the first time if it changes something.
+#[derive(Debug)]
+pub(crate) struct Charged {
+    verified: Verified,
+    _first: FirstSight,
+}
+
+impl Charged {
+    /// Whose request it is.
+    pub(crate) const fn verified(&self) -> &Verified {
+        &self.verified
+    }
+
+    /// As [`Charged::verified`].
+    pub(crate) fn into_verified(self) -> Verified {
+        self.verified
+    }
+}
+
+impl Shared {
+    /// Charges a request to its key and account, then lets it through once.
+    pub(super) fn charge(
+        &self,
+        routed: &Routed<'_>,
+        body: &[u8],
+        verified: Verified,
+        now: UnixNanos,
+    ) -> Result<Charged, Refused> {
+        let cost = cost(routed.route, body).map_err(|refused| refused.of(verified.account()))?;
+        self.limiters.key(verified.key_id(), verified.account(), now)?;
+        self.limiters.account(verified.account(), routed.route.budget, cost, now)?;
+        let first = self.admit_once(&verified, routed.is_get, now)?;
+        Ok(Charged { verified, _first: first })
+    }
+}
+
+/// What a request costs: 1, or as many as the orders it carries.
+fn cost(route: &Route, body: &[u8]) -> Result<u32, Refused> {
+    if !route.cost_is_array_length {
+        return Ok(1);
+    }
+    let orders = json::element_count(body).map_err(|_| Refusal::JsonInvalid)?;
+    let orders = u32::try_from(orders).ok().and_then(NonZeroU32::new).map_or(1, NonZeroU32::get);
+    Ok(orders)
+}
 
 /// The limiters of all budgets. Bounded by `entries_max` each.
 #[derive(Debug)]

@@ -1,0 +1,226 @@
+//! Clocks on an HTTP/2 connection: a first request in time, no long silence between requests, a peer that reads.
+//!
+//! [`Guarded`] wraps the byte stream under hyper. Between requests come control frames, which neither start a head nor
+//! extend the idle time. Its timers are armed lazily: work that is done at once touches none.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
+
+use crate::deadline::Deadline;
+
+/// What the requests of a connection are doing, shared between its byte stream and its service.
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    active: AtomicU32,
+    /// Bumped when a request starts, makes progress or ends.
+    progress: AtomicU64,
+}
+
+impl Activity {
+    pub(crate) fn begin(self: &Arc<Self>) -> Active {
+        self.active.fetch_add(1, Ordering::Relaxed);
+        self.advance();
+        Active(Arc::clone(self))
+    }
+
+    fn advance(&self) {
+        self.progress.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.active.load(Ordering::Relaxed) > 0
+    }
+
+    pub(crate) fn progress(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed)
+    }
+}
+
+/// One request being answered, until the last byte of its response is handed over or given up.
+#[derive(Debug)]
+pub(crate) struct Active(Arc<Activity>);
+
+impl Active {
+    pub(crate) fn advance(&self) {
+        self.0.advance();
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Ordering::Relaxed);
+        self.0.advance();
+    }
+}
+
+/// The clocks of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clocks {
+    /// From the start of the connection to its first request.
+    pub(crate) head: Duration,
+    /// Between requests.
+    pub(crate) idle: Duration,
+    /// Without the peer taking a single byte we want to send.
+    pub(crate) write_stall: Duration,
+}
+
+/// A byte stream with deadlines; an elapsed one is an I/O error of kind `TimedOut`, upon which hyper closes.
+#[derive(Debug)]
+pub(crate) struct Guarded<S> {
+    inner: S,
+    clocks: Clocks,
+    activity: Arc<Activity>,
+    /// When a request must be there; unset while one is under way, and until the stream first has nothing to read.
+    read_due: Option<Instant>,
+    read_deadline: Deadline,
+    write_due: Option<Instant>,
+    write_deadline: Deadline,
+    progress_seen: u64,
+}
+
+impl<S> Guarded<S> {
+    /// Wraps a stream opened at `opened`.
+    pub(crate) fn new(inner: S, clocks: Clocks, activity: Arc<Activity>, opened: Instant) -> Self {
+        Self {
+            inner,
+            clocks,
+            activity,
+            read_due: Some(opened + clocks.head),
+            read_deadline: Deadline::default(),
+            write_due: None,
+            write_deadline: Deadline::default(),
+            progress_seen: 0,
+        }
+    }
+
+    fn watch_write<T>(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if wrote.is_ready() {
+            self.write_due = None;
+            return wrote;
+        }
+        let due = *self.write_due.get_or_insert_with(|| Instant::now() + self.clocks.write_stall);
+        ready!(self.write_deadline.poll(cx, due));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer stopped reading")))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let read = Pin::new(&mut this.inner).poll_read(cx, buf);
+        let progress = this.activity.progress();
+        if progress != this.progress_seen || this.activity.is_active() {
+            // The service has its own clocks for bodies and answers.
+            this.progress_seen = progress;
+            this.read_due = None;
+        }
+        if read.is_ready() || this.activity.is_active() {
+            return read;
+        }
+        let due = *this.read_due.get_or_insert_with(|| Instant::now() + this.clocks.idle);
+        ready!(this.read_deadline.poll(cx, due));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "no request in time")))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.watch_write(cx, wrote)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.watch_write(cx, wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        self.watch_write(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let closed = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.watch_write(cx, closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+    use super::*;
+
+    const CLOCKS: Clocks = Clocks {
+        head: Duration::from_secs(10),
+        idle: Duration::from_secs(60),
+        write_stall: Duration::from_secs(10),
+    };
+
+    /// Reads until the guard gives up; returns the seconds of runtime time it took.
+    async fn seconds_until_closed(stream: &mut Guarded<DuplexStream>) -> u64 {
+        let start = Instant::now();
+        let mut sink = [0; 64];
+        loop {
+            match stream.read(&mut sink).await {
+                Ok(0) => panic!("the peer closed first"),
+                Ok(_) => {}
+                Err(error) => {
+                    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+                    return start.elapsed().as_secs();
+                }
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frames_without_a_request_end_after_the_head_time_and_later_after_the_idle_time() {
+        let activity = Arc::new(Activity::default());
+        let (here, mut there) = duplex(64);
+        let mut stream = Guarded::new(here, CLOCKS, Arc::clone(&activity), Instant::now());
+        let pings = tokio::spawn(async move {
+            while there.write_all(b"ping").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+        });
+        assert_eq!(seconds_until_closed(&mut stream).await, 10);
+        drop(activity.begin());
+        assert_eq!(seconds_until_closed(&mut stream).await, 60);
+        drop(stream);
+        pings.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_is_given_up() {
+        let (here, _there) = duplex(8);
+        let mut stream = Guarded::new(here, CLOCKS, Arc::default(), Instant::now());
+        let start = Instant::now();
+        assert_eq!(stream.write_all(&[0; 64]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(start.elapsed().as_secs(), 10);
+    }
+}

@@ -1,0 +1,33 @@
+//! Who is at the other end of a connection.
+
+use std::{net::IpAddr, sync::Arc};
+
+use crate::connection::{Line, Source};
+
+/// What the requests of one connection share.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// The client's address: of the connection, or as the trusted proxy in front stated it.
+    pub(crate) ip: IpAddr,
+    pub(crate) source: Source,
+    /// What TLS agreed on; `None` on a plain connection.
+    pub(crate) tls: Option<TlsFacts>,
+    /// The connection; ends it at once with [`Line::kill`].
+    pub(crate) line: Arc<Line>,
+    /// The line that tells the exchange who asks.
+    pub(crate) forwarded_for: String,
+}
+
+/// What a TLS handshake agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TlsFacts {
+    /// `None` cannot be after a finished handshake.
+    pub(crate) version: Option<rustls::ProtocolVersion>,
+}
+
+impl Peer {
+    pub(crate) fn new(ip: IpAddr, tls: Option<TlsFacts>, line: Arc<Line>) -> Self {
+        let ip = ip.to_canonical();
+        Self { ip, source: Source::of(ip), tls, line, forwarded_for: format!("x-forwarded-for: {ip}\r\n") }
+    }
+}

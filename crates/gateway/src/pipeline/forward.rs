@@ -1,0 +1,109 @@
+//! What the exchange gets: the request line and body as signed, the head written anew, and the gateway's own words.
+
+use auth::{Refusal, Verified};
+
+use super::{Charged, Routed, Shared};
+use crate::{
+    answer::{DECISION, Refused},
+    buffer::Buffer,
+    http1::text,
+    peer::Peer,
+    upstream::{Answer, SendError},
+};
+
+/// A request that may go to the exchange, as the bytes that are sent.
+#[derive(Debug)]
+pub(crate) struct Passage {
+    request: Buffer,
+    is_get: bool,
+    verified: Option<Verified>,
+    decision: Option<String>,
+}
+
+impl Passage {
+    pub(super) fn new(
+        shared: &Shared,
+        peer: &Peer,
+        routed: &Routed<'_>,
+        body: &[u8],
+        charged: Option<Charged>,
+        decision: Option<String>,
+    ) -> Self {
+        let mut request = Buffer::default();
+        let verified = charged.map(Charged::into_verified);
+        let out = request.writer();
+        out.extend_from_slice(routed.view.method());
+        out.push(b' ');
+        out.extend_from_slice(routed.view.target());
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        out.extend_from_slice(shared.upstream.lines());
+        out.extend_from_slice(peer.forwarded_for.as_bytes());
+        if let Some(verified) = &verified {
+            push_field(out, b"x-caponier-account", verified.account().as_str().as_bytes());
+            push_field(out, b"x-caponier-key", verified.key_id().as_str().as_bytes());
+        }
+        if let Some(decision) = &decision {
+            push_field(out, DECISION.as_bytes(), decision.as_bytes());
+        }
+        // Nobody checked the credential of a public request, so nobody behind may believe it.
+        for (name, value) in routed.view.fields(verified.is_some()) {
+            push_field(out, name, value);
+        }
+        if !routed.is_get {
+            out.extend_from_slice(b"content-length: ");
+            text::push_number(out, body.len() as u64);
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(body);
+        Self { request, is_get: routed.is_get, verified, decision }
+    }
+}
+
+/// Appends a header line.
+pub(crate) fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What the exchange answered, with the id of the decision that let the request through.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) answer: Answer,
+    pub(crate) decision: Option<String>,
+}
+
+impl Shared {
+    /// Sends a request to the exchange.
+    pub(crate) async fn forward(&self, passage: Passage) -> Result<Answered, Refused> {
+        let Passage { request, is_get, verified, decision } = passage;
+        match self.upstream.send(request).await {
+            Ok(answer) => {
+                self.metrics.forwarded();
+                Ok(Answered { answer, decision })
+            }
+            Err(error) => {
+                let mut refused = unanswered(&error, is_get);
+                tracing::debug!(error = &error as &dyn std::error::Error, "no answer from the upstream");
+                refused.account = verified.map(|verified| verified.account().clone());
+                refused.decision = decision;
+                Err(refused)
+            }
+        }
+    }
+}
+
+/// What the client hears when the exchange gave no answer. Once a request that changes something may have arrived,
+/// its outcome is unknown, and the text says so.
+fn unanswered(error: &SendError, is_get: bool) -> Refused {
+    let unknown = if is_get { Refusal::ServiceUnavailable } else { Refusal::UpstreamTimeout };
+    match error {
+        SendError::Busy => Refused::from(Refusal::SystemBusy).labelled("upstream_busy"),
+        SendError::Connect(_) => Refused::from(Refusal::ServiceUnavailable).labelled("upstream_down"),
+        SendError::Timeout => Refused::from(Refusal::UpstreamTimeout).labelled("upstream_timeout"),
+        SendError::Lost(_) => Refused::from(unknown).labelled("upstream_lost"),
+        SendError::Malformed(_) => Refused::from(unknown).labelled("upstream_malformed"),
+    }
+}

@@ -1,0 +1,222 @@
+//! One request on its way through: cheap checks first, the exchange last.
+//!
+//! Order: source limit, method, path, head, route; then, for private routes, credentials, body, signature, limits of
+//! key and account, replay; then, for withdrawals, the decision; then the exchange. The first check that fails is the
+//! answer. The request target and the body are verified and forwarded as the bytes they are.
+//!
+//! Each step takes what the one before it made, so none can be left out: [`Routed`] (it is for an endpoint that
+//! exists), `auth::Verified` (its sender is proven), [`Charged`] (within limits, and not seen before), [`Passage`]
+//! (written anew for the exchange). A new check is a module of its own, called here between the two it belongs.
+
+mod body;
+mod credentials;
+mod forward;
+pub(crate) mod json;
+pub(crate) mod limits;
+mod replay;
+pub(crate) mod withdrawal;
+
+use std::sync::Arc;
+
+use auth::{Authenticator, Endpoint, Refusal, RequestHead};
+use domain::{Clock, UnixNanos};
+use http::Method;
+use tokio::sync::Semaphore;
+
+pub(crate) use self::{
+    body::{Body, Unreadable, due},
+    forward::{Answered, Passage, push_field},
+    limits::{Charged, Limiters},
+};
+use crate::{
+    answer::Refused,
+    config::Timeouts,
+    connection::{Ended, InFlight},
+    http1::head::View,
+    metrics::Metrics,
+    peer::Peer,
+    ports::{Observer, Withdrawals},
+    route::{Class, Handling, Route, RouteTable},
+    strict::{self, Violation},
+    upstream::Upstream,
+};
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limiters: Limiters,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) passphrase_checks: Arc<Semaphore>,
+    pub(crate) routes: RouteTable,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) withdrawals: Arc<dyn Withdrawals>,
+}
+
+/// A request for an endpoint that exists, unambiguous in its head.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Routed<'a> {
+    pub(crate) view: View<'a>,
+    pub(crate) route: &'a Route,
+    /// What its key must be allowed, or `None` where no key is needed.
+    endpoint: Option<Endpoint>,
+    is_get: bool,
+}
+
+impl<'a> Routed<'a> {
+    /// What the signature covers, and the credential.
+    fn signed(&self) -> RequestHead<'a> {
+        let credentials = self.view.credentials();
+        RequestHead {
+            method: self.view.method(),
+            target: self.view.target(),
+            api_key: credentials.key,
+            sign: credentials.sign,
+            timestamp: credentials.timestamp,
+            passphrase: credentials.passphrase,
+            simulated: credentials.simulated,
+        }
+    }
+}
+
+/// Why a request ends without being sent on.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// Its connection was ended from outside; nobody is there to be answered.
+    Ended,
+    Refused(Refused),
+}
+
+impl From<Ended> for Stopped {
+    fn from(_: Ended) -> Self {
+        Self::Ended
+    }
+}
+
+impl From<Refused> for Stopped {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Violation> for Refused {
+    fn from(violation: Violation) -> Self {
+        Self::from(violation.refusal()).labelled(violation.label())
+    }
+}
+
+impl Shared {
+    /// Charges a request to where it comes from, before anything else is looked at.
+    pub(crate) fn charge_source(&self, peer: &Peer, now: UnixNanos) -> Result<(), Refused> {
+        self.metrics.request();
+        self.limiters.source(peer.source, now)
+    }
+
+    /// Whether and how a request goes on to the exchange.
+    pub(crate) async fn admit<B: Body>(
+        &self,
+        peer: &Peer,
+        view: View<'_>,
+        body: &mut B,
+        in_flight: &mut InFlight,
+        now: UnixNanos,
+    ) -> Result<Passage, Stopped> {
+        self.charge_source(peer, now)?;
+        let routed = self.route(view)?;
+        self.read_body(&routed, body, peer, now).await?;
+        let Some(endpoint) = routed.endpoint else {
+            return Ok(Passage::new(self, peer, &routed, body.bytes(), None, None));
+        };
+        let verified = self.verify(&routed.signed(), body.bytes(), peer, endpoint, now).await?;
+        in_flight.authenticated()?;
+        let charged = self.charge(&routed, body.bytes(), verified, now)?;
+        let decision = match routed.route.handling {
+            Handling::Decide => Some(self.decide(body.bytes(), &charged, peer, now).await?),
+            _ => None,
+        };
+        Ok(Passage::new(self, peer, &routed, body.bytes(), Some(charged), decision))
+    }
+
+    fn route<'a>(&'a self, view: View<'a>) -> Result<Routed<'a>, Refused> {
+        let (method, is_get) = match view.method() {
+            b"GET" => (Method::GET, true),
+            b"POST" => (Method::POST, false),
+            _ => return Err(Refusal::MethodInvalid.into()),
+        };
+        if !strict::is_canonical(view.path()) {
+            return Err(Violation::PathNotCanonical.into());
+        }
+        if let Some(violation) = view.head.fault {
+            return Err(violation.into());
+        }
+        let route = match self.routes.find(&method, view.path()) {
+            Some(route) if route.handling != Handling::Unavailable => route,
+            _ => return Err(Refusal::EndpointUnavailable.into()),
+        };
+        Ok(Routed { view, route, endpoint: endpoint(route.class), is_get })
+    }
+
+    async fn read_body<B: Body>(
+        &self,
+        routed: &Routed<'_>,
+        body: &mut B,
+        peer: &Peer,
+        now: UnixNanos,
+    ) -> Result<(), Refused> {
+        if routed.is_get {
+            return if body.is_empty() { Ok(()) } else { Err(Violation::BodyOnGet.into()) };
+        }
+        if routed.view.has_query() {
+            return Err(Violation::QueryWithBody.into());
+        }
+        if let Some(endpoint) = routed.endpoint
+            && !body.is_here()
+        {
+            // Whatever fails before the signature fails before a byte of the body is awaited.
+            match self.authenticator.verify(&routed.signed(), b"", peer.ip, endpoint, now) {
+                Err(refusal) if refusal != Refusal::SignatureInvalid => return Err(refusal.into()),
+                _ => {}
+            }
+        }
+        body.read(routed.route.body_bytes_max, self.timeouts.body).await.map_err(|unreadable| {
+            let refusal = match unreadable {
+                Unreadable::Broken => Refusal::JsonInvalid,
+                Unreadable::TooLarge => Refusal::ParameterInvalid { parameter: "body".to_owned() },
+                Unreadable::TooSlow => Refusal::UpstreamTimeout,
+            };
+            Refused::from(refusal).labelled(unreadable.label())
+        })?;
+        match body.bytes().first() {
+            None => Err(Refusal::BodyEmpty.into()),
+            Some(b'{' | b'[') => Ok(()),
+            Some(_) => Err(Violation::BodyNotJson.into()),
+        }
+    }
+
+    /// Counts a client that was let go for its slowness and tells the observer.
+    pub(crate) fn note_slow(&self, peer: &Peer, label: &'static str) {
+        self.metrics.refusal(label);
+        self.observer.refused(peer.ip, None, label, self.clock.now());
+    }
+
+    /// Counts a refusal and tells the observer.
+    pub(crate) fn note_refusal(&self, peer: &Peer, refused: &Refused, in_flight: &InFlight, now: UnixNanos) {
+        in_flight.refused();
+        self.metrics.refusal(refused.label);
+        self.observer.refused(peer.ip, refused.account.as_ref(), refused.label, now);
+    }
+}
+
+/// What the key must be allowed, or `None` where no key is needed.
+fn endpoint(class: Class) -> Option<Endpoint> {
+    match class {
+        Class::Public => None,
+        Class::Read => Some(Endpoint::READ),
+        Class::Trade => Some(Endpoint::TRADE),
+        // Key management is never forwarded; should a table say otherwise, it takes the highest permission.
+        Class::Withdraw | Class::KeyManagement => Some(Endpoint::WITHDRAW),
+    }
+}

@@ -1,0 +1,469 @@
+//! The life of one connection: moves messages between the client, the session and the exchange, and ends it when
+//! time, either side, the key or the house says so.
+
+use std::{net::IpAddr, time::Duration};
+
+use auth::{Environment, Login, Refusal};
+use http::HeaderValue;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_tungstenite::client_async_with_config;
+
+use super::{
+    CLIENT_BUFFER_BYTES_MAX, Config, MESSAGE_BYTES_MAX, Scope, UPSTREAM_MESSAGE_BYTES_MAX,
+    answer::{Closing, WsError},
+    lobby::Lobby,
+    message::Credentials,
+    meter::Metered,
+    ports::{Door, Duplex, Introduction},
+    session::{Leg, Said, Session, Step},
+    wire::{Bounds, Incoming, Wire},
+};
+
+/// Bytes a side must take in a second of what waits for it.
+const DRAIN_RATE_MIN: u64 = 240;
+/// How long a goodbye may take.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
+/// How long the exchange has to answer whether it is there.
+const UPSTREAM_PONG_MAX: Duration = Duration::from_secs(10);
+
+const CLIENT_BOUNDS: Bounds = Bounds {
+    message_bytes_max: MESSAGE_BYTES_MAX,
+    // The longest message of the exchange always fits: nothing is read for a client for whom too much waits already.
+    buffer_bytes_max: 2 * CLIENT_BUFFER_BYTES_MAX + UPSTREAM_MESSAGE_BYTES_MAX,
+};
+const UPSTREAM_BOUNDS: Bounds = Bounds {
+    message_bytes_max: UPSTREAM_MESSAGE_BYTES_MAX,
+    // Nothing is read from the client while anything waits for the exchange, so this holds a few messages at most.
+    buffer_bytes_max: 8 * MESSAGE_BYTES_MAX,
+};
+
+/// Who came, and to where.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    /// The address that is judged.
+    pub(crate) ip: IpAddr,
+    /// The address as the exchange is told it.
+    pub(crate) forwarded_for: HeaderValue,
+    /// Whether this is demo trading.
+    pub(crate) environment: Environment,
+    pub(crate) scope: Scope,
+    /// The name of the connection: 8 hexadecimal digits.
+    pub(crate) connection_id: String,
+    /// What came after the handshake already.
+    pub(crate) leftover: Vec<u8>,
+}
+
+/// What a connection obeys besides its own bounds.
+#[derive(Debug)]
+pub(crate) struct Orders<K> {
+    /// Turns true when the gateway stops.
+    pub(crate) draining: watch::Receiver<bool>,
+    /// Completes when this connection is to end at once.
+    pub(crate) kill: K,
+}
+
+/// Serves a connection whose handshake was answered, to its end. Says why it ended; nothing if the client left.
+pub(crate) async fn serve<S, Q, K>(
+    door: &dyn Door,
+    lobby: &Lobby<Q>,
+    guest: Guest,
+    stream: S,
+    orders: Orders<K>,
+) -> Option<Closing>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+    Q: std::hash::Hash + Eq + Sync,
+    K: Future<Output = ()> + Send,
+{
+    let Guest { ip, forwarded_for, environment, scope, connection_id, leftover } = guest;
+    let now = Instant::now();
+    let mut relay = Relay {
+        door,
+        lobby,
+        config: *lobby.config(),
+        ip,
+        forwarded_for,
+        environment,
+        session: Session::new(scope, *lobby.config(), connection_id),
+        client: Wire::of_client(stream, leftover, CLIENT_BOUNDS).await,
+        client_stall: None,
+        anonymous: None,
+        identified: None,
+        opened_at: now,
+        active_at: now,
+        in_force_at: now,
+        read_after: None,
+        ends_at: None,
+    };
+    let closing = relay.run(orders).await;
+    let Relay { client, session, .. } = relay;
+    let goodbye = closing.clone().unwrap_or(Closing::GOING_AWAY);
+    if let Some(closing) = closing.as_ref().filter(|closing| !closing.label.is_empty()) {
+        door.refused(ip, session.account(), closing.label, door.now());
+    }
+    // A client that left hears its own goodbye returned; one that takes nothing hears nothing.
+    let _said = timeout(GOODBYE_MAX, client.close(goodbye)).await.is_ok();
+    closing
+}
+
+/// A connection to the exchange.
+struct Upstream {
+    wire: Wire<Box<dyn Duplex>>,
+    stall: Option<Stall>,
+    heard_at: Instant,
+    /// Whether it was asked if it is there since it was heard.
+    pinged: bool,
+}
+
+/// What a side had taken when it was last looked at, and when it is looked at again.
+#[derive(Debug, Clone, Copy)]
+struct Stall {
+    written: u64,
+    judged_at: Instant,
+}
+
+/// What happened.
+enum Event {
+    Client(Result<Incoming, Closing>),
+    Draining,
+    Killed,
+    Time,
+    Upstream(Leg, Result<Incoming, Closing>),
+}
+
+struct Relay<'a, S, Q> {
+    door: &'a dyn Door,
+    lobby: &'a Lobby<Q>,
+    config: Config,
+    ip: IpAddr,
+    forwarded_for: HeaderValue,
+    environment: Environment,
+    session: Session,
+    client: Wire<S>,
+    client_stall: Option<Stall>,
+    anonymous: Option<Upstream>,
+    identified: Option<Upstream>,
+    opened_at: Instant,
+    /// When something last came or went.
+    active_at: Instant,
+    /// When the key was last found to be in force.
+    in_force_at: Instant,
+    /// Not to read the client before.
+    read_after: Option<Instant>,
+    /// When an announced end comes.
+    ends_at: Option<Instant>,
+}
+
+impl<S, Q> Relay<'_, S, Q>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+    Q: std::hash::Hash + Eq + Sync,
+{
+    /// Until the connection ends; nothing if the client ended it.
+    async fn run<K: Future<Output = ()> + Send>(&mut self, orders: Orders<K>) -> Option<Closing> {
+        let Orders { mut draining, kill } = orders;
+        let mut kill = std::pin::pin!(kill);
+        loop {
+            let deadline = self.deadline();
+            let announced = self.ends_at.is_some();
+            let event = tokio::select! {
+                biased;
+                () = &mut kill => Event::Killed,
+                // An error means that whoever could say so is gone: the gateway ends.
+                _ = draining.wait_for(|draining| *draining), if !announced => Event::Draining,
+                event = self.next() => event,
+                () = sleep_until(deadline) => Event::Time,
+            };
+            match self.on(event).await {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(closing) => return Some(closing),
+            }
+        }
+    }
+
+    /// The next message from any side. Writes what waits meanwhile.
+    async fn next(&mut self) -> Event {
+        let congested = self.client.waiting() > CLIENT_BUFFER_BYTES_MAX;
+        let pausing = self.read_after.is_some_and(|after| Instant::now() < after);
+        std::future::poll_fn(|cx| {
+            let mut upstream_waits = false;
+            for leg in [Leg::Identified, Leg::Anonymous] {
+                let upstream = match leg {
+                    Leg::Anonymous => &mut self.anonymous,
+                    Leg::Identified => &mut self.identified,
+                };
+                if let Some(upstream) = upstream {
+                    if let std::task::Poll::Ready(incoming) = upstream.wire.poll(cx, !congested) {
+                        return std::task::Poll::Ready(Event::Upstream(leg, incoming));
+                    }
+                    upstream_waits |= upstream.wire.is_dirty();
+                }
+            }
+            // Whoever sends faster than the exchange takes waits for it.
+            let read = !congested && !pausing && !upstream_waits;
+            let incoming = std::task::ready!(self.client.poll(cx, read));
+            std::task::Poll::Ready(Event::Client(incoming))
+        })
+        .await
+    }
+
+    /// Acts on what happened. False when the client is gone.
+    async fn on(&mut self, event: Event) -> Result<bool, Closing> {
+        match event {
+            Event::Killed => return Err(Closing::ABNORMAL),
+            Event::Draining => {
+                self.ends_at = Some(Instant::now() + self.config.notice);
+                let notice = self.session.upgrade_notice();
+                self.say(notice)?;
+            }
+            Event::Time => self.on_time()?,
+            Event::Client(incoming) => return self.on_client(incoming?).await,
+            Event::Upstream(leg, incoming) => self.on_upstream(leg, incoming)?,
+        }
+        Ok(true)
+    }
+
+    async fn on_client(&mut self, incoming: Incoming) -> Result<bool, Closing> {
+        self.active_at = Instant::now();
+        let now = self.door.now();
+        if let Some(pause) = self.session.pace(now) {
+            self.read_after = Some(Instant::now() + pause);
+        }
+        match incoming {
+            Incoming::Binary => return Err(Closing::NOT_TEXT),
+            Incoming::Closed(..) | Incoming::End => return Ok(false),
+            Incoming::Ping | Incoming::Pong => self.session.on_ping(now)?,
+            Incoming::Text(text) => {
+                for step in self.session.on_text(&text, self.door, now)? {
+                    self.take(step).await?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    async fn take(&mut self, step: Step) -> Result<(), Closing> {
+        match step {
+            Step::Say(said) => self.say(said),
+            Step::LogIn(credentials) => {
+                let said = self.log_in(&credentials).await?;
+                self.say(said)
+            }
+            Step::Forward { leg, text, otherwise } => {
+                if let Err(error) = self.open(leg).await {
+                    tracing::warn!(reason = %error, "no web socket to the exchange");
+                    return self.say(otherwise);
+                }
+                let upstream = match leg {
+                    Leg::Anonymous => &mut self.anonymous,
+                    Leg::Identified => &mut self.identified,
+                };
+                match upstream {
+                    Some(upstream) => upstream.wire.say(text).map_err(|_| Closing::ABNORMAL),
+                    None => self.say(otherwise),
+                }
+            }
+        }
+    }
+
+    async fn log_in(&mut self, credentials: &Credentials) -> Result<Said, Closing> {
+        let login = Login {
+            api_key: credentials.api_key.as_bytes(),
+            sign: credentials.sign.as_bytes(),
+            timestamp: credentials.timestamp.as_bytes(),
+            passphrase: credentials.passphrase.expose(),
+            environment: self.environment,
+        };
+        match self.door.log_in(login, self.ip).await {
+            Ok(verified) => match self.lobby.seat(verified.account()) {
+                Some(seat) => Ok(self.session.logged_in(verified, seat)),
+                None => {
+                    let error = WsError::login(&Refusal::RateLimited, "ws_account_full");
+                    self.session.login_refused(&error)
+                }
+            },
+            Err(denied) => {
+                let refused = self.session.login_refused(&WsError::login(&denied.refusal, denied.label));
+                if refused.is_err() {
+                    // The connection ends for the number of failures; the last one counts as well.
+                    self.door.refused(self.ip, None, denied.label, self.door.now());
+                }
+                refused
+            }
+        }
+    }
+
+    /// Connects to the exchange unless that was done.
+    async fn open(&mut self, leg: Leg) -> Result<(), OpenError> {
+        let (upstream, identity) = match leg {
+            Leg::Anonymous => (&mut self.anonymous, None),
+            Leg::Identified => (&mut self.identified, self.session.verified()),
+        };
+        if upstream.is_some() {
+            return Ok(());
+        }
+        let introduction = Introduction {
+            scope: self.session.scope(),
+            identity,
+            forwarded_for: &self.forwarded_for,
+            connection_id: self.session.connection_id(),
+        };
+        let request = self.door.introduce(introduction).map_err(OpenError::Introduction)?;
+        let connecting = async {
+            let stream = self.door.connect().await.map_err(OpenError::Connect)?;
+            let stream = Metered::new(stream, UPSTREAM_MESSAGE_BYTES_MAX);
+            let opened = client_async_with_config(request, stream, Some(UPSTREAM_BOUNDS.library())).await;
+            opened.map_err(|error| OpenError::Handshake(Box::new(error)))
+        };
+        let (socket, _) =
+            timeout(self.config.connect, connecting).await.map_err(|_| OpenError::Timeout)??;
+        let (wire, heard_at) = (Wire::of(socket), Instant::now());
+        *upstream = Some(Upstream { wire, stall: None, heard_at, pinged: false });
+        Ok(())
+    }
+
+    fn on_upstream(&mut self, leg: Leg, incoming: Result<Incoming, Closing>) -> Result<(), Closing> {
+        let upstream = match leg {
+            Leg::Anonymous => &mut self.anonymous,
+            Leg::Identified => &mut self.identified,
+        };
+        if let Some(upstream) = upstream {
+            (upstream.heard_at, upstream.pinged) = (Instant::now(), false);
+        }
+        match incoming {
+            // Clients' pings are answered here, so this answers ours.
+            Ok(Incoming::Text(text)) if text == "pong" => Ok(()),
+            Ok(Incoming::Text(text)) => self.say(Said { text, label: None }),
+            Ok(Incoming::Ping | Incoming::Pong) => Ok(()),
+            Ok(Incoming::Closed(code, reason)) => Err(Closing::by_exchange(code, reason)),
+            Ok(Incoming::Binary | Incoming::End) | Err(_) => Err(Closing::ABNORMAL),
+        }
+    }
+
+    fn say(&mut self, said: Said) -> Result<(), Closing> {
+        self.active_at = Instant::now();
+        if let Some(label) = said.label {
+            self.door.refused(self.ip, self.session.account(), label, self.door.now());
+        }
+        self.client.say(said.text)
+    }
+
+    /// When something is due at the latest.
+    fn deadline(&mut self) -> Instant {
+        let now = Instant::now();
+        self.client_stall = watch_stall(self.client_stall, &self.client, self.config.write_stall, now);
+        let mut deadline = self.active_at + self.config.idle;
+        let mut due = |at: Instant| deadline = deadline.min(at);
+        if !self.session.is_established() {
+            due(self.opened_at + self.config.establish);
+        }
+        if self.session.verified().is_some() {
+            due(self.in_force_at + self.config.in_force_period);
+        }
+        for at in [self.ends_at, self.read_after.filter(|after| now < *after)].into_iter().flatten() {
+            due(at);
+        }
+        if let Some(stall) = self.client_stall {
+            due(stall.judged_at);
+        }
+        for upstream in [&mut self.anonymous, &mut self.identified].into_iter().flatten() {
+            upstream.stall = watch_stall(upstream.stall, &upstream.wire, self.config.write_stall, now);
+            if let Some(stall) = upstream.stall {
+                due(stall.judged_at);
+            }
+            due(upstream.silence_ends_at(&self.config));
+        }
+        deadline
+    }
+
+    fn on_time(&mut self) -> Result<(), Closing> {
+        let now = Instant::now();
+        if self.ends_at.is_some_and(|at| at <= now) {
+            return Err(Closing::GOING_AWAY);
+        }
+        if self.active_at + self.config.idle <= now {
+            return Err(Closing::IDLE);
+        }
+        if !self.session.is_established() && self.opened_at + self.config.establish <= now {
+            let private = self.session.scope() == Scope::Private;
+            return Err(if private { Closing::LOGIN_FAILED } else { Closing::IDLE });
+        }
+        if self.in_force_at + self.config.in_force_period <= now {
+            self.session.check_in_force()?;
+            self.in_force_at = now;
+        }
+        let needed = self.config.write_stall.as_secs().saturating_mul(DRAIN_RATE_MIN).max(1);
+        judge_stall(&mut self.client_stall, &self.client, needed, self.config.write_stall, now)
+            .map_err(|Stalled| Closing::BUFFER_FULL)?;
+        for upstream in [&mut self.anonymous, &mut self.identified].into_iter().flatten() {
+            judge_stall(&mut upstream.stall, &upstream.wire, needed, self.config.write_stall, now)
+                .map_err(|Stalled| Closing::ABNORMAL)?;
+            if upstream.silence_ends_at(&self.config) <= now {
+                if upstream.pinged {
+                    return Err(Closing::ABNORMAL);
+                }
+                upstream.pinged = true;
+                upstream.wire.say("ping").map_err(|_| Closing::ABNORMAL)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Upstream {
+    /// When its silence is no longer accepted: asked once, then given up.
+    fn silence_ends_at(&self, config: &Config) -> Instant {
+        let patience = if self.pinged { UPSTREAM_PONG_MAX } else { Duration::ZERO };
+        self.heard_at + config.upstream_ping + patience
+    }
+}
+
+/// A side takes too little of what waits for it.
+struct Stalled;
+
+/// Starts watching a side for which something waits, and stops when nothing does.
+fn watch_stall<S: AsyncRead + AsyncWrite + Unpin>(
+    stall: Option<Stall>,
+    wire: &Wire<S>,
+    after: Duration,
+    now: Instant,
+) -> Option<Stall> {
+    if !wire.is_dirty() {
+        return None;
+    }
+    stall.or(Some(Stall { written: wire.written(), judged_at: now + after }))
+}
+
+/// Judges a side whose time has come.
+fn judge_stall<S: AsyncRead + AsyncWrite + Unpin>(
+    stall: &mut Option<Stall>,
+    wire: &Wire<S>,
+    needed: u64,
+    after: Duration,
+    now: Instant,
+) -> Result<(), Stalled> {
+    let Some(known) = stall.filter(|stall| stall.judged_at <= now) else { return Ok(()) };
+    if wire.is_dirty() && wire.written() - known.written < needed {
+        return Err(Stalled);
+    }
+    *stall = Some(Stall { written: wire.written(), judged_at: now + after });
+    Ok(())
+}
+
+/// Why there is no connection to the exchange.
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error("cannot connect to the exchange: {0}")]
+    Connect(std::io::Error),
+    #[error("the exchange refused the handshake: {0}")]
+    Handshake(Box<tokio_tungstenite::tungstenite::Error>),
+    #[error("the request cannot be written: {}", .0.label())]
+    Introduction(Refusal),
+    #[error("the exchange took too long")]
+    Timeout,
+}

@@ -1,0 +1,323 @@
+//! One connection's side of the conversation: who the client is, what it may still ask, what it is subscribed to.
+//! Sees no socket; the time is an argument.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use admission::Gcra;
+use auth::{Permission, Refusal, Verified};
+use domain::{AccountId, UnixNanos};
+
+use super::{
+    Config, Scope,
+    answer::{self, Closing, WsError},
+    lobby::Seat,
+    message::{Credentials, Op, OrderOp, Request, canonical, with_args},
+    ports::{Denied, Door},
+};
+
+/// Total length of the arguments of all subscriptions of one connection, in bytes.
+const SUBSCRIPTION_BYTES_MAX: usize = 64 * 1024;
+/// The period of the budget of control operations.
+const HOUR: Duration = Duration::from_secs(3_600);
+/// Malformed messages after which the connection is closed.
+const MALFORMED_MAX: u32 = 20;
+/// Failed logins after which the connection is closed.
+const FAILED_LOGINS_MAX: u32 = 5;
+
+/// Which connection to the exchange: there are two where a client subscribes before it logs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leg {
+    Anonymous,
+    Identified,
+}
+
+/// What is to be done about a message.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Send it on; if that cannot be done, say `otherwise`.
+    Forward { leg: Leg, text: String, otherwise: Said },
+    /// Verify, then tell [`Session::logged_in`] or [`Session::login_refused`].
+    LogIn(Credentials),
+    /// Tell the client.
+    Say(Said),
+}
+
+/// Something to tell the client.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) text: String,
+    /// The metric label where it is a refusal.
+    pub(super) label: Option<&'static str>,
+}
+
+/// Who a client has proven to be.
+#[derive(Debug)]
+struct Identity {
+    verified: Verified,
+    _seat: Seat,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    scope: Scope,
+    config: Config,
+    connection_id: String,
+    identity: Option<Identity>,
+    /// Times of the control operations of the last hour; at most as many as there may be.
+    control: VecDeque<UnixNanos>,
+    messages: Gcra,
+    pings: Gcra,
+    malformed: u32,
+    failed_logins: u32,
+    /// Where each subscription went, by its argument.
+    subscriptions: HashMap<String, Leg>,
+    subscription_bytes: usize,
+}
+
+impl Session {
+    pub(super) fn new(scope: Scope, config: Config, connection_id: String) -> Self {
+        Self {
+            scope,
+            config,
+            connection_id,
+            identity: None,
+            control: VecDeque::new(),
+            messages: Gcra::default(),
+            pings: Gcra::default(),
+            malformed: 0,
+            failed_logins: 0,
+            subscriptions: HashMap::new(),
+            subscription_bytes: 0,
+        }
+    }
+
+    pub(super) const fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    pub(super) fn connection_id(&self) -> &str {
+        &self.connection_id
+    }
+
+    /// Who the client has proven to be.
+    pub(super) fn verified(&self) -> Option<&Verified> {
+        self.identity.as_ref().map(|identity| &identity.verified)
+    }
+
+    pub(super) fn account(&self) -> Option<&AccountId> {
+        self.verified().map(Verified::account)
+    }
+
+    /// Whether the client is here for something.
+    pub(super) fn is_established(&self) -> bool {
+        self.identity.is_some() || !self.subscriptions.is_empty()
+    }
+
+    /// The key is still good, or there is none.
+    pub(super) fn check_in_force(&self) -> Result<(), Closing> {
+        if self.verified().is_none_or(Verified::is_in_force) { Ok(()) } else { Err(Closing::KEY_CHANGED) }
+    }
+
+    /// Charges a message to the connection; if it came too soon, says how long not to read the next one.
+    pub(super) fn pace(&mut self, now: UnixNanos) -> Option<Duration> {
+        let limited = self.messages.check(self.config.messages, 1, now).err()?;
+        limited.retry_after()
+    }
+
+    /// Charges a ping.
+    pub(super) fn on_ping(&mut self, now: UnixNanos) -> Result<(), Closing> {
+        self.pings.check(self.config.pings, 1, now).map(drop).map_err(|_| Closing::PINGS)
+    }
+
+    /// Judges a message.
+    pub(super) fn on_text(
+        &mut self,
+        text: &str,
+        door: &dyn Door,
+        now: UnixNanos,
+    ) -> Result<Vec<Step>, Closing> {
+        if text == "ping" {
+            self.on_ping(now)?;
+            return Ok(vec![Step::Say(Said { text: "pong".to_owned(), label: None })]);
+        }
+        let request = match Request::parse(text) {
+            Ok(request) => request,
+            Err(malformed) => {
+                self.malformed += 1;
+                if self.malformed > MALFORMED_MAX {
+                    return Err(Closing::MALFORMED);
+                }
+                return Ok(vec![Step::Say(self.error(&malformed.error, malformed.id.as_deref()))]);
+            }
+        };
+        self.check_in_force()?;
+        let id = request.id.as_deref();
+        let outcome = match request.op {
+            Op::Login => self.log_in(&request, now)?,
+            Op::Order(op) => self.order(op, &request, text, door, now),
+            Op::Subscribe => self.subscribe(&request, text, now),
+            Op::Unsubscribe => self.unsubscribe(&request, text, now),
+        };
+        Ok(outcome.unwrap_or_else(|error| vec![Step::Say(self.error(&error, id))]))
+    }
+
+    /// A login was verified, and there is room for one more connection of the account.
+    pub(super) fn logged_in(&mut self, verified: Verified, seat: Seat) -> Said {
+        self.identity = Some(Identity { verified, _seat: seat });
+        Said { text: answer::logged_in(&self.connection_id), label: None }
+    }
+
+    /// A login was refused.
+    pub(super) fn login_refused(&mut self, error: &WsError) -> Result<Said, Closing> {
+        self.failed_logins += 1;
+        if self.failed_logins >= FAILED_LOGINS_MAX {
+            return Err(Closing::LOGIN_FAILED);
+        }
+        Ok(self.error(error, None))
+    }
+
+    /// The end, announced.
+    pub(super) fn upgrade_notice(&self) -> Said {
+        Said { text: answer::upgrade_notice(&self.connection_id), label: None }
+    }
+
+    fn log_in(&mut self, request: &Request<'_>, now: UnixNanos) -> Result<Result<Vec<Step>, WsError>, Closing> {
+        if self.identity.is_some() {
+            return Ok(Err(WsError::LOGIN_REPEATED));
+        }
+        if !self.control_allowed(now) {
+            return Ok(Err(WsError::TOO_MANY_LOGINS));
+        }
+        match Credentials::read(&request.args) {
+            Ok(credentials) => Ok(Ok(vec![Step::LogIn(credentials)])),
+            Err(error) => Ok(Ok(vec![Step::Say(self.login_refused(&error)?)])),
+        }
+    }
+
+    fn order(
+        &self,
+        op: &OrderOp,
+        request: &Request<'_>,
+        text: &str,
+        door: &dyn Door,
+        now: UnixNanos,
+    ) -> Result<Vec<Step>, WsError> {
+        if op.scope != self.scope {
+            return Err(WsError::WRONG_URL);
+        }
+        let verified = self.verified().ok_or(WsError::LOG_IN_FIRST)?;
+        let permitted = if verified.permissions().contains(Permission::Trade) {
+            door.charge(verified, op.budget, request.cost(), now)
+        } else {
+            Err(Denied::from(Refusal::PermissionMissing))
+        };
+        let id = request.id.as_deref();
+        let refuse = |code: &str, message: &str, label| Said {
+            text: answer::order_refused(op.name, id, code, message, now, door.now()),
+            label: Some(label),
+        };
+        match permitted {
+            Ok(()) => {
+                let down = WsError::internal(op.name);
+                let otherwise = refuse(down.code, &down.message, down.label);
+                Ok(vec![Step::Forward { leg: Leg::Identified, text: text.to_owned(), otherwise }])
+            }
+            Err(Denied { refusal, label }) => {
+                Ok(vec![Step::Say(refuse(refusal.code(), &refusal.message(), label))])
+            }
+        }
+    }
+
+    fn subscribe(&mut self, request: &Request<'_>, text: &str, now: UnixNanos) -> Result<Vec<Step>, WsError> {
+        let leg = self.leg()?;
+        if !self.control_allowed(now) {
+            return Err(WsError::TOO_FREQUENT);
+        }
+        let mut names = Vec::with_capacity(request.args.len());
+        let mut bytes = self.subscription_bytes;
+        for arg in &request.args {
+            let name = canonical(arg).ok_or(WsError::ARGS)?;
+            if !self.subscriptions.contains_key(&name) && !names.contains(&name) {
+                bytes += name.len();
+                names.push(name);
+            }
+        }
+        if bytes > SUBSCRIPTION_BYTES_MAX {
+            return Err(WsError::SUBSCRIPTIONS);
+        }
+        self.subscription_bytes = bytes;
+        self.subscriptions.extend(names.into_iter().map(|name| (name, leg)));
+        Ok(vec![self.forward(leg, text.to_owned(), request)])
+    }
+
+    /// Every argument goes where its subscription went.
+    fn unsubscribe(
+        &mut self,
+        request: &Request<'_>,
+        text: &str,
+        now: UnixNanos,
+    ) -> Result<Vec<Step>, WsError> {
+        let default = self.leg()?;
+        if !self.control_allowed(now) {
+            return Err(WsError::TOO_FREQUENT);
+        }
+        let mut legs = Vec::with_capacity(request.args.len());
+        for arg in &request.args {
+            let name = canonical(arg).ok_or(WsError::ARGS)?;
+            let leg = self.subscriptions.remove(&name);
+            if leg.is_some() {
+                self.subscription_bytes -= name.len();
+            }
+            legs.push(leg.unwrap_or(default));
+        }
+        let first = legs.first().copied().unwrap_or(default);
+        if legs.iter().all(|leg| *leg == first) {
+            return Ok(vec![self.forward(first, text.to_owned(), request)]);
+        }
+        let part = |leg| {
+            let args = request.args.iter().zip(&legs).filter(|(_, of)| **of == leg).map(|(arg, _)| *arg);
+            let text = with_args(request.op, request.id.as_deref(), &args.collect::<Vec<_>>());
+            self.forward(leg, text, request)
+        };
+        Ok(vec![part(Leg::Anonymous), part(Leg::Identified)])
+    }
+
+    /// Where a subscription goes: the account's own connection if its key may read, else where anybody's goes.
+    fn leg(&self) -> Result<Leg, WsError> {
+        let may_read = self.verified().map(|verified| verified.permissions().contains(Permission::Read));
+        match (self.scope, may_read) {
+            (_, Some(true)) => Ok(Leg::Identified),
+            (Scope::Private, None) => Err(WsError::LOG_IN_FIRST),
+            (Scope::Private, Some(false)) => {
+                let refusal = Refusal::PermissionMissing;
+                Err(WsError { code: refusal.code(), message: refusal.message(), label: refusal.label() })
+            }
+            (Scope::Business | Scope::Public, _) => Ok(Leg::Anonymous),
+        }
+    }
+
+    fn forward(&self, leg: Leg, text: String, request: &Request<'_>) -> Step {
+        let otherwise = self.error(&WsError::internal(request.op.name()), request.id.as_deref());
+        Step::Forward { leg, text, otherwise }
+    }
+
+    /// Charges a control operation: exactly so many in any hour.
+    fn control_allowed(&mut self, now: UnixNanos) -> bool {
+        while self.control.front().is_some_and(|oldest| now.since(*oldest) >= HOUR) {
+            self.control.pop_front();
+        }
+        if self.control.len() >= self.config.control_per_hour {
+            return false;
+        }
+        self.control.push_back(now);
+        true
+    }
+
+    fn error(&self, error: &WsError, id: Option<&str>) -> Said {
+        Said { text: answer::error(error, id, &self.connection_id), label: Some(error.label) }
+    }
+}
