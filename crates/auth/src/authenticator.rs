@@ -12,11 +12,13 @@ use domain::{AccountId, ApiKeyId, UnixNanos};
 
 use crate::{
     authority::{
-        Charge, FirstSeenMode, Ja4, LastUse, Notional, Novelty, Origin, Pair, Restrictions, may_withdraw_from,
+        Charge, FirstSeenMode, Ja4, LastUse, Notional, Novelty, Origin, Pair, Restrictions, Sighting,
+        may_withdraw_from,
     },
     key::{Credential, Environment, KeyState, Permission, Permissions},
+    oauth::{AppChange, GrantNumber, grant_number},
     okx,
-    record::KeyChange,
+    record::{Change, KeyChange},
     refusal::Refusal,
     registry::{Entry, Found, Registry},
     replay::{ReplayError, ReplayWindow},
@@ -85,6 +87,8 @@ impl Endpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Proof {
+    /// By the access token of an app and a proof of possession.
+    App,
     /// By the HMAC of the OKX scheme.
     Okx,
     /// By the signature of a v2 key.
@@ -170,13 +174,31 @@ impl Verified {
     ///
     /// # Errors
     /// [`Refusal::NotionalSpent`].
-    pub fn charge(&self, value: Notional, now: UnixNanos) -> Result<Option<KeyChange>, Refusal> {
+    pub fn charge(&self, value: Notional, now: UnixNanos) -> Result<Option<Change>, Refusal> {
         match self.entry.standing.charge(value, now) {
             Charge::Admitted => Ok(None),
             Charge::Exceeded => Err(Refusal::NotionalSpent),
-            Charge::ReserveFirst(reservation) => {
-                Ok(Some(KeyChange::Spent { id: self.key_id().clone(), at: now, reservation }))
-            }
+            Charge::ReserveFirst(reservation) => Ok(Some(self.change(
+                |id| KeyChange::Spent { id, at: now, reservation },
+                |grant| AppChange::Spent { grant, at: now, reservation },
+            ))),
+        }
+    }
+
+    /// The change that puts a sighting of [`Verified::observe`] on record.
+    #[must_use]
+    pub fn seen(&self, sighting: Sighting) -> Change {
+        self.change(|id| KeyChange::Seen { id, sighting }, |grant| AppChange::Seen { grant, sighting })
+    }
+
+    fn change(
+        &self,
+        of_key: impl FnOnce(ApiKeyId) -> KeyChange,
+        of_grant: impl FnOnce(GrantNumber) -> AppChange,
+    ) -> Change {
+        match grant_number(self.key_id()).filter(|_| self.proof == Proof::App) {
+            Some(grant) => Change::App(of_grant(grant)),
+            None => Change::Key(of_key(self.key_id().clone())),
         }
     }
 
@@ -190,7 +212,7 @@ impl Verified {
     }
 
     /// Notes where a request came from. `permission` is that of the endpoint. What is new about it concerns keys that
-    /// may trade or withdraw; a sighting it holds is to be journalled as [`KeyChange::Seen`].
+    /// may trade or withdraw; a sighting it holds is to be journalled, see [`Verified::seen`].
     #[must_use]
     pub fn observe(
         &self,
@@ -425,7 +447,8 @@ impl Verified {
         proof: Proof,
         now: UnixNanos,
     ) -> Self {
-        let use_to_record = entry.record_use(now).then_some(now);
+        // An app's use of its grant is on record with each refresh.
+        let use_to_record = (proof != Proof::App && entry.record_use(now)).then_some(now);
         Self { entry, use_to_record, timestamp, tag, proof }
     }
 }

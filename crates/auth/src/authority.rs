@@ -43,8 +43,8 @@ use domain::UnixNanos;
 
 pub(crate) use self::standing::Standing;
 pub use self::{
-    budget::{Charge, DayBudget, Reservation},
-    hours::WeeklyHours,
+    budget::{BUCKETS, Charge, DayBudget, Reservation, SHARES},
+    hours::{HOURS, WeeklyHours},
     notional::Notional,
     order::{
         BATCH_MAX, Contract, Fields, NoPrices, OrderIntent, OrderKind, ReferencePrices, Side, SizeUnit,
@@ -52,7 +52,10 @@ pub use self::{
     },
     pattern::{BadPattern, DestinationId, EndpointPattern, InstrumentId, InstrumentPattern},
     restrictions::{Act, NotionalBounds, RestrictionError, Restrictions},
-    sightings::{FirstSeenMode, Ja4, LastUse, LastUses, Novelty, Origin, Pair, Sighting, Sightings},
+    sightings::{
+        FirstSeenMode, Ja4, LEARNING, LastUse, LastUses, Novelty, Origin, PAIRS_MAX, Pair,
+        RECORDS_PER_DAY_MAX, Sighting, Sightings, USES_MAX,
+    },
 };
 
 /// How long a new key, and one whose restrictions were changed, may not withdraw.

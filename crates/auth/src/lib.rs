@@ -11,6 +11,7 @@ pub mod authority;
 mod hash;
 mod ip;
 pub mod key;
+pub mod oauth;
 pub mod okx;
 pub mod record;
 mod refusal;
@@ -25,7 +26,7 @@ pub use self::{
     },
     ip::IpAllowList,
     key::{ApiKey, Environment, KeyError, KeyState, NewApiKey, NewV2Key, Permission, Permissions, Scheme},
-    record::{KeyChange, RecordError},
+    record::{Change, KeyChange, RecordError},
     refusal::{PARAMETER_BYTES_MAX, Refusal},
     registry::{ApplyError, KeySummary, Registry},
     replay::{ReplayError, ReplayWindow},

@@ -68,7 +68,7 @@ use crate::{
 /// fields within their bounds.
 pub const RECORD_BYTES_MAX: usize = 2_048 + authority::record::ENCODED_BYTES_MAX;
 
-type Encoded = Result<(), encode::Error<Infallible>>;
+pub(crate) type Encoded = Result<(), encode::Error<Infallible>>;
 
 const VERSION: u8 = 1;
 /// Of `created` with a scheme other than the OKX one.
@@ -86,6 +86,16 @@ const USED: u8 = 4;
 const RESTRICTED: u8 = 5;
 const SPENT: u8 = 6;
 const SEEN: u8 = 7;
+
+/// A change that a request brings about, by what it came with.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Change {
+    /// Of an app's grant.
+    App(crate::oauth::AppChange),
+    /// Of an API key.
+    Key(KeyChange),
+}
 
 /// Something that happened to an API key.
 #[derive(Debug, Clone)]
@@ -147,21 +157,21 @@ pub enum KeyChange {
     },
 }
 
-/// Bytes that are not a change to an API key: stored by something else, or damaged.
+/// Bytes that are not a change to an API key, or to an app: stored by something else, or damaged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
     /// A field is missing, of the wrong type or outside its bounds.
-    #[error("API key record has a bad {field}")]
+    #[error("credential record has a bad {field}")]
     BadField {
         /// Name of the field in the schema.
         field: &'static str,
     },
     /// The content is acceptable, its encoding is not the deterministic one.
-    #[error("API key record is not in deterministic encoding")]
+    #[error("credential record is not in deterministic encoding")]
     NotDeterministic,
     /// More bytes than any record has.
-    #[error("API key record is {got} bytes long, at most {max} are allowed")]
+    #[error("credential record is {got} bytes long, at most {max} are allowed")]
     TooLong {
         /// Length found, in bytes.
         got: usize,
@@ -169,7 +179,7 @@ pub enum RecordError {
         max: usize,
     },
     /// A version or kind this build does not know.
-    #[error("API key record of unknown {what} {got}")]
+    #[error("credential record of unknown {what} {got}")]
     Unknown {
         /// `version` or `kind`.
         what: &'static str,
@@ -245,8 +255,7 @@ impl KeyChange {
             Self::Seen { id, sighting } => encode_seen(encoder, id, *sighting),
             Self::Spent { id, at, reservation } => {
                 encode_start(encoder, 6, SPENT, id, *at)?;
-                encoder.u64(reservation.hour)?.bytes(&reservation.upto.atoms().to_be_bytes())?;
-                Ok(())
+                encode_reservation(encoder, *reservation)
             }
             Self::Unfrozen { id, at } => encode_short(encoder, UNFROZEN, id, *at),
             Self::Used { id, at } => encode_short(encoder, USED, id, *at),
@@ -291,7 +300,10 @@ impl KeyChange {
                 Self::Restricted { id, at, restrictions: Box::new(restrictions) }
             }
             REVOKED => Self::Revoked { id, at: decode_at(decoder)? },
-            SEEN => Self::Seen { id, sighting: decode_sighting(decoder)? },
+            SEEN => {
+                let at = decode_at(decoder)?;
+                Self::Seen { id, sighting: decode_sighting(at, decoder)? }
+            }
             SPENT => {
                 let (at, reservation) = (decode_at(decoder)?, decode_reservation(decoder)?);
                 Self::Spent { id, at, reservation }
@@ -322,6 +334,11 @@ fn encode_start(
 
 fn encode_seen(encoder: &mut Encoder<Vec<u8>>, id: &ApiKeyId, sighting: Sighting) -> Encoded {
     encode_start(encoder, 7, SEEN, id, sighting.at)?;
+    encode_sighting(encoder, sighting)
+}
+
+/// Without its time.
+pub(crate) fn encode_sighting(encoder: &mut Encoder<Vec<u8>>, sighting: Sighting) -> Encoded {
     match sighting.pair.origin {
         Origin::Asn(asn) => encoder.u32(asn)?,
         Origin::V4(octets) => encoder.bytes(&octets)?,
@@ -344,16 +361,8 @@ fn encode_created(encoder: &mut Encoder<Vec<u8>>, key: &ApiKey) -> Encoded {
     };
     encoder.u8(CREATED)?.str(key.id.as_str())?.str(key.account.as_str())?;
     encoder.str(&key.label)?.u8(key.permissions.bits())?;
-    let entries = key.ip_allow.entries();
-    encoder.array(u64::try_from(entries.len()).unwrap_or(u64::MAX))?;
-    for entry in entries {
-        encoder.str(&entry)?;
-    }
-    let environment = match key.environment {
-        Environment::Demo => 0,
-        Environment::Live => 1,
-    };
-    encoder.u8(environment)?.u64(key.created_at.0)?;
+    encode_ip_allow(encoder, &key.ip_allow)?;
+    encoder.u8(environment_code(key.environment))?.u64(key.created_at.0)?;
     match &key.credential {
         Credential::Okx { secret, passphrase } => {
             if restricted {
@@ -361,18 +370,42 @@ fn encode_created(encoder: &mut Encoder<Vec<u8>>, key: &ApiKey) -> Encoded {
             }
             encoder.bytes(secret.expose())?.bytes(passphrase.as_bytes())?;
         }
-        Credential::V2(public_key) => {
-            let scheme = match **public_key {
-                PublicKey::Ed25519(_) => SCHEME_ED25519,
-                PublicKey::P256(_) => SCHEME_P256,
-            };
-            encoder.array(2)?.u8(scheme)?.bytes(public_key.as_bytes())?;
-        }
+        Credential::V2(public_key) => encode_scheme(encoder, public_key)?,
     }
     match &key.restrictions {
         Some(restrictions) => authority::record::encode(restrictions, encoder),
         None => Ok(()),
     }
+}
+
+pub(crate) fn encode_ip_allow(encoder: &mut Encoder<Vec<u8>>, ip_allow: &IpAllowList) -> Encoded {
+    let entries = ip_allow.entries();
+    encoder.array(u64::try_from(entries.len()).unwrap_or(u64::MAX))?;
+    for entry in entries {
+        encoder.str(&entry)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn encode_scheme(encoder: &mut Encoder<Vec<u8>>, public_key: &PublicKey) -> Encoded {
+    let scheme = match public_key {
+        PublicKey::Ed25519(_) => SCHEME_ED25519,
+        PublicKey::P256(_) => SCHEME_P256,
+    };
+    encoder.array(2)?.u8(scheme)?.bytes(public_key.as_bytes())?;
+    Ok(())
+}
+
+pub(crate) const fn environment_code(environment: Environment) -> u8 {
+    match environment {
+        Environment::Demo => 0,
+        Environment::Live => 1,
+    }
+}
+
+pub(crate) fn encode_reservation(encoder: &mut Encoder<Vec<u8>>, reservation: Reservation) -> Encoded {
+    encoder.u64(reservation.hour)?.bytes(&reservation.upto.atoms().to_be_bytes())?;
+    Ok(())
 }
 
 /// The fields after the id.
@@ -381,11 +414,7 @@ fn decode_created(version: u8, id: ApiKeyId, decoder: &mut Decoder<'_>) -> Resul
     let label = field("label", decoder.str())?.to_owned();
     let permissions = field("permissions", Permissions::from_bits(field("permissions", decoder.u8())?))?;
     let ip_allow = decode_ip_allow(decoder)?;
-    let environment = match field("environment", decoder.u8())? {
-        0 => Environment::Demo,
-        1 => Environment::Live,
-        _ => return Err(RecordError::BadField { field: "environment" }),
-    };
+    let environment = decode_environment(decoder)?;
     let created_at = decode_at(decoder)?;
     // In version 1 the credential is no array of its own, but two more fields.
     let credential_fields = match version {
@@ -412,19 +441,18 @@ fn decode_created(version: u8, id: ApiKeyId, decoder: &mut Decoder<'_>) -> Resul
     Ok(key.with_restrictions(decode_restrictions(decoder)?))
 }
 
-fn decode_restrictions(decoder: &mut Decoder<'_>) -> Result<Restrictions, RecordError> {
+pub(crate) fn decode_restrictions(decoder: &mut Decoder<'_>) -> Result<Restrictions, RecordError> {
     authority::record::decode(decoder).map_err(|field| RecordError::BadField { field })
 }
 
-fn decode_reservation(decoder: &mut Decoder<'_>) -> Result<Reservation, RecordError> {
+pub(crate) fn decode_reservation(decoder: &mut Decoder<'_>) -> Result<Reservation, RecordError> {
     let hour = field("hour", decoder.u64())?;
     let upto: [u8; 16] = field("upto", field("upto", decoder.bytes())?.try_into())?;
     Ok(Reservation { hour, upto: Notional::from_atoms(u128::from_be_bytes(upto)) })
 }
 
-fn decode_sighting(decoder: &mut Decoder<'_>) -> Result<Sighting, RecordError> {
+pub(crate) fn decode_sighting(at: UnixNanos, decoder: &mut Decoder<'_>) -> Result<Sighting, RecordError> {
     let bad = |field| RecordError::BadField { field };
-    let at = decode_at(decoder)?;
     let origin = if field("origin", decoder.datatype())? == Type::Bytes {
         let octets = field("origin", decoder.bytes())?;
         let v4 = octets.try_into().map(Origin::V4);
@@ -443,7 +471,10 @@ fn decode_sighting(decoder: &mut Decoder<'_>) -> Result<Sighting, RecordError> {
 }
 
 /// `fields`: of the array that has begun.
-fn decode_scheme(fields: Option<u64>, decoder: &mut Decoder<'_>) -> Result<PublicKey, RecordError> {
+pub(crate) fn decode_scheme(
+    fields: Option<u64>,
+    decoder: &mut Decoder<'_>,
+) -> Result<PublicKey, RecordError> {
     let bad = RecordError::BadField { field: "scheme" };
     if fields != Some(2) {
         return Err(bad);
@@ -456,7 +487,7 @@ fn decode_scheme(fields: Option<u64>, decoder: &mut Decoder<'_>) -> Result<Publi
     }
 }
 
-fn decode_ip_allow(decoder: &mut Decoder<'_>) -> Result<IpAllowList, RecordError> {
+pub(crate) fn decode_ip_allow(decoder: &mut Decoder<'_>) -> Result<IpAllowList, RecordError> {
     let bad = || RecordError::BadField { field: "ip-entry" };
     let entries = field("ip-entry", decoder.array())?.and_then(|entries| usize::try_from(entries).ok());
     let entries = entries.filter(|entries| *entries <= IpAllowList::ENTRIES_MAX).ok_or_else(bad)?;
@@ -464,12 +495,20 @@ fn decode_ip_allow(decoder: &mut Decoder<'_>) -> Result<IpAllowList, RecordError
     field("ip-entry", IpAllowList::parse(&field("ip-entry", texts)?))
 }
 
-fn decode_at(decoder: &mut Decoder<'_>) -> Result<UnixNanos, RecordError> {
+pub(crate) fn decode_environment(decoder: &mut Decoder<'_>) -> Result<Environment, RecordError> {
+    match field("environment", decoder.u8())? {
+        0 => Ok(Environment::Demo),
+        1 => Ok(Environment::Live),
+        _ => Err(RecordError::BadField { field: "environment" }),
+    }
+}
+
+pub(crate) fn decode_at(decoder: &mut Decoder<'_>) -> Result<UnixNanos, RecordError> {
     field("at", decoder.u64()).map(UnixNanos)
 }
 
 /// Names the field in which decoding failed; the cause adds nothing a reader could act on.
-fn field<T, E>(field: &'static str, decoded: Result<T, E>) -> Result<T, RecordError> {
+pub(crate) fn field<T, E>(field: &'static str, decoded: Result<T, E>) -> Result<T, RecordError> {
     decoded.map_err(|_| RecordError::BadField { field })
 }
 

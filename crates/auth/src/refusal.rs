@@ -53,8 +53,6 @@ pub enum Refusal {
     DestinationForbidden,
     /// 50114: the proof of possession is not one for this request and this access token.
     DpopInvalid,
-    /// 50042: the same proof of possession a second time.
-    DpopRepeated,
     /// 50030: the endpoint is not on the allow-list.
     EndpointForbidden,
     /// 50005: unknown or disabled endpoint.
@@ -249,7 +247,6 @@ impl Refusal {
             Self::KeyCoolDown => row("58219", 200, "key_cool_down", COOL_DOWN),
             // Apps. Their clients are not those of the exchange and expect 401.
             Self::DpopInvalid => row("50114", 401, "dpop_invalid", "Invalid authorization."),
-            Self::DpopRepeated => row("50042", 401, "dpop_repeated", "Repeated request"),
             Self::GrantEnded => row("50119", 401, "grant_ended", "API key doesn't exist"),
             Self::TokenExpired => row("50114", 401, "token_expired", "Invalid authorization."),
             Self::TokenInvalid => row("50114", 401, "token_invalid", "Invalid authorization."),

@@ -83,7 +83,7 @@ impl fmt::Debug for Entry {
 }
 
 impl Entry {
-    fn new(mut key: ApiKey) -> Self {
+    pub(crate) fn new(mut key: ApiKey) -> Self {
         let restrictions = key.restrictions.take().map(|restrictions| *restrictions).unwrap_or_default();
         Self {
             key,
@@ -109,7 +109,7 @@ impl Entry {
         self.freezes.load(Ordering::Acquire)
     }
 
-    fn enter(&self, state: KeyState) {
+    pub(crate) fn enter(&self, state: KeyState) {
         if state == KeyState::Frozen {
             self.freezes.fetch_add(1, Ordering::AcqRel);
         }
@@ -153,6 +153,11 @@ impl Entry {
             None => self.key.created_at.plus(IDLE_MAX),
         };
         now > alive_until
+    }
+
+    /// Takes in a recorded use.
+    pub(crate) fn touch(&self, at: UnixNanos) {
+        self.used_at.fetch_max(at.0, Ordering::Relaxed);
     }
 
     /// Notes a use. True for exactly one caller per [`USE_GRANULARITY`], who must have it journalled.
@@ -282,9 +287,7 @@ impl Registry {
                 entry.standing.acquit();
                 entry.enter(KeyState::Active);
             }),
-            KeyChange::Used { id, at } => self.change(&id, |entry| {
-                entry.used_at.fetch_max(at.0, Ordering::Relaxed);
-            }),
+            KeyChange::Used { id, at } => self.change(&id, |entry| entry.touch(at)),
         }
     }
 
