@@ -8,6 +8,7 @@ use domain::Clock;
 use rustls::ServerConfig;
 
 use crate::{
+    model::ApiModel,
     ports::{Observer, Withdrawals},
     route::RouteTable,
     upstream,
@@ -36,6 +37,11 @@ pub struct Config {
     pub connections_max: usize,
     /// Most open connections of one IPv4 address or IPv6 /64. Default 128.
     pub connections_per_source_max: usize,
+    /// The positive model of the API. Default `None`: shapes are not looked at.
+    pub model: Option<Arc<ApiModel>>,
+    /// Whether requests that succeed are learned from, see [`Control::learned`](crate::Control::learned). Default no:
+    /// it copies every request.
+    pub learn: bool,
     /// Slow passphrase checks at a time, some 20 ms of one core and 19 MiB each. Default 2.
     pub passphrase_checks_max: usize,
 }
@@ -53,6 +59,8 @@ impl Config {
             timeouts: Timeouts::default(),
             connections_max: 10_000,
             connections_per_source_max: 128,
+            model: None,
+            learn: false,
             passphrase_checks_max: 2,
         }
     }

@@ -22,6 +22,7 @@ mod http1;
 mod http2;
 mod listener;
 mod metrics;
+mod model;
 mod peer;
 mod pipeline;
 mod ports;
@@ -33,7 +34,8 @@ pub mod upstream;
 pub use self::{
     config::{BuildError, Config, Deps, Limits, Timeouts},
     connection::Connections,
-    listener::Gateway,
+    listener::{Control, Gateway},
     metrics::{Metrics, MetricsSnapshot},
+    model::{ApiModel, ModelMode, UnknownOperation},
     ports::{Answer, BoxFuture, DecisionUnavailable, Observer, Unobserved, Withdrawals},
 };

@@ -2,6 +2,8 @@
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
 use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -17,6 +19,7 @@ use crate::{
     connection::{Admitted, Census, Connections, Presence, Source},
     http1, http2,
     metrics::Metrics,
+    model::ApiModel,
     peer::{Peer, TlsFacts},
     pipeline::{Limiters, Shared},
     tls::ALPN_H2,
@@ -50,6 +53,8 @@ impl Config {
             clock: deps.clock,
             limiters: Limiters::new(&self.limits, u64::from_le_bytes(crypto::random::array())),
             metrics,
+            model: ArcSwapOption::new(self.model),
+            learner: self.learn.then(Mutex::default),
             observer: deps.observer,
             passphrase_checks: Arc::new(Semaphore::new(
                 self.passphrase_checks_max.clamp(1, Semaphore::MAX_PERMITS),
@@ -97,6 +102,12 @@ impl Gateway {
     #[must_use]
     pub fn connections(&self) -> Connections {
         Connections(Arc::clone(&self.census))
+    }
+
+    /// What changes its settings and looks into it while it runs.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        Control(Arc::clone(&self.shared))
     }
 
     /// Its counters.
@@ -171,6 +182,23 @@ impl Gateway {
                 None
             }
         }
+    }
+}
+
+/// Changes settings of a gateway while it runs.
+#[derive(Debug, Clone)]
+pub struct Control(Arc<Shared>);
+
+impl Control {
+    /// Puts another model of the API in force, or none, for requests from now on.
+    pub fn set_model(&self, model: Option<Arc<ApiModel>>) {
+        self.0.model.store(model);
+    }
+
+    /// What was learned from requests that succeeded, as an OpenAPI 3.1 document; `None` where nothing is learned.
+    #[must_use]
+    pub fn learned(&self) -> Option<String> {
+        self.0.learner.as_ref().map(|learner| learner.lock().export())
     }
 }
 

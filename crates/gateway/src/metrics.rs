@@ -15,8 +15,13 @@ pub struct Metrics {
     forwarded: AtomicU64,
     requests: AtomicU64,
     upstream_connections: AtomicU64,
-    refusals: RwLock<HashMap<&'static str, AtomicU64>>,
+    refusals: Labelled,
+    departures: Labelled,
 }
+
+/// Counters by label.
+#[derive(Debug, Default)]
+struct Labelled(RwLock<HashMap<&'static str, AtomicU64>>);
 
 /// The counters at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,6 +35,8 @@ pub struct MetricsSnapshot {
     pub requests: u64,
     /// Connections opened to the upstream.
     pub upstream_connections: u64,
+    /// Requests that depart from the model of the API and passed, by label, sorted by label.
+    pub departures: BTreeMap<&'static str, u64>,
     /// Refused requests and connections by label, sorted by label.
     pub refusals: BTreeMap<&'static str, u64>,
 }
@@ -52,11 +59,11 @@ impl Metrics {
     }
 
     pub(crate) fn refusal(&self, label: &'static str) {
-        if let Some(count) = self.refusals.read().get(label) {
-            count.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        self.refusals.write().entry(label).or_default().fetch_add(1, Ordering::Relaxed);
+        self.refusals.count(label);
+    }
+
+    pub(crate) fn departure(&self, label: &'static str) {
+        self.departures.count(label);
     }
 
     /// The counters now. Not a consistent cut: requests in flight may show in one counter and not yet in another.
@@ -67,12 +74,22 @@ impl Metrics {
             forwarded: self.forwarded.load(Ordering::Relaxed),
             requests: self.requests.load(Ordering::Relaxed),
             upstream_connections: self.upstream_connections.load(Ordering::Relaxed),
-            refusals: self
-                .refusals
-                .read()
-                .iter()
-                .map(|(label, count)| (*label, count.load(Ordering::Relaxed)))
-                .collect(),
+            departures: self.departures.snapshot(),
+            refusals: self.refusals.snapshot(),
         }
+    }
+}
+
+impl Labelled {
+    fn count(&self, label: &'static str) {
+        if let Some(count) = self.0.read().get(label) {
+            count.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.0.write().entry(label).or_default().fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn snapshot(&self) -> BTreeMap<&'static str, u64> {
+        self.0.read().iter().map(|(label, count)| (*label, count.load(Ordering::Relaxed))).collect()
     }
 }
