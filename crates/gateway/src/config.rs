@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use admission::Quota;
 use auth::Authenticator;
 use domain::Clock;
+use ipnet::IpNet;
 use rustls::ServerConfig;
 
 use crate::{
@@ -36,6 +37,10 @@ pub struct Config {
     pub connections_max: usize,
     /// Most open connections of one IPv4 address or IPv6 /64. Default 128.
     pub connections_per_source_max: usize,
+    /// Networks of the proxies in front. A connection from there must begin with a PROXY protocol header (version 1
+    /// or 2), and the address in it counts as the client's, also for limits and address bindings of keys; whoever
+    /// can open connections from there can be anybody. Default none: no such header is accepted from anywhere.
+    pub proxy_trusted: Vec<IpNet>,
     /// Slow passphrase checks at a time, some 20 ms of one core and 19 MiB each. Default 2.
     pub passphrase_checks_max: usize,
 }
@@ -53,6 +58,7 @@ impl Config {
             timeouts: Timeouts::default(),
             connections_max: 10_000,
             connections_per_source_max: 128,
+            proxy_trusted: Vec::new(),
             passphrase_checks_max: 2,
         }
     }
@@ -111,7 +117,7 @@ impl Default for Limits {
 /// Time bounds.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// TLS handshake. Default 5 s.
+    /// TLS handshake, and before it the header of a trusted proxy, each. Default 5 s.
     pub handshake: Duration,
     /// From the first byte of a request head to its last; also from the start of a connection. Default 10 s.
     pub head: Duration,

@@ -25,9 +25,11 @@ mod metrics;
 mod peer;
 mod pipeline;
 mod ports;
+mod proxy_protocol;
 pub mod route;
 mod strict;
 pub mod tls;
+mod upgrade;
 pub mod upstream;
 
 pub use self::{

@@ -356,6 +356,16 @@ impl<'a> View<'a> {
         Credentials { key, sign, timestamp, passphrase, simulated }
     }
 
+    /// Every field as it was sent, names and values.
+    pub(crate) fn all_fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let head = self.bytes.get(..self.head.head_bytes).unwrap_or_default();
+        let lines = head.split(|byte| *byte == b'\n').skip(1).map(|line| line.trim_ascii_end());
+        lines.filter_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            Some((line.get(..colon)?, line.get(colon + 1..)?.trim_ascii_start()))
+        })
+    }
+
     /// The fields to forward, names and values; those of the credential only `with_credential`.
     pub(crate) fn fields(&self, with_credential: bool) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let Self { head, bytes } = *self;
@@ -542,6 +552,9 @@ mod tests {
         );
         assert_eq!(names(false), ["X-Simulated-Trading", "Accept", "expTime"]);
         assert_eq!(view.fields(true).nth(4), Some((&b"Accept"[..], &b"*/*"[..])));
+        assert_eq!(view.all_fields().count(), 17);
+        assert_eq!(view.all_fields().next(), Some((&b"Host"[..], &b"h"[..])));
+        assert_eq!(view.all_fields().nth(15), Some((&b"Upgrade"[..], &b"WebSocket"[..])));
     }
 
     #[test]

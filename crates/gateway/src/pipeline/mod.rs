@@ -16,12 +16,13 @@ pub(crate) mod limits;
 mod replay;
 pub(crate) mod withdrawal;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use auth::{Authenticator, Endpoint, Refusal, RequestHead};
 use domain::{Clock, UnixNanos};
 use http::Method;
-use tokio::sync::Semaphore;
+use ipnet::IpNet;
+use tokio::sync::{Semaphore, watch};
 
 pub(crate) use self::{
     body::{Body, Unreadable, due},
@@ -38,6 +39,7 @@ use crate::{
     ports::{Observer, Withdrawals},
     route::{Class, Handling, Route, RouteTable},
     strict::{self, Violation},
+    upgrade::Upgrades,
     upstream::Upstream,
 };
 
@@ -50,8 +52,14 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) passphrase_checks: Arc<Semaphore>,
+    /// Networks of the proxies in front.
+    pub(crate) proxy_trusted: Vec<IpNet>,
     pub(crate) routes: RouteTable,
+    /// Turns true when the gateway stops.
+    pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) timeouts: Timeouts,
+    /// Takes over WebSocket connections.
+    pub(crate) upgrades: Option<Arc<dyn Upgrades>>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) withdrawals: Arc<dyn Withdrawals>,
 }
@@ -82,6 +90,15 @@ impl<'a> Routed<'a> {
     }
 }
 
+/// How a request goes on.
+#[derive(Debug)]
+pub(crate) enum Admitted {
+    /// To the exchange.
+    Forward(Passage),
+    /// As another protocol, after this head.
+    Upgrade(String),
+}
+
 /// Why a request ends without being sent on.
 #[derive(Debug)]
 pub(crate) enum Stopped {
@@ -109,6 +126,12 @@ impl From<Violation> for Refused {
 }
 
 impl Shared {
+    /// Whether connections from `ip` begin by saying whom they are for.
+    pub(crate) fn is_proxy(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.proxy_trusted.iter().any(|net| net.contains(&ip))
+    }
+
     /// Charges a request to where it comes from, before anything else is looked at.
     pub(crate) fn charge_source(&self, peer: &Peer, now: UnixNanos) -> Result<(), Refused> {
         self.metrics.request();
@@ -123,12 +146,19 @@ impl Shared {
         body: &mut B,
         in_flight: &mut InFlight,
         now: UnixNanos,
-    ) -> Result<Passage, Stopped> {
+    ) -> Result<Admitted, Stopped> {
         self.charge_source(peer, now)?;
         let routed = self.route(view)?;
+        if routed.route.handling == Handling::WebSocket {
+            let is_upgrade =
+                B::CAN_UPGRADE && view.head.is_upgrade && !view.head.is_http10 && body.is_empty();
+            let taker = self.upgrades.as_ref().filter(|_| is_upgrade && routed.is_get);
+            let taker = taker.ok_or(Refused::from(Refusal::EndpointUnavailable))?;
+            return Ok(Admitted::Upgrade(taker.accept(view.path(), &mut view.all_fields(), peer, now)?));
+        }
         self.read_body(&routed, body, peer, now).await?;
         let Some(endpoint) = routed.endpoint else {
-            return Ok(Passage::new(self, peer, &routed, body.bytes(), None, None));
+            return Ok(Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), None, None)));
         };
         let verified = self.verify(&routed.signed(), body.bytes(), peer, endpoint, now).await?;
         in_flight.authenticated()?;
@@ -137,7 +167,7 @@ impl Shared {
             Handling::Decide => Some(self.decide(body.bytes(), &charged, peer, now).await?),
             _ => None,
         };
-        Ok(Passage::new(self, peer, &routed, body.bytes(), Some(charged), decision))
+        Ok(Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), Some(charged), decision)))
     }
 
     fn route<'a>(&'a self, view: View<'a>) -> Result<Routed<'a>, Refused> {
