@@ -68,3 +68,6 @@ pub const COOL_DOWN: Duration = Duration::from_secs(24 * 3_600);
 pub fn may_withdraw_from(created_at: UnixNanos, restricted_at: Option<UnixNanos>) -> UnixNanos {
     restricted_at.map_or(created_at, |at| at.max(created_at)).plus(COOL_DOWN)
 }
+
+#[cfg(test)]
+mod tests;

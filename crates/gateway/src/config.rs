@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use admission::Quota;
 use auth::Authenticator;
 use domain::Clock;
+use ipnet::IpNet;
 use rustls::ServerConfig;
 
 use crate::{
@@ -42,6 +43,10 @@ pub struct Config {
     /// Whether requests that succeed are learned from, see [`Control::learned`](crate::Control::learned). Default no:
     /// it copies every request.
     pub learn: bool,
+    /// Networks of the proxies in front. A connection from there must begin with a PROXY protocol header (version 1
+    /// or 2), and the address in it counts as the client's, also for limits and address bindings of keys; whoever
+    /// can open connections from there can be anybody. Default none: no such header is accepted from anywhere.
+    pub proxy_trusted: Vec<IpNet>,
     /// Slow passphrase checks at a time, some 20 ms of one core and 19 MiB each. Default 2.
     pub passphrase_checks_max: usize,
 }
@@ -61,6 +66,7 @@ impl Config {
             connections_per_source_max: 128,
             model: None,
             learn: false,
+            proxy_trusted: Vec::new(),
             passphrase_checks_max: 2,
         }
     }
@@ -119,7 +125,7 @@ impl Default for Limits {
 /// Time bounds.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// TLS handshake. Default 5 s.
+    /// TLS handshake, and before it the header of a trusted proxy, each. Default 5 s.
     pub handshake: Duration,
     /// From the first byte of a request head to its last; also from the start of a connection. Default 10 s.
     pub head: Duration,

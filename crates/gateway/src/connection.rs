@@ -264,7 +264,7 @@ struct Open {
 
 #[derive(Debug)]
 struct Place {
-    source: Source,
+    source: Option<Source>,
     line: Arc<Line>,
     /// Given to a newcomer already.
     leaving: bool,
@@ -283,10 +283,14 @@ impl Census {
         Self { everyone_max, per_source_max, open: Mutex::default() }
     }
 
-    /// A place for a connection from `source`.
-    pub(crate) fn admit(self: &Arc<Self>, source: Source, now: UnixNanos) -> Result<Admitted, OverCap> {
+    /// A place for a connection; without a source it is not yet known, see [`Presence::belongs_to`].
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        source: Option<Source>,
+        now: UnixNanos,
+    ) -> Result<Admitted, OverCap> {
         let open = &mut *self.open.lock();
-        if open.by_source.get(&source).is_some_and(|count| *count >= self.per_source_max) {
+        if source.is_some_and(|source| open.count(source) >= self.per_source_max) {
             return Err(OverCap::Source);
         }
         let evicted = open.lines.len() - open.leaving >= self.everyone_max;
@@ -294,14 +298,16 @@ impl Census {
         if evicted && (open.leaving >= self.everyone_max || !open.evict_worst(now)) {
             return Err(OverCap::Everyone);
         }
-        *open.by_source.entry(source).or_default() += 1;
+        if let Some(source) = source {
+            *open.by_source.entry(source).or_default() += 1;
+        }
         open.next_id += 1;
         let line = Arc::new(Line::new(open.next_id, now));
         if open.draining {
             line.drain();
         }
         open.lines.insert(line.id, Place { source, line: Arc::clone(&line), leaving: false });
-        Ok(Admitted { presence: Presence { census: Arc::clone(self), source, line }, evicted })
+        Ok(Admitted { presence: Presence { census: Arc::clone(self), line }, evicted })
     }
 
     /// Ends idle connections now and the others after what they do, also those still to come.
@@ -314,7 +320,11 @@ impl Census {
     /// Ends the connections of a source at once; how many.
     pub(crate) fn kill(&self, source: Source) -> usize {
         let open = self.open.lock();
-        open.lines.values().filter(|place| place.source == source).map(|place| place.line.kill()).count()
+        open.lines
+            .values()
+            .filter(|place| place.source == Some(source))
+            .map(|place| place.line.kill())
+            .count()
     }
 }
 
@@ -331,6 +341,10 @@ impl Connections {
 }
 
 impl Open {
+    fn count(&self, source: Source) -> usize {
+        self.by_source.get(&source).copied().unwrap_or_default()
+    }
+
     fn evict_worst(&mut self, now: UnixNanos) -> bool {
         if self.evict_known() {
             return true;
@@ -376,20 +390,39 @@ impl Open {
 #[derive(Debug)]
 pub(crate) struct Presence {
     census: Arc<Census>,
-    source: Source,
     pub(crate) line: Arc<Line>,
+}
+
+impl Presence {
+    /// Counts the connection with its source, which only became known now.
+    pub(crate) fn belongs_to(&self, source: Source) -> Result<(), OverCap> {
+        let open = &mut *self.census.open.lock();
+        if open.count(source) >= self.census.per_source_max {
+            return Err(OverCap::Source);
+        }
+        if let Some(place) = open.lines.get_mut(&self.line.id)
+            && place.source.is_none()
+        {
+            place.source = Some(source);
+            *open.by_source.entry(source).or_default() += 1;
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
         let open = &mut *self.census.open.lock();
-        if open.lines.remove(&self.line.id).is_some_and(|place| place.leaving) {
+        let Some(place) = open.lines.remove(&self.line.id) else { return };
+        if place.leaving {
             open.leaving -= 1;
         }
-        if let Some(count) = open.by_source.get_mut(&self.source) {
+        if let Some(source) = place.source
+            && let Some(count) = open.by_source.get_mut(&source)
+        {
             *count -= 1;
             if *count == 0 {
-                open.by_source.remove(&self.source);
+                open.by_source.remove(&source);
             }
         }
     }

@@ -26,9 +26,11 @@ mod model;
 mod peer;
 mod pipeline;
 mod ports;
+mod proxy_protocol;
 pub mod route;
 mod strict;
 pub mod tls;
+mod upgrade;
 pub mod upstream;
 
 pub use self::{

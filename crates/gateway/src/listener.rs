@@ -1,12 +1,19 @@
 //! The accept loop, the life of a connection, and the end of both.
 
-use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use rustls::ServerConfig;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -16,12 +23,13 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     config::{BuildError, Config, Deps},
-    connection::{Admitted, Census, Connections, Presence, Source},
+    connection::{Admitted, Census, Connections, OverCap, Presence, Source},
     http1, http2,
     metrics::Metrics,
     model::ApiModel,
     peer::{Peer, TlsFacts},
     pipeline::{Limiters, Shared},
+    proxy_protocol,
     tls::ALPN_H2,
     upstream::Upstream,
 };
@@ -48,6 +56,7 @@ impl Config {
             Arc::new(Upstream::new(self.upstream, Arc::clone(&metrics)).map_err(BuildError::Upstream)?);
         let listener = listen(address).map_err(|source| BuildError::Listen { address, source })?;
         let local_addr = listener.local_addr().map_err(|source| BuildError::Listen { address, source })?;
+        let (stop, stopping) = watch::channel(false);
         let shared = Shared {
             authenticator: deps.authenticator,
             clock: deps.clock,
@@ -59,8 +68,11 @@ impl Config {
             passphrase_checks: Arc::new(Semaphore::new(
                 self.passphrase_checks_max.clamp(1, Semaphore::MAX_PERMITS),
             )),
+            proxy_trusted: self.proxy_trusted,
             routes: self.routes,
+            stopping,
             timeouts: self.timeouts,
+            upgrades: None,
             upstream,
             withdrawals: deps.withdrawals,
         };
@@ -70,6 +82,7 @@ impl Config {
             tls: self.tls,
             census: Arc::new(Census::new(self.connections_max, self.connections_per_source_max)),
             shared: Arc::new(shared),
+            stop,
         })
     }
 }
@@ -89,6 +102,7 @@ pub struct Gateway {
     tls: Option<Arc<ServerConfig>>,
     census: Arc<Census>,
     shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
 }
 
 impl Gateway {
@@ -119,7 +133,6 @@ impl Gateway {
     /// Serves until `shutdown` ends, then drains: no new connections, idle ones are closed (HTTP/2: GOAWAY), requests
     /// in flight get [`Timeouts::drain`] to finish; what is left is cut off.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
-        let (stop, stopping) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut sweep = interval(UPSTREAM_SWEEP);
         let mut shutdown = pin!(shutdown);
@@ -138,7 +151,6 @@ impl Gateway {
                                 stream,
                                 address,
                                 presence,
-                                stopping.clone(),
                             );
                             line.runs_as(connections.spawn(serve));
                         }
@@ -153,9 +165,8 @@ impl Gateway {
         }
         drop(self.listener);
         // HTTP/2 connections say that they end; the others end when they are idle.
-        drop(stopping);
+        self.stop.send_replace(true);
         self.census.drain();
-        let _ = stop.send(true);
         let drained = async { while connections.join_next().await.is_some() {} };
         if timeout(self.shared.timeouts.drain, drained).await.is_err() {
             tracing::warn!(
@@ -168,7 +179,8 @@ impl Gateway {
 
     fn admit(&self, address: SocketAddr) -> Option<Presence> {
         let now = self.shared.clock.now();
-        match self.census.admit(Source::of(address.ip()), now) {
+        let direct = !self.shared.is_proxy(address.ip());
+        match self.census.admit(direct.then(|| Source::of(address.ip())), now) {
             Ok(Admitted { presence, evicted }) => {
                 self.shared.metrics.connection();
                 if evicted {
@@ -206,31 +218,65 @@ impl Control {
 async fn serve(
     shared: Arc<Shared>,
     tls: Option<Arc<ServerConfig>>,
-    stream: TcpStream,
+    mut stream: TcpStream,
     address: SocketAddr,
     presence: Presence,
-    stopping: watch::Receiver<bool>,
 ) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let opened = Instant::now();
     let timeouts = shared.timeouts;
-    let peer = |facts| Arc::new(Peer::new(address.ip(), facts, Arc::clone(&presence.line)));
+    let mut ip = address.ip();
+    if shared.is_proxy(ip) {
+        let refused = match timeout(timeouts.handshake, read_proxy_header(&mut stream)).await {
+            Ok(Ok(stated)) => {
+                ip = stated.unwrap_or(ip);
+                // What the proxy says in its own name, such as health checks, is not counted by source.
+                stated.and_then(|ip| presence.belongs_to(Source::of(ip)).err()).map(OverCap::label)
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%address, %error, "a trusted proxy did not say whom it speaks for");
+                Some("proxy_header")
+            }
+            Err(_) => Some("proxy_header_too_slow"),
+        };
+        if let Some(label) = refused {
+            shared.metrics.refusal(label);
+            shared.observer.refused(ip, None, label, shared.clock.now());
+            return;
+        }
+    }
+    let opened = Instant::now();
+    let peer = |facts| Arc::new(Peer::new(ip, facts, Arc::clone(&presence.line)));
     match tls {
         Some(config) => match timeout(timeouts.handshake, TlsAcceptor::from(config).accept(stream)).await {
             Ok(Ok(stream)) => {
                 let session = stream.get_ref().1;
                 let h2 = session.alpn_protocol() == Some(ALPN_H2);
                 let facts = TlsFacts { version: session.protocol_version() };
-                converse(shared, peer(Some(facts)), stream, h2, opened, stopping).await;
+                converse(shared, peer(Some(facts)), stream, h2, opened).await;
             }
             Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
             Err(_) => shared.note_slow(&peer(None), "handshake_too_slow"),
         },
         None => {
             let Ok(Ok(h2)) = timeout(timeouts.head, speaks_h2(&stream)).await else { return };
-            converse(shared, peer(None), stream, h2, opened, stopping).await;
+            converse(shared, peer(None), stream, h2, opened).await;
+        }
+    }
+}
+
+/// Reads exactly the header of a trusted proxy; gives the client's address.
+async fn read_proxy_header(stream: &mut TcpStream) -> io::Result<Option<IpAddr>> {
+    let mut header = Vec::new();
+    loop {
+        match proxy_protocol::step(&header).map_err(io::Error::other)? {
+            proxy_protocol::Step::Done(ip) => return Ok(ip.map(|ip| ip.to_canonical())),
+            proxy_protocol::Step::Read(n) => {
+                let known = header.len();
+                header.resize(known + n, 0);
+                stream.read_exact(header.get_mut(known..).unwrap_or_default()).await?;
+            }
         }
     }
 }
@@ -242,23 +288,13 @@ async fn speaks_h2(stream: &TcpStream) -> io::Result<bool> {
     Ok(first.get(..peeked) == Some(b"PRI"))
 }
 
-async fn converse<S>(
-    shared: Arc<Shared>,
-    peer: Arc<Peer>,
-    stream: S,
-    h2: bool,
-    opened: Instant,
-    mut stopping: watch::Receiver<bool>,
-) where
+async fn converse<S>(shared: Arc<Shared>, peer: Arc<Peer>, stream: S, h2: bool, opened: Instant)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     tracing::debug!(ip = %peer.ip, connection = peer.line.id(), tls = ?peer.tls, h2, "connection opened");
     if h2 {
-        let stop = async move {
-            // An error means the gateway is gone, which is also an end.
-            drop(stopping.wait_for(|stop| *stop).await);
-        };
-        http2::serve(shared, peer, stream, opened, stop).await;
+        http2::serve(shared, peer, stream, opened).await;
     } else {
         http1::server::Connection::new(&shared, &peer, stream, opened).run().await;
     }

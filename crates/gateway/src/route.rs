@@ -60,6 +60,8 @@ pub enum Handling {
     Forward,
     /// Is a withdrawal: goes to the upstream only if the decision says so.
     Decide,
+    /// Is handed over as a WebSocket if it asks for one over HTTP/1.1; else it is answered 410.
+    WebSocket,
     /// Is answered 410: moves funds in a way that is not decided about here, or does not belong behind the gateway.
     Unavailable,
 }

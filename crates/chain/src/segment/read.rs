@@ -16,7 +16,7 @@ use super::{
 };
 use crate::label::{Category, Confidence, Label};
 
-/// Addresses of which the memory is asked for at once.
+/// Addresses of which the memory is asked for at once; one bit each of a `u32`.
 const BATCH: usize = 32;
 
 /// Why bytes are not a segment, or not the segment that was written. Always the fault of the medium or of whoever
@@ -153,19 +153,27 @@ impl<B: AsRef<[u8]>> Segment<B> {
     /// several at once.
     pub fn for_each_listed<'s>(&'s self, addresses: &[Address], mut found: impl FnMut(usize, Claims<'s, B>)) {
         let filter = self.bytes.as_ref().get(self.layout.filter.clone()).unwrap_or(&[]);
-        let mut may_have = [false; BATCH];
+        let mut asked = [None; BATCH];
         for (batch, first) in addresses.chunks(BATCH).zip((0..).step_by(BATCH)) {
-            // No answer is waited for before the next question is asked.
-            for (may_have, address) in may_have.iter_mut().zip(batch) {
-                *may_have = match Key::Address(address).field() {
-                    Field::Short(field) => filter::may_have(filter, hash_short(&self.hash_key, &field)),
-                    _ => true,
+            // Hashing first: it would stand between one question to memory and the next.
+            for (asked, address) in asked.iter_mut().zip(batch) {
+                *asked = match Key::Address(address).field() {
+                    Field::Short(field) => Some(hash_short(&self.hash_key, &field)),
+                    _ => None,
                 };
             }
-            for ((idx, address), _) in (first..).zip(batch).zip(&may_have).filter(|(_, may_have)| **may_have)
-            {
-                if let Some(number) = self.find(Key::Address(address)) {
-                    found(idx, self.claims_of(number));
+            let mut candidates = 0u32;
+            for (bit, asked) in (0..).zip(asked.iter().take(batch.len())) {
+                let may_have = asked.is_none_or(|hash| filter::may_have(filter, hash));
+                candidates |= u32::from(may_have) << bit;
+            }
+            while candidates != 0 {
+                let bit = index(candidates.trailing_zeros());
+                candidates &= candidates - 1;
+                if let Some(address) = batch.get(bit)
+                    && let Some(number) = self.find(Key::Address(address))
+                {
+                    found(first + bit, self.claims_of(number));
                 }
             }
         }

@@ -349,11 +349,34 @@ impl<'a> View<'a> {
         self.head.path.to < self.head.target.to
     }
 
+    /// The query without its question mark.
+    pub(crate) fn query(&self) -> Option<&'a str> {
+        let (from, to) = (self.head.path.to, self.head.target.to);
+        self.bytes.get(usize::from(from) + 1..usize::from(to)).and_then(|query| str::from_utf8(query).ok())
+    }
+
+    /// The value of a field that is forwarded, by its name in any case.
+    pub(crate) fn field(&self, name: &[u8]) -> Option<&'a str> {
+        self.fields(true)
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .and_then(|(_, value)| str::from_utf8(value).ok())
+    }
+
     /// The credential.
     pub(crate) fn credentials(&self) -> Credentials<'a> {
         let [key, sign, timestamp, passphrase, simulated] =
             self.head.credentials.map(|span| span.map(|span| span.of(self.bytes)));
         Credentials { key, sign, timestamp, passphrase, simulated }
+    }
+
+    /// Every field as it was sent, names and values.
+    pub(crate) fn all_fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let head = self.bytes.get(..self.head.head_bytes).unwrap_or_default();
+        let lines = head.split(|byte| *byte == b'\n').skip(1).map(|line| line.trim_ascii_end());
+        lines.filter_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            Some((line.get(..colon)?, line.get(colon + 1..)?.trim_ascii_start()))
+        })
     }
 
     /// The fields to forward, names and values; those of the credential only `with_credential`.
@@ -542,6 +565,9 @@ mod tests {
         );
         assert_eq!(names(false), ["X-Simulated-Trading", "Accept", "expTime"]);
         assert_eq!(view.fields(true).nth(4), Some((&b"Accept"[..], &b"*/*"[..])));
+        assert_eq!(view.all_fields().count(), 17);
+        assert_eq!(view.all_fields().next(), Some((&b"Host"[..], &b"h"[..])));
+        assert_eq!(view.all_fields().nth(15), Some((&b"Upgrade"[..], &b"WebSocket"[..])));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::{
     future::{Future as _, poll_fn},
     io,
     pin::{Pin, pin},
+    sync::Arc,
     task::{Poll, ready},
     time::Duration,
 };
@@ -38,7 +39,7 @@ use crate::{
     connection::InFlight,
     deadline::Deadline,
     peer::Peer,
-    pipeline::{Answered, Body, Shared, Stopped, Unreadable, due, push_field},
+    pipeline::{Admitted, Answered, Body, Shared, Stopped, Unreadable, due, push_field},
     strict::Violation,
 };
 
@@ -55,7 +56,7 @@ const LINGER_BYTES_MAX: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Connection<'a, S> {
     shared: &'a Shared,
-    peer: &'a Peer,
+    peer: &'a Arc<Peer>,
     stream: S,
     buffer: Buffer,
     deadline: Deadline,
@@ -64,8 +65,9 @@ pub(crate) struct Connection<'a, S> {
 }
 
 /// What came of waiting for a request.
+#[allow(clippy::large_enum_variant, reason = "a head is the usual case, and boxing it costs each request")]
 enum Next {
-    Head(Box<Head>, InFlight, UnixNanos),
+    Head(Head, InFlight, UnixNanos),
     Refused(Violation, InFlight, UnixNanos),
     /// The connection is over.
     Closed,
@@ -84,9 +86,16 @@ enum After {
     Drop,
 }
 
-impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
+/// What came of a request.
+enum Served {
+    Answered(After),
+    /// The connection goes on as another protocol: the path it asked for.
+    Upgraded(String, InFlight),
+}
+
+impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
     /// A connection opened at `opened`.
-    pub(crate) fn new(shared: &'a Shared, peer: &'a Peer, stream: S, opened: Instant) -> Self {
+    pub(crate) fn new(shared: &'a Shared, peer: &'a Arc<Peer>, stream: S, opened: Instant) -> Self {
         let first_due = Some(opened + shared.timeouts.head);
         Self { shared, peer, stream, buffer: Buffer::default(), deadline: Deadline::default(), first_due }
     }
@@ -95,7 +104,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
     pub(crate) async fn run(mut self) {
         loop {
             let after = match self.next().await {
-                Next::Head(head, in_flight, now) => self.serve(&head, in_flight, now).await,
+                Next::Head(head, in_flight, now) => match self.serve(&head, in_flight, now).await {
+                    Served::Answered(after) => after,
+                    Served::Upgraded(path, in_flight) => return self.hand_over(path, in_flight).await,
+                },
                 Next::Refused(violation, in_flight, now) => {
                     let refused = self.shared.charge_source(self.peer, now).err();
                     let refused = refused.unwrap_or_else(|| violation.into());
@@ -133,7 +145,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
         let Ok(in_flight) = self.peer.line.begin(now) else { return Next::Closed };
         loop {
             match head::parse(self.buffer.unread()) {
-                Ok(Some(head)) => return Next::Head(Box::new(head), in_flight, now),
+                Ok(Some(head)) => return Next::Head(head, in_flight, now),
                 Err(violation) => return Next::Refused(violation, in_flight, now),
                 Ok(None) => {}
             }
@@ -169,7 +181,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
     }
 
     /// Answers one request.
-    async fn serve(&mut self, head: &Head, mut in_flight: InFlight, now: UnixNanos) -> After {
+    async fn serve(&mut self, head: &Head, mut in_flight: InFlight, now: UnixNanos) -> Served {
         let (head_part, rest) = self.buffer.unread().split_at(head.head_bytes.min(self.buffer.len()));
         let arrived = usize::try_from(head.body_bytes).unwrap_or(usize::MAX).min(rest.len());
         let view = head.view(head_part);
@@ -184,6 +196,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
             deadline: &mut self.deadline,
         };
         let admitted = self.shared.admit(self.peer, view, &mut body, &mut in_flight, now).await;
+        let path = match &admitted {
+            Ok(Admitted::Upgrade(_)) => view.path().to_owned(),
+            _ => String::new(),
+        };
         let after = match (body.left > 0, head.keep_alive) {
             (true, _) => After::Linger,
             (false, true) => After::Next,
@@ -192,16 +208,33 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
         // From here on the request is held only in the words for the exchange.
         self.buffer.consume(head.head_bytes + arrived);
         let answered = match admitted {
-            Ok(passage) => self.shared.forward(passage).await,
+            Ok(Admitted::Forward(passage)) => self.shared.forward(passage).await,
+            Ok(Admitted::Upgrade(answer)) => {
+                let mut out = Buffer::default();
+                out.writer().extend_from_slice(answer.as_bytes());
+                return match self.write(&mut out).await {
+                    Ok(()) => Served::Upgraded(path, in_flight),
+                    Err(_) => Served::Answered(After::Drop),
+                };
+            }
             Err(Stopped::Refused(refused)) => Err(refused),
-            Err(Stopped::Ended) => return After::Drop,
+            Err(Stopped::Ended) => return Served::Answered(After::Drop),
         };
-        match answered {
+        Served::Answered(match answered {
             Ok(answered) => {
                 in_flight.served();
                 self.pass_on(answered, &shape, now, after).await
             }
             Err(refused) => self.refuse(&refused, &shape, &in_flight, now, after).await,
+        })
+    }
+
+    /// Gives the connection away, with what was read of it.
+    async fn hand_over(self, path: String, in_flight: InFlight) {
+        if let Some(taker) = &self.shared.upgrades {
+            self.peer.line.says_goodbye();
+            let leftover = self.buffer.unread().to_vec();
+            taker.serve(path, Box::new(self.stream), leftover, Arc::clone(self.peer), in_flight).await;
         }
     }
 
@@ -414,6 +447,8 @@ struct Content<'c, S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Body for Content<'_, S> {
+    const CAN_UPGRADE: bool = true;
+
     fn is_empty(&self) -> bool {
         self.left == 0 && self.arrived.is_empty()
     }

@@ -8,13 +8,14 @@
 mod guard;
 
 use std::{
-    future::{Future, poll_fn},
+    future::poll_fn,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use auth::Refusal;
 use bytes::{Bytes, BytesMut};
 use domain::UnixNanos;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
@@ -39,7 +40,7 @@ use crate::{
         head::{self, HEAD_BYTES_MAX},
     },
     peer::Peer,
-    pipeline::{Answered, Body, Shared, Stopped, Unreadable, due, push_field},
+    pipeline::{Admitted, Answered, Body, Shared, Stopped, Unreadable, due, push_field},
     upstream::{AnswerBody, BodyError},
 };
 
@@ -56,19 +57,19 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection whose requests make no progress for one to two of these is closed: the peer keeps its windows shut.
 const STUCK_CHECK: Duration = Duration::from_secs(60);
 
-/// Serves a connection to its end, or through what is under way once `stop` is ready.
-pub(crate) async fn serve<S>(
-    shared: Arc<Shared>,
-    peer: Arc<Peer>,
-    stream: S,
-    opened: Instant,
-    stop: impl Future<Output = ()>,
-) where
+/// Serves a connection to its end, or through what is under way when the gateway stops.
+pub(crate) async fn serve<S>(shared: Arc<Shared>, peer: Arc<Peer>, stream: S, opened: Instant)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     peer.line.says_goodbye();
     let activity = Arc::new(Activity::default());
     let timeouts = shared.timeouts;
+    let mut stopping = shared.stopping.clone();
+    let stop = async move {
+        // An error means the gateway is gone, which is also an end.
+        drop(stopping.wait_for(|stop| *stop).await);
+    };
     let clocks = Clocks { head: timeouts.head, idle: timeouts.idle, write_stall: timeouts.write_stall };
     let stream = Guarded::new(stream, clocks, Arc::clone(&activity), opened);
     let progress = Arc::clone(&activity);
@@ -147,7 +148,7 @@ async fn pass(
     let mut text = Buffer::default();
     push_head(text.writer(), &parts);
     let mut body = Content { incoming, first: Bytes::new(), rest: BytesMut::new() };
-    let passage = match head::parse(text.unread()) {
+    let admitted = match head::parse(text.unread()) {
         Ok(Some(head)) => shared.admit(peer, head.view(text.unread()), &mut body, in_flight, now).await?,
         // A whole head was written, so whatever leaves its end open is wrong with a field.
         Ok(None) => return Err(Stopped::Refused(crate::strict::Violation::HeaderField.into())),
@@ -157,7 +158,10 @@ async fn pass(
         }
     };
     drop((text, body));
-    Ok(shared.forward(passage).await?)
+    match admitted {
+        Admitted::Forward(passage) => Ok(shared.forward(passage).await?),
+        Admitted::Upgrade(_) => Err(Stopped::Refused(Refusal::EndpointUnavailable.into())),
+    }
 }
 
 /// Writes the head of a request as HTTP/1.1 has it. An authority beside a `Host` stays in the target, where it is
@@ -301,6 +305,8 @@ struct Content {
 }
 
 impl Body for Content {
+    const CAN_UPGRADE: bool = false;
+
     fn is_empty(&self) -> bool {
         self.incoming.is_end_stream() && self.bytes().is_empty()
     }

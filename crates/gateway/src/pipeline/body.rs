@@ -31,6 +31,9 @@ impl Unreadable {
 
 /// A body that may still be on its way.
 pub(crate) trait Body: Send {
+    /// Whether the connection under it can be handed over to another protocol.
+    const CAN_UPGRADE: bool;
+
     /// Whether there is none.
     fn is_empty(&self) -> bool;
 

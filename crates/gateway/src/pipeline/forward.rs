@@ -7,6 +7,7 @@ use crate::{
     answer::{DECISION, Refused},
     buffer::Buffer,
     http1::text,
+    model::Observed,
     peer::Peer,
     upstream::{Answer, SendError},
 };
@@ -18,6 +19,8 @@ pub(crate) struct Passage {
     is_get: bool,
     verified: Option<Verified>,
     decision: Option<String>,
+    /// To be learned from, once it has succeeded.
+    observed: Option<Observed>,
 }
 
 impl Passage {
@@ -56,7 +59,8 @@ impl Passage {
         }
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(body);
-        Self { request, is_get: routed.is_get, verified, decision }
+        let observed = shared.learner.as_ref().map(|_| Observed::of(&routed.as_modelled(body)));
+        Self { request, is_get: routed.is_get, verified, decision, observed }
     }
 }
 
@@ -78,10 +82,13 @@ pub(crate) struct Answered {
 impl Shared {
     /// Sends a request to the exchange.
     pub(crate) async fn forward(&self, passage: Passage) -> Result<Answered, Refused> {
-        let Passage { request, is_get, verified, decision } = passage;
+        let Passage { request, is_get, verified, decision, observed } = passage;
         match self.upstream.send(request).await {
             Ok(answer) => {
                 self.metrics.forwarded();
+                if let (Some(learner), Some(observed), 200) = (&self.learner, observed, answer.head.status) {
+                    observed.teach(&mut learner.lock());
+                }
                 Ok(Answered { answer, decision })
             }
             Err(error) => {

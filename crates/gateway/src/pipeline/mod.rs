@@ -16,12 +16,16 @@ pub(crate) mod limits;
 mod replay;
 pub(crate) mod withdrawal;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use auth::{Authenticator, Endpoint, Refusal, RequestHead};
 use domain::{Clock, UnixNanos};
 use http::Method;
-use tokio::sync::Semaphore;
+use ipnet::IpNet;
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use schema::Learner;
+use tokio::sync::{Semaphore, watch};
 
 pub(crate) use self::{
     body::{Body, Unreadable, due},
@@ -34,10 +38,12 @@ use crate::{
     connection::{Ended, InFlight},
     http1::head::View,
     metrics::Metrics,
+    model::{ApiModel, Judgement},
     peer::Peer,
     ports::{Observer, Withdrawals},
     route::{Class, Handling, Route, RouteTable},
     strict::{self, Violation},
+    upgrade::Upgrades,
     upstream::Upstream,
 };
 
@@ -48,10 +54,18 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limiters: Limiters,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) model: ArcSwapOption<ApiModel>,
+    pub(crate) learner: Option<Mutex<Learner>>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) passphrase_checks: Arc<Semaphore>,
+    /// Networks of the proxies in front.
+    pub(crate) proxy_trusted: Vec<IpNet>,
     pub(crate) routes: RouteTable,
+    /// Turns true when the gateway stops.
+    pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) timeouts: Timeouts,
+    /// Takes over WebSocket connections.
+    pub(crate) upgrades: Option<Arc<dyn Upgrades>>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) withdrawals: Arc<dyn Withdrawals>,
 }
@@ -67,6 +81,20 @@ pub(crate) struct Routed<'a> {
 }
 
 impl<'a> Routed<'a> {
+    /// As the model of the API sees it.
+    fn as_modelled<'b>(&self, body: &'b [u8]) -> schema::Request<'b>
+    where
+        'a: 'b,
+    {
+        schema::Request {
+            method: if self.is_get { "GET" } else { "POST" },
+            path: self.view.path(),
+            query: self.view.query(),
+            content_type: self.view.field(b"content-type"),
+            body,
+        }
+    }
+
     /// What the signature covers, and the credential.
     fn signed(&self) -> RequestHead<'a> {
         let credentials = self.view.credentials();
@@ -80,6 +108,15 @@ impl<'a> Routed<'a> {
             simulated: credentials.simulated,
         }
     }
+}
+
+/// How a request goes on.
+#[derive(Debug)]
+pub(crate) enum Admitted {
+    /// To the exchange.
+    Forward(Passage),
+    /// As another protocol, after this head.
+    Upgrade(String),
 }
 
 /// Why a request ends without being sent on.
@@ -109,6 +146,12 @@ impl From<Violation> for Refused {
 }
 
 impl Shared {
+    /// Whether connections from `ip` begin by saying whom they are for.
+    pub(crate) fn is_proxy(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.proxy_trusted.iter().any(|net| net.contains(&ip))
+    }
+
     /// Charges a request to where it comes from, before anything else is looked at.
     pub(crate) fn charge_source(&self, peer: &Peer, now: UnixNanos) -> Result<(), Refused> {
         self.metrics.request();
@@ -123,21 +166,30 @@ impl Shared {
         body: &mut B,
         in_flight: &mut InFlight,
         now: UnixNanos,
-    ) -> Result<Passage, Stopped> {
+    ) -> Result<Admitted, Stopped> {
         self.charge_source(peer, now)?;
         let routed = self.route(view)?;
+        if routed.route.handling == Handling::WebSocket {
+            let is_upgrade =
+                B::CAN_UPGRADE && view.head.is_upgrade && !view.head.is_http10 && body.is_empty();
+            let taker = self.upgrades.as_ref().filter(|_| is_upgrade && routed.is_get);
+            let taker = taker.ok_or(Refused::from(Refusal::EndpointUnavailable))?;
+            return Ok(Admitted::Upgrade(taker.accept(view.path(), &mut view.all_fields(), peer, now)?));
+        }
         self.read_body(&routed, body, peer, now).await?;
         let Some(endpoint) = routed.endpoint else {
-            return Ok(Passage::new(self, peer, &routed, body.bytes(), None, None));
+            self.conforms(&routed, body.bytes())?;
+            return Ok(Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), None, None)));
         };
         let verified = self.verify(&routed.signed(), body.bytes(), peer, endpoint, now).await?;
         in_flight.authenticated()?;
+        self.conforms(&routed, body.bytes()).map_err(|refused| refused.of(verified.account()))?;
         let charged = self.charge(&routed, body.bytes(), verified, now)?;
         let decision = match routed.route.handling {
             Handling::Decide => Some(self.decide(body.bytes(), &charged, peer, now).await?),
             _ => None,
         };
-        Ok(Passage::new(self, peer, &routed, body.bytes(), Some(charged), decision))
+        Ok(Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), Some(charged), decision)))
     }
 
     fn route<'a>(&'a self, view: View<'a>) -> Result<Routed<'a>, Refused> {
@@ -157,6 +209,20 @@ impl Shared {
             _ => return Err(Refusal::EndpointUnavailable.into()),
         };
         Ok(Routed { view, route, endpoint: endpoint(route.class), is_get })
+    }
+
+    /// Whether the model of the API has a word against a request.
+    fn conforms(&self, routed: &Routed<'_>, body: &[u8]) -> Result<(), Refused> {
+        let model = self.model.load();
+        let Some(model) = model.as_deref() else { return Ok(()) };
+        match model.judge(&routed.as_modelled(body)) {
+            Judgement::Pass => Ok(()),
+            Judgement::Refuse(refused) => Err(refused),
+            Judgement::Report(label) => {
+                self.metrics.departure(label);
+                Ok(())
+            }
+        }
     }
 
     async fn read_body<B: Body>(

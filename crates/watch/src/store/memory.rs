@@ -12,15 +12,21 @@ use std::{
 
 use memmap2::{Advice, MmapMut};
 
-/// Segments below this lie on the heap: they fit one huge page.
-const HUGE_BYTES_MIN: u64 = 2 << 20;
+/// One huge page. Segments below this lie on the heap.
+const HUGE_PAGE_BYTES: usize = 2 << 20;
 /// Longest segment read; a longer file was not written here.
 const BYTES_MAX: u64 = 1 << 40;
 
 /// Bytes that do not change while they are held.
 pub(crate) enum SegmentBytes {
     Heap(Vec<u8>),
-    Huge(MmapMut),
+    /// Whole huge pages from `start` on: what lies before or after those would be mapped in small ones, and every
+    /// lookup there would wait for address translation too.
+    Huge {
+        map: MmapMut,
+        start: usize,
+        len: usize,
+    },
 }
 
 impl SegmentBytes {
@@ -30,7 +36,7 @@ impl SegmentBytes {
         if len > BYTES_MAX {
             return Err(io::Error::other("the file is larger than any segment"));
         }
-        if len < HUGE_BYTES_MIN {
+        if len < HUGE_PAGE_BYTES as u64 {
             let mut bytes = Vec::new();
             // One byte more than expected, so that a file that grows meanwhile is seen to differ.
             file.take(len + 1).read_to_end(&mut bytes)?;
@@ -38,11 +44,14 @@ impl SegmentBytes {
         }
         let len =
             usize::try_from(len).map_err(|_| io::Error::other("the file does not fit the address space"))?;
-        let mut map = MmapMut::map_anon(len)?;
+        let pages = len.next_multiple_of(HUGE_PAGE_BYTES);
+        let mut map = MmapMut::map_anon(pages + HUGE_PAGE_BYTES)?;
+        let start = map.as_ptr().align_offset(HUGE_PAGE_BYTES);
         // Only a hint: without huge pages everything works, slower.
-        map.advise(Advice::HugePage).ok();
-        file.read_exact(&mut map)?;
-        Ok(Self::Huge(map))
+        map.advise_range(Advice::HugePage, start, pages).ok();
+        let bytes = map.get_mut(start..start + len).ok_or_else(|| io::Error::other("no room was mapped"))?;
+        file.read_exact(bytes)?;
+        Ok(Self::Huge { map, start, len })
     }
 }
 
@@ -50,7 +59,7 @@ impl AsRef<[u8]> for SegmentBytes {
     fn as_ref(&self) -> &[u8] {
         match self {
             Self::Heap(bytes) => bytes,
-            Self::Huge(map) => map,
+            Self::Huge { map, start, len } => map.get(*start..*start + *len).unwrap_or(&[]),
         }
     }
 }
