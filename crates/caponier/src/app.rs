@@ -19,6 +19,7 @@ use tokio::{
 use crate::{
     acme::Acme,
     adapters::{ApiDecisions, ApiIntake, Decisions, GatewayObserver, GatewayWithdrawals, record_uses},
+    api_model,
     cli::Place,
     config::{Config, Rate},
     core::{Core, Progress, chain, control_socket},
@@ -122,6 +123,8 @@ impl App {
         gateway.connections_per_source_max =
             usize::try_from(config.gateway.connections_per_ip).unwrap_or(usize::MAX);
         gateway.limits = limits(config)?;
+        gateway.model = api_model::load(&config.api_model)?;
+        gateway.learn = config.api_model.learn;
         let gateway = gateway
             .build(gateway::Deps {
                 authenticator: Arc::new(authenticator),
@@ -165,7 +168,7 @@ impl App {
     /// Lets the configuration be read again from where it came while serving.
     pub(crate) fn reload_from(&mut self, place: Place) {
         let (gateway, api) = (self.slots.0.take(), self.slots.1.take());
-        let live = Live::new(place, self.core.config.clone(), gateway, api);
+        let live = Live::new(place, self.core.config.clone(), self.gateway.control(), gateway, api);
         if self.core.reload.set(Box::new(live)).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }

@@ -60,6 +60,9 @@ pub(crate) enum Command {
         /// As shown to the client, dec-...
         decision_id: String,
     },
+    /// The model of the trading API: what may be asked of it.
+    #[command(subcommand)]
+    Model(ModelCommand),
     /// The transparency log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -188,6 +191,17 @@ pub(crate) struct Screen {
     /// Network, such as bitcoin, ethereum or tron; any that fits unless given.
     #[arg(long)]
     pub(crate) network: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Compile an OpenAPI document, or say what is wrong with it; list its operations and what is not checked.
+    Check {
+        /// The document, JSON.
+        document: PathBuf,
+    },
+    /// Print what the running process learned, as an OpenAPI document to be reviewed.
+    Learned,
 }
 
 #[derive(Debug, Subcommand)]

@@ -15,7 +15,7 @@ use clap::Parser as _;
 use crate::{
     cli::{
         AuditCommand, BackupCommand, Cli, Command, ConfigCommand, KeysCommand, ListFormat, ListsCommand,
-        Permission, Place, SubjectsCommand,
+        ModelCommand, Permission, Place, SubjectsCommand,
     },
     clock::SystemClock,
     config::{Config, beside, schema},
@@ -79,6 +79,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             logging::start_quiet(true);
             block_on(restore::restore(&place, &from, json))
         }
+        Command::Model(ModelCommand::Check { document }) => check_model(&document, json),
         Command::Log(options) => {
             logging::start_quiet(true);
             block_on(log::log(&place, options))
@@ -148,6 +149,7 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
             (Request::ListsImport { format: format.to_owned(), name: import.name, path }, true)
         }
         Command::Reload => (Request::Reload, false),
+        Command::Model(ModelCommand::Learned) => (Request::ModelLearned, false),
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),
         Command::Screen(screen) => {
             (Request::Screen { address: screen.address, network: screen.network }, false)
@@ -167,7 +169,7 @@ async fn ask(place: &Place, request: Request, creates: bool, json: bool) -> Resu
     let mut report = |what: &str, done, total| bar.report(what, done, total);
     let answer = match socket::ask(&control_socket(&config.data.dir), &request, &mut report).await {
         Some(answer) => answer,
-        None if request == Request::Reload => {
+        None if matches!(request, Request::Reload | Request::ModelLearned) => {
             let message = format!("no process serves {}", config.data.dir.display());
             return Err(Failure::new(Exit::NotFound, message));
         }
@@ -196,6 +198,25 @@ async fn ask(place: &Place, request: Request, creates: bool, json: bool) -> Resu
         output::line(output::response_text(&response));
     }
     Ok(exit)
+}
+
+fn check_model(document: &Path, json: bool) -> Result<Exit, Failure> {
+    let model = crate::api_model::import(document)?;
+    let operations: Vec<String> =
+        model.routes().iter().map(|route| format!("{} {}", route.method(), route.template())).collect();
+    if json {
+        output::line(serde_json::json!({
+            "ok": true, "operations": operations, "unchecked": model.unchecked(),
+        }));
+    } else {
+        for operation in &operations {
+            output::line(operation);
+        }
+        for unchecked in model.unchecked() {
+            output::line(format!("not checked: {unchecked}"));
+        }
+    }
+    Ok(Exit::Ok)
 }
 
 /// Reading makes no new data directory.

@@ -58,6 +58,7 @@ impl Values {
 pub struct Config {
     pub data: Data,
     pub gateway: Gateway,
+    pub api_model: ApiModel,
     pub limits: Limits,
     pub api: Api,
     pub decide: Decide,
@@ -91,6 +92,17 @@ pub struct Gateway {
     pub upstream_timeout: Duration,
     pub connections_per_ip: u32,
     pub connections_max: u32,
+}
+
+/// `[api_model]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct ApiModel {
+    pub document: Option<PathBuf>,
+    pub mode: gateway::ModelMode,
+    pub enforce: Vec<String>,
+    pub off: Vec<String>,
+    pub learn: bool,
 }
 
 /// `[limits]`
@@ -218,6 +230,17 @@ impl Config {
                 ),
             );
         }
+        let api_model = ApiModel {
+            document: read.existing("api_model.document"),
+            mode: match read.one_of("api_model.mode", &["report", "enforce", "off"]).as_str() {
+                "enforce" => gateway::ModelMode::Enforce,
+                "off" => gateway::ModelMode::Off,
+                _ => gateway::ModelMode::Report,
+            },
+            enforce: read.list("api_model.enforce"),
+            off: read.list("api_model.off"),
+            learn: read.one_of("api_model.learn", &["on", "off"]) == "on",
+        };
         let limits = Limits {
             source: read.rate("limits.source"),
             key: read.rate("limits.key"),
@@ -252,6 +275,7 @@ impl Config {
         let mut config = Self {
             data,
             gateway,
+            api_model,
             limits,
             api,
             decide: Decide {

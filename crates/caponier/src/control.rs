@@ -60,6 +60,8 @@ pub enum Request {
     BackupDrill,
     /// Reads the configuration file again.
     Reload,
+    /// What was learned of the trading API.
+    ModelLearned,
     /// A page of journal entries in words.
     Entries {
         from: u64,
@@ -186,6 +188,7 @@ pub enum Response {
     Drilled(DrillResult),
     Entries { next: u64, entries: Vec<serde_json::Value> },
     Reloaded(Reloaded),
+    Learned(String),
 }
 
 /// One line on the socket, from the server.

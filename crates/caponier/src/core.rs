@@ -42,6 +42,9 @@ use crate::{
 pub(crate) trait Reload: Send + Sync + std::fmt::Debug {
     /// All or nothing: after an error everything is as before.
     fn reload(&self) -> Result<Reloaded, Failure>;
+
+    /// What was learned of the trading API, as an OpenAPI document.
+    fn learned(&self) -> Option<String>;
 }
 
 /// Told what long work is doing: a unit, how much is done, how much there is.

@@ -6,6 +6,7 @@
 
 pub mod acme;
 pub mod adapters;
+mod api_model;
 pub mod app;
 mod cli;
 pub mod clock;

@@ -12,6 +12,7 @@ use gateway::tls::{Certificate, Certificates};
 use parking_lot::Mutex;
 
 use crate::{
+    api_model,
     cli::Place,
     commands::config_file,
     config::{Config, schema},
@@ -93,17 +94,28 @@ struct InForce {
 #[derive(Debug)]
 pub(crate) struct Live {
     place: Place,
+    control: gateway::Control,
     in_force: Mutex<InForce>,
 }
 
 impl Live {
     /// Over the listeners of an installation that was started with `config`, from the same file.
-    pub(crate) const fn new(place: Place, config: Config, gateway: Option<Slot>, api: Option<Slot>) -> Self {
-        Self { place, in_force: Mutex::new(InForce { config, gateway, api }) }
+    pub(crate) const fn new(
+        place: Place,
+        config: Config,
+        control: gateway::Control,
+        gateway: Option<Slot>,
+        api: Option<Slot>,
+    ) -> Self {
+        Self { place, control, in_force: Mutex::new(InForce { config, gateway, api }) }
     }
 }
 
 impl Reload for Live {
+    fn learned(&self) -> Option<String> {
+        self.control.learned()
+    }
+
     fn reload(&self) -> Result<Reloaded, Failure> {
         let mut in_force = self.in_force.lock();
         let in_force = &mut *in_force;
@@ -116,7 +128,10 @@ impl Reload for Live {
         let gateway = read(&in_force.gateway, &new.gateway.tls)?;
         let api = read(&in_force.api, &new.api.tls)?;
 
+        let model = api_model::load(&new.api_model)?;
+
         // From here on nothing fails.
+        self.control.set_model(model);
         let changed = in_force.config.values.changed(&new.values);
         let (live, restart): (Vec<_>, Vec<_>) =
             changed.into_iter().partition(|key| schema::LIVE.contains(key));

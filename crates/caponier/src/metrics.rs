@@ -164,6 +164,14 @@ impl Collector for Whole {
             refusals.iter().map(|(labels, count)| (labels.as_slice(), *count)),
         )?;
 
+        let departures: Vec<_> =
+            seen.departures.iter().map(|(label, count)| ([("departure", *label)], *count)).collect();
+        to.counters(
+            "caponier_gateway_model_departures",
+            "Requests that departed from the model of the API and passed, by what departed",
+            departures.iter().map(|(labels, count)| (labels.as_slice(), *count)),
+        )?;
+
         let meters = &self.core.meters;
         let mut decisions: Vec<_> = VERDICTS
             .iter()

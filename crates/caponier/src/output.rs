@@ -62,6 +62,7 @@ pub(crate) fn response_json(response: &Response) -> Value {
     let mut value = match response {
         Response::Screened(value) | Response::Explained(value) => value.clone(),
         Response::Receipt(text) => serde_json::json!({"receipt": text}),
+        Response::Learned(text) => serde_json::from_str(text).unwrap_or(Value::Null),
         Response::Keys(keys) => serde_json::json!({"keys": keys}),
         Response::Lists(lists) => serde_json::json!({"lists": lists}),
         other => serde_json::to_value(other)
@@ -69,7 +70,8 @@ pub(crate) fn response_json(response: &Response) -> Value {
             .and_then(|mut tagged| tagged.get_mut("value").map(Value::take))
             .unwrap_or(Value::Null),
     };
-    if let Value::Object(object) = &mut value {
+    // A document is printed as it is: something else would not be the document.
+    if let (Value::Object(object), false) = (&mut value, matches!(response, Response::Learned(_))) {
         object.entry("ok").or_insert(Value::Bool(true));
     }
     value
@@ -96,7 +98,7 @@ pub(crate) fn response_text(response: &Response) -> String {
         Response::Lists(lists) => lists.iter().map(list_text).collect::<Vec<_>>().join("\n"),
         Response::Screened(value) => screened_text(value),
         Response::Explained(value) => explained_text(value),
-        Response::Receipt(text) => text.trim_end().to_owned(),
+        Response::Receipt(text) | Response::Learned(text) => text.trim_end().to_owned(),
         Response::Backup(state) => backup_text(state),
         Response::Drilled(drill) => drill_text(drill),
         Response::Reloaded(reloaded) => {

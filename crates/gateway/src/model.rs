@@ -34,7 +34,9 @@ pub struct ApiModel {
 
 /// A policy names an operation that the model does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the model has no operation {operation:?}; write METHOD and path template, such as \"GET /api/v5/public/time\"")]
+#[error(
+    "the model has no operation {operation:?}; write METHOD and path template, such as \"GET /api/v5/public/time\""
+)]
 pub struct UnknownOperation {
     /// As written.
     pub operation: String,
@@ -52,9 +54,10 @@ impl ApiModel {
     ) -> Result<Self, UnknownOperation> {
         let mut found = BTreeMap::new();
         for (operation, mode) in modes {
-            let at = model.routes().iter().position(|route| {
-                operation.split_once(' ') == Some((route.method(), route.template()))
-            });
+            let at = model
+                .routes()
+                .iter()
+                .position(|route| operation.split_once(' ') == Some((route.method(), route.template())));
             let at = at.ok_or_else(|| UnknownOperation { operation: operation.to_owned() })?;
             found.insert(at, mode);
         }

@@ -115,6 +115,33 @@ pub static KEYS: &[Key] = &[
         "the power to stand in for the authority",
     ),
     key(
+        "api_model.document",
+        "\"\"",
+        "OpenAPI 3.0 or 3.1 document (JSON) of the trading API: requests whose route, parameters or body it does not \
+         describe are reported or refused. Empty: shapes are not looked at.",
+        "requests of any shape reach the exchange, as without it",
+    ),
+    key(
+        "api_model.mode",
+        "\"report\"",
+        "What becomes of requests that depart from it: report (counted, they pass), enforce (refused) or off.",
+        "as above",
+    ),
+    key(
+        "api_model.enforce",
+        "[]",
+        "Operations that are enforced whatever the mode, such as \"POST /api/v5/asset/withdrawal\".",
+        "as above",
+    ),
+    key("api_model.off", "[]", "Operations that are not looked at whatever the mode.", "as above"),
+    key(
+        "api_model.learn",
+        "\"off\"",
+        "on: requests the exchange answered with status 200 are learned from, in memory, for `caponier model learned`. \
+         Copies every request; meant for the time before a document is written.",
+        "a draft that describes too much, if nobody reviews it",
+    ),
+    key(
         "limits.source",
         "\"500 / 1s\"",
         "Requests from one address (IPv6: /64), all routes, before anything costly is done; exact GCRA, the count \
@@ -243,8 +270,16 @@ pub static KEYS: &[Key] = &[
 ];
 
 /// Keys that take effect on `caponier reload` or SIGHUP, without a restart.
-pub const LIVE: &[&str] =
-    &["api.certificate_file", "api.private_key_file", "gateway.certificate_file", "gateway.private_key_file"];
+pub const LIVE: &[&str] = &[
+    "api.certificate_file",
+    "api.private_key_file",
+    "api_model.document",
+    "api_model.enforce",
+    "api_model.mode",
+    "api_model.off",
+    "gateway.certificate_file",
+    "gateway.private_key_file",
+];
 
 /// The key of a path.
 #[must_use]

@@ -42,6 +42,7 @@ impl Core {
             Request::Screen { address, network } => self.screen(&address, network.as_deref()),
             Request::Explain { id } => self.explain(&id).await,
             Request::AuditReceipt { seq } => tokio::task::block_in_place(|| self.receipt(seq)),
+            Request::ModelLearned => self.learned(),
             Request::Entries { from, kinds, entries_max, reveal } => {
                 tokio::task::block_in_place(|| self.entries(from, &kinds, entries_max, reveal))
             }
@@ -160,6 +161,14 @@ impl Core {
             .await
             .map_err(|error| record_failure(&error))?;
         Ok(Response::KeyChanged { key: id.to_string(), state: state.to_owned() })
+    }
+
+    fn learned(&self) -> Result<Response, Failure> {
+        let learned = self.reload.get().and_then(|live| live.learned());
+        learned.map(Response::Learned).ok_or_else(|| {
+            let message = "nothing is learned: no process serves with api_model.learn = \"on\"";
+            Failure::new(Exit::NotFound, message)
+        })
     }
 
     async fn reload(&self) -> Result<Response, Failure> {

@@ -20,7 +20,7 @@ pub(crate) struct Passage {
     verified: Option<Verified>,
     decision: Option<String>,
     /// To be learned from, once it has succeeded.
-    observed: Option<Observed>,
+    observed: Option<Box<Observed>>,
 }
 
 impl Passage {
@@ -59,7 +59,7 @@ impl Passage {
         }
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(body);
-        let observed = shared.learner.as_ref().map(|_| Observed::of(&routed.as_modelled(body)));
+        let observed = shared.learner.as_ref().map(|_| Box::new(Observed::of(&routed.as_modelled(body))));
         Self { request, is_get: routed.is_get, verified, decision, observed }
     }
 }

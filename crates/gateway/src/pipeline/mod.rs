@@ -18,11 +18,11 @@ pub(crate) mod withdrawal;
 
 use std::{net::IpAddr, sync::Arc};
 
+use arc_swap::ArcSwapOption;
 use auth::{Authenticator, Endpoint, Refusal, RequestHead};
 use domain::{Clock, UnixNanos};
 use http::Method;
 use ipnet::IpNet;
-use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use schema::Learner;
 use tokio::sync::{Semaphore, watch};
