@@ -11,7 +11,7 @@ use rustls::ServerConfig;
 use crate::{
     ports::{Observer, Withdrawals},
     route::RouteTable,
-    upstream,
+    upstream, websocket,
 };
 
 /// Configuration of the gateway.
@@ -41,6 +41,8 @@ pub struct Config {
     /// or 2), and the address in it counts as the client's, also for limits and address bindings of keys; whoever
     /// can open connections from there can be anybody. Default none: no such header is accepted from anywhere.
     pub proxy_trusted: Vec<IpNet>,
+    /// Web sockets.
+    pub websocket: websocket::Config,
     /// Slow passphrase checks at a time, some 20 ms of one core and 19 MiB each. Default 2.
     pub passphrase_checks_max: usize,
 }
@@ -59,6 +61,7 @@ impl Config {
             connections_max: 10_000,
             connections_per_source_max: 128,
             proxy_trusted: Vec::new(),
+            websocket: websocket::Config::default(),
             passphrase_checks_max: 2,
         }
     }
@@ -131,7 +134,8 @@ pub struct Timeouts {
     pub decision: Duration,
     /// Waiting for a slow passphrase check to begin. Default 5 s.
     pub passphrase: Duration,
-    /// Requests in flight when the gateway stops. Default 30 s.
+    /// Requests in flight when the gateway stops. Web sockets have at least their
+    /// [notice](websocket::Config::notice). Default 30 s.
     pub drain: Duration,
 }
 
