@@ -32,6 +32,14 @@ pub(crate) const TESTS: &[Need] = &[
         },
     },
     Need {
+        packages: &["hping3", "iproute2", "nftables"],
+        skipped_without: "bans in the kernel's packet filter, in network namespaces",
+        present: || {
+            let starts = |name: &str, flag: &str| process::answers(process::command(name).arg(flag));
+            starts("hping3", "--version") && starts("ip", "-V") && starts("nft", "--version")
+        },
+    },
+    Need {
         packages: &["pebble"],
         skipped_without: "a certificate ordered from an ACME server",
         present: || Path::new("/usr/bin/pebble").exists(),

@@ -25,6 +25,12 @@
 //! } }
 //! ```
 //!
+//! Over a WebSocket whose messages are not read no restriction can be held: a restricted key is refused the login
+//! ([`Verified::check_unread_channel`](crate::Verified::check_unread_channel)).
+//!
+//! Where a key was used from: `verified.observe(..)` after the checks; a sighting goes on record by `verified.seen(..)`.
+//! Enforcing the rule on a key is to freeze it, on an app's grant to revoke it.
+//!
 //! A request body may be read for this only once, by the same strict reader that decides about withdrawals.
 
 mod budget;

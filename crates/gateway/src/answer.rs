@@ -5,6 +5,8 @@ use std::{borrow::Cow, time::Duration};
 use auth::Refusal;
 use domain::AccountId;
 
+use crate::websocket;
+
 /// Carries the id of the decision about a withdrawal, to the exchange and to the client.
 pub(crate) const DECISION: &str = "x-caponier-decision";
 
@@ -60,10 +62,13 @@ impl Refused {
         let wait = self.retry_after.unwrap_or(Duration::from_secs(1));
         let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
         let limited = self.status() == 429;
+        let version = self.label == websocket::VERSION_LABEL;
         let decision = self.decision.as_deref().filter(|id| is_field_value(id));
         [
             Some(("content-type", Cow::Borrowed("application/json"))),
             limited.then(|| ("retry-after", Cow::Owned(seconds.to_string()))),
+            // RFC 6455 section 4.4.
+            version.then_some(("sec-websocket-version", Cow::Borrowed("13"))),
             decision.map(|id| (DECISION, Cow::Borrowed(id))),
         ]
         .into_iter()

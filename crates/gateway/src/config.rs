@@ -12,7 +12,7 @@ use crate::{
     model::ApiModel,
     ports::{Observer, Withdrawals},
     route::RouteTable,
-    upstream,
+    upstream, websocket,
 };
 
 /// Configuration of the gateway.
@@ -47,6 +47,8 @@ pub struct Config {
     /// or 2), and the address in it counts as the client's, also for limits and address bindings of keys; whoever
     /// can open connections from there can be anybody. Default none: no such header is accepted from anywhere.
     pub proxy_trusted: Vec<IpNet>,
+    /// Web sockets.
+    pub websocket: websocket::Config,
     /// Slow passphrase checks at a time, some 20 ms of one core and 19 MiB each. Default 2.
     pub passphrase_checks_max: usize,
 }
@@ -67,6 +69,7 @@ impl Config {
             model: None,
             learn: false,
             proxy_trusted: Vec::new(),
+            websocket: websocket::Config::default(),
             passphrase_checks_max: 2,
         }
     }
@@ -139,7 +142,8 @@ pub struct Timeouts {
     pub decision: Duration,
     /// Waiting for a slow passphrase check to begin. Default 5 s.
     pub passphrase: Duration,
-    /// Requests in flight when the gateway stops. Default 30 s.
+    /// Requests in flight when the gateway stops. Web sockets have at least their
+    /// [notice](websocket::Config::notice). Default 30 s.
     pub drain: Duration,
 }
 

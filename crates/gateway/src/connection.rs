@@ -317,6 +317,13 @@ impl Census {
         open.lines.values().for_each(|place| place.line.drain());
     }
 
+    /// Ends at once all connections that do not end by themselves; how many.
+    pub(crate) fn cut_off(&self) -> usize {
+        let open = self.open.lock();
+        let lines = open.lines.values().map(|place| &place.line);
+        lines.filter(|line| !line.says_goodbye.load(Ordering::Acquire)).map(|line| line.kill()).count()
+    }
+
     /// Ends the connections of a source at once; how many.
     pub(crate) fn kill(&self, source: Source) -> usize {
         let open = self.open.lock();
@@ -425,5 +432,120 @@ impl Drop for Presence {
                 open.by_source.remove(&source);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixNanos = UnixNanos::from_secs(1_000);
+
+    fn source(last: u8) -> Source {
+        Source::V4([192, 0, 2, last])
+    }
+
+    fn admit(census: &Arc<Census>, last: u8, now: UnixNanos) -> Result<(Presence, bool), OverCap> {
+        census.admit(Some(source(last)), now).map(|admitted| (admitted.presence, admitted.evicted))
+    }
+
+    fn is_ended(presence: &Presence) -> bool {
+        presence.line.begin(NOW).is_err()
+    }
+
+    #[test]
+    fn sources_share_a_cap_and_leave_no_trace() {
+        let here = Source::of("::ffff:10.0.0.1".parse().unwrap());
+        assert_eq!(here, Source::of("10.0.0.1".parse().unwrap()));
+        let net = Source::of("2001:db8::1".parse().unwrap());
+        assert_eq!(net, Source::of("2001:db8::ffff:1".parse().unwrap()));
+        let census = Arc::new(Census::new(10, 2));
+        let first = census.admit(Some(here), NOW).unwrap();
+        let second = census.admit(None, NOW).unwrap().presence;
+        second.belongs_to(here).unwrap();
+        assert_eq!(census.admit(Some(here), NOW).unwrap_err(), OverCap::Source);
+        let third = census.admit(None, NOW).unwrap().presence;
+        assert_eq!(third.belongs_to(here), Err(OverCap::Source));
+        third.belongs_to(net).unwrap();
+        drop((first, second, third));
+        let open = census.open.lock();
+        assert!(open.by_source.is_empty() && open.lines.is_empty() && open.leaving == 0);
+    }
+
+    #[test]
+    fn the_worst_gives_way_to_a_newcomer() {
+        let census = Arc::new(Census::new(4, 10));
+        let at = |seconds| NOW.plus(Duration::from_secs(seconds));
+        let served = |last, seconds, refusals| {
+            let (presence, _) = admit(&census, last, at(seconds)).unwrap();
+            let request = presence.line.begin(at(seconds)).unwrap();
+            request.served();
+            (0..refusals).for_each(|_| request.refused());
+            drop(request);
+            presence
+        };
+        // Silent for 50 s and well-behaved; silent for 40 s and refused thrice; for 5 s without any request.
+        let well = served(1, 0, 0);
+        let refused = served(2, 10, 3);
+        let (fresh, _) = admit(&census, 3, at(45)).unwrap();
+        let (working, _) = admit(&census, 4, NOW).unwrap();
+        let mut request = working.line.begin(NOW).unwrap();
+        request.authenticated().unwrap();
+        let mut newcomers = Vec::new();
+        for expected in [&fresh, &refused, &well] {
+            assert!(!is_ended(expected));
+            let (newcomer, evicted) = admit(&census, 5, at(50)).unwrap();
+            // It has a request under way from here on, so it is not the next.
+            let mut busy = newcomer.line.begin(at(50)).unwrap();
+            busy.authenticated().unwrap();
+            newcomers.push((newcomer, busy));
+            assert!(evicted && is_ended(expected));
+        }
+        assert!(!is_ended(&working));
+        assert_eq!(admit(&census, 6, at(50)).unwrap_err(), OverCap::Everyone, "all others are at work");
+        drop(request);
+        assert_eq!(admit(&census, 6, at(50)).unwrap_err(), OverCap::Everyone, "nobody is looked for so soon");
+        assert!(admit(&census, 6, at(51)).unwrap().1 && is_ended(&working));
+    }
+
+    #[test]
+    fn those_who_are_leaving_are_bounded_too() {
+        let census = Arc::new(Census::new(3, 100));
+        let mut held = Vec::new();
+        for _ in 0..6 {
+            held.push(admit(&census, 1, NOW).unwrap());
+        }
+        assert_eq!(admit(&census, 1, NOW).unwrap_err(), OverCap::Everyone);
+        assert_eq!(census.open.lock().lines.len(), 6);
+        held.remove(0);
+        assert!(admit(&census, 1, NOW).unwrap().1);
+    }
+
+    #[test]
+    fn an_ended_connection_takes_up_nothing() {
+        let census = Arc::new(Census::new(3, 3));
+        let (presence, _) = admit(&census, 1, NOW).unwrap();
+        let mut request = presence.line.begin(NOW).unwrap();
+        presence.line.drain();
+        assert!(presence.line.is_draining());
+        request.authenticated().unwrap();
+        assert_eq!(census.kill(source(2)), 0);
+        assert_eq!(census.kill(source(1)), 1);
+        let (other, _) = admit(&census, 2, NOW).unwrap();
+        let mut late = other.line.begin(NOW).unwrap();
+        other.line.kill();
+        assert_eq!(late.authenticated(), Err(Ended));
+        census.drain();
+        let (idle, _) = admit(&census, 3, NOW).unwrap();
+        assert!(is_ended(&idle), "it came after the end began");
+    }
+
+    #[tokio::test]
+    async fn an_end_before_the_task_is_known_still_ends_it() {
+        let line = Line::new(1, NOW);
+        line.kill();
+        let task = tokio::spawn(std::future::pending::<()>());
+        line.runs_as(task.abort_handle());
+        assert!(task.await.unwrap_err().is_cancelled());
     }
 }

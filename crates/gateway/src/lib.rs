@@ -1,12 +1,12 @@
 //! The door in front of the exchange's trading API.
 //!
-//! Takes connections within their budgets, speaks HTTP/1.1 and HTTP/2, refuses what two servers could read
+//! Takes connections within their budgets, speaks HTTP/1.1, HTTP/2 and WebSocket, refuses what two servers could read
 //! differently, verifies OKX v5 signatures over the bytes as sent, charges limits, lets every signed action through
 //! once, has withdrawals decided, and only then asks the exchange. Every answer of its own is JSON in the words of
 //! OKX v5.
 //!
 //! Not here: who decides (the [`Withdrawals`] port), what becomes of refusals (the [`Observer`] port), which keys
-//! exist (the `auth` engine), how limits count (the `admission` engine), WebSocket. Nothing is stored.
+//! exist (the `auth` engine), how limits count (the `admission` engine). Nothing is stored.
 //!
 //! Bounds: connections in all and by source, head, body, header count, streams, time at every step, upstream
 //! connections, remembered sources and accounts; each is a field of [`Config`] or a named constant.
@@ -32,6 +32,7 @@ mod strict;
 pub mod tls;
 mod upgrade;
 pub mod upstream;
+pub mod websocket;
 
 pub use self::{
     config::{BuildError, Config, Deps, Limits, Timeouts},

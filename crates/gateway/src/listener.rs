@@ -5,7 +5,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -32,6 +32,7 @@ use crate::{
     proxy_protocol,
     tls::ALPN_H2,
     upstream::Upstream,
+    websocket::{self, WebSockets},
 };
 
 /// Connections the system holds ready for us to accept.
@@ -57,10 +58,12 @@ impl Config {
         let listener = listen(address).map_err(|source| BuildError::Listen { address, source })?;
         let local_addr = listener.local_addr().map_err(|source| BuildError::Listen { address, source })?;
         let (stop, stopping) = watch::channel(false);
-        let shared = Shared {
+        let seed = || u64::from_le_bytes(crypto::random::array());
+        let (limits, notice) = (self.limits, self.websocket.notice);
+        let shared = Arc::new_cyclic(|shared| Shared {
             authenticator: deps.authenticator,
             clock: deps.clock,
-            limiters: Limiters::new(&self.limits, u64::from_le_bytes(crypto::random::array())),
+            limiters: Limiters::new(&limits, seed()),
             metrics,
             model: ArcSwapOption::new(self.model),
             learner: self.learn.then(Mutex::default),
@@ -72,19 +75,30 @@ impl Config {
             routes: self.routes,
             stopping,
             timeouts: self.timeouts,
-            upgrades: None,
+            upgrades: Some(Arc::new(WebSockets::new(
+                Weak::clone(shared),
+                self.websocket,
+                limits.entries_max,
+                seed(),
+            ))),
             upstream,
             withdrawals: deps.withdrawals,
-        };
+        });
         Ok(Gateway {
             listener,
             local_addr,
             tls: self.tls,
             census: Arc::new(Census::new(self.connections_max, self.connections_per_source_max)),
-            shared: Arc::new(shared),
+            shared,
+            goodbye: notice + websocket::GOODBYE_MAX,
             stop,
         })
     }
+}
+
+/// Waits until all tasks ended.
+async fn all(tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -102,6 +116,8 @@ pub struct Gateway {
     tls: Option<Arc<ServerConfig>>,
     census: Arc<Census>,
     shared: Arc<Shared>,
+    /// How long connections that say goodbye take for it.
+    goodbye: Duration,
     stop: watch::Sender<bool>,
 }
 
@@ -110,6 +126,12 @@ impl Gateway {
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// What its requests share, without its listener.
+    #[cfg(test)]
+    pub(crate) fn shared(self) -> Arc<Shared> {
+        self.shared
     }
 
     /// Its open connections, to end some of them while it runs.
@@ -167,12 +189,14 @@ impl Gateway {
         // HTTP/2 connections say that they end; the others end when they are idle.
         self.stop.send_replace(true);
         self.census.drain();
-        let drained = async { while connections.join_next().await.is_some() {} };
-        if timeout(self.shared.timeouts.drain, drained).await.is_err() {
-            tracing::warn!(
-                connections = connections.len(),
-                "connections cut off at the end of the drain time"
-            );
+        if timeout(self.shared.timeouts.drain, all(&mut connections)).await.is_err() {
+            let cut_off = self.census.cut_off();
+            if cut_off > 0 {
+                tracing::warn!(connections = cut_off, "connections cut off at the end of the drain time");
+            }
+            let left = self.goodbye.saturating_sub(self.shared.timeouts.drain);
+            // Whatever is left after that is ended below.
+            let _all = timeout(left, all(&mut connections)).await.is_ok();
         }
         connections.shutdown().await;
     }

@@ -193,7 +193,7 @@ impl RouteTable {
     /// The table of the OKX v5 API.
     ///
     /// Unlisted paths below `/api/v5/` are private: GET is [`Class::Read`], POST is [`Class::Trade`]. Paths elsewhere
-    /// match nothing. Endpoints that move funds out in ways that are not decided about here (Lightning and fiat
+    /// match nothing, but for the three of WebSocket. Endpoints that move funds out in ways that are not decided about here (Lightning and fiat
     /// withdrawals) and endpoints that manage API keys are [`Handling::Unavailable`].
     #[must_use]
     pub fn okx_v5() -> Self {
@@ -253,6 +253,11 @@ fn okx_v5_routes() -> Vec<Route> {
         handling: Handling::Unavailable,
         ..route(Verb::Any, path, class, budget)
     };
+    // Who may do what is asked of each message, not of the connection.
+    let web_socket = |path: &str| Route {
+        handling: Handling::WebSocket,
+        ..route(Verb::Get, path, Class::Public, Budget::Read)
+    };
     vec![
         route(Verb::Get, "/api/v5/public/", Class::Public, Budget::Read),
         route(Verb::Get, "/api/v5/market/", Class::Public, Budget::Read),
@@ -285,6 +290,9 @@ fn okx_v5_routes() -> Vec<Route> {
         unavailable("/api/v5/users/subaccount/apikey", Class::KeyManagement, Budget::Write),
         unavailable("/api/v5/users/subaccount/modify-apikey", Class::KeyManagement, Budget::Write),
         unavailable("/api/v5/users/subaccount/delete-apikey", Class::KeyManagement, Budget::Write),
+        web_socket("/ws/v5/business"),
+        web_socket("/ws/v5/private"),
+        web_socket("/ws/v5/public"),
         route(Verb::Get, "/api/v5/", Class::Read, Budget::Read),
         route(Verb::Post, "/api/v5/", Class::Trade, Budget::Write),
     ]
@@ -316,10 +324,22 @@ mod tests {
             find(Method::POST, "/api/v5/asset/withdrawal"),
             Some((Class::Withdraw, Budget::Withdraw, Handling::Decide))
         );
+        for path in ["/ws/v5/business", "/ws/v5/private", "/ws/v5/public"] {
+            assert_eq!(find(Method::GET, path), Some((Class::Public, Budget::Read, Handling::WebSocket)));
+            assert_eq!(find(Method::POST, path), None);
+        }
         // A listed path does not fall back to the prefix for other methods, and no POST is public.
         assert_eq!(find(Method::GET, "/api/v5/asset/withdrawal"), None);
         assert_eq!(find(Method::POST, "/api/v5/public/time"), forward(Class::Trade, Budget::Write));
-        for elsewhere in ["/", "/ws/v5/private", "/api/v4/x", "/api/v5", "/API/V5/account/balance"] {
+        for elsewhere in [
+            "/",
+            "/ws/v5/privat",
+            "/ws/v5/private/",
+            "/WS/v5/private",
+            "/api/v4/x",
+            "/api/v5",
+            "/API/V5/account/balance",
+        ] {
             assert_eq!(find(Method::GET, elsewhere), None, "{elsewhere}");
         }
         for respelled in ["/api/v5/asset/Withdrawal", "/api/v5/asset/WITHDRAWAL", "/api/v5/Asset/withdrawal"]

@@ -35,6 +35,7 @@ use crate::{
         body::{Framing, Step},
     },
     metrics::Metrics,
+    upgrade::Duplex,
 };
 
 /// Most interim answers (1xx), which are skipped, before an answer.
@@ -173,6 +174,26 @@ impl Upstream {
     /// The lines that every request to the exchange has: `Host`, and the token if there is one.
     pub(crate) fn lines(&self) -> &[u8] {
         self.lines.expose()
+    }
+
+    /// Host and port of the exchange.
+    pub(crate) fn authority(&self) -> &str {
+        &self.config.authority
+    }
+
+    /// What the exchange knows the gateway by.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.config.token.as_ref().map(|token| token.expose().as_str())
+    }
+
+    /// A connection that does not belong to the pool, for something other than requests; how many there are is the
+    /// caller's to bound.
+    pub(crate) async fn open(&self) -> io::Result<Box<dyn Duplex>> {
+        match self.connect().await {
+            Ok(wire) => Ok(Box::new(wire.stream)),
+            Err(SendError::Connect(error)) => Err(error),
+            Err(error) => Err(io::Error::other(error)),
+        }
     }
 
     /// Sends a whole request and gives the head of its answer; the body is read from the answer.

@@ -16,6 +16,9 @@ use super::{
 };
 use crate::refusal::Refusal;
 
+/// Where a v2 key opens a session; see [`crate::v2`].
+const SESSION: (&[u8], &[u8]) = (b"POST", b"/caponier/v2/session");
+
 /// Restrictions that cannot be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -269,11 +272,16 @@ impl Restrictions {
 
     /// Checks what the head of a request says, and tells what it does. `path` is canonical and without its query.
     ///
+    /// Opening a session of a v2 key is no more than signing in: what is then sent in it is checked like anything else.
+    ///
     /// # Errors
     /// [`Refusal::HoursClosed`], [`Refusal::EndpointForbidden`], [`Refusal::ActionUnreadable`].
     pub fn check_request(&self, method: &[u8], path: &[u8], now: UnixNanos) -> Result<Act, Refusal> {
         if self.hours.is_some_and(|hours| !hours.contains(now)) {
             return Err(Refusal::HoursClosed);
+        }
+        if (method, path) == SESSION {
+            return Ok(Act::Read);
         }
         if self
             .endpoints

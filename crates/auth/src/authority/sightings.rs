@@ -37,13 +37,14 @@ impl Ja4 {
     /// Length of the text, in bytes.
     pub const BYTES: usize = 36;
 
-    /// Reads the text: 10, 12 and 12 lower-case letters and digits joined by `_`.
+    /// Reads the text: 10 letters and digits, and twice 12 hexadecimal digits, joined by `_`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; Self::BYTES] = text.as_bytes().try_into().ok()?;
         let plain = |(place, byte): (usize, &u8)| match place {
             10 | 23 => *byte == b'_',
-            _ => byte.is_ascii_lowercase() || byte.is_ascii_digit(),
+            0..10 => byte.is_ascii_alphanumeric(),
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
         };
         bytes.iter().enumerate().all(plain).then_some(Self(bytes))
     }

@@ -154,14 +154,9 @@ impl Grants {
         }
     }
 
-    fn remove_dead(&mut self, now: UnixNanos) {
-        let dead: Vec<_> = self
-            .by_number
-            .values()
-            .filter(|grant| !grant.is_in_force(now))
-            .map(|grant| grant.number)
-            .collect();
-        dead.iter().for_each(|number| self.remove(number));
+    fn remove_where(&mut self, is_dead: impl Fn(&Grant) -> bool) {
+        let dead = self.by_number.values().filter(|grant| is_dead(grant)).map(|grant| grant.number);
+        dead.collect::<Vec<_>>().iter().for_each(|number| self.remove(number));
     }
 }
 
@@ -187,7 +182,10 @@ impl Ledger {
         match change {
             AppChange::Registered(app) => return self.register(app),
             AppChange::Disabled { client_id, .. } => match self.app(&client_id) {
-                Some(app) => app.disable(),
+                Some(app) => {
+                    app.disable();
+                    self.grants.write().remove_where(|grant| !grant.app.is_enabled());
+                }
                 None => return Err(AppApplyError::UnknownApp { client_id }),
             },
             AppChange::Granted(new) => return self.grant(*new),
@@ -257,7 +255,7 @@ impl Ledger {
         let mut grants = self.grants.write();
         let held = |grants: &Grants| grants.by_account.get(account).map_or(0, Vec::len);
         if grants.by_number.len() >= self.grants_max || held(&grants) >= GRANTS_PER_ACCOUNT_MAX {
-            grants.remove_dead(now);
+            grants.remove_where(|grant| !grant.is_in_force(now));
         }
         grants.by_number.len() < self.grants_max && held(&grants) < GRANTS_PER_ACCOUNT_MAX
     }
@@ -286,7 +284,7 @@ impl Ledger {
             return Ok(());
         }
         if grants.by_number.len() >= self.grants_max {
-            grants.remove_dead(new.at);
+            grants.remove_where(|grant| !grant.is_in_force(new.at));
         }
         if grants.by_number.len() >= self.grants_max {
             return Err(AppApplyError::GrantsFull { max: self.grants_max });

@@ -190,7 +190,7 @@ impl PublicKey {
         }
     }
 
-    /// Verifies a signature over `message`. Some 40 microseconds (Ed25519) to 80 (P-256) of one core.
+    /// Verifies a signature over `message`. Some 35 microseconds (Ed25519) to 60 (P-256) of one core.
     ///
     /// # Errors
     /// [`BadSignature`].

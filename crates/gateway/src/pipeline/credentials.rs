@@ -19,7 +19,15 @@ impl Shared {
         endpoint: Endpoint,
         now: UnixNanos,
     ) -> Result<Verified, Refused> {
-        let check = match self.authenticator.verify(head, body, peer.ip, endpoint, now)? {
+        self.prove(|| self.authenticator.verify(head, body, peer.ip, endpoint, now)).await
+    }
+
+    /// Proves a sender by as many attempts as the slow check of a passphrase takes: one, or one on either side of it.
+    pub(crate) async fn prove(
+        &self,
+        attempt: impl Fn() -> Result<Verification, Refusal>,
+    ) -> Result<Verified, Refused> {
+        let check = match attempt()? {
             Verification::Verified(verified) => return Ok(verified),
             Verification::CheckPassphrase(check) => check,
         };
@@ -30,7 +38,7 @@ impl Shared {
             .ok_or(Refusal::SystemBusy)
             .map_err(|refusal| Refused::from(refusal).labelled("passphrase_checks_busy"))?;
         // Another request of the same key may have passed the check while this one waited.
-        match self.authenticator.verify(head, body, peer.ip, endpoint, now)? {
+        match attempt()? {
             Verification::Verified(verified) => return Ok(verified),
             Verification::CheckPassphrase(_) => {}
         }
@@ -40,7 +48,7 @@ impl Shared {
             checked
         });
         checked.await.map_err(|_| Refusal::SystemError)??;
-        match self.authenticator.verify(head, body, peer.ip, endpoint, now)? {
+        match attempt()? {
             Verification::Verified(verified) => Ok(verified),
             // Only if the key was replaced in between; the client may come again.
             Verification::CheckPassphrase(_) => Err(Refusal::SystemBusy.into()),

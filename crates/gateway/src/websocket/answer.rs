@@ -139,7 +139,10 @@ impl WsError {
 pub(crate) fn error(error: &WsError, id: Option<&str>, connection_id: &str) -> String {
     let message = quoted(&error.message);
     let code = error.code;
-    format!(r#"{{{}"event":"error","code":"{code}","msg":{message},"connId":"{connection_id}"}}"#, id_field(id))
+    format!(
+        r#"{{{}"event":"error","code":"{code}","msg":{message},"connId":"{connection_id}"}}"#,
+        id_field(id)
+    )
 }
 
 /// A login that succeeded.
@@ -196,7 +199,10 @@ mod tests {
             let at = UnixNanos::from_secs(1);
             let said = order_refused("order", Some(text), "50011", text, at, at);
             let said: Value = serde_json::from_str(&said).unwrap();
-            assert_eq!((&said["id"], &said["msg"], &said["data"]), (&text.into(), &text.into(), &Value::Array(vec![])));
+            assert_eq!(
+                (&said["id"], &said["msg"], &said["data"]),
+                (&text.into(), &text.into(), &Value::Array(vec![]))
+            );
         }
         let long = error(&WsError::illegal(&"x".repeat(70_000)), None, "a4d3ae55");
         assert!(long.len() < 400);

@@ -3,8 +3,12 @@
 //! Extensions and subprotocols a client offers are not taken up, which declines them (sections 4.2.2 and 9.1). The
 //! origin is not judged: there are no cookies here that another site's page could misuse.
 
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 
+use super::Scope;
+
+/// Metric label of a version that is not 13. The answer must name the one that is spoken.
+pub(crate) const VERSION_LABEL: &str = "ws_handshake_version";
 /// Length of a key: 16 bytes in Base64.
 const KEY_BYTES: usize = 24;
 
@@ -32,7 +36,7 @@ pub(crate) enum Unacceptable {
     NotUpgrade,
     /// No key, several, or one that is not 16 bytes in Base64.
     Key,
-    /// Not version 13: the answer is 426 and names the version.
+    /// Not version 13.
     Version,
 }
 
@@ -42,14 +46,23 @@ impl Unacceptable {
         match self {
             Self::NotUpgrade => "ws_not_upgrade",
             Self::Key => "ws_handshake_key",
-            Self::Version => "ws_handshake_version",
+            Self::Version => VERSION_LABEL,
+        }
+    }
+
+    /// The field to blame.
+    pub(crate) const fn field(self) -> &'static str {
+        match self {
+            Self::NotUpgrade => "Upgrade",
+            Self::Key => "Sec-WebSocket-Key",
+            Self::Version => "Sec-WebSocket-Version",
         }
     }
 }
 
 /// Judges the header fields of a GET over HTTP/1.1 without a body. Names are compared without regard to case.
-pub(crate) fn accept<'a>(
-    fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+pub(crate) fn accept<'n, 'v>(
+    fields: impl Iterator<Item = (&'n [u8], &'v [u8])>,
 ) -> Result<Accepted, Unacceptable> {
     let (mut connection, mut upgrade, mut keys, mut versions) = (false, Vec::new(), Vec::new(), Vec::new());
     for (name, value) in fields {
@@ -76,6 +89,16 @@ pub(crate) fn accept<'a>(
         [key] if is_key(key) => Ok(Accepted { accept_key: derive_accept_key(key) }),
         _ => Err(Unacceptable::Key),
     }
+}
+
+/// The head of an opening handshake towards the exchange at `host`, to be completed with what it is told.
+pub(crate) fn request(host: &str, scope: Scope) -> http::request::Builder {
+    http::Request::get(format!("ws://{host}{}", scope.path()))
+        .header("host", host)
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", generate_key())
 }
 
 /// Whether these are 16 bytes in canonical Base64: 21 digits, one whose low four bits are zero, two paddings.
@@ -135,7 +158,13 @@ mod tests {
         for version in ["8", "13, 8", "013", ""] {
             assert_eq!(with("Sec-WebSocket-Version", version), Err(Unacceptable::Version), "{version}");
         }
-        for key in ["", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZR==", "dGhlIHNhbXBsZSBub25jZQ=!", "dGhlIHNhbXBsZQ=="] {
+        for key in [
+            "",
+            "dGhlIHNhbXBsZSBub25jZQ",
+            "dGhlIHNhbXBsZSBub25jZR==",
+            "dGhlIHNhbXBsZSBub25jZQ=!",
+            "dGhlIHNhbXBsZQ==",
+        ] {
             assert_eq!(with("Sec-WebSocket-Key", key), Err(Unacceptable::Key), "{key}");
         }
         let twice = [&FIELDS[..], &[FIELDS[3]]].concat();

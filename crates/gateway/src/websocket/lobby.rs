@@ -21,7 +21,11 @@ type Seats = Arc<Mutex<HashMap<AccountId, usize>>>;
 impl<S: Hash + Eq> Lobby<S> {
     /// `sources_max` sources are remembered; `seed` is random and secret.
     pub(crate) fn new(config: Config, sources_max: usize, seed: u64) -> Self {
-        Self { config, connects: KeyedLimiter::new(config.connects, sources_max, seed), seats: Seats::default() }
+        Self {
+            config,
+            connects: KeyedLimiter::new(config.connects, sources_max, seed),
+            seats: Seats::default(),
+        }
     }
 
     pub(crate) const fn config(&self) -> &Config {

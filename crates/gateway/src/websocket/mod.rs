@@ -20,6 +20,7 @@
 //! account has a number of connections, a source a rate of new ones. All of time is bounded by [`Config`].
 
 mod answer;
+mod gate;
 mod handshake;
 mod lobby;
 mod message;
@@ -33,13 +34,9 @@ use std::time::Duration;
 
 use admission::Quota;
 
-pub(crate) use self::{
-    answer::Closing,
-    handshake::{Accepted, Unacceptable, accept},
-    lobby::Lobby,
-    ports::{Denied, Door, Duplex, Introduction},
-    relay::{Guest, Orders, serve},
-};
+#[cfg(fuzzing)]
+pub(crate) use self::message::{Credentials, Request};
+pub(crate) use self::{gate::WebSockets, handshake::VERSION_LABEL, relay::GOODBYE_MAX};
 
 /// Longest message of a client, in bytes.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 64 * 1024;
@@ -96,11 +93,11 @@ pub struct Config {
     pub pings: Quota,
     /// A connection on which nothing comes or goes is closed after this. Default 30 s.
     pub idle: Duration,
-    /// A connection with neither a login nor a subscription is closed after this. Default 30 s.
+    /// A connection that has neither a login nor a subscription for so long is closed. Default 30 s.
     pub establish: Duration,
     /// Connecting to the exchange, handshake included. Default 5 s.
     pub connect: Duration,
-    /// For either side to take 240 bytes per second of what waits for it, or all of it. Default 10 s.
+    /// Without either side taking what waits for it, or at least 240 bytes per second of it. Default 10 s.
     pub write_stall: Duration,
     /// How often a logged-in connection checks that its key is still in force. Default 500 ms.
     pub in_force_period: Duration,

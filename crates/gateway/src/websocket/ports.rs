@@ -5,15 +5,10 @@ use std::{io, net::IpAddr};
 use auth::{Login, Refusal, Verified};
 use domain::{AccountId, UnixNanos};
 use http::HeaderValue;
-use tokio::io::{AsyncRead, AsyncWrite};
+use serde_json::value::RawValue;
 
 use super::Scope;
-use crate::{ports::BoxFuture, route::Budget};
-
-/// A connection, whatever it is made of.
-pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+use crate::{ports::BoxFuture, route::Budget, upgrade::Duplex};
 
 /// Why something is not done for a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,14 +44,24 @@ pub(crate) trait Door: Send + Sync {
     /// Verifies a login, the slow check of a passphrase included, and counts it as use of the key.
     fn log_in<'a>(&'a self, login: Login<'a>, ip: IpAddr) -> BoxFuture<'a, Result<Verified, Denied>>;
 
-    /// Charges an operation with so many orders to the limits that REST draws on.
-    fn charge(&self, identity: &Verified, budget: Budget, orders: u32, now: UnixNanos) -> Result<(), Denied>;
+    /// Charges an operation on these orders, one object each, to the limits that REST draws on; the number of them is
+    /// its cost.
+    fn charge(
+        &self,
+        identity: &Verified,
+        budget: Budget,
+        orders: &[&RawValue],
+        now: UnixNanos,
+    ) -> Result<(), Denied>;
 
     /// Opens a connection to the exchange.
     fn connect(&self) -> BoxFuture<'_, io::Result<Box<dyn Duplex>>>;
 
     /// The head of the upgrade request to the exchange: where it is and what it is told.
     fn introduce(&self, introduction: Introduction<'_>) -> Result<http::Request<()>, Refusal>;
+
+    /// The client sent something that was understood.
+    fn active(&self);
 
     /// Something was not done for a client.
     fn refused(&self, ip: IpAddr, account: Option<&AccountId>, label: &'static str, at: UnixNanos);

@@ -18,15 +18,18 @@ use super::{
     lobby::Lobby,
     message::Credentials,
     meter::Metered,
-    ports::{Door, Duplex, Introduction},
+    ports::{Door, Introduction},
     session::{Leg, Said, Session, Step},
     wire::{Bounds, Incoming, Wire},
 };
+use crate::upgrade::Duplex;
 
 /// Bytes a side must take in a second of what waits for it.
 const DRAIN_RATE_MIN: u64 = 240;
+/// How often in that time it is looked whether it does.
+const LOOKS_PER_STALL: u32 = 10;
 /// How long a goodbye may take.
-const GOODBYE_MAX: Duration = Duration::from_secs(1);
+pub(crate) const GOODBYE_MAX: Duration = Duration::from_secs(1);
 /// How long the exchange has to answer whether it is there.
 const UPSTREAM_PONG_MAX: Duration = Duration::from_secs(10);
 
@@ -93,10 +96,11 @@ where
         client_stall: None,
         anonymous: None,
         identified: None,
-        opened_at: now,
+        aimless_since: Some(now),
         active_at: now,
         in_force_at: now,
-        read_after: None,
+        looked_at: now,
+        held: None,
         ends_at: None,
     };
     let closing = relay.run(orders).await;
@@ -119,11 +123,12 @@ struct Upstream {
     pinged: bool,
 }
 
-/// What a side had taken when it was last looked at, and when it is looked at again.
+/// What a side had taken when it last took enough, and when that was.
 #[derive(Debug, Clone, Copy)]
 struct Stall {
     written: u64,
-    judged_at: Instant,
+    emptied: u64,
+    since: Instant,
 }
 
 /// What happened.
@@ -131,7 +136,6 @@ enum Event {
     Client(Result<Incoming, Closing>),
     Draining,
     Killed,
-    Time,
     Upstream(Leg, Result<Incoming, Closing>),
 }
 
@@ -147,13 +151,16 @@ struct Relay<'a, S, Q> {
     client_stall: Option<Stall>,
     anonymous: Option<Upstream>,
     identified: Option<Upstream>,
-    opened_at: Instant,
+    /// Since when there is neither a login nor a subscription.
+    aimless_since: Option<Instant>,
     /// When something last came or went.
     active_at: Instant,
     /// When the key was last found to be in force.
     in_force_at: Instant,
-    /// Not to read the client before.
-    read_after: Option<Instant>,
+    /// A message that came too soon, and when it is looked at. Nothing is read before.
+    held: Option<(Incoming, Instant)>,
+    /// When it was last looked at how fast the sides take what waits for them.
+    looked_at: Instant,
     /// When an announced end comes.
     ends_at: Option<Instant>,
 }
@@ -169,6 +176,12 @@ where
         let mut kill = std::pin::pin!(kill);
         loop {
             let deadline = self.deadline();
+            if deadline <= Instant::now() {
+                // First, or a side that always has something to say would keep it from ever being looked at.
+                if let Err(closing) = self.on_time() {
+                    return Some(closing);
+                }
+            }
             let announced = self.ends_at.is_some();
             let event = tokio::select! {
                 biased;
@@ -176,7 +189,7 @@ where
                 // An error means that whoever could say so is gone: the gateway ends.
                 _ = draining.wait_for(|draining| *draining), if !announced => Event::Draining,
                 event = self.next() => event,
-                () = sleep_until(deadline) => Event::Time,
+                () = sleep_until(deadline) => continue,
             };
             match self.on(event).await {
                 Ok(true) => {}
@@ -189,7 +202,13 @@ where
     /// The next message from any side. Writes what waits meanwhile.
     async fn next(&mut self) -> Event {
         let congested = self.client.waiting() > CLIENT_BUFFER_BYTES_MAX;
-        let pausing = self.read_after.is_some_and(|after| Instant::now() < after);
+        let pausing = match self.held.take() {
+            Some((incoming, at)) if at <= Instant::now() => return Event::Client(Ok(incoming)),
+            held => {
+                self.held = held;
+                self.held.is_some()
+            }
+        };
         std::future::poll_fn(|cx| {
             let mut upstream_waits = false;
             for leg in [Leg::Identified, Leg::Anonymous] {
@@ -221,7 +240,6 @@ where
                 let notice = self.session.upgrade_notice();
                 self.say(notice)?;
             }
-            Event::Time => self.on_time()?,
             Event::Client(incoming) => return self.on_client(incoming?).await,
             Event::Upstream(leg, incoming) => self.on_upstream(leg, incoming)?,
         }
@@ -232,16 +250,20 @@ where
         self.active_at = Instant::now();
         let now = self.door.now();
         if let Some(pause) = self.session.pace(now) {
-            self.read_after = Some(Instant::now() + pause);
+            self.held = Some((incoming, Instant::now() + pause));
+            return Ok(true);
         }
         match incoming {
             Incoming::Binary => return Err(Closing::NOT_TEXT),
             Incoming::Closed(..) | Incoming::End => return Ok(false),
             Incoming::Ping | Incoming::Pong => self.session.on_ping(now)?,
             Incoming::Text(text) => {
+                self.door.active();
                 for step in self.session.on_text(&text, self.door, now)? {
                     self.take(step).await?;
                 }
+                let aimless = !self.session.is_established();
+                self.aimless_since = aimless.then(|| self.aimless_since.unwrap_or_else(Instant::now));
             }
         }
         Ok(true)
@@ -354,28 +376,23 @@ where
     }
 
     /// When something is due at the latest.
-    fn deadline(&mut self) -> Instant {
-        let now = Instant::now();
-        self.client_stall = watch_stall(self.client_stall, &self.client, self.config.write_stall, now);
+    fn deadline(&self) -> Instant {
         let mut deadline = self.active_at + self.config.idle;
         let mut due = |at: Instant| deadline = deadline.min(at);
-        if !self.session.is_established() {
-            due(self.opened_at + self.config.establish);
+        if let Some(since) = self.aimless_since {
+            due(since + self.config.establish);
         }
         if self.session.verified().is_some() {
             due(self.in_force_at + self.config.in_force_period);
         }
-        for at in [self.ends_at, self.read_after.filter(|after| now < *after)].into_iter().flatten() {
+        for at in [self.ends_at, self.held.as_ref().map(|(_, at)| *at)].into_iter().flatten() {
             due(at);
         }
-        if let Some(stall) = self.client_stall {
-            due(stall.judged_at);
+        let upstreams = [&self.anonymous, &self.identified].into_iter().flatten();
+        if self.client.is_dirty() || upstreams.clone().any(|upstream| upstream.wire.is_dirty()) {
+            due(self.looked_at + self.config.write_stall / LOOKS_PER_STALL);
         }
-        for upstream in [&mut self.anonymous, &mut self.identified].into_iter().flatten() {
-            upstream.stall = watch_stall(upstream.stall, &upstream.wire, self.config.write_stall, now);
-            if let Some(stall) = upstream.stall {
-                due(stall.judged_at);
-            }
+        for upstream in upstreams {
             due(upstream.silence_ends_at(&self.config));
         }
         deadline
@@ -389,7 +406,7 @@ where
         if self.active_at + self.config.idle <= now {
             return Err(Closing::IDLE);
         }
-        if !self.session.is_established() && self.opened_at + self.config.establish <= now {
+        if self.aimless_since.is_some_and(|since| since + self.config.establish <= now) {
             let private = self.session.scope() == Scope::Private;
             return Err(if private { Closing::LOGIN_FAILED } else { Closing::IDLE });
         }
@@ -397,13 +414,18 @@ where
             self.session.check_in_force()?;
             self.in_force_at = now;
         }
-        let needed = self.config.write_stall.as_secs().saturating_mul(DRAIN_RATE_MIN).max(1);
-        judge_stall(&mut self.client_stall, &self.client, needed, self.config.write_stall, now)
-            .map_err(|Stalled| Closing::BUFFER_FULL)?;
+        self.looked_at = now;
+        let congested = self.client.waiting() > CLIENT_BUFFER_BYTES_MAX;
+        let patience = self.config.write_stall;
+        self.client_stall =
+            look(self.client_stall, &self.client, patience, now).map_err(|Stalled| Closing::BUFFER_FULL)?;
         for upstream in [&mut self.anonymous, &mut self.identified].into_iter().flatten() {
-            judge_stall(&mut upstream.stall, &upstream.wire, needed, self.config.write_stall, now)
-                .map_err(|Stalled| Closing::ABNORMAL)?;
-            if upstream.silence_ends_at(&self.config) <= now {
+            upstream.stall =
+                look(upstream.stall, &upstream.wire, patience, now).map_err(|Stalled| Closing::ABNORMAL)?;
+            if congested {
+                // Nothing is read from it, so its silence says nothing.
+                (upstream.heard_at, upstream.pinged) = (now, false);
+            } else if upstream.silence_ends_at(&self.config) <= now {
                 if upstream.pinged {
                     return Err(Closing::ABNORMAL);
                 }
@@ -426,33 +448,24 @@ impl Upstream {
 /// A side takes too little of what waits for it.
 struct Stalled;
 
-/// Starts watching a side for which something waits, and stops when nothing does.
-fn watch_stall<S: AsyncRead + AsyncWrite + Unpin>(
+/// Looks whether a side takes what waits for it; nothing to look at when nothing waits.
+fn look<S: AsyncRead + AsyncWrite + Unpin>(
     stall: Option<Stall>,
     wire: &Wire<S>,
-    after: Duration,
+    patience: Duration,
     now: Instant,
-) -> Option<Stall> {
+) -> Result<Option<Stall>, Stalled> {
     if !wire.is_dirty() {
-        return None;
+        return Ok(None);
     }
-    stall.or(Some(Stall { written: wire.written(), judged_at: now + after }))
-}
-
-/// Judges a side whose time has come.
-fn judge_stall<S: AsyncRead + AsyncWrite + Unpin>(
-    stall: &mut Option<Stall>,
-    wire: &Wire<S>,
-    needed: u64,
-    after: Duration,
-    now: Instant,
-) -> Result<(), Stalled> {
-    let Some(known) = stall.filter(|stall| stall.judged_at <= now) else { return Ok(()) };
-    if wire.is_dirty() && wire.written() - known.written < needed {
-        return Err(Stalled);
+    let fresh = Stall { written: wire.written(), emptied: wire.emptied(), since: now };
+    let Some(known) = stall.filter(|known| known.emptied == fresh.emptied) else { return Ok(Some(fresh)) };
+    let needed = patience.as_secs().saturating_mul(DRAIN_RATE_MIN).max(1);
+    match wire.written() - known.written {
+        taken if taken >= needed => Ok(Some(fresh)),
+        _ if now - known.since >= patience => Err(Stalled),
+        _ => Ok(Some(known)),
     }
-    *stall = Some(Stall { written: wire.written(), judged_at: now + after });
-    Ok(())
 }
 
 /// Why there is no connection to the exchange.

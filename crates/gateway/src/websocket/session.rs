@@ -122,7 +122,8 @@ impl Session {
         if self.verified().is_none_or(Verified::is_in_force) { Ok(()) } else { Err(Closing::KEY_CHANGED) }
     }
 
-    /// Charges a message to the connection; if it came too soon, says how long not to read the next one.
+    /// Charges a message to the connection; if it came too soon, it is not charged, and to be
+    /// charged again after the time given.
     pub(super) fn pace(&mut self, now: UnixNanos) -> Option<Duration> {
         let limited = self.messages.check(self.config.messages, 1, now).err()?;
         limited.retry_after()
@@ -185,7 +186,11 @@ impl Session {
         Said { text: answer::upgrade_notice(&self.connection_id), label: None }
     }
 
-    fn log_in(&mut self, request: &Request<'_>, now: UnixNanos) -> Result<Result<Vec<Step>, WsError>, Closing> {
+    fn log_in(
+        &mut self,
+        request: &Request<'_>,
+        now: UnixNanos,
+    ) -> Result<Result<Vec<Step>, WsError>, Closing> {
         if self.identity.is_some() {
             return Ok(Err(WsError::LOGIN_REPEATED));
         }
@@ -211,7 +216,7 @@ impl Session {
         }
         let verified = self.verified().ok_or(WsError::LOG_IN_FIRST)?;
         let permitted = if verified.permissions().contains(Permission::Trade) {
-            door.charge(verified, op.budget, request.cost(), now)
+            door.charge(verified, op.budget, &request.args, now)
         } else {
             Err(Denied::from(Refusal::PermissionMissing))
         };

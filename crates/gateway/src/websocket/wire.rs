@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use futures_util::{Sink as _, Stream as _};
+use futures_util::{Sink as _, SinkExt as _, Stream as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -71,6 +71,8 @@ pub(super) struct Wire<S> {
     /// Bytes queued since nothing waited, and how many were written then.
     queued: u64,
     written_before: u64,
+    /// How often nothing waited any more.
+    emptied: u64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
@@ -78,14 +80,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) async fn of_client(stream: S, leftover: Vec<u8>, bounds: Bounds) -> Self {
         let stream = Metered::new(stream, bounds.message_bytes_max);
         let library = Some(bounds.library());
-        let socket =
-            WebSocketStream::from_partially_read(stream, leftover, Role::Server, library).await;
+        let socket = WebSocketStream::from_partially_read(stream, leftover, Role::Server, library).await;
         Self::of(socket)
     }
 
     pub(super) fn of(socket: WebSocketStream<Metered<S>>) -> Self {
         let written_before = socket.get_ref().written();
-        Self { socket, dirty: false, queued: 0, written_before }
+        Self { socket, dirty: false, queued: 0, written_before, emptied: 0 }
     }
 
     /// How many bytes wait to be written; 0 once all are, else at most a few too many.
@@ -97,6 +98,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Whether something may wait to be written.
     pub(super) const fn is_dirty(&self) -> bool {
         self.dirty
+    }
+
+    /// How often nothing waited any more.
+    pub(super) const fn emptied(&self) -> u64 {
+        self.emptied
     }
 
     /// Bytes ever written to the connection.
@@ -125,6 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 Poll::Ready(Ok(())) => {
                     self.dirty = false;
                     (self.queued, self.written_before) = (0, self.written());
+                    self.emptied += 1;
                 }
                 Poll::Ready(Err(_)) => return Poll::Ready(Ok(Incoming::End)),
                 Poll::Pending => {}
@@ -170,8 +177,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) async fn close(mut self, closing: Closing) {
         let reason: Utf8Bytes = closing.reason.into_owned().into();
         let frame = CloseFrame { code: CloseCode::from(closing.code), reason };
-        // Whoever is gone cannot be told, and whoever said goodbye first is answered by the library.
-        let _told = self.socket.close(Some(frame)).await.is_ok();
+        if self.socket.close(Some(frame)).await.is_err() {
+            // Whoever said goodbye first is answered by the library, and whoever is gone cannot be told.
+            let _told = self.socket.flush().await.is_ok();
+        }
         let mut stream = self.socket.into_inner().into_inner();
         if stream.shutdown().await.is_err() {
             return;

@@ -92,6 +92,20 @@ fn a_bound_key_is_refused_what_cannot_be_read() {
         assert_eq!(restrictions.check_request(b"GET", b"/api/v5/trade/order-algo", NOW), Ok(Act::Read));
         assert!(restrictions.check_request(b"PUT", b"/api/v5/trade/order", NOW).is_err());
     }
+    assert_eq!(
+        full().with_hours(WeeklyHours::daily(&[4], 8, 9).unwrap()).check_request(
+            b"POST",
+            b"/caponier/v2/session",
+            NOW
+        ),
+        Ok(Act::Read)
+    );
+    assert!(
+        full()
+            .with_hours(WeeklyHours::daily(&[4], 9, 10).unwrap())
+            .check_request(b"POST", b"/caponier/v2/session", NOW)
+            .is_err()
+    );
     let orders = Act::Orders { kind: OrderKind::Cancel, batch: true };
     assert_eq!(bound[0].check_request(b"POST", b"/api/v5/trade/cancel-batch-orders", NOW), Ok(orders));
     assert!(bound[0].needs_body(orders) && bound[1].needs_body(orders) && !bound[2].needs_body(orders));

@@ -558,8 +558,9 @@ fn ends_are_at_once() {
 
     let (access, _) = world.tokens(World::consent());
     let disabled = AppChange::Disabled { client_id: "app-1".into(), at: world.now };
-    assert!(world.call(&access, Endpoint::READ).is_ok());
+    let verified = world.call(&access, Endpoint::READ).unwrap();
     world.server.ledger.apply(disabled).unwrap();
+    assert!(!verified.is_in_force() && world.server.ledger.is_empty());
     assert_eq!(world.call(&access, Endpoint::READ).unwrap_err(), Refusal::GrantEnded);
 }
 

@@ -1,0 +1,179 @@
+//! Web sockets as part of this gateway: takes over the connections that ask for one, and gives them what every request
+//! has: keys, limits, the way to the exchange, and somebody who sees refusals.
+
+use std::{
+    io,
+    net::IpAddr,
+    sync::{Arc, Weak},
+};
+
+use auth::{Environment, Login, Refusal, Verified};
+use domain::{AccountId, UnixNanos};
+use http::HeaderValue;
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+
+use super::{
+    Config, Scope, handshake,
+    lobby::Lobby,
+    ports::{Denied, Door, Introduction},
+    relay::{Guest, Orders, serve},
+};
+use crate::{
+    answer::Refused,
+    connection::{InFlight, Source},
+    peer::Peer,
+    pipeline::Shared,
+    ports::BoxFuture,
+    route::Budget,
+    upgrade::{Duplex, Upgrades},
+};
+
+/// Takes over connections that ask for a web socket.
+#[derive(Debug)]
+pub(crate) struct WebSockets {
+    /// What all requests share, this included.
+    shared: Weak<Shared>,
+    lobby: Lobby<Source>,
+}
+
+impl WebSockets {
+    /// `sources_max` sources are remembered; `seed` is random and secret.
+    pub(crate) fn new(shared: Weak<Shared>, config: Config, sources_max: usize, seed: u64) -> Self {
+        Self { shared, lobby: Lobby::new(config, sources_max, seed) }
+    }
+}
+
+impl Upgrades for WebSockets {
+    fn accept<'a>(
+        &self,
+        path: &str,
+        fields: &mut dyn Iterator<Item = (&'a [u8], &'a [u8])>,
+        peer: &Peer,
+        now: UnixNanos,
+    ) -> Result<String, Refused> {
+        if Scope::at(path).is_none() {
+            return Err(Refusal::EndpointUnavailable.into());
+        }
+        self.lobby.enter(peer.source, now).map_err(|retry_after| {
+            Refused { retry_after, ..Refused::from(Refusal::RateLimited) }.labelled("ws_connects_limited")
+        })?;
+        let accepted = handshake::accept(fields).map_err(|unacceptable| {
+            let parameter = unacceptable.field().to_owned();
+            Refused::from(Refusal::ParameterInvalid { parameter }).labelled(unacceptable.label())
+        })?;
+        Ok(accepted.answer())
+    }
+
+    fn serve(
+        &self,
+        path: String,
+        stream: Box<dyn Duplex>,
+        leftover: Vec<u8>,
+        peer: Arc<Peer>,
+        in_flight: InFlight,
+    ) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let (Some(shared), Some(scope)) = (self.shared.upgrade(), Scope::at(&path)) else { return };
+            let Ok(forwarded_for) = HeaderValue::from_str(&peer.ip.to_string()) else { return };
+            let guest = Guest {
+                ip: peer.ip,
+                forwarded_for,
+                environment: Environment::Live,
+                scope,
+                connection_id: hex(crypto::random::array()),
+                leftover,
+            };
+            // Whoever ends the connection ends the task that this is part of.
+            let orders = Orders { draining: shared.stopping.clone(), kill: std::future::pending() };
+            let gate = Gate { shared, peer, in_flight: Mutex::new(in_flight) };
+            let ended = serve(&gate, &self.lobby, guest, stream, orders).await;
+            tracing::debug!(connection = gate.peer.line.id(), ?ended, "web socket ended");
+        })
+    }
+}
+
+/// The rest of the gateway, for one connection.
+struct Gate {
+    shared: Arc<Shared>,
+    peer: Arc<Peer>,
+    in_flight: Mutex<InFlight>,
+}
+
+impl Door for Gate {
+    fn now(&self) -> UnixNanos {
+        self.shared.clock.now()
+    }
+
+    fn log_in<'a>(&'a self, login: Login<'a>, ip: IpAddr) -> BoxFuture<'a, Result<Verified, Denied>> {
+        Box::pin(async move {
+            let shared = &*self.shared;
+            let attempt = || shared.authenticator.verify_login(&login, ip, shared.clock.now());
+            let verified = shared.prove(attempt).await?;
+            if verified.use_to_record().is_some() {
+                shared.observer.key_used(verified.key_id(), shared.clock.now());
+            }
+            // From now on it does not give way to newcomers. Where it was ended already, its task is as well.
+            self.in_flight.lock().authenticated().map_err(|_| Denied::from(Refusal::SystemBusy))?;
+            Ok(verified)
+        })
+    }
+
+    fn charge(
+        &self,
+        identity: &Verified,
+        budget: Budget,
+        orders: &[&RawValue],
+        now: UnixNanos,
+    ) -> Result<(), Denied> {
+        let cost = u32::try_from(orders.len()).unwrap_or(u32::MAX);
+        self.shared.limiters.key(identity.key_id(), identity.account(), now)?;
+        self.shared.limiters.account(identity.account(), budget, cost, now)?;
+        Ok(())
+    }
+
+    fn connect(&self) -> BoxFuture<'_, io::Result<Box<dyn Duplex>>> {
+        Box::pin(self.shared.upstream.open())
+    }
+
+    fn introduce(&self, introduction: Introduction<'_>) -> Result<http::Request<()>, Refusal> {
+        let Introduction { scope, identity, forwarded_for, connection_id } = introduction;
+        let upstream = &self.shared.upstream;
+        let mut request = handshake::request(upstream.authority(), scope)
+            .header("x-forwarded-for", forwarded_for)
+            .header("x-caponier-connection", connection_id);
+        if let Some(token) = upstream.token() {
+            let mut token = HeaderValue::from_str(token).map_err(|_| Refusal::SystemError)?;
+            token.set_sensitive(true);
+            request = request.header("x-caponier-upstream-token", token);
+        }
+        if let Some(identity) = identity {
+            request = request
+                .header("x-caponier-account", identity.account().as_str())
+                .header("x-caponier-key", identity.key_id().as_str());
+        }
+        request.body(()).map_err(|_| Refusal::SystemError)
+    }
+
+    fn active(&self) {
+        // For whoever chooses which connection gives way to a newcomer: this one is in use.
+        drop(self.peer.line.begin(self.shared.clock.now()));
+    }
+
+    fn refused(&self, ip: IpAddr, account: Option<&AccountId>, label: &'static str, at: UnixNanos) {
+        self.in_flight.lock().refused();
+        self.shared.metrics.refusal(label);
+        self.shared.observer.refused(ip, account, label, at);
+    }
+}
+
+impl From<Refused> for Denied {
+    fn from(refused: Refused) -> Self {
+        Self { refusal: refused.refusal, label: refused.label }
+    }
+}
+
+/// 8 lower-case hexadecimal digits.
+fn hex(bytes: [u8; 4]) -> String {
+    format!("{:08x}", u32::from_be_bytes(bytes))
+}
