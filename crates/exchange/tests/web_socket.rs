@@ -146,6 +146,13 @@ async fn only_the_gateway_opens_private_sockets() {
     let mut private = Client::open(&exchange, "/ws/v5/private", ALICE).await.unwrap();
     let login = private.ask(&json!({ "op": "login", "args": [{}] })).await;
     assert_eq!((&login["event"], &login["code"]), (&json!("login"), &json!("0")));
+    const NAMED: [(&str, &str); 2] =
+        [("x-caponier-connection", "0badcafe"), ("x-caponier-upstream-token", "upstream")];
+    for (headers, named) in [(&NAMED[..], true), (&NAMED[..1], false)] {
+        let mut client = Client::open(&exchange, "/ws/v5/public", headers).await.unwrap();
+        let said = client.ask(&json!({ "op": "login", "args": [{}] })).await;
+        assert_eq!(said["connId"] == "0badcafe", named, "{said}");
+    }
     let mut public = Client::open(&exchange, "/ws/v5/public", NOBODY).await.unwrap();
     assert_eq!(public.ask(&json!({ "op": "login", "args": [{}] })).await["code"], "60009");
     assert_eq!(public.ask(&json!({ "op": "order", "args": [buy("1", "1")] })).await["code"], "60028");

@@ -22,7 +22,7 @@ use axum::{
     response::Response,
 };
 use domain::{AccountId, UnixNanos};
-use http::{HeaderMap, Method, Request, StatusCode, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header, request::Parts};
 use serde_json::{Map, Value, json};
 
 use self::{codes::Fault, fields::Fields};
@@ -37,6 +37,8 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Header with the account the gateway vouches for.
 const ACCOUNT_HEADER: &str = "x-caponier-account";
+/// Header with the name of a web socket, as its client knows it.
+const CONNECTION_HEADER: &str = "x-caponier-connection";
 /// Header with the API key the request was signed with; shown in the account configuration.
 const KEY_HEADER: &str = "x-caponier-key";
 /// Header that proves that the request comes from the gateway.
@@ -174,18 +176,22 @@ fn answer(site: &Site, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[
 /// Turns a connection into a web socket. Private ones are for the account the gateway vouches for; at the others an
 /// identity is optional, but a false one is refused.
 async fn open_socket(site: &Site, scope: Scope, parts: &mut Parts) -> Result<Response, Fault> {
-    let vouched = parts.headers.contains_key(ACCOUNT_HEADER) || parts.headers.contains_key(TOKEN_HEADER);
-    let account = match scope {
-        Scope::Private => Some(vouched_account(site, &parts.headers)?),
-        Scope::Business | Scope::Public if vouched => Some(vouched_account(site, &parts.headers)?),
-        Scope::Business | Scope::Public => None,
+    let account = if scope == Scope::Private || parts.headers.contains_key(ACCOUNT_HEADER) {
+        Some(vouched_account(site, &parts.headers)?)
+    } else {
+        None
+    };
+    let connection_id = match once(&parts.headers, CONNECTION_HEADER) {
+        // The client knows the connection by the name the gateway gave it.
+        Some(id) if comes_from_gateway(site, &parts.headers) => ws::connection_id(id.as_bytes()),
+        _ => None,
     };
     let api_key = api_key(&parts.headers);
     let upgrade = WebSocketUpgrade::from_request_parts(parts, &())
         .await
         .map_err(|_| Fault::new(StatusCode::BAD_REQUEST, "50012", "Invalid request"))?;
     let upgrade = upgrade.max_message_size(ws::MESSAGE_BYTES_MAX).max_frame_size(ws::MESSAGE_BYTES_MAX);
-    let session = ws::Session::new(Arc::clone(&site.shared), scope, account, api_key);
+    let session = ws::Session::new(Arc::clone(&site.shared), scope, account, api_key, connection_id);
     Ok(upgrade.on_upgrade(move |socket| ws::serve(socket, session)))
 }
 
@@ -195,18 +201,23 @@ fn api_key(headers: &HeaderMap) -> String {
 
 /// The account the gateway vouches for. Each header counts only if it is there exactly once.
 fn vouched_account(site: &Site, headers: &HeaderMap) -> Result<AccountId, Fault> {
-    let once = |name: &str| {
-        let mut values = headers.get_all(name).iter();
-        values.next().filter(|_| values.next().is_none())
-    };
-    let token = once(TOKEN_HEADER).ok_or_else(Fault::unauthorized)?;
-    if !site.upstream_token.matches(token.as_bytes()) {
+    if !comes_from_gateway(site, headers) {
         return Err(Fault::unauthorized());
     }
-    let account = once(ACCOUNT_HEADER).and_then(|account| account.to_str().ok());
+    let account = once(headers, ACCOUNT_HEADER).and_then(|account| account.to_str().ok());
     let account =
         account.and_then(|account| AccountId::parse(account).ok()).ok_or_else(Fault::unauthorized)?;
     if site.shared.ledger.lock().has_account(&account) { Ok(account) } else { Err(Fault::unauthorized()) }
+}
+
+fn comes_from_gateway(site: &Site, headers: &HeaderMap) -> bool {
+    once(headers, TOKEN_HEADER).is_some_and(|token| site.upstream_token.matches(token.as_bytes()))
+}
+
+/// A header that is there exactly once.
+fn once<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
 }
 
 fn parse_body(body: &[u8]) -> Result<Value, Fault> {
@@ -227,7 +238,7 @@ fn respond(outcome: Result<Reply, Fault>) -> Response {
     };
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

@@ -19,7 +19,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 
-pub(crate) use self::{feed::Feed, session::Session};
+pub(crate) use self::{
+    feed::Feed,
+    session::{Session, connection_id},
+};
 
 /// Longest message read, in bytes.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 64 * 1024;

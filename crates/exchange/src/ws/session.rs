@@ -33,6 +33,12 @@ const ORDER_OPS: &[(&str, bool, Handler)] = &[
     ("order", true, orders::place),
 ];
 
+/// The name of a connection, if it is one: 8 hexadecimal digits.
+pub(crate) fn connection_id(text: &[u8]) -> Option<String> {
+    let digits = text.len() == 8 && text.iter().all(u8::is_ascii_hexdigit);
+    digits.then(|| String::from_utf8_lossy(text).into_owned())
+}
+
 /// One subscription.
 #[derive(Debug)]
 struct Subscription {
@@ -56,16 +62,20 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// A connection at `scope`, of `account` if the gateway vouched for one.
+    /// A connection at `scope`, of `account` if the gateway vouched for one, by the name the gateway gave it or one of
+    /// its own.
     pub(crate) fn new(
         shared: Arc<Shared>,
         scope: Scope,
         account: Option<AccountId>,
         api_key: String,
+        connection_id: Option<String>,
     ) -> Self {
-        let number = shared.feed.number_connection();
-        let id = SplitMix64::named(shared.seed, &format!("connection/{number}")).next_u64() >> 32;
-        let connection = format!("{id:08x}");
+        let connection = connection_id.unwrap_or_else(|| {
+            let number = shared.feed.number_connection();
+            let id = SplitMix64::named(shared.seed, &format!("connection/{number}")).next_u64() >> 32;
+            format!("{id:08x}")
+        });
         let (subscriptions, watching) = (Vec::new(), Vec::new());
         Self { shared, scope, account, api_key, connection, subscriptions, watching }
     }
