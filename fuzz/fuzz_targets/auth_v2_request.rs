@@ -12,7 +12,8 @@ use std::{
 use auth::{
     ApiKey, Endpoint, Environment, IpAllowList, KeyChange, NewV2Key, Permission, Permissions, Registry,
     v2::{
-        Config, Head, PublicKey, SignatureVerifier, SignedFields, fields::content_digest_text, generate_key_id,
+        Config, Head, PublicKey, SignatureVerifier, SignedFields, fields::content_digest_text,
+        generate_key_id,
     },
 };
 use crypto::{SigningKey, sha256};
@@ -47,7 +48,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let registry = Arc::new(Registry::new(1, 1));
     let created = ApiKey::register(new, NOW).expect("a valid key");
     registry.apply(KeyChange::Created(Box::new(created))).expect("room for one");
-    let verifier = SignatureVerifier::new(registry, Config::new(vec!["api.example".into()], 1)).expect("a name");
+    let verifier =
+        SignatureVerifier::new(registry, Config::new(vec!["api.example".into()], 1)).expect("a name");
     let digest = content_digest_text(&sha256(&[BODY]));
     let params = format!(
         "(\"@method\" \"@authority\" \"@path\" \"@query\" \"content-digest\");created=1700000000;expires=1700000030;\
@@ -74,7 +76,8 @@ fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in bytes.chunks(3) {
-        let value = group.iter().fold(0_u32, |value, byte| value << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        let value =
+            group.iter().fold(0_u32, |value, byte| value << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
         for place in 0..4 {
             let digit = DIGITS[(value >> (18 - 6 * place)) as usize & 63];
             text.push(if place > group.len() { '=' } else { char::from(digit) });
@@ -91,22 +94,12 @@ fuzz_target!(|data: &[u8]| {
         *part = edited(&[part.as_slice()], choices.rest());
     }
     let [method, authority, target, body, digest, input, signature] = &parts;
-    let fields = [
-        (&b"Content-Digest"[..], digest.as_slice()),
-        (b"Signature-Input", input),
-        (b"Signature", signature),
-    ];
+    let fields =
+        [(&b"Content-Digest"[..], digest.as_slice()), (b"Signature-Input", input), (b"Signature", signature)];
     let Ok(Some(fields)) = SignedFields::collect(fields) else { panic!("both fields are there once") };
     // Every run comes from elsewhere, so that the failures of one do not use up the budget of the next.
     let ip = Ipv4Addr::from_bits(RUNS.fetch_add(1, Ordering::Relaxed));
-    let head = Head {
-        method,
-        authority,
-        target,
-        https: true,
-        ip: IpAddr::V4(ip),
-        tls_exporter: None,
-    };
+    let head = Head { method, authority, target, https: true, ip: IpAddr::V4(ip), tls_exporter: None };
     let answer = WORLD.verifier.verify_head(&head, &fields, Endpoint::TRADE, NOW);
     if answer.and_then(|head| head.with_body(body)).is_ok() {
         for (at, (part, signed)) in parts.iter().zip(&WORLD.parts).enumerate() {
