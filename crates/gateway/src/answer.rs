@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use auth::Refusal;
+use auth::{Refusal, v2::AnswerFields};
 use domain::AccountId;
 
 use crate::websocket;
@@ -21,12 +21,53 @@ pub(crate) struct Refused {
     pub(crate) retry_after: Option<Duration>,
     /// Id of the decision behind it.
     pub(crate) decision: Option<String>,
+    /// Its signature, where the client asked for one and was proven.
+    pub(crate) signed: Option<Box<AnswerFields>>,
+}
+
+/// An answer that is whole: one of the gateway's own to a request that was accepted, or one of the exchange's that was
+/// signed here.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// Besides those of the body's length and the connection.
+    pub(crate) fields: Vec<(Cow<'static, [u8]>, Vec<u8>)>,
+    pub(crate) has_date: bool,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    /// A JSON text.
+    pub(crate) fn json(body: String) -> Self {
+        let content_type = (Cow::Borrowed(&b"content-type"[..]), b"application/json".to_vec());
+        Self { status: 200, fields: vec![content_type], has_date: false, body: body.into_bytes() }
+    }
+
+    /// With its signature.
+    pub(crate) fn signed(mut self, signed: AnswerFields) -> Self {
+        let named = signature_fields(signed);
+        self.fields.extend(named.map(|(name, value)| (Cow::Borrowed(name.as_bytes()), value.into_bytes())));
+        self
+    }
+}
+
+fn signature_fields(signed: AnswerFields) -> impl Iterator<Item = (&'static str, String)> {
+    let AnswerFields { content_digest, signature_input, signature } = signed;
+    [("content-digest", content_digest), ("signature-input", signature_input), ("signature", signature)]
+        .into_iter()
+}
+
+/// Whether a field would stand beside one of a signed answer.
+pub(crate) fn is_signature_field(name: &[u8]) -> bool {
+    [&b"content-digest"[..], b"signature-input", b"signature"]
+        .iter()
+        .any(|own| own.eq_ignore_ascii_case(name))
 }
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         let label = refusal.label();
-        Self { refusal, label, account: None, retry_after: None, decision: None }
+        Self { refusal, label, account: None, retry_after: None, decision: None, signed: None }
     }
 }
 
@@ -73,6 +114,12 @@ impl Refused {
         ]
         .into_iter()
         .flatten()
+        .chain(
+            self.signed
+                .iter()
+                .flat_map(|signed| signature_fields((**signed).clone()))
+                .map(|(name, value)| (name, Cow::Owned(value))),
+        )
     }
 }
 

@@ -35,10 +35,13 @@ pub mod upstream;
 pub mod websocket;
 
 pub use self::{
-    config::{BuildError, Config, Deps, Limits, Timeouts},
+    config::{BuildError, Config, CoolDown, Deps, Limits, Timeouts},
     connection::Connections,
     listener::{Control, Gateway},
     metrics::{Metrics, MetricsSnapshot},
     model::{ApiModel, ModelMode, UnknownOperation},
-    ports::{Answer, BoxFuture, DecisionUnavailable, Observer, Unobserved, Withdrawals},
+    ports::{
+        Answer, BoxFuture, Changes, DecisionUnavailable, NotRecorded, Observer, Unobserved, Unrecorded,
+        Withdrawals,
+    },
 };

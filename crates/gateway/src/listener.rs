@@ -10,6 +10,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use auth::v2::{self, SignatureVerifier};
 use parking_lot::Mutex;
 use rustls::ServerConfig;
 use tokio::{
@@ -41,6 +42,8 @@ const BACKLOG: u32 = 4096;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often idle upstream connections that the exchange closed are let go.
 const UPSTREAM_SWEEP: Duration = Duration::from_secs(5);
+/// How often sessions that have run out are forgotten.
+const SESSION_SWEEP: Duration = Duration::from_secs(60);
 
 impl Config {
     /// Binds the listener and makes the gateway; [`Gateway::run`] starts it. Must be called inside a tokio runtime.
@@ -60,9 +63,20 @@ impl Config {
         let (stop, stopping) = watch::channel(false);
         let seed = || u64::from_le_bytes(crypto::random::array());
         let (limits, notice) = (self.limits, self.websocket.notice);
+        let authorities =
+            if self.authorities.is_empty() { loopback_names(local_addr.port()) } else { self.authorities };
+        let signatures = SignatureVerifier::new(
+            Arc::clone(deps.authenticator.registry()),
+            v2::Config::new(authorities, seed()),
+        )
+        .map_err(BuildError::Authorities)?;
         let shared = Arc::new_cyclic(|shared| Shared {
+            answer_signer: self.answer_signer,
             authenticator: deps.authenticator,
+            changes: deps.changes,
             clock: deps.clock,
+            cool_down: self.cool_down,
+            first_seen: self.first_seen,
             limiters: Limiters::new(&limits, seed()),
             metrics,
             model: ArcSwapOption::new(self.model),
@@ -73,6 +87,7 @@ impl Config {
             )),
             proxy_trusted: self.proxy_trusted,
             routes: self.routes,
+            signatures,
             stopping,
             timeouts: self.timeouts,
             upgrades: Some(Arc::new(WebSockets::new(
@@ -94,6 +109,11 @@ impl Config {
             stop,
         })
     }
+}
+
+/// The names a client on this machine reaches `port` by.
+fn loopback_names(port: u16) -> Vec<String> {
+    ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("{host}:{port}")).into()
 }
 
 /// Waits until all tasks ended.
@@ -157,6 +177,7 @@ impl Gateway {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let mut connections = JoinSet::new();
         let mut sweep = interval(UPSTREAM_SWEEP);
+        let mut session_sweep = interval(SESSION_SWEEP);
         let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {
@@ -183,6 +204,9 @@ impl Gateway {
                     }
                 },
                 _ = sweep.tick() => self.shared.upstream.sweep(),
+                _ = session_sweep.tick() => {
+                    self.shared.signatures.sweep(self.shared.clock.now());
+                }
             }
         }
         drop(self.listener);

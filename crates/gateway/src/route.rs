@@ -3,6 +3,7 @@
 //! Exact paths win over prefixes, longer prefixes over shorter ones. A path that differs from a listed one only in
 //! case matches nothing, since some servers would find the listed endpoint under it.
 
+use auth::v2::session::SESSION_BODY_BYTES_MAX;
 use foldhash::HashMap;
 use http::Method;
 
@@ -10,6 +11,11 @@ use http::Method;
 pub const TRADING_BODY_BYTES_MAX: usize = 64 << 10;
 /// Body bound of all other endpoints, in bytes.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Where v2 keys open sessions.
+pub const SESSION_PATH: &str = "/caponier/v2/session";
+/// Where the keys are told that signed answers are verified with, as a JSON Web Key Set (RFC 7517).
+pub const KEYS_PATH: &str = "/caponier/v2/keys";
 
 /// What a request is, and so who may send it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +31,8 @@ pub enum Class {
     Withdraw,
     /// API keys. Always refused here: keys are managed where they are verified, never behind the gateway.
     KeyManagement,
+    /// Opening a session: any v2 key, by its own signature.
+    Session,
 }
 
 /// Which limit a private request draws on. Place, amend and cancel are independent of each other, so that a flood of
@@ -58,6 +66,10 @@ impl Budget {
 pub enum Handling {
     /// Goes to the upstream.
     Forward,
+    /// Is answered here: the keys that signed answers are verified with.
+    AnswerKeys,
+    /// Is answered here: a session of a v2 key.
+    OpenSession,
     /// Is a withdrawal: goes to the upstream only if the decision says so.
     Decide,
     /// Is handed over as a WebSocket if it asks for one over HTTP/1.1; else it is answered 410.
@@ -193,7 +205,7 @@ impl RouteTable {
     /// The table of the OKX v5 API.
     ///
     /// Unlisted paths below `/api/v5/` are private: GET is [`Class::Read`], POST is [`Class::Trade`]. Paths elsewhere
-    /// match nothing, but for the three of WebSocket. Endpoints that move funds out in ways that are not decided about here (Lightning and fiat
+    /// match nothing, but for the three of WebSocket and the two that are answered here. Endpoints that move funds out in ways that are not decided about here (Lightning and fiat
     /// withdrawals) and endpoints that manage API keys are [`Handling::Unavailable`].
     #[must_use]
     pub fn okx_v5() -> Self {
@@ -293,6 +305,12 @@ fn okx_v5_routes() -> Vec<Route> {
         web_socket("/ws/v5/business"),
         web_socket("/ws/v5/private"),
         web_socket("/ws/v5/public"),
+        Route { handling: Handling::AnswerKeys, ..route(Verb::Get, KEYS_PATH, Class::Public, Budget::Read) },
+        Route {
+            handling: Handling::OpenSession,
+            body_bytes_max: SESSION_BODY_BYTES_MAX,
+            ..route(Verb::Post, SESSION_PATH, Class::Session, Budget::Write)
+        },
         route(Verb::Get, "/api/v5/", Class::Read, Budget::Read),
         route(Verb::Post, "/api/v5/", Class::Trade, Budget::Write),
     ]
@@ -328,6 +346,12 @@ mod tests {
             assert_eq!(find(Method::GET, path), Some((Class::Public, Budget::Read, Handling::WebSocket)));
             assert_eq!(find(Method::POST, path), None);
         }
+        assert_eq!(
+            find(Method::POST, SESSION_PATH),
+            Some((Class::Session, Budget::Write, Handling::OpenSession))
+        );
+        assert_eq!(find(Method::GET, KEYS_PATH), Some((Class::Public, Budget::Read, Handling::AnswerKeys)));
+        assert_eq!((find(Method::GET, SESSION_PATH), find(Method::POST, KEYS_PATH)), (None, None));
         // A listed path does not fall back to the prefix for other methods, and no POST is public.
         assert_eq!(find(Method::GET, "/api/v5/asset/withdrawal"), None);
         assert_eq!(find(Method::POST, "/api/v5/public/time"), forward(Class::Trade, Budget::Write));

@@ -33,7 +33,7 @@ use super::{
     text,
 };
 use crate::{
-    answer::{DECISION, Refused},
+    answer::{DECISION, Refused, Reply},
     buffer::{BUFFER_BYTES, Buffer},
     config::Timeouts,
     connection::InFlight,
@@ -41,6 +41,7 @@ use crate::{
     peer::Peer,
     pipeline::{Admitted, Answered, Body, Shared, Stopped, Unreadable, due, push_field},
     strict::Violation,
+    upstream::Answer,
 };
 
 /// Most bytes of a body read at once.
@@ -219,6 +220,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
         self.buffer.consume(head.head_bytes + arrived);
         let answered = match admitted {
             Ok(Admitted::Forward(passage)) => self.shared.forward(passage).await,
+            Ok(Admitted::Reply(reply)) => Ok(Answered::Whole(reply)),
             Ok(Admitted::Upgrade(answer)) => {
                 let mut out = Buffer::default();
                 out.writer().extend_from_slice(answer.as_bytes());
@@ -233,7 +235,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
         Served::Answered(match answered {
             Ok(answered) => {
                 in_flight.served();
-                self.pass_on(answered, &shape, now, after).await
+                match answered {
+                    Answered::Passed(answer, decision) => {
+                        self.pass_on(answer, decision, &shape, now, after).await
+                    }
+                    Answered::Whole(reply) => self.reply(&reply, &shape, now, after).await,
+                }
             }
             Err(refused) => self.refuse(&refused, &shape, &in_flight, now, after).await,
         })
@@ -284,8 +291,32 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
         self.write(&mut out).await.map_or(After::Drop, |()| after)
     }
 
-    async fn pass_on(&mut self, answered: Answered, shape: &Shape, now: UnixNanos, after: After) -> After {
-        let Answered { answer, decision } = answered;
+    async fn reply(&mut self, reply: &Reply, shape: &Shape, now: UnixNanos, after: After) -> After {
+        let after = self.settled(after);
+        let mut out = Buffer::default();
+        let into = out.writer();
+        push_status(into, reply.status);
+        for (name, value) in &reply.fields {
+            push_field(into, name, value);
+        }
+        push_length(into, reply.body.len() as u64);
+        if !reply.has_date {
+            push_date(into, now);
+        }
+        shape.push_connection(into, after);
+        into.extend_from_slice(b"\r\n");
+        into.extend_from_slice(&reply.body);
+        self.write(&mut out).await.map_or(After::Drop, |()| after)
+    }
+
+    async fn pass_on(
+        &mut self,
+        answer: Answer,
+        decision: Option<String>,
+        shape: &Shape,
+        now: UnixNanos,
+        after: After,
+    ) -> After {
         let framing = answer.head.framing;
         let is_open_ended = matches!(framing, Framing::Chunked | Framing::UntilClose);
         let is_chunked = is_open_ended && !shape.is_http10;

@@ -32,7 +32,7 @@ use tokio::{
 
 use self::guard::{Active, Activity, Clocks, Guarded};
 use crate::{
-    answer::{DECISION, Refused},
+    answer::{DECISION, Refused, Reply},
     buffer::Buffer,
     connection::InFlight,
     http1::{
@@ -41,7 +41,7 @@ use crate::{
     },
     peer::Peer,
     pipeline::{Admitted, Answered, Body, Shared, Stopped, Unreadable, due, push_field},
-    upstream::{AnswerBody, BodyError},
+    upstream::{Answer, AnswerBody, BodyError},
 };
 
 /// Concurrent requests of a connection.
@@ -126,7 +126,10 @@ async fn answer(
     let response = match pass(&shared, &peer, request, &mut in_flight, now).await {
         Ok(answered) => {
             in_flight.served();
-            passed_on(answered)
+            match answered {
+                Answered::Passed(answer, decision) => passed_on(answer, decision),
+                Answered::Whole(reply) => whole(reply),
+            }
         }
         Err(Stopped::Refused(refused)) => {
             shared.note_refusal(&peer, &refused, &in_flight, now);
@@ -160,6 +163,7 @@ async fn pass(
     drop((text, body));
     match admitted {
         Admitted::Forward(passage) => Ok(shared.forward(passage).await?),
+        Admitted::Reply(reply) => Ok(Answered::Whole(reply)),
         Admitted::Upgrade(_) => Err(Stopped::Refused(Refusal::EndpointUnavailable.into())),
     }
 }
@@ -199,8 +203,18 @@ fn refusal(refused: &Refused) -> Response<Payload> {
     response
 }
 
-fn passed_on(answered: Answered) -> Response<Payload> {
-    let Answered { answer, decision } = answered;
+fn whole(reply: Reply) -> Response<Payload> {
+    let mut response = Response::new(Payload::Whole(Some(Bytes::from(reply.body))));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    for (name, value) in reply.fields {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(&name), HeaderValue::from_bytes(&value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+fn passed_on(answer: Answer, decision: Option<String>) -> Response<Payload> {
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(answer.head.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let headers = response.headers_mut();

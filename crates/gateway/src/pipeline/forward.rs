@@ -2,9 +2,9 @@
 
 use auth::{Refusal, Verified};
 
-use super::{Charged, Routed, Shared};
+use super::{Charged, Routed, Shared, signed_answer::is_signable};
 use crate::{
-    answer::{DECISION, Refused},
+    answer::{DECISION, Refused, Reply},
     buffer::Buffer,
     http1::text,
     model::Observed,
@@ -21,6 +21,8 @@ pub(crate) struct Passage {
     decision: Option<String>,
     /// To be learned from, once it has succeeded.
     observed: Option<Box<Observed>>,
+    /// The `Signature` field, if the answer is to be signed for it.
+    answer_for: Option<Box<[u8]>>,
 }
 
 impl Passage {
@@ -60,7 +62,12 @@ impl Passage {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(body);
         let observed = shared.learner.as_ref().map(|_| Box::new(Observed::of(&routed.as_modelled(body))));
-        Self { request, is_get: routed.is_get, verified, decision, observed }
+        Self { request, is_get: routed.is_get, verified, decision, observed, answer_for: None }
+    }
+
+    /// Whose answer is to be signed for this `Signature` field.
+    pub(super) fn answered_for(self, answer_for: Option<Box<[u8]>>) -> Self {
+        Self { answer_for, ..self }
     }
 }
 
@@ -72,33 +79,53 @@ pub(crate) fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// What the exchange answered, with the id of the decision that let the request through.
+/// What the exchange answered.
 #[derive(Debug)]
-pub(crate) struct Answered {
-    pub(crate) answer: Answer,
-    pub(crate) decision: Option<String>,
+pub(crate) enum Answered {
+    /// To be passed on as it comes, with the id of the decision that let the request through.
+    Passed(Answer, Option<String>),
+    /// Read to its end and signed.
+    Whole(Reply),
 }
 
 impl Shared {
     /// Sends a request to the exchange.
     pub(crate) async fn forward(&self, passage: Passage) -> Result<Answered, Refused> {
-        let Passage { request, is_get, verified, decision, observed } = passage;
+        let Passage { request, is_get, verified, decision, observed, answer_for } = passage;
         match self.upstream.send(request).await {
             Ok(answer) => {
                 self.metrics.forwarded();
                 if let (Some(learner), Some(observed), 200) = (&self.learner, observed, answer.head.status) {
                     observed.teach(&mut learner.lock());
                 }
-                Ok(Answered { answer, decision })
+                match &answer_for {
+                    Some(answer_for) if is_signable(&answer) => self
+                        .sign_answer(answer, decision.as_deref(), answer_for)
+                        .await
+                        .map(Answered::Whole)
+                        .map_err(|refused| self.told(refused, verified.as_ref(), decision, Some(answer_for))),
+                    _ => Ok(Answered::Passed(answer, decision)),
+                }
             }
             Err(error) => {
-                let mut refused = unanswered(&error, is_get);
                 tracing::debug!(error = &error as &dyn std::error::Error, "no answer from the upstream");
-                refused.account = verified.map(|verified| verified.account().clone());
-                refused.decision = decision;
-                Err(refused)
+                Err(self.told(unanswered(&error, is_get), verified.as_ref(), decision, answer_for.as_deref()))
             }
         }
+    }
+}
+
+impl Shared {
+    /// A refusal with all that belongs to its request.
+    fn told(
+        &self,
+        refused: Refused,
+        verified: Option<&Verified>,
+        decision: Option<String>,
+        answer_for: Option<&[u8]>,
+    ) -> Refused {
+        let account = verified.map(|verified| verified.account().clone());
+        self.sign_refusal(Refused { account, decision, ..refused }, answer_for, self.clock.now())
     }
 }
 

@@ -1,25 +1,33 @@
 //! One request on its way through: cheap checks first, the exchange last.
 //!
-//! Order: source limit, method, path, head, route; then, for private routes, credentials, body, signature, limits of
-//! key and account, replay; then, for withdrawals, the decision; then the exchange. The first check that fails is the
-//! answer. The request target and the body are verified and forwarded as the bytes they are.
+//! Order: source limit, method, path, head, route; then, for private routes, credentials, body, signature, what the key
+//! is restricted to, limits of key and account, replay, the key's budget; then, for withdrawals, the decision; then the
+//! exchange. The first check that fails is the answer. The request target and the body are verified and forwarded as the bytes they are.
 //!
 //! Each step takes what the one before it made, so none can be left out: [`Routed`] (it is for an endpoint that
 //! exists), `auth::Verified` (its sender is proven), [`Charged`] (within limits, and not seen before), [`Passage`]
 //! (written anew for the exchange). A new check is a module of its own, called here between the two it belongs.
 
+mod authority;
 mod body;
 mod credentials;
+mod expiry;
 mod forward;
 pub(crate) mod json;
 pub(crate) mod limits;
 mod replay;
+mod session;
+mod signed_answer;
 pub(crate) mod withdrawal;
 
 use std::{net::IpAddr, sync::Arc};
 
 use arc_swap::ArcSwapOption;
-use auth::{Authenticator, Endpoint, Refusal, RequestHead};
+use auth::{
+    Authenticator, Endpoint, Refusal, RequestHead,
+    authority::FirstSeenMode,
+    v2::{AnswerSigner, SignatureVerifier},
+};
 use domain::{Clock, UnixNanos};
 use http::Method;
 use ipnet::IpNet;
@@ -27,20 +35,21 @@ use parking_lot::Mutex;
 use schema::Learner;
 use tokio::sync::{Semaphore, watch};
 
+use self::credentials::Proven;
 pub(crate) use self::{
     body::{Body, Unreadable, due},
     forward::{Answered, Passage, push_field},
     limits::{Charged, Limiters},
 };
 use crate::{
-    answer::Refused,
-    config::Timeouts,
+    answer::{Refused, Reply},
+    config::{CoolDown, Timeouts},
     connection::{Ended, InFlight},
     http1::head::View,
     metrics::Metrics,
     model::{ApiModel, Judgement},
     peer::Peer,
-    ports::{Observer, Withdrawals},
+    ports::{Changes, Observer, Withdrawals},
     route::{Class, Handling, Route, RouteTable},
     strict::{self, Violation},
     upgrade::Upgrades,
@@ -50,8 +59,13 @@ use crate::{
 /// What all requests share.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// Signs answers.
+    pub(crate) answer_signer: Option<Arc<AnswerSigner>>,
     pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) changes: Arc<dyn Changes>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) cool_down: CoolDown,
+    pub(crate) first_seen: FirstSeenMode,
     pub(crate) limiters: Limiters,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) model: ArcSwapOption<ApiModel>,
@@ -61,6 +75,8 @@ pub(crate) struct Shared {
     /// Networks of the proxies in front.
     pub(crate) proxy_trusted: Vec<IpNet>,
     pub(crate) routes: RouteTable,
+    /// Verifies HTTP message signatures.
+    pub(crate) signatures: SignatureVerifier,
     /// Turns true when the gateway stops.
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) timeouts: Timeouts,
@@ -115,6 +131,8 @@ impl<'a> Routed<'a> {
 pub(crate) enum Admitted {
     /// To the exchange.
     Forward(Passage),
+    /// Not at all: this is the answer.
+    Reply(Reply),
     /// As another protocol, after this head.
     Upgrade(String),
 }
@@ -136,6 +154,12 @@ impl From<Ended> for Stopped {
 impl From<Refused> for Stopped {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
+    }
+}
+
+impl From<Violation> for Stopped {
+    fn from(violation: Violation) -> Self {
+        Self::Refused(violation.into())
     }
 }
 
@@ -176,20 +200,59 @@ impl Shared {
             let taker = taker.ok_or(Refused::from(Refusal::EndpointUnavailable))?;
             return Ok(Admitted::Upgrade(taker.accept(view.path(), &mut view.all_fields(), peer, now)?));
         }
-        self.read_body(&routed, body, peer, now).await?;
+        Self::check_shape(&routed, body)?;
         let Some(endpoint) = routed.endpoint else {
+            self.read_body(&routed, body).await?;
             self.conforms(&routed, body.bytes())?;
-            return Ok(Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), None, None)));
+            return Ok(if routed.route.handling == Handling::AnswerKeys {
+                Admitted::Reply(self.answer_keys()?)
+            } else {
+                Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), None, None))
+            });
         };
-        let verified = self.verify(&routed.signed(), body.bytes(), peer, endpoint, now).await?;
+        let claim = self.claim(&routed, body.is_here(), peer, endpoint, now)?;
+        self.read_body(&routed, body).await?;
+        let proven = self.verify(claim, body.bytes(), peer, endpoint, now).await?;
         in_flight.authenticated()?;
-        self.conforms(&routed, body.bytes()).map_err(|refused| refused.of(verified.account()))?;
-        let charged = self.charge(&routed, body.bytes(), verified, now)?;
+        peer.line.used_with(proven.verified.key_id());
+        if !proven.verified.is_in_force() {
+            // Taken out of force since it was looked at: whoever did has ended the connections known by then.
+            return Err(Refused::from(Refusal::ApiKeyFrozen).into());
+        }
+        let account = proven.verified.account().clone();
+        let answer_for = proven.answer_for.clone();
+        let pursued = self.pursue(&routed, body.bytes(), proven, peer, now).await;
+        Ok(pursued.map_err(|refused| self.sign_refusal(refused.of(&account), answer_for.as_deref(), now))?)
+    }
+
+    /// Whether and how a request goes on whose sender is proven.
+    async fn pursue(
+        &self,
+        routed: &Routed<'_>,
+        body: &[u8],
+        proven: Proven,
+        peer: &Peer,
+        now: UnixNanos,
+    ) -> Result<Admitted, Refused> {
+        let Proven { verified, answer_for, expiry } = proven;
+        self.conforms(routed, body)?;
+        let worth = self.authorise(routed, body, &verified, peer, now)?;
+        let charged = self.charge(routed, body, verified, now)?;
+        self.observe(routed, charged.verified(), peer, now).await?;
+        if routed.route.handling == Handling::OpenSession {
+            let reply = self.open_session(&charged, body, peer, now)?;
+            return Ok(Admitted::Reply(self.sign_reply(reply, answer_for.as_deref(), now)));
+        }
+        self.spend(&charged, worth, now).await?;
         let decision = match routed.route.handling {
-            Handling::Decide => Some(self.decide(body.bytes(), &charged, peer, now).await?),
+            Handling::Decide => Some(self.decide(body, &charged, peer, now).await?),
             _ => None,
         };
-        Ok(Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), Some(charged), decision)))
+        if let Some(expiry) = expiry {
+            expiry.check(self.clock.now())?;
+        }
+        let passage = Passage::new(self, peer, routed, body, Some(charged), decision);
+        Ok(Admitted::Forward(passage.answered_for(answer_for)))
     }
 
     fn route<'a>(&'a self, view: View<'a>) -> Result<Routed<'a>, Refused> {
@@ -225,27 +288,18 @@ impl Shared {
         }
     }
 
-    async fn read_body<B: Body>(
-        &self,
-        routed: &Routed<'_>,
-        body: &mut B,
-        peer: &Peer,
-        now: UnixNanos,
-    ) -> Result<(), Refused> {
+    /// Whether the request has a body where it should, and only there.
+    fn check_shape<B: Body>(routed: &Routed<'_>, body: &B) -> Result<(), Violation> {
+        match routed.is_get {
+            true if !body.is_empty() => Err(Violation::BodyOnGet),
+            false if routed.view.has_query() => Err(Violation::QueryWithBody),
+            _ => Ok(()),
+        }
+    }
+
+    async fn read_body<B: Body>(&self, routed: &Routed<'_>, body: &mut B) -> Result<(), Refused> {
         if routed.is_get {
-            return if body.is_empty() { Ok(()) } else { Err(Violation::BodyOnGet.into()) };
-        }
-        if routed.view.has_query() {
-            return Err(Violation::QueryWithBody.into());
-        }
-        if let Some(endpoint) = routed.endpoint
-            && !body.is_here()
-        {
-            // Whatever fails before the signature fails before a byte of the body is awaited.
-            match self.authenticator.verify(&routed.signed(), b"", peer.ip, endpoint, now) {
-                Err(refusal) if refusal != Refusal::SignatureInvalid => return Err(refusal.into()),
-                _ => {}
-            }
+            return Ok(());
         }
         body.read(routed.route.body_bytes_max, self.timeouts.body).await.map_err(|unreadable| {
             let refusal = match unreadable {
@@ -281,6 +335,7 @@ fn endpoint(class: Class) -> Option<Endpoint> {
     match class {
         Class::Public => None,
         Class::Read => Some(Endpoint::READ),
+        Class::Session => Some(Endpoint::SESSION),
         Class::Trade => Some(Endpoint::TRADE),
         // Key management is never forwarded; should a table say otherwise, it takes the highest permission.
         Class::Withdraw | Class::KeyManagement => Some(Endpoint::WITHDRAW),

@@ -110,6 +110,12 @@ impl Door for Gate {
             let shared = &*self.shared;
             let attempt = || shared.authenticator.verify_login(&login, ip, shared.clock.now());
             let verified = shared.prove(attempt).await?;
+            // Known by its key before anything is done: a freeze or new restrictions from here on end the connection.
+            self.peer.line.used_with(verified.key_id());
+            if !verified.is_in_force() {
+                return Err(Refusal::ApiKeyFrozen.into());
+            }
+            verified.check_unread_channel()?;
             if verified.use_to_record().is_some() {
                 shared.observer.key_used(verified.key_id(), shared.clock.now());
             }

@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "test code outside test functions; a panic names the line")]
 
 mod authentication;
+mod authority;
 mod connections;
 mod limits;
+mod message_signatures;
 mod proxy;
 mod strictness;
 mod transport;

@@ -170,6 +170,7 @@ async fn plain_http_stays_on_loopback() {
             auth::ReplayWindow::new(1, 1),
             [0; 32],
         )),
+        changes: Arc::new(gateway::Unrecorded),
         clock: Arc::clone(&world.clock) as _,
         observer: Arc::new(Unobserved),
         withdrawals: Arc::clone(&world.decide) as _,
