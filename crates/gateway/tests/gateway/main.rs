@@ -10,5 +10,6 @@ mod limits;
 mod proxy;
 mod strictness;
 mod transport;
+mod websocket;
 mod withdrawals;
 mod world;
