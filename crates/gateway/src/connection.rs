@@ -9,8 +9,8 @@
 //! never ended for a newcomer.
 //!
 //! Bounds: [`Census`] holds one entry per open connection and one per source with one, so both maps are bounded by the
-//! cap on all connections. The search for the worst looks at all of them, at most once per [`VICTIMS`] newcomers, and
-//! not again for [`SEARCH_PAUSE`] when there was none.
+//! cap on all connections. The search for the worst looks at all of them, once for [`VICTIMS_MAX`] newcomers (fewer
+//! where fewer are open), and not again for [`SEARCH_PAUSE`] when there was none.
 
 use std::{
     net::IpAddr,
@@ -236,8 +236,10 @@ impl OverCap {
     }
 }
 
-/// Connections found to be the worst at a time.
-const VICTIMS: usize = 64;
+/// Most connections found to be the worst at a time.
+const VICTIMS_MAX: usize = 64;
+/// One in so many is: a search costs a newcomer a look at that many, and what it found stays true for a while.
+const CONNECTIONS_PER_VICTIM: usize = 64;
 /// How long no search follows one that found nobody.
 const SEARCH_PAUSE: Duration = Duration::from_millis(100);
 
@@ -365,8 +367,9 @@ impl Open {
             .values()
             .filter_map(|Place { line, .. }| Some((line.badness(now)?, line.id)))
             .collect();
-        if found.len() > VICTIMS {
-            let best = found.len() - VICTIMS;
+        let victims = (found.len() / CONNECTIONS_PER_VICTIM).clamp(1, VICTIMS_MAX);
+        if found.len() > victims {
+            let best = found.len() - victims;
             found.select_nth_unstable(best);
             found.drain(..best);
         }

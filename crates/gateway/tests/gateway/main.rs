@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "test code outside test functions; a panic names the line")]
 
 mod authentication;
+mod connections;
 mod limits;
 mod proxy;
 mod strictness;
