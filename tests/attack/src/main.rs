@@ -34,7 +34,7 @@ fn options() -> Result<Options> {
         match arg.as_str() {
             "--caponier" => options.caponier = value()?.into(),
             "--only" => options.only = Some(value()?),
-            "--sslyze" => options.sslyze = Some(value()?.into()),
+            "--sslyze" => options.sslyze = Some(std::fs::canonicalize(value()?)?),
             "--quick" => options.is_quick = true,
             _ => bail!("unknown argument {arg}"),
         }

@@ -2,6 +2,8 @@
 //!
 //! Floods and machine-dependent figures are in `cargo xtask attack` only.
 
+#![allow(clippy::print_stderr, reason = "tests say what they skip and what they measured")]
+
 use std::path::PathBuf;
 
 use attack::house::House;

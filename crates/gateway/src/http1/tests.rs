@@ -318,7 +318,7 @@ async fn an_upgrade_is_handed_over_with_what_was_sent_ahead() {
     let taking = || taken_by(Some(Arc::clone(&shout) as _));
     let mut client = open_with(taking(), 1 << 10);
     client.stream.write_all(format!("{upgrade}ahead").as_bytes()).await.unwrap();
-    let mut answer = vec![0; 43];
+    let mut answer = vec![0; 41];
     client.stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(String::from_utf8(answer).unwrap(), "HTTP/1.1 101 Switching Protocols\r\n\r\nAHEAD");
     client.stream.write_all(b"later").await.unwrap();

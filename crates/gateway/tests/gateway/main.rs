@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "test code outside test functions; a panic names the line")]
 
+mod answers;
 mod authentication;
 mod connections;
 mod limits;
