@@ -68,7 +68,7 @@ impl Refused {
         // Whole seconds, rounded up: coming back earlier would be refused again.
         let wait = self.retry_after.unwrap_or(Duration::from_secs(1));
         let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
-        let limited = self.status() == 429 || self.retry_after.is_some();
+        let limited = self.status() == 429 || (self.status() == 503 && self.retry_after.is_some());
         let version = self.label == websocket::VERSION_LABEL;
         let decision = self.decision.as_deref().filter(|id| is_field_value(id));
         [

@@ -132,14 +132,7 @@ async fn answer(
     let gone = |_| BodyError::Broken(std::io::ErrorKind::ConnectionAborted.into());
     let mut in_flight = peer.line.begin(now).map_err(gone)?;
     let response = match pass(&shared, &peer, request, &mut in_flight, now).await {
-        Ok(Reply::Answered(answered)) => {
-            in_flight.served();
-            passed_on(answered)
-        }
-        Ok(Reply::Own(own)) => {
-            in_flight.refused();
-            said(own)
-        }
+        Ok(response) => response,
         Err(Stopped::Refused(refused)) => {
             shared.note_refusal(&peer, &refused, &in_flight, now);
             refusal(&refused)
@@ -155,7 +148,7 @@ async fn pass(
     request: Request<Incoming>,
     in_flight: &mut InFlight,
     now: UnixNanos,
-) -> Result<Reply, Stopped> {
+) -> Result<Response<Payload>, Stopped> {
     let (parts, incoming) = request.into_parts();
     let mut text = Buffer::default();
     push_head(text.writer(), &parts);
@@ -171,8 +164,15 @@ async fn pass(
     };
     drop((text, body));
     match admitted {
-        Admitted::Forward(passage) => Ok(Reply::Answered(shared.forward(passage).await?)),
-        Admitted::Own(own) => Ok(Reply::Own(own)),
+        Admitted::Forward(passage) => {
+            let answered = shared.forward(passage).await?;
+            in_flight.served();
+            Ok(passed_on(answered))
+        }
+        Admitted::Own(own) => {
+            in_flight.refused();
+            Ok(said(own))
+        }
         Admitted::Upgrade(_) => Err(Stopped::Refused(Refusal::EndpointUnavailable.into())),
     }
 }
@@ -198,12 +198,6 @@ fn push_head(out: &mut Vec<u8>, parts: &Parts) {
         push_field(out, name.as_str().as_bytes(), value.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
-}
-
-/// What a request that was not refused is answered with.
-enum Reply {
-    Answered(Answered),
-    Own(Own),
 }
 
 fn said(own: Own) -> Response<Payload> {

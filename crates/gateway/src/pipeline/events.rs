@@ -94,7 +94,7 @@ fn is_harmless(label: &str) -> bool {
         // Of web sockets.
         | "ws_args" | "ws_closed_by_exchange" | "ws_id" | "ws_idle" | "ws_illegal" | "ws_key_changed"
         | "ws_login_failed" | "ws_login_incomplete" | "ws_login_mixed" | "ws_login_repeated"
-        | "ws_not_logged_in" | "ws_not_upgrade" | "ws_op" | "ws_too_frequent" | "ws_upstream_down"
+        | "ws_not_logged_in" | "ws_not_upgrade" | "ws_op" | "ws_subscriptions" | "ws_too_frequent" | "ws_upstream_down"
         | "ws_upstream_lost" | "ws_version" | "ws_wrong_url"
     ) || label.starts_with("model_")
 }
