@@ -18,6 +18,7 @@ mod connection;
 mod deadline;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod hello;
 mod http1;
 mod http2;
 mod listener;
@@ -35,10 +36,11 @@ pub mod upstream;
 pub mod websocket;
 
 pub use self::{
-    config::{BuildError, Config, Deps, Limits, Timeouts},
+    config::{Abuse, BuildError, Config, Deps, Limits, Timeouts},
     connection::Connections,
     listener::{Control, Gateway},
     metrics::{Metrics, MetricsSnapshot},
     model::{ApiModel, ModelMode, UnknownOperation},
+    pipeline::{AbuseMode, BanError, BanTarget, Bans, Challenge, ChallengeMode},
     ports::{Answer, BoxFuture, DecisionUnavailable, Observer, Unobserved, Withdrawals},
 };
