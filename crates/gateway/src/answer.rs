@@ -21,6 +21,8 @@ pub(crate) struct Refused {
     pub(crate) retry_after: Option<Duration>,
     /// Id of the decision behind it.
     pub(crate) decision: Option<String>,
+    /// The API key id that was named, whether it exists or not.
+    pub(crate) api_key: Option<Box<str>>,
     /// Its signature, where the client asked for one and was proven.
     pub(crate) signed: Option<Box<AnswerFields>>,
 }
@@ -67,13 +69,19 @@ pub(crate) fn is_signature_field(name: &[u8]) -> bool {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         let label = refusal.label();
-        Self { refusal, label, account: None, retry_after: None, decision: None, signed: None }
+        let (account, retry_after, decision) = (None, None, None);
+        Self { refusal, label, account, retry_after, decision, api_key: None, signed: None }
     }
 }
 
 impl Refused {
     pub(crate) fn of(self, account: &AccountId) -> Self {
         Self { account: Some(account.clone()), ..self }
+    }
+
+    /// With the API key id that was named, if it is text.
+    pub(crate) fn named(self, api_key: Option<&[u8]>) -> Self {
+        Self { api_key: api_key.and_then(|key| str::from_utf8(key).ok()).map(Into::into), ..self }
     }
 
     pub(crate) fn labelled(self, label: &'static str) -> Self {
@@ -102,7 +110,7 @@ impl Refused {
         // Whole seconds, rounded up: coming back earlier would be refused again.
         let wait = self.retry_after.unwrap_or(Duration::from_secs(1));
         let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
-        let limited = self.status() == 429;
+        let limited = self.status() == 429 || (self.status() == 503 && self.retry_after.is_some());
         let version = self.label == websocket::VERSION_LABEL;
         let decision = self.decision.as_deref().filter(|id| is_field_value(id));
         [

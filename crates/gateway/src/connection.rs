@@ -21,29 +21,12 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use admission::reputation::Source;
 use domain::{ApiKeyId, UnixNanos};
 use foldhash::HashMap;
+use ipnet::IpNet;
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
-
-/// A source of connections and requests: an IPv4 address, or an IPv6 /64 (what one subscriber gets).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Source {
-    V4([u8; 4]),
-    V6Net([u8; 8]),
-}
-
-impl Source {
-    pub(crate) fn of(ip: IpAddr) -> Self {
-        match ip.to_canonical() {
-            IpAddr::V4(ip) => Self::V4(ip.octets()),
-            IpAddr::V6(ip) => {
-                let [a, b, c, d, e, f, g, h, ..] = ip.octets();
-                Self::V6Net([a, b, c, d, e, f, g, h])
-            }
-        }
-    }
-}
 
 /// One request under way.
 const BUSY: u32 = 1;
@@ -361,12 +344,12 @@ impl Census {
         lines.filter(|line| !line.says_goodbye.load(Ordering::Acquire)).map(|line| line.kill()).count()
     }
 
-    /// Ends the connections of a source at once; how many.
-    pub(crate) fn kill(&self, source: Source) -> usize {
+    /// Ends the connections of the sources in a network at once; how many.
+    pub(crate) fn kill(&self, net: IpNet) -> usize {
         let open = self.open.lock();
         open.lines
             .values()
-            .filter(|place| place.source == Some(source))
+            .filter(|place| place.source.is_some_and(|source| net.contains(&source.net())))
             .map(|place| place.line.kill())
             .count()
     }
@@ -389,7 +372,7 @@ impl Connections {
     /// Ends all connections of the source that `ip` belongs to (IPv6: its /64) at once, also in the middle of a
     /// request; gives their number. What was already sent to the exchange is not undone. New ones are not kept out.
     pub fn close_source(&self, ip: IpAddr) -> usize {
-        self.0.kill(Source::of(ip))
+        self.0.kill(Source::of(ip).net())
     }
 
     /// Ends all connections that were used with a key at once, web sockets that are logged in with it included, and
@@ -496,7 +479,7 @@ mod tests {
     const NOW: UnixNanos = UnixNanos::from_secs(1_000);
 
     fn source(last: u8) -> Source {
-        Source::V4([192, 0, 2, last])
+        Source::of([192, 0, 2, last].into())
     }
 
     fn admit(census: &Arc<Census>, last: u8, now: UnixNanos) -> Result<(Presence, bool), OverCap> {
@@ -584,8 +567,8 @@ mod tests {
         presence.line.drain();
         assert!(presence.line.is_draining());
         request.authenticated().unwrap();
-        assert_eq!(census.kill(source(2)), 0);
-        assert_eq!(census.kill(source(1)), 1);
+        assert_eq!(census.kill(source(2).net()), 0);
+        assert_eq!(census.kill(source(1).net()), 1);
         let (other, _) = admit(&census, 2, NOW).unwrap();
         let mut late = other.line.begin(NOW).unwrap();
         other.line.kill();

@@ -18,6 +18,7 @@ mod connection;
 mod deadline;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod hello;
 mod http1;
 mod http2;
 mod listener;
@@ -35,11 +36,12 @@ pub mod upstream;
 pub mod websocket;
 
 pub use self::{
-    config::{BuildError, Config, CoolDown, Deps, Limits, Timeouts},
+    config::{Abuse, BuildError, Config, CoolDown, Deps, Limits, Timeouts},
     connection::Connections,
     listener::{Control, Gateway},
     metrics::{Metrics, MetricsSnapshot},
     model::{ApiModel, ModelMode, UnknownOperation},
+    pipeline::{AbuseMode, BanError, BanTarget, Bans, Challenge, ChallengeMode},
     ports::{
         Answer, BoxFuture, Changes, DecisionUnavailable, NotRecorded, Observer, Unobserved, Unrecorded,
         Withdrawals,

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use admission::{Concurrency, ConcurrencyConfig, Ja4};
 use arc_swap::ArcSwapOption;
 use auth::v2::{self, SignatureVerifier};
 use parking_lot::Mutex;
@@ -20,16 +21,17 @@ use tokio::{
     task::JoinSet,
     time::{Instant, interval, sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
     config::{BuildError, Config, Deps},
     connection::{Admitted, Census, Connections, OverCap, Presence, Source},
+    hello::{Hello, Replayed},
     http1, http2,
     metrics::Metrics,
     model::ApiModel,
     peer::{Peer, TlsFacts},
-    pipeline::{Limiters, Shared},
+    pipeline::{Bans, Challenger, Guard, Limiters, Shared},
     proxy_protocol,
     tls::ALPN_H2,
     upstream::Upstream,
@@ -56,6 +58,13 @@ impl Config {
             return Err(BuildError::PlainNotLoopback { address });
         }
         let metrics = Arc::new(Metrics::default());
+        // More than there are connections would only wait for one.
+        let limit_max = u32::try_from(self.upstream.connections_max).unwrap_or(u32::MAX);
+        let concurrency = self.abuse.concurrency;
+        let concurrency = ConcurrencyConfig {
+            limit_max: concurrency.limit_max.min(limit_max).max(concurrency.limit_min),
+            ..concurrency
+        };
         let upstream =
             Arc::new(Upstream::new(self.upstream, Arc::clone(&metrics)).map_err(BuildError::Upstream)?);
         let listener = listen(address).map_err(|source| BuildError::Listen { address, source })?;
@@ -70,13 +79,18 @@ impl Config {
             v2::Config::new(authorities, seed()),
         )
         .map_err(BuildError::Authorities)?;
+        let census = Arc::new(Census::new(self.connections_max, self.connections_per_source_max));
         let shared = Arc::new_cyclic(|shared| Shared {
             answer_signer: self.answer_signer,
             authenticator: deps.authenticator,
+            challenger: Challenger::new(self.abuse.challenge, &crypto::Secret::new(crypto::random::array())),
             changes: deps.changes,
             clock: deps.clock,
+            concurrency: Concurrency::new(concurrency),
             cool_down: self.cool_down,
             first_seen: self.first_seen,
+            frames: Arc::new(self.abuse.frames),
+            guard: Guard::new(&self.abuse, Arc::clone(&census), seed()),
             limiters: Limiters::new(&limits, seed()),
             metrics,
             model: ArcSwapOption::new(self.model),
@@ -103,7 +117,7 @@ impl Config {
             listener,
             local_addr,
             tls: self.tls,
-            census: Arc::new(Census::new(self.connections_max, self.connections_per_source_max)),
+            census,
             shared,
             goodbye: notice + websocket::GOODBYE_MAX,
             stop,
@@ -154,6 +168,12 @@ impl Gateway {
         self.shared
     }
 
+    /// Its bans, to see and to change them while it runs.
+    #[must_use]
+    pub fn bans(&self) -> Bans {
+        Bans(Arc::clone(&self.shared))
+    }
+
     /// Its open connections, to end some of them while it runs.
     #[must_use]
     pub fn connections(&self) -> Connections {
@@ -186,7 +206,7 @@ impl Gateway {
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, address)) => {
-                        if let Some(presence) = self.admit(address) {
+                        if let Some(presence) = self.admit(address, &stream) {
                             let line = Arc::clone(&presence.line);
                             let serve = serve(
                                 Arc::clone(&self.shared),
@@ -225,10 +245,12 @@ impl Gateway {
         connections.shutdown().await;
     }
 
-    fn admit(&self, address: SocketAddr) -> Option<Presence> {
+    fn admit(&self, address: SocketAddr, stream: &TcpStream) -> Option<Presence> {
         let now = self.shared.clock.now();
         let direct = !self.shared.is_proxy(address.ip());
         match self.census.admit(direct.then(|| Source::of(address.ip())), now) {
+            // Asked with its place taken: whoever is banned from here on finds it there and ends it.
+            Ok(Admitted { .. }) if direct && is_banned(&self.shared, address.ip(), stream) => None,
             Ok(Admitted { presence, evicted }) => {
                 self.shared.metrics.connection();
                 if evicted {
@@ -239,6 +261,7 @@ impl Gateway {
             Err(over) => {
                 self.shared.metrics.refusal(over.label());
                 self.shared.observer.refused(address.ip(), None, over.label(), now);
+                self.shared.hold_against_ip(address.ip(), None, None, over.label(), now);
                 None
             }
         }
@@ -260,6 +283,20 @@ impl Control {
     pub fn learned(&self) -> Option<String> {
         self.0.learner.as_ref().map(|learner| learner.lock().export())
     }
+}
+
+/// Whether a connection is to be let go at once; it is then reset, which leaves nothing behind here.
+fn is_banned(shared: &Shared, ip: IpAddr, stream: &TcpStream) -> bool {
+    let now = shared.clock.now();
+    let banned = shared.guard.banned_until(ip, now).is_some();
+    if banned {
+        shared.metrics.refusal("banned");
+        shared.observer.refused(ip, None, "banned", now);
+        if let Err(error) = stream.set_zero_linger() {
+            tracing::debug!(%error, "a banned connection is closed and not reset");
+        }
+    }
+    banned
 }
 
 /// Serves one connection to its end.
@@ -291,20 +328,28 @@ async fn serve(
         if let Some(label) = refused {
             shared.metrics.refusal(label);
             shared.observer.refused(ip, None, label, shared.clock.now());
+            shared.hold_against_ip(ip, None, None, label, shared.clock.now());
+            return;
+        }
+        if !shared.is_proxy(ip) && is_banned(&shared, ip, &stream) {
             return;
         }
     }
     let opened = Instant::now();
     let peer = |facts| Arc::new(Peer::new(ip, facts, Arc::clone(&presence.line)));
     match tls {
-        Some(config) => match timeout(timeouts.handshake, TlsAcceptor::from(config).accept(stream)).await {
-            Ok(Ok(stream)) => {
+        Some(config) => match timeout(timeouts.handshake, shake_hands(config, stream)).await {
+            Ok(Ok((stream, ja4))) => {
                 let session = stream.get_ref().1;
                 let h2 = session.alpn_protocol() == Some(ALPN_H2);
-                let facts = TlsFacts { version: session.protocol_version() };
+                let facts = TlsFacts { ja4, version: session.protocol_version() };
                 converse(shared, peer(Some(facts)), stream, h2, opened).await;
             }
-            Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
+            Ok(Err(Failed::Silent)) => {}
+            Ok(Err(Failed::Handshake(error, ja4))) => {
+                tracing::debug!(%address, %error, "TLS handshake failed");
+                shared.note_abuse(&peer(Some(TlsFacts { ja4, version: None })), "handshake_failed");
+            }
             Err(_) => shared.note_slow(&peer(None), "handshake_too_slow"),
         },
         None => {
@@ -312,6 +357,27 @@ async fn serve(
             converse(shared, peer(None), stream, h2, opened).await;
         }
     }
+}
+
+/// Why there is no TLS connection.
+enum Failed {
+    /// The client left without a word, as health checks do.
+    Silent,
+    Handshake(io::Error, Option<Ja4>),
+}
+
+/// Agrees on TLS; gives the fingerprint of the client as well.
+async fn shake_hands(
+    config: Arc<ServerConfig>,
+    mut stream: TcpStream,
+) -> Result<(TlsStream<Replayed<TcpStream>>, Option<Ja4>), Failed> {
+    let hello = Hello::read(&mut stream).await.map_err(|_| Failed::Silent)?;
+    if hello.is_empty() {
+        return Err(Failed::Silent);
+    }
+    let ja4 = hello.ja4;
+    let accepted = TlsAcceptor::from(config).accept(hello.replayed(stream)).await;
+    accepted.map(|stream| (stream, ja4)).map_err(|error| Failed::Handshake(error, ja4))
 }
 
 /// Reads exactly the header of a trusted proxy; gives the client's address.

@@ -4,6 +4,7 @@
 
 use std::{fmt, future::Future, net::IpAddr, pin::Pin};
 
+use admission::{Ban, reputation::Target};
 use auth::{Change, authority::DestinationId};
 use domain::{AccountId, ApiKeyId, Destination, ReasonCode, UnixNanos, Verdict, WithdrawalRequest};
 
@@ -59,6 +60,12 @@ pub trait Observer: Send + Sync + fmt::Debug {
 
     /// A request signed with `key` passed verification.
     fn key_used(&self, key: &ApiKeyId, at: UnixNanos);
+
+    /// Somebody is banned, or would be in shadow mode.
+    fn banned(&self, _ban: &Ban) {}
+
+    /// An operator ended a ban before its time.
+    fn lifted(&self, _target: &Target, _at: UnixNanos) {}
 }
 
 /// A change could not be made durable, so it is not in force.

@@ -64,6 +64,9 @@ impl Budget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Handling {
+    /// Goes to the upstream, from a browser and without a credential, such as a log-in: while a challenge is in force,
+    /// the browser must have solved one.
+    Browser,
     /// Goes to the upstream.
     Forward,
     /// Is answered here: the keys that signed answers are verified with.

@@ -39,7 +39,7 @@ use crate::{
     connection::InFlight,
     deadline::Deadline,
     peer::Peer,
-    pipeline::{Admitted, Answered, Body, Shared, Stopped, Unreadable, due, push_field},
+    pipeline::{Admitted, Answered, Body, Own, Shared, Stopped, Unreadable, due, push_field},
     strict::Violation,
     upstream::Answer,
 };
@@ -221,6 +221,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
         let answered = match admitted {
             Ok(Admitted::Forward(passage)) => self.shared.forward(passage).await,
             Ok(Admitted::Reply(reply)) => Ok(Answered::Whole(reply)),
+            Ok(Admitted::Own(own)) => {
+                in_flight.refused();
+                return Served::Answered(self.say(&own, &shape, now, after).await);
+            }
             Ok(Admitted::Upgrade(answer)) => {
                 let mut out = Buffer::default();
                 out.writer().extend_from_slice(answer.as_bytes());
@@ -273,20 +277,43 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
         after: After,
     ) -> After {
         self.shared.note_refusal(self.peer, refused, in_flight, now);
-        let after = self.settled(after);
-        let body = refused.body();
         let mut out = Buffer::default();
         let into = out.writer();
         push_status(into, refused.status());
         for (name, value) in refused.fields() {
             push_field(into, name.as_bytes(), value.as_bytes());
         }
+        self.finish(out, refused.body().as_bytes(), shape, now, after).await
+    }
+
+    /// Answers with something of the gateway's own.
+    async fn say(&mut self, own: &Own, shape: &Shape, now: UnixNanos, after: After) -> After {
+        let mut out = Buffer::default();
+        let into = out.writer();
+        push_status(into, own.status);
+        for (name, value) in own.fields() {
+            push_field(into, name.as_bytes(), value.as_bytes());
+        }
+        self.finish(out, own.body.as_bytes(), shape, now, after).await
+    }
+
+    /// Sends an answer of which the first fields are written.
+    async fn finish(
+        &mut self,
+        mut out: Buffer,
+        body: &[u8],
+        shape: &Shape,
+        now: UnixNanos,
+        after: After,
+    ) -> After {
+        let after = self.settled(after);
+        let into = out.writer();
         push_length(into, body.len() as u64);
         push_date(into, now);
         shape.push_connection(into, after);
         into.extend_from_slice(b"\r\n");
         if !shape.is_head {
-            into.extend_from_slice(body.as_bytes());
+            into.extend_from_slice(body);
         }
         self.write(&mut out).await.map_or(After::Drop, |()| after)
     }

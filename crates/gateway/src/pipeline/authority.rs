@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use auth::{
     Change, KeyChange, Permission, Proof, Refusal, Verified,
     authority::{
-        Act, BATCH_MAX, Fields, FirstSeenMode, NoPrices, Notional, Novelty, OrderIntent, OrderKind,
+        Act, BATCH_MAX, Fields, FirstSeenMode, Ja4, NoPrices, Notional, Novelty, OrderIntent, OrderKind,
         Restrictions, TransferDirection, Unreadable,
     },
     oauth::{AppChange, grant_number},
@@ -96,7 +96,8 @@ impl Shared {
         now: UnixNanos,
     ) -> Result<(), Refused> {
         let permission = routed.endpoint.and_then(|endpoint| endpoint.permission).unwrap_or(Permission::Read);
-        let (record, pair) = match verified.observe(peer.ip, None, None, permission, self.first_seen, now) {
+        let ja4 = peer.tls.and_then(|tls| tls.ja4).and_then(|ja4| Ja4::parse(ja4.as_str()));
+        let (record, pair) = match verified.observe(peer.ip, None, ja4, permission, self.first_seen, now) {
             Novelty::None => return Ok(()),
             Novelty::Learnt(sighting) => {
                 self.changes.note(verified.account(), verified.seen(sighting), now);

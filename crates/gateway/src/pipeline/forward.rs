@@ -1,8 +1,10 @@
 //! What the exchange gets: the request line and body as signed, the head written anew, and the gateway's own words.
 
+use admission::Permit;
 use auth::{Refusal, Verified};
+use tokio::time::Instant;
 
-use super::{Charged, Routed, Shared, signed_answer::is_signable};
+use super::{Charged, Routed, Shared, overload, signed_answer::is_signable};
 use crate::{
     answer::{DECISION, Refused, Reply},
     buffer::Buffer,
@@ -19,6 +21,8 @@ pub(crate) struct Passage {
     is_get: bool,
     verified: Option<Verified>,
     decision: Option<String>,
+    /// One of those that may be with the exchange at once.
+    permit: Permit,
     /// To be learned from, once it has succeeded.
     observed: Option<Box<Observed>>,
     /// The `Signature` field, if the answer is to be signed for it.
@@ -33,6 +37,7 @@ impl Passage {
         body: &[u8],
         charged: Option<Charged>,
         decision: Option<String>,
+        permit: Permit,
     ) -> Self {
         let mut request = Buffer::default();
         let verified = charged.map(Charged::into_verified);
@@ -62,7 +67,7 @@ impl Passage {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(body);
         let observed = shared.learner.as_ref().map(|_| Box::new(Observed::of(&routed.as_modelled(body))));
-        Self { request, is_get: routed.is_get, verified, decision, observed, answer_for: None }
+        Self { request, is_get: routed.is_get, verified, decision, permit, observed, answer_for: None }
     }
 
     /// Whose answer is to be signed for this `Signature` field.
@@ -91,8 +96,16 @@ pub(crate) enum Answered {
 impl Shared {
     /// Sends a request to the exchange.
     pub(crate) async fn forward(&self, passage: Passage) -> Result<Answered, Refused> {
-        let Passage { request, is_get, verified, decision, observed, answer_for } = passage;
-        match self.upstream.send(request).await {
+        let Passage { request, is_get, verified, decision, permit, observed, answer_for } = passage;
+        let began = Instant::now();
+        let sent = self.upstream.send(request).await;
+        overload::settle(
+            permit,
+            began.elapsed(),
+            sent.as_ref().map(|answer| answer.head.status),
+            self.clock.now(),
+        );
+        match sent {
             Ok(answer) => {
                 self.metrics.forwarded();
                 if let (Some(learner), Some(observed), 200) = (&self.learner, observed, answer.head.status) {

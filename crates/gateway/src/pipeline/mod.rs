@@ -10,18 +10,23 @@
 
 mod authority;
 mod body;
+mod challenge;
 mod credentials;
+mod events;
 mod expiry;
 mod forward;
 pub(crate) mod json;
 pub(crate) mod limits;
+pub(crate) mod overload;
 mod replay;
+mod reputation;
 mod session;
 mod signed_answer;
 pub(crate) mod withdrawal;
 
 use std::{net::IpAddr, sync::Arc};
 
+use admission::{Concurrency, FrameLimits};
 use arc_swap::ArcSwapOption;
 use auth::{
     Authenticator, Endpoint, Refusal, RequestHead,
@@ -38,8 +43,14 @@ use tokio::sync::{Semaphore, watch};
 use self::credentials::Proven;
 pub(crate) use self::{
     body::{Body, Unreadable, due},
+    challenge::{Challenger, Own},
     forward::{Answered, Passage, push_field},
     limits::{Charged, Limiters},
+    reputation::Guard,
+};
+pub use self::{
+    challenge::{Challenge, ChallengeMode},
+    reputation::{AbuseMode, BanError, BanTarget, Bans},
 };
 use crate::{
     answer::{Refused, Reply},
@@ -62,10 +73,14 @@ pub(crate) struct Shared {
     /// Signs answers.
     pub(crate) answer_signer: Option<Arc<AnswerSigner>>,
     pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) challenger: Challenger,
     pub(crate) changes: Arc<dyn Changes>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) concurrency: Arc<Concurrency>,
     pub(crate) cool_down: CoolDown,
     pub(crate) first_seen: FirstSeenMode,
+    pub(crate) frames: Arc<FrameLimits>,
+    pub(crate) guard: Guard,
     pub(crate) limiters: Limiters,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) model: ArcSwapOption<ApiModel>,
@@ -133,6 +148,8 @@ pub(crate) enum Admitted {
     Forward(Passage),
     /// Not at all: this is the answer.
     Reply(Reply),
+    /// Nor in the words of the API: a page for a browser.
+    Own(Own),
     /// As another protocol, after this head.
     Upgrade(String),
 }
@@ -191,7 +208,27 @@ impl Shared {
         in_flight: &mut InFlight,
         now: UnixNanos,
     ) -> Result<Admitted, Stopped> {
+        let admitted = self.judge(peer, view, body, in_flight, now).await;
+        admitted.map_err(|stopped| match stopped {
+            Stopped::Refused(refused) => Stopped::Refused(refused.named(view.credentials().key)),
+            Stopped::Ended => Stopped::Ended,
+        })
+    }
+
+    async fn judge<B: Body>(
+        &self,
+        peer: &Peer,
+        view: View<'_>,
+        body: &mut B,
+        in_flight: &mut InFlight,
+        now: UnixNanos,
+    ) -> Result<Admitted, Stopped> {
         self.charge_source(peer, now)?;
+        if view.path().starts_with("/.")
+            && let Some(own) = self.own(&view, body, peer, now).await
+        {
+            return Ok(Admitted::Own(own));
+        }
         let routed = self.route(view)?;
         if routed.route.handling == Handling::WebSocket {
             let is_upgrade =
@@ -200,15 +237,23 @@ impl Shared {
             let taker = taker.ok_or(Refused::from(Refusal::EndpointUnavailable))?;
             return Ok(Admitted::Upgrade(taker.accept(view.path(), &mut view.all_fields(), peer, now)?));
         }
+        if let Some(page) = self.challenge(&routed, peer, now) {
+            return Ok(Admitted::Own(page));
+        }
+        if routed.endpoint.is_some() {
+            let api_key = view.credentials().key.and_then(|key| str::from_utf8(key).ok());
+            self.check_key(peer.ip, api_key, routed.route.budget, now)?;
+        }
         Self::check_shape(&routed, body)?;
         let Some(endpoint) = routed.endpoint else {
             self.read_body(&routed, body).await?;
             self.conforms(&routed, body.bytes())?;
-            return Ok(if routed.route.handling == Handling::AnswerKeys {
-                Admitted::Reply(self.answer_keys()?)
-            } else {
-                Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), None, None))
-            });
+            if routed.route.handling == Handling::AnswerKeys {
+                return Ok(Admitted::Reply(self.answer_keys()?));
+            }
+            let permit = self.let_through(overload::class(routed.route), now)?;
+            let passage = Passage::new(self, peer, &routed, body.bytes(), None, None, permit);
+            return Ok(Admitted::Forward(passage));
         };
         let claim = self.claim(&routed, body.is_here(), peer, endpoint, now)?;
         self.read_body(&routed, body).await?;
@@ -237,12 +282,16 @@ impl Shared {
         let Proven { verified, answer_for, expiry } = proven;
         self.conforms(routed, body)?;
         let worth = self.authorise(routed, body, &verified, peer, now)?;
-        let charged = self.charge(routed, body, verified, now)?;
-        self.observe(routed, charged.verified(), peer, now).await?;
         if routed.route.handling == Handling::OpenSession {
+            let charged = self.charge(routed, body, verified, now)?;
+            self.observe(routed, charged.verified(), peer, now).await?;
             let reply = self.open_session(&charged, body, peer, now)?;
             return Ok(Admitted::Reply(self.sign_reply(reply, answer_for.as_deref(), now)));
         }
+        let permit = self.let_through(overload::class(routed.route), now)?;
+        let charged = self.charge(routed, body, verified, now)?;
+        self.speak_for(peer, now);
+        self.observe(routed, charged.verified(), peer, now).await?;
         self.spend(&charged, worth, now).await?;
         let decision = match routed.route.handling {
             Handling::Decide => Some(self.decide(body, &charged, peer, now).await?),
@@ -251,7 +300,7 @@ impl Shared {
         if let Some(expiry) = expiry {
             expiry.check(self.clock.now())?;
         }
-        let passage = Passage::new(self, peer, routed, body, Some(charged), decision);
+        let passage = Passage::new(self, peer, routed, body, Some(charged), decision, permit);
         Ok(Admitted::Forward(passage.answered_for(answer_for)))
     }
 
@@ -318,8 +367,15 @@ impl Shared {
 
     /// Counts a client that was let go for its slowness and tells the observer.
     pub(crate) fn note_slow(&self, peer: &Peer, label: &'static str) {
+        self.note_abuse(peer, label);
+    }
+
+    /// Counts what a connection did wrong beside its requests, tells the observer, and holds it against the source.
+    pub(crate) fn note_abuse(&self, peer: &Peer, label: &'static str) {
+        let now = self.clock.now();
         self.metrics.refusal(label);
-        self.observer.refused(peer.ip, None, label, self.clock.now());
+        self.observer.refused(peer.ip, None, label, now);
+        self.hold_against(peer, None, label, now);
     }
 
     /// Counts a refusal and tells the observer.
@@ -327,6 +383,7 @@ impl Shared {
         in_flight.refused();
         self.metrics.refusal(refused.label);
         self.observer.refused(peer.ip, refused.account.as_ref(), refused.label, now);
+        self.hold_against(peer, refused.api_key.as_deref(), refused.label, now);
     }
 }
 

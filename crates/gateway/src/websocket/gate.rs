@@ -23,7 +23,7 @@ use crate::{
     answer::Refused,
     connection::{InFlight, Source},
     peer::Peer,
-    pipeline::Shared,
+    pipeline::{Shared, overload},
     ports::BoxFuture,
     route::Budget,
     upgrade::{Duplex, Upgrades},
@@ -116,6 +116,7 @@ impl Door for Gate {
                 return Err(Refusal::ApiKeyFrozen.into());
             }
             verified.check_unread_channel()?;
+            shared.speak_for(&self.peer, shared.clock.now());
             if verified.use_to_record().is_some() {
                 shared.observer.key_used(verified.key_id(), shared.clock.now());
             }
@@ -133,6 +134,10 @@ impl Door for Gate {
         now: UnixNanos,
     ) -> Result<(), Denied> {
         let cost = u32::try_from(orders.len()).unwrap_or(u32::MAX);
+        self.shared.check_key(self.peer.ip, Some(identity.key_id().as_str()), budget, now)?;
+        // Messages are not answered one by one here, so they say nothing about the exchange's latency; they wait for
+        // nobody either, but are turned away when requests are.
+        drop(self.shared.let_through(overload::class_of(budget), now)?);
         self.shared.limiters.key(identity.key_id(), identity.account(), now)?;
         self.shared.limiters.account(identity.account(), budget, cost, now)?;
         Ok(())
@@ -170,6 +175,7 @@ impl Door for Gate {
         self.in_flight.lock().refused();
         self.shared.metrics.refusal(label);
         self.shared.observer.refused(ip, account, label, at);
+        self.shared.hold_against(&self.peer, None, label, at);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "test code outside test functions; a panic names the line")]
 
+mod answers;
 mod authentication;
 mod authority;
 mod connections;
@@ -11,5 +12,6 @@ mod message_signatures;
 mod proxy;
 mod strictness;
 mod transport;
+mod websocket;
 mod withdrawals;
 mod world;

@@ -252,7 +252,7 @@ async fn answers_are_signed_for_those_who_ask() {
     assert_eq!((reply.body.len(), is_signed), (4 << 20, false));
     // A refusal of a proven sender; one of a stranger is not.
     let (reply, is_signed) = ask("/api/v5/test/silent", "GET", "", true).await;
-    assert_eq!((reply.code(), is_signed), (code("50001", 503), true));
+    assert_eq!((reply.code(), is_signed), (code("50004", 400), true));
     let (reply, is_signed) = ask(ORDER, "POST", BODY, true).await;
     assert_eq!((reply.code(), is_signed), (code("50120", 200), false));
     let session = key.request_session(&format!("http://{HOST}"), now(&world)).unwrap();
