@@ -10,14 +10,17 @@ mod installation;
 use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwap;
-use auth::{KeyChange, Registry};
+use auth::{
+    KeyChange, Registry,
+    oauth::{AppChange, Ledger},
+};
 use decide::{AddressBook, DecisionLog, LogUnavailable};
 use domain::{Decision, Subject, UnixNanos};
 use fraud::Fraud;
 use journal::{AppendError, Draft, EraseError, Journal, Kind, Opened, record};
 use parking_lot::Mutex;
 
-use self::fold::{Fold, FoldError};
+use self::fold::{Fold, FoldError, Keys};
 pub use self::installation::Installation;
 use crate::exit::{Exit, Failure};
 
@@ -25,6 +28,7 @@ use crate::exit::{Exit, Failure};
 pub struct Ground {
     journal: Journal,
     registry: Arc<Registry>,
+    ledger: Arc<Ledger>,
     fraud: ArcSwap<Fraud>,
     book: ArcSwap<AddressBook>,
     fraud_config: fraud::Config,
@@ -65,7 +69,9 @@ impl Ground {
                 .map_err(|error| Failure::new(Exit::Usage, format!("fraud: {error}")))?,
         );
         let book = Arc::new(AddressBook::default());
-        let mut fold = Fold::new(&journal, Arc::clone(&registry), Arc::clone(&fraud), Arc::clone(&book));
+        let ledger = Arc::new(Ledger::new(GRANTS_MAX));
+        let keys = Keys { registry: Arc::clone(&registry), ledger: Arc::clone(&ledger) };
+        let mut fold = Fold::new(&journal, keys, Arc::clone(&fraud), Arc::clone(&book));
         let total = journal.size();
         while fold.applied() < total {
             fold.catch_up(&journal, total.min(fold.applied() + REPLAY_STRIDE))
@@ -75,6 +81,7 @@ impl Ground {
         Ok(Self {
             journal,
             registry,
+            ledger,
             fraud: ArcSwap::new(fraud),
             book: ArcSwap::new(book),
             fraud_config,
@@ -92,6 +99,12 @@ impl Ground {
     #[must_use]
     pub const fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    /// Third-party apps and the grants to them.
+    #[must_use]
+    pub const fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
     }
 
     /// What is known of behaviour.
@@ -143,6 +156,21 @@ impl Ground {
         self.record(vec![Draft { at, subject: Subject::Account(account), kind: Kind::ApiKey, payload }]).await
     }
 
+    /// Records a change of an app for the installation, one of a grant under the data key of who granted it.
+    ///
+    /// # Errors
+    /// As [`Ground::record`].
+    pub async fn record_app_change(&self, change: &AppChange) -> Result<u64, RecordError> {
+        let account = match change {
+            AppChange::Granted(new) => Some(new.account.clone()),
+            // The end of a grant may come before its beginning: then it is nobody's yet.
+            change => change.grant().and_then(|grant| self.ledger.account_of(grant)),
+        };
+        let subject = account.map_or(Subject::System, Subject::Account);
+        let payload = change.encode();
+        self.record(vec![Draft { at: change.at(), subject, kind: Kind::Oauth, payload }]).await
+    }
+
     /// Destroys the account's data key and rebuilds all derived state without what it sealed, so that the live
     /// state stays equal to what a restart or restore would give.
     ///
@@ -161,15 +189,14 @@ impl Ground {
             Fraud::new(self.fraud_config.clone())
                 .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?,
         );
-        // The registry stays: its keys of this account were revoked before, which a replay cannot say, since it
+        // Keys and grants stay: those of this account were revoked before, which a replay cannot say, since it
         // cannot read them.
-        let scratch = Arc::new(Registry::new(API_KEYS_MAX, 0));
         let book = Arc::new(AddressBook::default());
-        let mut rebuilt = Fold::new(&self.journal, scratch, Arc::clone(&fraud), Arc::clone(&book));
+        let mut rebuilt = Fold::new(&self.journal, Keys::scratch(), Arc::clone(&fraud), Arc::clone(&book));
         rebuilt
             .catch_up(&self.journal, u64::MAX)
             .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
-        rebuilt.adopt_registry(Arc::clone(&self.registry));
+        rebuilt.adopt(Keys { registry: Arc::clone(&self.registry), ledger: Arc::clone(&self.ledger) });
         // The decider knows its keys already; those of the erased person lead to an entry that no longer opens.
         drop(rebuilt.take_keyed_decisions());
         *fold = rebuilt;
@@ -195,11 +222,10 @@ impl Ground {
         fraud_config: fraud::Config,
         entries: u64,
     ) -> Result<backup::StateDigest, Failure> {
-        let registry = Arc::new(Registry::new(API_KEYS_MAX, 0));
         let fraud = Arc::new(
             Fraud::new(fraud_config).map_err(|error| Failure::new(Exit::Internal, error.to_string()))?,
         );
-        let mut fold = Fold::new(journal, registry, fraud, Arc::default());
+        let mut fold = Fold::new(journal, Keys::scratch(), fraud, Arc::default());
         fold.catch_up(journal, entries).map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
         if fold.applied() != entries {
             let message = format!("only {} of {entries} entries are there", fold.applied());
@@ -237,6 +263,9 @@ impl Ground {
 
 /// API keys an installation holds at most; at most 400 bytes each in memory.
 pub const API_KEYS_MAX: usize = 1_000_000;
+
+/// Grants to apps an installation holds at most; some 1 KiB each in memory.
+pub const GRANTS_MAX: usize = 200_000;
 
 /// Entries folded between two reports of progress.
 const REPLAY_STRIDE: u64 = 16_384;

@@ -49,11 +49,13 @@ pub enum Kind {
     Lifecycle,
     /// What makes an installation this one; once, among its first entries. Opaque here.
     Installation,
+    /// A change to a third-party app, or to a customer's grant to one.
+    Oauth,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -64,6 +66,7 @@ impl Kind {
         Self::BackupDrill,
         Self::Lifecycle,
         Self::Installation,
+        Self::Oauth,
     ];
 
     /// The stored number.
@@ -80,6 +83,7 @@ impl Kind {
             Self::BackupDrill => 8,
             Self::Lifecycle => 9,
             Self::Installation => 10,
+            Self::Oauth => 11,
         }
     }
 
@@ -103,6 +107,7 @@ impl Kind {
             Self::BackupDrill => "backup_drill",
             Self::Lifecycle => "lifecycle",
             Self::Installation => "installation",
+            Self::Oauth => "oauth",
         }
     }
 }
@@ -357,7 +362,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_parses_and_nothing_else_does(
-            seq: u64, at: u64, kind in 1_u16..=9, pseudonym: [u8; 16], dek: u32, sealed: Vec<u8>, cut: prop::sample::Index,
+            seq: u64, at: u64, kind in 1_u16..=11, pseudonym: [u8; 16], dek: u32, sealed: Vec<u8>, cut: prop::sample::Index,
         ) {
             let envelope = Envelope {
                 seq,

@@ -4,7 +4,8 @@
 //! forms, no unknown names, nothing behind the end; so what decodes re-encodes to the same bytes. Decoding never
 //! needs more memory than a small multiple of its input, which is at most [`crate::PAYLOAD_BYTES_MAX`] bytes.
 //!
-//! Payloads of [`Kind::ApiKey`](crate::Kind::ApiKey) belong to those who write them.
+//! Payloads of [`Kind::ApiKey`](crate::Kind::ApiKey) and [`Kind::Oauth`](crate::Kind::Oauth) belong to those who write
+//! them.
 
 use crate::cbor::Unexpected;
 

@@ -228,6 +228,19 @@ impl Ledger {
             .collect()
     }
 
+    /// All grants that are in force, by number. Walks all of them: for administration, not for requests.
+    #[must_use]
+    pub fn grants(&self, now: UnixNanos) -> Vec<GrantSummary> {
+        let grants = self.grants.read();
+        grants.by_number.values().filter(|grant| grant.is_in_force(now)).map(|grant| summary(grant)).collect()
+    }
+
+    /// Whose grant it is, whether in force or run out; nothing for one that has ended or never began.
+    #[must_use]
+    pub fn account_of(&self, number: &GrantNumber) -> Option<AccountId> {
+        self.find(number).map(|grant| grant.entry.key.account().clone())
+    }
+
     /// One grant, if it is in force.
     #[must_use]
     pub fn grant_summary(&self, number: &GrantNumber, now: UnixNanos) -> Option<GrantSummary> {

@@ -134,6 +134,19 @@ impl AppChange {
         }
     }
 
+    /// Which grant it is about; nothing for a change of an app.
+    #[must_use]
+    pub fn grant(&self) -> Option<&GrantNumber> {
+        match self {
+            Self::Disabled { .. } | Self::Registered(_) => None,
+            Self::Granted(new) => Some(&new.grant),
+            Self::Refreshed { grant, .. }
+            | Self::Revoked { grant, .. }
+            | Self::Seen { grant, .. }
+            | Self::Spent { grant, .. } => Some(grant),
+        }
+    }
+
     /// Stable lower-case name.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {

@@ -6,7 +6,10 @@
 
 use std::net::IpAddr;
 
-use auth::KeyChange;
+use auth::{
+    KeyChange,
+    oauth::{AppChange, grant_key_id},
+};
 use domain::{Channel, Destination, Event, WithdrawalRequest};
 use journal::{Entry, Kind, Opened, record};
 use serde_json::{Map, Value, json};
@@ -104,6 +107,26 @@ impl Words {
         fields.insert("api_key".to_owned(), json!(self.id(change.id().as_str())));
         fields.insert("change".to_owned(), json!(name_of(change)));
     }
+
+    fn app_change(self, fields: &mut Map<String, Value>, change: &AppChange) {
+        fields.insert("change".to_owned(), json!(change.as_str()));
+        if let Some(grant) = change.grant() {
+            fields.insert("grant".to_owned(), json!(self.id(grant_key_id(grant).as_str())));
+        }
+        match change {
+            AppChange::Disabled { client_id, .. } => {
+                fields.insert("client_id".to_owned(), json!(client_id));
+            }
+            AppChange::Granted(new) => {
+                self.account(fields, &new.account);
+                fields.insert("client_id".to_owned(), json!(new.client_id));
+            }
+            AppChange::Registered(app) => {
+                fields.insert("client_id".to_owned(), json!(app.client_id()));
+            }
+            _ => {}
+        }
+    }
 }
 
 const fn name_of(change: &KeyChange) -> &'static str {
@@ -156,6 +179,9 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
         }
         Kind::ApiKey => {
             words.key_change(&mut fields, &KeyChange::decode(payload).map_err(|error| error.to_string())?);
+        }
+        Kind::Oauth => {
+            words.app_change(&mut fields, &AppChange::decode(payload).map_err(|error| error.to_string())?);
         }
         Kind::ListImported => {
             let list = record::ListImported::decode(payload).map_err(said)?;

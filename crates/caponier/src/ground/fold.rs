@@ -6,14 +6,17 @@ use std::{
     sync::Arc,
 };
 
-use auth::{KeyChange, Registry};
+use auth::{
+    KeyChange, Registry,
+    oauth::{AppApplyError, AppChange, Ledger},
+};
 use decide::{AddressBook, KeyedDecision};
 use domain::EventId;
 use fraud::Fraud;
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
 
-use super::Installation;
+use super::{API_KEYS_MAX, GRANTS_MAX, Installation};
 
 /// Event ids remembered for idempotency; the oldest are forgotten first. 32 bytes each, 64 MiB when full.
 pub const EVENT_IDS_MAX: usize = 1_000_000;
@@ -28,13 +31,27 @@ pub struct FoldError {
     pub why: String,
 }
 
+/// Who may act for accounts: by a key, or by a grant to an app.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) registry: Arc<Registry>,
+    pub(super) ledger: Arc<Ledger>,
+}
+
+impl Keys {
+    /// For a fold that nothing is served from.
+    pub(super) fn scratch() -> Self {
+        Self { registry: Arc::new(Registry::new(API_KEYS_MAX, 0)), ledger: Arc::new(Ledger::new(GRANTS_MAX)) }
+    }
+}
+
 /// Derived state and how far it has come.
 #[derive(Debug)]
 pub struct Fold {
     reader: Reader,
     payload: Vec<u8>,
     frontier: Frontier,
-    registry: Arc<Registry>,
+    keys: Keys,
     fraud: Arc<Fraud>,
     book: Arc<AddressBook>,
     event_ids: EventIds,
@@ -46,20 +63,17 @@ pub struct Fold {
     /// Collected while replaying; `None` once the decider has taken them, since it remembers its own.
     keyed_decisions: Option<VecDeque<KeyedDecision>>,
     failed: Option<FoldError>,
+    /// When the newest entry was recorded.
+    latest: domain::UnixNanos,
 }
 
 impl Fold {
-    pub(super) fn new(
-        journal: &Journal,
-        registry: Arc<Registry>,
-        fraud: Arc<Fraud>,
-        book: Arc<AddressBook>,
-    ) -> Self {
+    pub(super) fn new(journal: &Journal, keys: Keys, fraud: Arc<Fraud>, book: Arc<AddressBook>) -> Self {
         Self {
             reader: journal.reader(0),
             payload: Vec::new(),
             frontier: Frontier::default(),
-            registry,
+            keys,
             fraud,
             book,
             event_ids: EventIds::default(),
@@ -70,11 +84,12 @@ impl Fold {
             last_drill: None,
             keyed_decisions: Some(VecDeque::new()),
             failed: None,
+            latest: domain::UnixNanos(0),
         }
     }
 
-    pub(super) fn adopt_registry(&mut self, registry: Arc<Registry>) {
-        self.registry = registry;
+    pub(super) fn adopt(&mut self, keys: Keys) {
+        self.keys = keys;
     }
 
     /// Entries taken in.
@@ -162,6 +177,7 @@ impl Fold {
         readable: bool,
     ) -> Result<(), String> {
         *self.counts.entry(kind).or_default() += 1;
+        self.latest = at;
         if !readable {
             self.erased += 1;
             return Ok(());
@@ -189,7 +205,15 @@ impl Fold {
             }
             Kind::ApiKey => {
                 let change = KeyChange::decode(payload).map_err(|error| malformed(&error))?;
-                self.registry.apply(change).map_err(|error| malformed(&error))?;
+                self.keys.registry.apply(change).map_err(|error| malformed(&error))?;
+            }
+            Kind::Oauth => {
+                let change = AppChange::decode(payload).map_err(|error| malformed(&error))?;
+                match self.keys.ledger.apply(change) {
+                    // Two customers at once may take the last place; for one of them the token is of no use.
+                    Ok(()) | Err(AppApplyError::GrantsFull { .. }) => {}
+                    Err(error) => return Err(malformed(&error)),
+                }
             }
             Kind::ListImported => {
                 let list = record::ListImported::decode(payload).map_err(|error| malformed(&error))?;
@@ -221,7 +245,7 @@ impl Fold {
         }
         parts.insert("entries.erased".to_owned(), self.erased.to_string());
         let mut keys = String::new();
-        for key in self.registry.summaries() {
+        for key in self.keys.registry.summaries() {
             let _ = writeln!(
                 keys,
                 "{} {} {:?} {} {:?} {:?} {:?} {}",
@@ -236,6 +260,7 @@ impl Fold {
             );
         }
         parts.insert("api_keys".to_owned(), hex::encode(crypto::sha256(&[keys.as_bytes()])));
+        parts.insert("apps".to_owned(), hex::encode(crypto::sha256(&[self.apps_text().as_bytes()])));
         parts.insert("fraud".to_owned(), hex::encode(self.fraud.digest()));
         parts.insert("address_book".to_owned(), hex::encode(self.book.digest()));
         parts.insert("event_ids".to_owned(), self.event_ids.digest());
@@ -243,6 +268,41 @@ impl Fold {
             parts.insert(format!("list.{name}"), format!("{} {}", list.entries, hex::encode(list.sha256)));
         }
         parts
+    }
+}
+
+impl Fold {
+    /// Apps, and the grants that had not run out when the newest entry was recorded. How often a grant was refreshed is
+    /// left out: it moves ahead of the journal.
+    fn apps_text(&self) -> String {
+        let mut text = String::new();
+        for app in self.keys.ledger.apps() {
+            let _ = writeln!(
+                text,
+                "{} {:?} {:?} {} {} {}",
+                app.client_id(),
+                app.name(),
+                app.redirect_uris(),
+                app.scopes().bits(),
+                app.registered_at().0,
+                app.is_enabled()
+            );
+        }
+        for grant in self.keys.ledger.grants(self.latest) {
+            let _ = writeln!(
+                text,
+                "{} {} {} {} {:?} {:?} {} {}",
+                grant.key_id,
+                grant.app.client_id(),
+                grant.account,
+                grant.scopes.bits(),
+                grant.environment,
+                grant.restrictions,
+                grant.granted_at.0,
+                grant.expires_at.0
+            );
+        }
+        text
     }
 }
 

@@ -60,6 +60,12 @@ impl Installation {
         AeadKey::new(&key)
     }
 
+    /// Makes and checks the tokens of apps.
+    #[must_use]
+    pub fn token_key(&self) -> Secret<[u8; 32]> {
+        Secret::new(crypto::hkdf_sha512(self.seed.expose(), b"caponier", b"oauth tokens v1"))
+    }
+
     /// Public name of the installation, for the backup target.
     #[must_use]
     pub fn id(&self) -> String {
