@@ -19,7 +19,7 @@
 //!    and no `Signature` header (50114): [`OauthServer::verify`] before the body is read; then as with any [`Verified`]:
 //!    limits, restrictions, [`Authenticator::admit_once`]. `Authorization` and `DPoP` are not forwarded. A refusal with
 //!    status 401 carries `WWW-Authenticate: DPoP error="invalid_token", algs="ES256 EdDSA Ed25519"`
-//!    ([`WWW_AUTHENTICATE`]), or `invalid_dpop_proof` for [`Refusal::DpopInvalid`].
+//!    ([`WWW_AUTHENTICATE`]), or `invalid_dpop_proof` ([`WWW_AUTHENTICATE_PROOF`]) for [`Refusal::DpopInvalid`].
 //!
 //! All four endpoints are open to anybody: they need the limits per source of the gateway.
 //!
@@ -68,3 +68,6 @@ pub use self::{
 
 /// The header of a refusal of an access token with status 401 (RFC 9449 section 7.1).
 pub const WWW_AUTHENTICATE: &str = r#"DPoP error="invalid_token", algs="ES256 EdDSA Ed25519""#;
+
+/// The same where the proof of possession is at fault.
+pub const WWW_AUTHENTICATE_PROOF: &str = r#"DPoP error="invalid_dpop_proof", algs="ES256 EdDSA Ed25519""#;

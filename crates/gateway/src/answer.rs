@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use auth::{Refusal, v2::AnswerFields};
+use auth::{Refusal, oauth, v2::AnswerFields};
 use domain::AccountId;
 
 use crate::websocket;
@@ -113,12 +113,21 @@ impl Refused {
         let limited = self.status() == 429 || (self.status() == 503 && self.retry_after.is_some());
         let version = self.label == websocket::VERSION_LABEL;
         let decision = self.decision.as_deref().filter(|id| is_field_value(id));
+        let challenge = match self.refusal {
+            Refusal::DpopInvalid => Some(oauth::WWW_AUTHENTICATE_PROOF),
+            Refusal::GrantEnded | Refusal::TokenExpired | Refusal::TokenInvalid => {
+                Some(oauth::WWW_AUTHENTICATE)
+            }
+            _ => None,
+        };
         [
             Some(("content-type", Cow::Borrowed("application/json"))),
             limited.then(|| ("retry-after", Cow::Owned(seconds.to_string()))),
             // RFC 6455 section 4.4.
             version.then_some(("sec-websocket-version", Cow::Borrowed("13"))),
             decision.map(|id| (DECISION, Cow::Borrowed(id))),
+            // RFC 9449 section 7.1.
+            challenge.map(|challenge| ("www-authenticate", Cow::Borrowed(challenge))),
         ]
         .into_iter()
         .flatten()

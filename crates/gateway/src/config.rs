@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use admission::{ConcurrencyConfig, FrameLimits, Quota, ReputationConfig};
-use auth::{Authenticator, authority::FirstSeenMode, v2::AnswerSigner};
+use auth::{Authenticator, authority::FirstSeenMode, oauth::OauthServer, v2::AnswerSigner};
 use domain::Clock;
 use ipnet::IpNet;
 use rustls::ServerConfig;
@@ -11,7 +11,7 @@ use rustls::ServerConfig;
 use crate::{
     model::ApiModel,
     pipeline::{AbuseMode, Challenge},
-    ports::{Changes, Observer, Withdrawals},
+    ports::{AppChanges, Changes, Observer, Withdrawals},
     route::RouteTable,
     upstream, websocket,
 };
@@ -56,6 +56,9 @@ pub struct Config {
     /// refused. At most [`AUTHORITIES_MAX`](auth::v2::AUTHORITIES_MAX), lower case. Default none, which stands for the
     /// loopback names with the port that is listened at.
     pub authorities: Vec<String>,
+    /// Third-party apps that act for customers. Default `None`: their endpoints are unavailable, and no access token is
+    /// good.
+    pub apps: Option<Apps>,
     /// Signs answers to clients that ask for it. Default `None`: answers are not signed.
     pub answer_signer: Option<Arc<AnswerSigner>>,
     /// What is done about a key that is used from a network and with software not seen with it before. Default
@@ -87,12 +90,22 @@ impl Config {
             proxy_trusted: Vec::new(),
             websocket: websocket::Config::default(),
             authorities: Vec::new(),
+            apps: None,
             answer_signer: None,
             first_seen: FirstSeenMode::default(),
             cool_down: CoolDown::default(),
             passphrase_checks_max: 2,
         }
     }
+}
+
+/// What serves third-party apps.
+#[derive(Debug, Clone)]
+pub struct Apps {
+    /// The authorization server; whoever asks customers for consent shares it.
+    pub server: Arc<OauthServer>,
+    /// Records what it changes.
+    pub changes: Arc<dyn AppChanges>,
 }
 
 /// What is done about withdrawals with a key that is too new.

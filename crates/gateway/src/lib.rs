@@ -36,14 +36,14 @@ pub mod upstream;
 pub mod websocket;
 
 pub use self::{
-    config::{Abuse, BuildError, Config, CoolDown, Deps, Limits, Timeouts},
+    config::{Abuse, Apps, BuildError, Config, CoolDown, Deps, Limits, Timeouts},
     connection::Connections,
     listener::{Control, Gateway},
     metrics::{Metrics, MetricsSnapshot},
     model::{ApiModel, ModelMode, UnknownOperation},
     pipeline::{AbuseMode, BanError, BanTarget, Bans, Challenge, ChallengeMode},
     ports::{
-        Answer, BoxFuture, Changes, DecisionUnavailable, NotRecorded, Observer, Unobserved, Unrecorded,
-        Withdrawals,
+        Answer, AppChanges, BoxFuture, Changes, DecisionUnavailable, NotRecorded, Observer, Unobserved,
+        Unrecorded, Withdrawals,
     },
 };

@@ -82,6 +82,7 @@ impl Config {
         let census = Arc::new(Census::new(self.connections_max, self.connections_per_source_max));
         let shared = Arc::new_cyclic(|shared| Shared {
             answer_signer: self.answer_signer,
+            apps: self.apps,
             authenticator: deps.authenticator,
             challenger: Challenger::new(self.abuse.challenge, &crypto::Secret::new(crypto::random::array())),
             changes: deps.changes,

@@ -5,7 +5,7 @@
 use std::{fmt, future::Future, net::IpAddr, pin::Pin};
 
 use admission::{Ban, reputation::Target};
-use auth::{Change, authority::DestinationId};
+use auth::{Change, authority::DestinationId, oauth::AppChange};
 use domain::{AccountId, ApiKeyId, Destination, ReasonCode, UnixNanos, Verdict, WithdrawalRequest};
 
 /// A boxed future that may borrow from its maker.
@@ -90,6 +90,12 @@ pub trait Changes: Send + Sync + fmt::Debug {
     /// As [`Changes::record`], later and without being waited for: must return at once, and may drop the change where
     /// too many wait.
     fn note(&self, account: &AccountId, change: Change, at: UnixNanos);
+}
+
+/// Records what apps and their customers change by way of the authorization server.
+pub trait AppChanges: Send + Sync + fmt::Debug {
+    /// Records a change. When it returns, the change is durable and in force for all requests.
+    fn record(&self, change: AppChange) -> BoxFuture<'_, Result<(), NotRecorded>>;
 }
 
 /// Records nothing, so whatever must be on record is refused: keys with a bound on a day's orders cannot trade.

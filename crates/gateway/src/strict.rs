@@ -104,7 +104,8 @@ impl Violation {
     }
 }
 
-/// A header field by what it means here. Those from [`Field::ApiKey`] to [`Field::Expires`] may stand once only.
+/// A header field by what it means here. Those from [`Field::ApiKey`] to [`Field::DpopProof`] may stand
+/// once only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
     ApiKey,
@@ -115,6 +116,10 @@ pub(crate) enum Field {
     ContentType,
     Expect,
     Expires,
+    /// A credential of the caller: an access token where its scheme is that of apps.
+    Authorization,
+    /// The proof of possession of an app (RFC 9449): never forwarded, like the token it belongs to.
+    DpopProof,
     Connection,
     ContentLength,
     Host,
@@ -147,6 +152,8 @@ impl Field {
                 | Self::ContentType
                 | Self::Expect
                 | Self::Expires
+                | Self::Authorization
+                | Self::DpopProof
         )
     }
 
@@ -164,6 +171,8 @@ impl Field {
             b"ok-access-passphrase" => Self::Passphrase,
             b"x-simulated-trading" => Self::Simulated,
             b"exptime" => Self::Expires,
+            b"authorization" => Self::Authorization,
+            b"dpop" => Self::DpopProof,
             b"signature" | b"signature-input" => Self::MessageSignature,
             // Speaks to this gateway, which signs the answer.
             b"accept-signature" => Self::Dropped,
@@ -217,6 +226,12 @@ fn starts_with(name: &[u8], prefix: &[u8]) -> bool {
 pub(crate) fn is_json(value: &[u8]) -> bool {
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
     essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+/// `application/x-www-form-urlencoded`, with or without parameters.
+pub(crate) fn is_form(value: &[u8]) -> bool {
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
 }
 
 /// What a `Connection` field of a request asks for.
@@ -306,6 +321,8 @@ mod tests {
             ("Ok-Access-Passphrase", Field::Passphrase),
             ("ok-access-token", Field::Credential),
             ("ok-access-something-very-long-indeed", Field::Credential),
+            ("Authorization", Field::Authorization),
+            ("DPoP", Field::DpopProof),
             ("X-Forwarded-Proto", Field::Dropped),
             ("X-CAPONIER-ACCOUNT", Field::Dropped),
             ("x-caponier-something-very-long-indeed", Field::Dropped),

@@ -294,11 +294,19 @@ impl OauthServer {
     /// What the consent page shows for a handle; nothing for one that cannot be answered (any more).
     #[must_use]
     pub fn consent_view(&self, handle: &str, now: UnixNanos) -> Option<ConsentView> {
-        let (request, app) = self.open(handle, now).ok()?;
+        self.asked(handle, now).ok()
+    }
+
+    /// As [`OauthServer::consent_view`], with the reason.
+    ///
+    /// # Errors
+    /// [`ConsentError::Answered`], [`ConsentError::HandleUnknown`].
+    pub fn asked(&self, handle: &str, now: UnixNanos) -> Result<ConsentView, ConsentError> {
+        let (request, app) = self.open(handle, now)?;
         if self.pending.lock().is_answered(&request) {
-            return None;
+            return Err(ConsentError::Answered);
         }
-        Some(ConsentView {
+        Ok(ConsentView {
             app,
             scopes: request.scopes,
             redirect_uri: request.redirect_uri,

@@ -13,6 +13,8 @@
 
 use std::ops::Range;
 
+use auth::oauth::{METADATA_PATH, OauthServer, REVOKE_PATH, TOKEN_PATH};
+
 use super::text;
 use crate::{
     buffer::BUFFER_BYTES,
@@ -82,6 +84,8 @@ pub(crate) struct Head {
     host: Option<Span>,
     authority: Option<Span>,
     credentials: [Option<Span>; 5],
+    /// An access token, and the proof of possession.
+    app: [Option<Span>; 2],
     singles: u16,
     lines: [Line; HEADERS_MAX],
     n_lines: usize,
@@ -121,6 +125,7 @@ impl Head {
             host: None,
             authority: None,
             credentials: [None; 5],
+            app: [None; 2],
             singles: 0,
             lines: [Line::default(); HEADERS_MAX],
             n_lines: 0,
@@ -187,7 +192,9 @@ impl Head {
             }
         }
         let (path, query) = target.split_at(path_end);
-        if path != b"*" && !str::from_utf8(path).is_ok_and(strict::is_canonical) {
+        // One path of the gateway's own has a full stop in it, as it is registered (RFC 8615); no other may.
+        let is_known = path == b"*" || path == METADATA_PATH.as_bytes();
+        if !is_known && !str::from_utf8(path).is_ok_and(strict::is_canonical) {
             return Err(Violation::PathNotCanonical);
         }
         if !query.iter().all(|byte| matches!(byte, 0x21 | 0x24..=0x3b | 0x3d | 0x3f..=0x7e)) {
@@ -234,10 +241,24 @@ impl Head {
                 true
             }
             Field::ContentType => {
-                if self.method.of(bytes) == b"POST" && !strict::is_json(text) {
+                let takes_form =
+                    [TOKEN_PATH, REVOKE_PATH].iter().any(|p| p.as_bytes() == self.path.of(bytes));
+                let fits = if takes_form { strict::is_form(text) } else { strict::is_json(text) };
+                if self.method.of(bytes) == b"POST" && !fits {
                     self.note(Violation::ContentType);
                 }
                 false
+            }
+            Field::Authorization => {
+                if OauthServer::is_app_authorization(text) {
+                    self.app[0] = Some(value);
+                    return Ok(());
+                }
+                false
+            }
+            Field::DpopProof => {
+                self.app[1] = Some(value);
+                return Ok(());
             }
             Field::Expect => {
                 if !text.eq_ignore_ascii_case(b"100-continue") {
@@ -379,6 +400,16 @@ impl<'a> View<'a> {
         let [key, sign, timestamp, passphrase, simulated] =
             self.head.credentials.map(|span| span.map(|span| span.of(self.bytes)));
         Credentials { key, sign, timestamp, passphrase, simulated }
+    }
+
+    /// The access token of an app, as `Authorization` stands.
+    pub(crate) fn app_authorization(&self) -> Option<&'a [u8]> {
+        self.head.app[0].map(|span| span.of(self.bytes))
+    }
+
+    /// The proof of possession, as `DPoP` stands.
+    pub(crate) fn proof(&self) -> Option<&'a [u8]> {
+        self.head.app[1].map(|span| span.of(self.bytes))
     }
 
     /// Every field as it was sent, names and values.

@@ -136,20 +136,21 @@ impl Challenger {
 pub(crate) struct Own {
     pub(crate) status: u16,
     pub(crate) body: Cow<'static, str>,
-    content_type: &'static str,
-    cache: &'static str,
-    cookie: Option<String>,
+    pub(super) content_type: &'static str,
+    pub(super) cache: &'static str,
+    /// One more header field.
+    pub(super) extra: Option<(&'static str, String)>,
 }
 
 impl Own {
     fn file(body: &'static str) -> Self {
         let content_type = "text/javascript; charset=utf-8";
-        Self { status: 200, body: body.into(), content_type, cache: "max-age=3600", cookie: None }
+        Self { status: 200, body: body.into(), content_type, cache: "max-age=3600", extra: None }
     }
 
     fn said(status: u16, body: impl Into<Cow<'static, str>>) -> Self {
         let content_type = "application/json";
-        Self { status, body: body.into(), content_type, cache: "no-store", cookie: None }
+        Self { status, body: body.into(), content_type, cache: "no-store", extra: None }
     }
 
     /// The header fields besides those of the body's length and the date.
@@ -160,7 +161,7 @@ impl Own {
             Some(("content-security-policy", POLICY)),
             Some(("x-content-type-options", "nosniff")),
             Some(("referrer-policy", "same-origin")),
-            self.cookie.as_deref().map(|cookie| ("set-cookie", cookie)),
+            self.extra.as_ref().map(|(name, value)| (*name, &**value)),
         ]
         .into_iter()
         .flatten()
@@ -192,7 +193,7 @@ impl Shared {
             body: PAGE.replace("{challenge}", &challenge).into(),
             content_type: "text/html; charset=utf-8",
             cache: "no-store",
-            cookie: None,
+            extra: None,
         })
     }
 
@@ -228,7 +229,7 @@ impl Shared {
                 let cookie = format!(
                     "{COOKIE}={clearance}; Path=/; Max-Age={seconds}; HttpOnly; Secure; SameSite=Strict"
                 );
-                Own { cookie: Some(cookie), ..Own::said(200, "{}") }
+                Own { extra: Some(("set-cookie", cookie)), ..Own::said(200, "{}") }
             }
             Err(error) => {
                 let error: pow::PowError = error;

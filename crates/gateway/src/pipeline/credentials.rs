@@ -2,7 +2,8 @@
 //!
 //! Under the OKX scheme the body is part of what is signed, and once per key a slow check of the passphrase follows.
 //! An HTTP message signature ([`auth::v2`]) covers the head and a digest of the body, so the head is proven before a
-//! byte of the body is awaited. A request that carries both is refused, and so is a v2 key under the OKX scheme.
+//! byte of the body is awaited, as is the access token of an app ([`auth::oauth`]). A request that carries more than one
+//! of them is refused, and so is a v2 key under the OKX scheme.
 
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ const ANSWER_TAG: &[u8] = b"tag=\"caponier-v2-answer\"";
 /// What a request says to prove its sender, as far as it can be judged without the body.
 #[derive(Debug)]
 pub(super) enum Claim<'a> {
+    /// Everything is proven: an access token covers no body.
+    App(Box<Verified>),
     /// Nothing is proven yet.
     Okx(RequestHead<'a>),
     /// The head is proven.
@@ -58,6 +61,10 @@ impl Shared {
         endpoint: Endpoint,
         now: UnixNanos,
     ) -> Result<Claim<'a>, Refused> {
+        if let Some(authorization) = routed.view.app_authorization() {
+            let verified = self.claim_app(routed, authorization, peer, endpoint, now)?;
+            return Ok(Claim::App(Box::new(verified)));
+        }
         if routed.view.head.is_signed {
             let malformed = |fault: Fault| Refusal::SignatureMalformed { fault };
             let fields = SignedFields::collect(routed.view.all_fields()).map_err(malformed)?;
@@ -117,6 +124,7 @@ impl Shared {
         now: UnixNanos,
     ) -> Result<Proven, Refused> {
         match claim {
+            Claim::App(verified) => Ok(Proven { verified: *verified, answer_for: None, expiry: None }),
             Claim::Okx(head) => {
                 let attempt = || self.authenticator.verify(&head, body, peer.ip, endpoint, now);
                 Ok(Proven { verified: self.prove(attempt).await?, answer_for: None, expiry: None })

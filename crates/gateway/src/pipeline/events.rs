@@ -13,8 +13,13 @@ pub(crate) fn classified(label: &str) -> Option<Option<Event>> {
         | "passphrase_incorrect"
         | "content_digest_mismatch"
         | "dpop_invalid"
+        | "oauth_proof_invalid"
         | "token_invalid" => Event::BadSignature,
-        "api_key_expired" | "api_key_revoked" | "api_key_unknown" | "session_unknown" => Event::UnknownKey,
+        "api_key_expired"
+        | "api_key_revoked"
+        | "api_key_unknown"
+        | "oauth_client_unknown"
+        | "session_unknown" => Event::UnknownKey,
         // Of HTTP, TLS and WebSocket as such. What clients get wrong in good faith is below.
         "authority_mismatch"
         | "authorization_invalid"
@@ -45,7 +50,7 @@ pub(crate) fn classified(label: &str) -> Option<Option<Event>> {
         | "ws_protocol"
         | "ws_too_long" => Event::Malformed,
         "endpoint_unavailable" | "method_invalid" => Event::RefusedRoute,
-        "repeated" => Event::Replay,
+        "oauth_proof_repeated" | "repeated" => Event::Replay,
         "answer_too_slow" | "body_too_slow" | "handshake_too_slow" | "head_too_slow" | "ws_slow_reader" => {
             Event::Slow
         }
@@ -74,6 +79,8 @@ fn is_harmless(label: &str) -> bool {
         | "key_signature_required" | "order_expired" | "passphrase_missing" | "query_with_body"
         | "signature_missing" | "timestamp_expired" | "timestamp_invalid" | "timestamp_missing"
         | "token_expired"
+        // Of apps; their mistakes come in good faith too, and nothing can be guessed.
+        | "oauth_busy" | "oauth_grant_invalid" | "oauth_request_invalid"
         // Of a proven sender.
         | "action_unreadable" | "address_not_verified" | "address_risk" | "address_tag_missing"
         | "amend_rate_limited" | "cancel_rate_limited" | "client_order_id_exists" | "credential_cool_down"

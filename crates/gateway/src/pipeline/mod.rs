@@ -17,6 +17,7 @@ mod expiry;
 mod forward;
 pub(crate) mod json;
 pub(crate) mod limits;
+mod oauth;
 pub(crate) mod overload;
 mod replay;
 mod reputation;
@@ -54,7 +55,7 @@ pub use self::{
 };
 use crate::{
     answer::{Refused, Reply},
-    config::{CoolDown, Timeouts},
+    config::{Apps, CoolDown, Timeouts},
     connection::{Ended, InFlight},
     http1::head::View,
     metrics::Metrics,
@@ -72,6 +73,8 @@ use crate::{
 pub(crate) struct Shared {
     /// Signs answers.
     pub(crate) answer_signer: Option<Arc<AnswerSigner>>,
+    /// Third-party apps, where they are served.
+    pub(crate) apps: Option<Apps>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) challenger: Challenger,
     pub(crate) changes: Arc<dyn Changes>,
@@ -227,6 +230,9 @@ impl Shared {
         if view.path().starts_with("/.")
             && let Some(own) = self.own(&view, body, peer, now).await
         {
+            return Ok(Admitted::Own(own));
+        }
+        if let Some(own) = self.oauth(&view, body, peer, now).await {
             return Ok(Admitted::Own(own));
         }
         let routed = self.route(view)?;
