@@ -16,6 +16,8 @@ use crate::{
 /// What a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Permission {
+    /// Answering for customers whether apps may act for them, and ending that.
+    ApproveOauth,
     /// Asking for decisions.
     Decide,
     /// Reading decisions and their reasons.
@@ -30,13 +32,20 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 5] =
-        [Self::Decide, Self::ReadDecisions, Self::ReadHealth, Self::ReadMetrics, Self::WriteEvents];
+    pub const ALL: [Self; 6] = [
+        Self::ApproveOauth,
+        Self::Decide,
+        Self::ReadDecisions,
+        Self::ReadHealth,
+        Self::ReadMetrics,
+        Self::WriteEvents,
+    ];
 
     /// Stable lower-case name for configuration and messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::ApproveOauth => "approve_oauth",
             Self::Decide => "decide",
             Self::ReadDecisions => "read_decisions",
             Self::ReadHealth => "read_health",

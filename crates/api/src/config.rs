@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use domain::Clock;
 use tokio::net::TcpListener;
 
-use crate::{Api, Decisions, Health, Intake, Metrics, Token, auth::Tokens, route::App};
+use crate::{Api, Consents, Decisions, Health, Intake, Metrics, Token, auth::Tokens, route::App};
 
 /// How the API listens and who may call.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct Ports {
     pub health: Arc<dyn Health>,
     /// Counters.
     pub metrics: Arc<dyn Metrics>,
+    /// Third-party apps; `None` where none are served.
+    pub consents: Option<Arc<dyn Consents>>,
     /// When requests are received.
     pub clock: Arc<dyn Clock>,
 }

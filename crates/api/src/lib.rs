@@ -8,11 +8,15 @@
 //! | `POST /v1/events` | records a batch of events (NDJSON), durable and idempotent |
 //! | `POST /v1/decisions` | decides on a withdrawal before it happens |
 //! | `GET /v1/decisions/{id}` | explains a decision |
+//! | `GET /v1/oauth/authorizations/{handle}` | says what an app asks a customer for |
+//! | `POST /v1/oauth/authorizations/{handle}` | takes the customer's answer |
+//! | `POST /v1/oauth/grants` | lists what a customer has granted |
+//! | `POST /v1/oauth/grants/{grant}/revoke` | ends a grant |
 //! | `GET /v1/health` | says whether the parts behind it work |
 //! | `GET /metrics` | counters in the OpenMetrics text format |
 //!
 //! Errors are RFC 9457 problems. Wire types live here and nowhere else; what is behind the routes is plugged in
-//! through the [`Intake`], [`Decisions`], [`Health`] and [`Metrics`] ports.
+//! through the [`Intake`], [`Decisions`], [`Consents`], [`Health`] and [`Metrics`] ports.
 //!
 //! # Bounds
 //! Bodies, lines, connections, requests in flight and every time a peer can make us wait have named bounds in
@@ -33,8 +37,8 @@ pub use self::{
     auth::{Permission, Token},
     config::{BuildError, Config, Ports},
     ports::{
-        BoxFuture, DecideError, Decided, Decisions, ExplainError, Explained, Health, Intake, IntakeError,
-        Metrics, Recorded,
+        BoxFuture, Consents, DecideError, Decided, Decisions, ExplainError, Explained, GrantError, Health,
+        Intake, IntakeError, Metrics, Recorded,
     },
     route::{Action, ROUTES, Route},
     server::Api,

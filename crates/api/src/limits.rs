@@ -17,6 +17,8 @@ pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(1);
 /// After the deadline, how long the decision path may take to record its answer before the caller is told that
 /// there is none.
 pub const DEADLINE_GRACE: Duration = Duration::from_secs(1);
+/// Longest answer for a customer about an app, in bytes.
+pub const CONSENT_BODY_BYTES_MAX: usize = 16 * 1024;
 /// Longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
 /// Longest address, recipient or sender, in bytes.

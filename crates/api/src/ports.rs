@@ -2,7 +2,8 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use domain::{Decision, Event, WithdrawalRequest};
+use auth::oauth::{Consent, ConsentError, ConsentView, GrantNumber, GrantSummary};
+use domain::{AccountId, Decision, Event, WithdrawalRequest};
 
 /// A boxed future, so that ports stay object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -107,6 +108,54 @@ pub trait Decisions: Send + Sync {
 
     /// Reads a decision back; `None` for an id that names none, whatever its form.
     fn explain<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Explained>, ExplainError>>;
+}
+
+/// Why an answer for a customer, or the end of a grant, is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrantError {
+    /// Nothing can be recorded about the customer any more.
+    #[error("data of the account was erased")]
+    AccountErased,
+    /// The authorization server refuses.
+    #[error(transparent)]
+    Consent(#[from] ConsentError),
+    /// The customer has no such grant.
+    #[error("account has no such grant")]
+    GrantUnknown,
+    /// It cannot be made durable.
+    #[error("grant cannot be ended: {why}")]
+    Unavailable {
+        /// In words for the operator; not shown to the caller.
+        why: String,
+    },
+}
+
+/// The authorization server for third-party apps, as the consent page of the exchange needs it.
+pub trait Consents: Send + Sync {
+    /// What to ask the customer.
+    ///
+    /// # Errors
+    /// [`GrantError::Consent`] for a handle that cannot be answered (any more).
+    fn view(&self, handle: &str) -> Result<ConsentView, GrantError>;
+
+    /// The customer agrees: where to send the browser. The address holds a secret.
+    ///
+    /// # Errors
+    /// [`GrantError`].
+    fn approve(&self, handle: &str, consent: Consent) -> Result<String, GrantError>;
+
+    /// The customer declines: where to send the browser.
+    ///
+    /// # Errors
+    /// [`GrantError`].
+    fn deny(&self, handle: &str) -> Result<String, GrantError>;
+
+    /// What a customer has granted.
+    fn grants(&self, account: &AccountId) -> Vec<GrantSummary>;
+
+    /// Ends a grant of a customer. When it returns, the end is durable and in force.
+    fn revoke(&self, account: AccountId, grant: GrantNumber) -> BoxFuture<'_, Result<(), GrantError>>;
 }
 
 /// Whether the parts behind the API work.

@@ -14,6 +14,7 @@ use crate::wire::Fault;
 /// A kind of problem; its name is the last part of the `type` URN and never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
+    AlreadyAnswered,
     BodyTooLarge,
     BodyTooSlow,
     Busy,
@@ -25,6 +26,7 @@ pub(crate) enum Kind {
     MethodNotAllowed,
     NotFound,
     PermissionMissing,
+    TooManyGrants,
     Unauthenticated,
     Unavailable,
     Unhealthy,
@@ -32,7 +34,8 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
+        Self::AlreadyAnswered,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
         Self::Busy,
@@ -44,6 +47,7 @@ impl Kind {
         Self::MethodNotAllowed,
         Self::NotFound,
         Self::PermissionMissing,
+        Self::TooManyGrants,
         Self::Unauthenticated,
         Self::Unavailable,
         Self::Unhealthy,
@@ -51,6 +55,9 @@ impl Kind {
 
     const fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
+            Self::AlreadyAnswered => {
+                (StatusCode::CONFLICT, "already-answered", "the customer's answer was given before")
+            }
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "the body is too large"),
             Self::BodyTooSlow => {
                 (StatusCode::REQUEST_TIMEOUT, "body-too-slow", "the body did not arrive in time")
@@ -77,6 +84,9 @@ impl Kind {
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "there is nothing of that name"),
             Self::PermissionMissing => {
                 (StatusCode::FORBIDDEN, "permission-missing", "the token does not allow this")
+            }
+            Self::TooManyGrants => {
+                (StatusCode::CONFLICT, "too-many-grants", "the customer has granted to too many apps")
             }
             Self::Unauthenticated => {
                 (StatusCode::UNAUTHORIZED, "unauthenticated", "a valid bearer token is required")

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use auth::oauth::{ConsentError, grant_number};
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -10,31 +11,43 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodFilter, on},
 };
+use domain::ApiKeyId;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Value, json};
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
-    DecideError, IntakeError, Permission, Ports,
+    Consents, DecideError, GrantError, IntakeError, Permission, Ports,
     auth::Tokens,
-    limits::{BODY_TIMEOUT, DEADLINE_GRACE, DECISION_BODY_BYTES_MAX, EVENT_BODY_BYTES_MAX, REQUESTS_MAX},
+    limits::{
+        BODY_TIMEOUT, CONSENT_BODY_BYTES_MAX, DEADLINE_GRACE, DECISION_BODY_BYTES_MAX, EVENT_BODY_BYTES_MAX,
+        REQUESTS_MAX,
+    },
     problem::{Kind, Problem},
-    wire::{self, DecisionRequest},
+    wire::{self, Answer, DecisionRequest, Fault},
 };
 
 /// What a route does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
+    /// Takes a customer's answer to an app.
+    AnswerApp,
+    /// Says what an app asks for.
+    AskForApp,
     /// Decides on a withdrawal.
     Decide,
     /// Explains a decision.
     Explain,
     /// Says what does not work.
     Health,
+    /// Lists what a customer has granted.
+    ListGrants,
     /// Counters for a monitoring system.
     Metrics,
     /// Records events.
     RecordEvents,
+    /// Ends a grant.
+    RevokeGrant,
 }
 
 /// A route and what it takes to use it.
@@ -69,6 +82,30 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/decisions/{id}",
         permission: Permission::ReadDecisions,
         action: Action::Explain,
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/oauth/authorizations/{handle}",
+        permission: Permission::ApproveOauth,
+        action: Action::AskForApp,
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/oauth/authorizations/{handle}",
+        permission: Permission::ApproveOauth,
+        action: Action::AnswerApp,
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/oauth/grants",
+        permission: Permission::ApproveOauth,
+        action: Action::ListGrants,
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/oauth/grants/{grant}/revoke",
+        permission: Permission::ApproveOauth,
+        action: Action::RevokeGrant,
     },
     Route {
         method: Method::GET,
@@ -137,11 +174,15 @@ impl App {
             return Problem::busy(std::time::Duration::from_secs(1)).into_response();
         };
         let response = match route.action {
+            Action::AnswerApp => json_response(self.answer_app(request).await),
+            Action::AskForApp => json_response(self.ask_for_app(request.uri())),
             Action::Decide => json_response(self.decide(request).await),
             Action::Explain => json_response(self.explain(request.uri()).await),
             Action::Health => json_response(self.health()),
+            Action::ListGrants => json_response(self.list_grants(request).await),
             Action::Metrics => respond(self.ports.metrics.exposition(), OPENMETRICS),
             Action::RecordEvents => json_response(self.record_events(request).await),
+            Action::RevokeGrant => json_response(self.revoke_grant(request).await),
         };
         tracing::debug!(
             caller = caller.name,
@@ -205,9 +246,81 @@ impl App {
         }
     }
 
+    fn consents(&self) -> Result<&dyn Consents, Problem> {
+        let none = || Problem::new(Kind::NotFound, "no apps are served: oauth.issuer is not configured");
+        self.ports.consents.as_deref().ok_or_else(none)
+    }
+
+    fn ask_for_app(&self, uri: &Uri) -> Result<Value, Problem> {
+        let view = self.consents()?.view(segment(uri, 4)).map_err(|error| grant_problem(&error))?;
+        Ok(wire::view_json(&view))
+    }
+
+    async fn answer_app(&self, request: Request) -> Result<Value, Problem> {
+        let consents = self.consents()?;
+        let uri = request.uri().clone();
+        let handle = segment(&uri, 4);
+        let body = read_body(request, CONSENT_BODY_BYTES_MAX).await?;
+        let answer = wire::answer(&body).map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
+        let redirect = match answer {
+            Answer::Deny => consents.deny(handle),
+            Answer::Approve(approval) => {
+                let view = consents.view(handle);
+                view.and_then(|view| consents.approve(handle, approval.of(view.scopes)))
+            }
+        };
+        redirect.map(|redirect| json!({ "redirect": redirect })).map_err(|error| grant_problem(&error))
+    }
+
+    async fn list_grants(&self, request: Request) -> Result<Value, Problem> {
+        let consents = self.consents()?;
+        let body = read_body(request, CONSENT_BODY_BYTES_MAX).await?;
+        let account =
+            wire::account_of(&body).map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
+        Ok(wire::grants_json(&consents.grants(&account)))
+    }
+
+    async fn revoke_grant(&self, request: Request) -> Result<Value, Problem> {
+        let consents = self.consents()?;
+        let number = ApiKeyId::parse(segment(request.uri(), 4)).ok().and_then(|id| grant_number(&id));
+        let body = read_body(request, CONSENT_BODY_BYTES_MAX).await?;
+        let account =
+            wire::account_of(&body).map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
+        let number = number.ok_or_else(|| grant_problem(&GrantError::GrantUnknown))?;
+        consents.revoke(account, number).await.map_err(|error| grant_problem(&error))?;
+        Ok(json!({ "revoked": true }))
+    }
+
     fn health(&self) -> Result<Value, Problem> {
         let faults = self.ports.health.faults();
         if faults.is_empty() { Ok(json!({ "status": "ok" })) } else { Err(Problem::unhealthy(faults)) }
+    }
+}
+
+/// One part of a path, counted from the slash at its beginning.
+fn segment(uri: &Uri, index: usize) -> &str {
+    uri.path().split('/').nth(index).unwrap_or_default()
+}
+
+fn grant_problem(error: &GrantError) -> Problem {
+    let invalid = |field: &str| {
+        let fault = Fault { field: field.to_owned(), reason: error.to_string() };
+        Problem::of_field(Kind::InvalidRequest, fault)
+    };
+    match error {
+        GrantError::AccountErased => invalid("account"),
+        GrantError::Consent(ConsentError::Answered) => Problem::new(Kind::AlreadyAnswered, ""),
+        GrantError::Consent(ConsentError::Busy) => Problem::busy(std::time::Duration::from_secs(1)),
+        GrantError::Consent(ConsentError::Life) => invalid("days"),
+        GrantError::Consent(ConsentError::ScopesExceedRequest) => invalid("scopes"),
+        GrantError::Consent(ConsentError::TooManyGrants) => {
+            Problem::new(Kind::TooManyGrants, "the customer may end some first")
+        }
+        GrantError::Consent(_) | GrantError::GrantUnknown => Problem::new(Kind::NotFound, error.to_string()),
+        GrantError::Unavailable { .. } => {
+            tracing::error!(%error, "a grant was not ended");
+            Problem::new(Kind::Unavailable, "the grant may be in force still; sending it again is safe")
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The wire forms of version 1 and their translation to domain types.
 
+mod consent;
 mod decision;
 mod event;
 mod fields;
@@ -7,6 +8,7 @@ mod json;
 
 pub use self::decision::{answer_json, explanation_json};
 pub(crate) use self::{
+    consent::{Answer, account_of, answer, grants_json, view_json},
     decision::{DecisionRequest, decision_request},
     event::events,
     fields::Fault,
@@ -25,6 +27,14 @@ mod tests {
     fn block(language: &str) -> &'static str {
         let (_, rest) = REFERENCE.split_once(&format!("```{language}\n")).unwrap();
         rest.split_once("```").unwrap().0
+    }
+
+    /// As shown: the answer for a customer.
+    #[test]
+    fn the_documented_consent_is_accepted() {
+        let (_, rest) = REFERENCE.split_once("```json consent\n").unwrap();
+        let body = rest.split_once("```").unwrap().0;
+        assert!(matches!(answer(body.as_bytes()), Ok(Answer::Approve(_))));
     }
 
     /// What the operators' reference shows is what is accepted.

@@ -9,10 +9,13 @@ use std::{
     time::Duration,
 };
 
+use auth::oauth::{
+    App, Consent, ConsentError, ConsentView, GrantNumber, GrantSummary, grant_key_id, parse_scope, scope_text,
+};
 use crypto::Secret;
 use domain::{
-    Decision, Event, Evidence, Finding, FindingSource, ManualClock, ReasonCode, UnixNanos, Verdict,
-    WithdrawalRequest,
+    AccountId, Decision, Event, Evidence, Finding, FindingSource, ManualClock, ReasonCode, UnixNanos,
+    Verdict, WithdrawalRequest,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -23,8 +26,9 @@ use tokio::{
 };
 
 use crate::{
-    Action, BoxFuture, BuildError, Config, DecideError, Decided, Decisions, ExplainError, Explained, Health,
-    Intake, IntakeError, Metrics, Permission, Ports, ROUTES, Recorded, Token, limits,
+    Action, BoxFuture, BuildError, Config, Consents, DecideError, Decided, Decisions, ExplainError,
+    Explained, GrantError, Health, Intake, IntakeError, Metrics, Permission, Ports, ROUTES, Recorded, Token,
+    limits,
 };
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -130,6 +134,62 @@ impl Decisions for Backstage {
     }
 }
 
+impl Consents for Backstage {
+    fn view(&self, handle: &str) -> Result<ConsentView, GrantError> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        match handle {
+            "fresh" => Ok(ConsentView {
+                app: app(),
+                scopes: parse_scope("read trade").unwrap(),
+                redirect_uri: "https://app.example/cb".to_owned(),
+                expires_at: NOW,
+            }),
+            "answered" => Err(ConsentError::Answered.into()),
+            _ => Err(ConsentError::HandleUnknown.into()),
+        }
+    }
+
+    fn approve(&self, handle: &str, consent: Consent) -> Result<String, GrantError> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        if consent.account.as_str() == "erased" {
+            return Err(GrantError::AccountErased);
+        }
+        Ok(format!("https://app.example/cb?code={handle}-{}-{}", consent.account, scope_text(consent.scopes)))
+    }
+
+    fn deny(&self, handle: &str) -> Result<String, GrantError> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        self.view(handle).map(|_| "https://app.example/cb?error=access_denied".to_owned())
+    }
+
+    fn grants(&self, account: &AccountId) -> Vec<GrantSummary> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        vec![GrantSummary {
+            grant: [7; 16],
+            key_id: grant_key_id(&[7; 16]),
+            app: app(),
+            account: account.clone(),
+            scopes: parse_scope("read").unwrap(),
+            environment: auth::Environment::Live,
+            restrictions: None,
+            granted_at: NOW,
+            expires_at: NOW,
+            last_uses: Vec::new(),
+        }]
+    }
+
+    fn revoke(&self, account: AccountId, grant: GrantNumber) -> BoxFuture<'_, Result<(), GrantError>> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        let known = account.as_str() == "u-1" && grant == [7; 16];
+        Box::pin(std::future::ready(if known { Ok(()) } else { Err(GrantError::GrantUnknown) }))
+    }
+}
+
+fn app() -> Arc<App> {
+    let scopes = parse_scope("read trade").unwrap();
+    Arc::new(App::new("bot-1", "Bot", &["https://app.example/cb"], scopes, NOW).unwrap())
+}
+
 impl Metrics for Backstage {
     fn exposition(&self) -> String {
         "# EOF\n".to_owned()
@@ -173,6 +233,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
         decisions: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: Arc::clone(&backstage) as _,
+        consents: Some(Arc::clone(&backstage) as _),
         clock: Arc::new(ManualClock::new(NOW)),
     };
     let config = Config { listen: "127.0.0.1:0".parse().unwrap(), tls, tokens: tokens() };
@@ -232,6 +293,11 @@ impl Running {
     }
 }
 
+/// A path a route is for.
+fn concrete(path: &str, id: &str) -> String {
+    path.replace("{id}", id).replace("{handle}", id).replace("{grant}", id)
+}
+
 fn assert_problem(answer: &Answer, status: u16, name: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(answer.body["type"], json!(format!("urn:caponier:problem:{name}")));
@@ -243,7 +309,7 @@ fn assert_problem(answer: &Answer, status: u16, name: &str) {
 async fn every_route_refuses_the_unauthenticated_and_the_unauthorised() {
     let api = start().await;
     for route in ROUTES {
-        let path = route.path.replace("{id}", "dec-7-aa");
+        let path = concrete(route.path, "dec-7-aa");
         let body = if route.action == Action::Decide { DECISION } else { EVENT };
         for authorization in [
             String::new(),
@@ -269,7 +335,7 @@ async fn a_token_does_only_what_it_allows() {
     let api = start().await;
     for permission in Permission::ALL {
         for route in ROUTES {
-            let path = route.path.replace("{id}", "unknown");
+            let path = concrete(route.path, "unknown");
             let body = if route.action == Action::Decide { DECISION } else { EVENT };
             let request = raw(route.method.as_str(), &path, Some(&secret_for(permission)), "", body);
             let allowed = api.exchange(&request).await.status != 403;
@@ -410,6 +476,40 @@ async fn a_decision_path_that_hangs_is_cut_at_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_customer_answers_an_app_and_ends_a_grant() {
+    let api = start().await;
+    let fresh = "/v1/oauth/authorizations/fresh";
+    let asked = api.get(fresh).await;
+    assert_eq!((asked.status, &asked.body["scopes"]), (200, &json!("read trade")), "{asked:?}");
+    let approved = api.post(fresh, r#"{"decision":"approve","account":"u-1","scopes":"read"}"#).await;
+    assert_eq!(approved.body, json!({ "redirect": "https://app.example/cb?code=fresh-u-1-read" }));
+    assert!(approved.head.contains("cache-control: no-store"), "{}", approved.head);
+    let all = api.post(fresh, r#"{"decision":"approve","account":"u-1"}"#).await;
+    assert_eq!(all.body, json!({ "redirect": "https://app.example/cb?code=fresh-u-1-read trade" }));
+    let denied = api.post(fresh, r#"{"decision":"deny"}"#).await;
+    assert_eq!(denied.body, json!({ "redirect": "https://app.example/cb?error=access_denied" }));
+    let erased = api.post(fresh, r#"{"decision":"approve","account":"erased"}"#).await;
+    assert_problem(&erased, 400, "invalid-request");
+    assert_eq!(erased.body["field"], json!("account"));
+    for (handle, status, name) in [("answered", 409, "already-answered"), ("other", 404, "not-found")] {
+        let path = format!("/v1/oauth/authorizations/{handle}");
+        assert_problem(&api.get(&path).await, status, name);
+        assert_problem(&api.post(&path, r#"{"decision":"deny"}"#).await, status, name);
+        let approve = r#"{"decision":"approve","account":"u-1"}"#;
+        assert_problem(&api.post(&path, approve).await, status, name);
+    }
+
+    let listed = api.post("/v1/oauth/grants", r#"{"account":"u-1"}"#).await;
+    assert_eq!(listed.body["grants"][0]["client_id"], json!("bot-1"), "{listed:?}");
+    let grant = listed.body["grants"][0]["grant"].as_str().unwrap();
+    let end = |grant: &str| format!("/v1/oauth/grants/{grant}/revoke");
+    assert_eq!(api.post(&end(grant), r#"{"account":"u-1"}"#).await.body, json!({ "revoked": true }));
+    assert_problem(&api.post(&end(grant), r#"{"account":"u-2"}"#).await, 404, "not-found");
+    assert_problem(&api.post(&end("grant-0"), r#"{"account":"u-1"}"#).await, 404, "not-found");
+    assert_problem(&api.post(&end(grant), "{}").await, 400, "invalid-request");
+}
+
+#[tokio::test]
 async fn health_names_what_does_not_work() {
     let api = start().await;
     let well = api.get("/v1/health").await;
@@ -473,6 +573,7 @@ async fn tokens_cross_a_network_only_encrypted() {
         decisions: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: backstage as _,
+        consents: None,
         clock: Arc::new(ManualClock::new(NOW)),
     };
     let config = |listen: &str| Config { listen: listen.parse().unwrap(), tls: None, tokens: tokens() };
