@@ -51,7 +51,6 @@ async fn send(world: &World, signer: &Signer, target: &str, body: &str) -> (Stri
     world.send(method, target, &signed(world, signer, method, target, body), body).await.code()
 }
 
-
 #[tokio::test]
 async fn each_part_is_held() {
     let world = World::start().await;
