@@ -26,3 +26,4 @@ mod restore;
 mod support;
 mod tamper;
 mod tls;
+mod web_socket;

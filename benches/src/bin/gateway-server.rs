@@ -16,7 +16,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use auth::{Authenticator, Endpoint, Registry, ReplayWindow, RequestHead, Verification, okx};
 use benches::keys;
 use domain::{Clock, UnixNanos, WithdrawalRequest};
-use gateway::{Answer, BoxFuture, Config, DecisionUnavailable, Deps, Limits, Unobserved, Unrecorded, Withdrawals};
+use gateway::{
+    Answer, BoxFuture, Config, DecisionUnavailable, Deps, Limits, Unobserved, Unrecorded, Withdrawals,
+};
 
 /// Keys in the registry unless told otherwise.
 const N_KEYS: u32 = 100_000;

@@ -6,7 +6,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use api::Api;
-use auth::{Authenticator, ReplayWindow};
+use auth::{
+    Authenticator, ReplayWindow,
+    v2::{AUTHORITIES_MAX, AnswerSigner},
+};
 use domain::Clock;
 use gateway::{Gateway, tls::Certificates};
 use journal::record::LifecycleEvent;
@@ -18,7 +21,10 @@ use tokio::{
 
 use crate::{
     acme::Acme,
-    adapters::{ApiDecisions, ApiIntake, Decisions, GatewayObserver, GatewayWithdrawals, record_uses},
+    adapters::{
+        ApiDecisions, ApiIntake, ChangeToRecord, Decisions, GatewayChanges, GatewayObserver,
+        GatewayWithdrawals, record_changes, record_uses,
+    },
     api_model,
     cli::Place,
     config::{Config, Rate},
@@ -37,11 +43,15 @@ const TOKEN_CHARS_MIN: usize = 32;
 /// Shortest upstream token.
 const UPSTREAM_TOKEN_CHARS_MIN: usize = 16;
 
-/// Non-GET requests remembered against replay: 61 seconds at 20,000 per second.
-const REPLAY_ENTRIES_MAX: usize = 1_220_000;
+/// Requests remembered against replay: 61 seconds at 40,000 per second. Under HTTP message signatures reads are
+/// remembered as well.
+const REPLAY_ENTRIES_MAX: usize = 2_440_000;
 
 /// Daily first uses of keys waiting to be journalled.
 const USES_WAITING_MAX: usize = 4096;
+
+/// Changes of keys waiting to be journalled that no request waits for.
+const CHANGES_WAITING_MAX: usize = 4096;
 
 /// How often counted refusals become entries.
 const REFUSALS_EVERY: Duration = Duration::from_secs(1);
@@ -55,6 +65,7 @@ pub struct App {
     control: ControlSocket,
     refusals: Arc<RefusalCounts>,
     uses: mpsc::Receiver<(domain::ApiKeyId, domain::UnixNanos)>,
+    changes: mpsc::Receiver<ChangeToRecord>,
     acme: Option<Acme>,
     /// Certificates from files, of the gateway and of the control API.
     slots: (Option<Slot>, Option<Slot>),
@@ -111,6 +122,7 @@ impl App {
             .map_err(|error| Failure::io("control socket", error))?;
 
         let (used, uses) = mpsc::channel(USES_WAITING_MAX);
+        let (later, changes) = mpsc::channel(CHANGES_WAITING_MAX);
         let refusals = Arc::new(RefusalCounts::default());
         let replay = ReplayWindow::new(REPLAY_ENTRIES_MAX, u64::from_be_bytes(crypto::random::array()));
         let authenticator =
@@ -125,14 +137,26 @@ impl App {
         gateway.limits = limits(config)?;
         gateway.model = api_model::load(&config.api_model)?;
         gateway.learn = config.api_model.learn;
+        gateway.authorities.clone_from(&config.gateway.authorities);
+        if let (true, Some(acme)) = (gateway.authorities.is_empty(), &config.gateway.acme) {
+            gateway.authorities.extend(acme.domains.iter().take(AUTHORITIES_MAX).cloned());
+        }
+        gateway.answer_signer = Some(Arc::new(AnswerSigner::by_thumbprint(core.installation.answer_key())));
+        gateway.first_seen = config.keys.first_seen;
+        gateway.cool_down = config.keys.withdrawal_cool_down;
         let gateway = gateway
             .build(gateway::Deps {
                 authenticator: Arc::new(authenticator),
+                changes: Arc::new(GatewayChanges { ground: Arc::clone(&core.ground), later }),
                 clock: Arc::clone(&core.clock),
                 observer: Arc::new(GatewayObserver { refusals: Arc::clone(&refusals), used }),
-                withdrawals: Arc::new(GatewayWithdrawals(Decisions::of(&core))),
+                withdrawals: Arc::new(GatewayWithdrawals {
+                    decisions: Decisions::of(&core),
+                    ground: Arc::clone(&core.ground),
+                }),
             })
             .map_err(|error| Failure::new(Exit::Usage, format!("gateway: {}", chain(&error))))?;
+        core.ground.serves(gateway.connections());
 
         let api = if tokens.is_empty() {
             tracing::warn!(
@@ -162,7 +186,7 @@ impl App {
             _ => None,
         };
         let slots = (gateway_slot, api_slot);
-        Ok(Self { core, gateway, api, control, refusals, uses, acme, slots })
+        Ok(Self { core, gateway, api, control, refusals, uses, changes, acme, slots })
     }
 
     /// Lets the configuration be read again from where it came while serving.
@@ -197,7 +221,7 @@ impl App {
     /// # Errors
     /// [`Failure`] when the start cannot be journalled.
     pub async fn spawn(self) -> Result<Running, Failure> {
-        let Self { core, gateway, api, control, refusals, uses, acme, slots: _ } = self;
+        let Self { core, gateway, api, control, refusals, uses, changes, acme, slots: _ } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
         if core.shipper.is_none() {
             tracing::warn!("no backup.target is configured: a lost disk loses everything");
@@ -212,6 +236,7 @@ impl App {
         let mut background = vec![
             tokio::spawn(control.serve(Arc::clone(&core))),
             tokio::spawn(record_uses(Arc::clone(&core.ground), uses)),
+            tokio::spawn(record_changes(Arc::clone(&core.ground), changes)),
             tokio::spawn(flush_refusals(Arc::clone(&core), Arc::clone(&refusals))),
             tokio::spawn(publish(Arc::clone(&core))),
         ];

@@ -14,6 +14,8 @@ use std::{
     time::Duration,
 };
 
+use auth::{authority::FirstSeenMode, v2::AUTHORITIES_MAX};
+
 pub use self::fault::{Fault, Faults};
 use self::reader::Reader;
 use crate::acme;
@@ -60,6 +62,7 @@ pub struct Config {
     pub gateway: Gateway,
     pub api_model: ApiModel,
     pub limits: Limits,
+    pub keys: Keys,
     pub api: Api,
     pub decide: Decide,
     pub fraud: Fraud,
@@ -87,6 +90,8 @@ pub struct Gateway {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// `[acme]`, when a directory is set.
     pub acme: Option<acme::Config>,
+    /// Names it is reached by; empty for those of the certificate or of loopback.
+    pub authorities: Vec<String>,
     pub upstream: String,
     pub upstream_token_file: Option<PathBuf>,
     pub upstream_timeout: Duration,
@@ -118,6 +123,14 @@ pub struct Limits {
     pub orders: Rate,
     pub write: Rate,
     pub withdraw: Rate,
+}
+
+/// `[keys]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Keys {
+    pub first_seen: FirstSeenMode,
+    pub withdrawal_cool_down: gateway::CoolDown,
 }
 
 /// `[api]`
@@ -212,6 +225,7 @@ impl Config {
             listen: read.address("gateway.listen"),
             tls: read.pair("gateway.certificate_file", "gateway.private_key_file"),
             acme: read.acme(),
+            authorities: read.list("gateway.authorities"),
             upstream: read.upstream("gateway.upstream"),
             upstream_token_file: read.existing("gateway.upstream_token_file"),
             upstream_timeout: read.duration("gateway.upstream_timeout", 1..=120_000),
@@ -252,6 +266,24 @@ impl Config {
             write: read.rate("limits.write"),
             withdraw: read.rate("limits.withdraw"),
         };
+        if gateway.authorities.len() > AUTHORITIES_MAX {
+            read.fault("gateway.authorities", format!("has more than {AUTHORITIES_MAX} names"));
+        }
+        let keys = Keys {
+            first_seen: match read.one_of("keys.first_seen", &["enforce", "shadow", "off"]).as_str() {
+                "enforce" => FirstSeenMode::Enforce,
+                "off" => FirstSeenMode::Off,
+                _ => FirstSeenMode::Shadow,
+            },
+            withdrawal_cool_down: match read
+                .one_of("keys.withdrawal_cool_down", &["enforce", "shadow", "off"])
+                .as_str()
+            {
+                "shadow" => gateway::CoolDown::Shadow,
+                "off" => gateway::CoolDown::Off,
+                _ => gateway::CoolDown::Enforce,
+            },
+        };
         let api = Api {
             listen: read.address("api.listen"),
             tls: read.pair("api.certificate_file", "api.private_key_file"),
@@ -277,6 +309,7 @@ impl Config {
             gateway,
             api_model,
             limits,
+            keys,
             api,
             decide: Decide {
                 deadline: read.duration("decide.deadline", 1..=10_000),

@@ -5,6 +5,8 @@
 
 mod entries;
 mod handle;
+mod keys;
+mod restriction_words;
 mod shipping;
 
 use std::{

@@ -35,10 +35,12 @@ mod upgrade;
 pub mod upstream;
 pub mod websocket;
 
+pub use admission::reputation::{Ban, Target};
+
 pub use self::{
     config::{Abuse, Apps, BuildError, Config, CoolDown, Deps, Limits, Timeouts},
     connection::Connections,
-    listener::{Control, Gateway},
+    listener::{Control, Gateway, Load},
     metrics::{Metrics, MetricsSnapshot},
     model::{ApiModel, ModelMode, UnknownOperation},
     pipeline::{AbuseMode, BanError, BanTarget, Bans, Challenge, ChallengeMode},

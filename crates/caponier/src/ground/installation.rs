@@ -66,6 +66,12 @@ impl Installation {
         Secret::new(crypto::hkdf_sha512(self.seed.expose(), b"caponier", b"oauth tokens v1"))
     }
 
+    /// Signs answers of the gateway.
+    #[must_use]
+    pub fn answer_key(&self) -> SigningKey {
+        SigningKey::from_seed(crypto::hkdf_sha512(self.seed.expose(), b"caponier", b"answer key v1"))
+    }
+
     /// Public name of the installation, for the backup target.
     #[must_use]
     pub fn id(&self) -> String {

@@ -55,7 +55,9 @@ pub(crate) fn classified(label: &str) -> Option<Option<Event>> {
             Event::Slow
         }
         "handshake_failed" => Event::HandshakeFailure,
+        // Who goes on with a key that is banned there goes on.
         "connections_per_source_max"
+        | "key_banned"
         | "source_rate_limited"
         | "ws_connects_limited"
         | "ws_logins_too_frequent" => Event::RateLimited,
@@ -70,7 +72,7 @@ fn is_harmless(label: &str) -> bool {
     matches!(
         label,
         // A ban in force says nothing new; what one source is refused for another's sake, neither.
-        "banned" | "key_banned" | "connection_evicted" | "connections_max" | "proxy_header"
+        "banned" | "connection_evicted" | "connections_max" | "proxy_header"
         | "proxy_header_too_slow" | "challenged"
         // Mistakes in good faith, before the sender is proven.
         | "api_key_frozen" | "api_key_missing" | "body_broken" | "body_empty" | "body_on_get" | "body_too_large"

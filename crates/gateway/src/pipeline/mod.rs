@@ -227,7 +227,7 @@ impl Shared {
         now: UnixNanos,
     ) -> Result<Admitted, Stopped> {
         self.charge_source(peer, now)?;
-        if view.path().starts_with("/.")
+        if view.path().starts_with("/_")
             && let Some(own) = self.own(&view, body, peer, now).await
         {
             return Ok(Admitted::Own(own));

@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "test code outside test functions; a panic names the line")]
 
+mod abuse;
 mod answers;
 mod authentication;
 mod authority;
+mod bans;
+mod challenge;
 mod connections;
 mod limits;
 mod message_signatures;
+mod overload;
 mod proxy;
 mod strictness;
 mod transport;

@@ -24,8 +24,8 @@ use domain::{
     WithdrawalRequest,
 };
 use gateway::{
-    Answer, BoxFuture, Changes, Config, Connections, DecisionUnavailable, Deps, Metrics, NotRecorded,
-    Observer, Withdrawals,
+    Answer, Ban, Bans, BoxFuture, Changes, Config, Connections, DecisionUnavailable, Deps, Metrics,
+    NotRecorded, Observer, Target, Withdrawals,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -316,6 +316,8 @@ impl Changes for Ledger {
 pub(crate) struct Watcher {
     pub(crate) refused: Mutex<Vec<(Option<String>, &'static str)>>,
     pub(crate) used: Mutex<Vec<String>>,
+    /// What was banned (with whether it is in force), and what was lifted.
+    pub(crate) bans: Mutex<Vec<String>>,
 }
 
 impl Observer for Watcher {
@@ -327,12 +329,21 @@ impl Observer for Watcher {
     fn key_used(&self, key: &ApiKeyId, _: UnixNanos) {
         self.used.lock().push(key.to_string());
     }
+
+    fn banned(&self, ban: &Ban) {
+        self.bans.lock().push(format!("{} {}", ban.target, ban.enforced));
+    }
+
+    fn lifted(&self, target: &Target, _: UnixNanos) {
+        self.bans.lock().push(format!("{target} lifted"));
+    }
 }
 
 /// A running gateway.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
+    pub(crate) bans: Bans,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) connections: Connections,
     pub(crate) decide: Arc<Decide>,
@@ -379,11 +390,12 @@ impl World {
         };
         let gateway = config.build(deps).unwrap();
         let (stop, stopping) = oneshot::channel::<()>();
-        let (address, metrics, connections) =
-            (gateway.local_addr(), gateway.metrics(), gateway.connections());
+        let (address, metrics, connections, bans) =
+            (gateway.local_addr(), gateway.metrics(), gateway.connections(), gateway.bans());
         let run = gateway.run(async move { drop(stopping.await) });
         Self {
             address,
+            bans,
             clock,
             connections,
             decide,
