@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use watch::Watch;
 
 use crate::{
+    apps,
     core::Core,
     ground::{Ground, RecordError},
     lists::ListGaps,
@@ -195,7 +196,8 @@ async fn record_change(
             let recorded = ground.record_key_change(account, change, at).await;
             recorded.map(drop).map_err(|error| not_recorded(error.to_string()))
         }
-        _ => Err(not_recorded("only changes of API keys are recorded".to_owned())),
+        Change::App(change) => apps::record(ground, change).await,
+        _ => Err(not_recorded("a change of no known kind".to_owned())),
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
         GatewayWithdrawals, record_changes, record_uses,
     },
     api_model,
+    apps::{self, ApiConsents, GatewayAppChanges},
     cli::Place,
     config::{Config, Rate},
     core::{Core, Progress, chain, control_socket},
@@ -137,6 +138,11 @@ impl App {
         gateway.limits = limits(config)?;
         gateway.model = api_model::load(&config.api_model)?;
         gateway.learn = config.api_model.learn;
+        let apps = config.oauth.as_ref().map(|oauth| apps::server(oauth, &core));
+        gateway.apps = apps.clone().map(|server| gateway::Apps {
+            server,
+            changes: Arc::new(GatewayAppChanges(Arc::clone(&core.ground))),
+        });
         gateway.authorities.clone_from(&config.gateway.authorities);
         if let (true, Some(acme)) = (gateway.authorities.is_empty(), &config.gateway.acme) {
             gateway.authorities.extend(acme.domains.iter().take(AUTHORITIES_MAX).cloned());
@@ -168,6 +174,10 @@ impl App {
                 intake: Arc::new(ApiIntake::new(Arc::clone(&core.ground), Arc::clone(&core.clock))),
                 decisions: Arc::new(ApiDecisions(Decisions::of(&core))),
                 health: Arc::new(Health(Arc::clone(&core))),
+                consents: apps.map(|server| {
+                    let (ground, clock) = (Arc::clone(&core.ground), Arc::clone(&core.clock));
+                    Arc::new(ApiConsents { server, ground, clock }) as _
+                }),
                 metrics: Arc::new(Exposition::new(Arc::clone(&core), gateway.metrics())),
                 clock: Arc::clone(&core.clock),
             };

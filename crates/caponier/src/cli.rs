@@ -47,6 +47,12 @@ pub(crate) enum Command {
     /// API keys, and the key-encryption key.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Third-party apps that customers may let act for them.
+    #[command(subcommand)]
+    Apps(AppsCommand),
+    /// What customers have granted to apps.
+    #[command(subcommand)]
+    Grants(GrantsCommand),
     /// Persons whose data is sealed.
     #[command(subcommand)]
     Subjects(SubjectsCommand),
@@ -197,6 +203,54 @@ pub(crate) enum Permission {
     Read,
     Trade,
     Withdraw,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AppsCommand {
+    /// Register an app. It holds no secret: it proves itself by a key of its own.
+    Create {
+        /// Its public name for ever, 4 to 64 letters, digits, - and _; made unless given.
+        #[arg(long)]
+        client_id: Option<String>,
+        /// What customers are shown.
+        #[arg(long)]
+        name: String,
+        /// Where the browser is sent back to: https, or http with a loopback address; at most 8.
+        #[arg(long = "redirect-uri", value_name = "URL", required = true)]
+        redirect_uris: Vec<String>,
+        /// What it may ask for at most.
+        #[arg(long, value_enum, value_delimiter = ',', required = true)]
+        scopes: Vec<Scope>,
+    },
+    /// List apps.
+    List,
+    /// End an app and every grant to it, at once and for good.
+    Revoke {
+        /// Its client id.
+        client_id: String,
+    },
+}
+
+/// What an app may ask for; never to withdraw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scope {
+    Read,
+    Trade,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GrantsCommand {
+    /// List grants that are in force.
+    List {
+        /// Only this account's.
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// End a grant and all its tokens, at once and for good.
+    Revoke {
+        /// As listed, grant-...
+        grant: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

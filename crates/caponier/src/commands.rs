@@ -14,8 +14,8 @@ use clap::Parser as _;
 
 use crate::{
     cli::{
-        AuditCommand, BackupCommand, Cli, Command, ConfigCommand, KeysCommand, ListFormat, ListsCommand,
-        ModelCommand, Permission, Place, RestrictionFlags, SubjectsCommand,
+        AppsCommand, AuditCommand, BackupCommand, Cli, Command, ConfigCommand, GrantsCommand, KeysCommand,
+        ListFormat, ListsCommand, ModelCommand, Permission, Place, RestrictionFlags, Scope, SubjectsCommand,
     },
     clock::SystemClock,
     config::{Config, beside, schema},
@@ -137,6 +137,15 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         Command::Keys(KeysCommand::Freeze { key }) => (Request::KeysFreeze { key }, false),
         Command::Keys(KeysCommand::Unfreeze { key }) => (Request::KeysUnfreeze { key }, false),
         Command::Keys(KeysCommand::RotateKek) => (Request::KeysRotateKek, false),
+        Command::Apps(AppsCommand::Create { client_id, name, redirect_uris, scopes }) => {
+            let has = |scope| scopes.contains(&scope);
+            let (read, trade) = (has(Scope::Read), has(Scope::Trade));
+            (Request::AppsCreate { client_id, name, redirect_uris, read, trade }, true)
+        }
+        Command::Apps(AppsCommand::List) => (Request::AppsList, false),
+        Command::Apps(AppsCommand::Revoke { client_id }) => (Request::AppsRevoke { client_id }, false),
+        Command::Grants(GrantsCommand::List { account }) => (Request::GrantsList { account }, false),
+        Command::Grants(GrantsCommand::Revoke { grant }) => (Request::GrantsRevoke { grant }, false),
         Command::Subjects(SubjectsCommand::Erase { account, yes }) => {
             if !yes {
                 let message =

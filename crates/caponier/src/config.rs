@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use auth::{authority::FirstSeenMode, v2::AUTHORITIES_MAX};
+use auth::{authority::FirstSeenMode, oauth::OauthConfig, v2::AUTHORITIES_MAX};
 
 pub use self::fault::{Fault, Faults};
 use self::reader::Reader;
@@ -63,6 +63,8 @@ pub struct Config {
     pub api_model: ApiModel,
     pub limits: Limits,
     pub keys: Keys,
+    /// `[oauth]`, when an issuer is set.
+    pub oauth: Option<OauthConfig>,
     pub api: Api,
     pub decide: Decide,
     pub fraud: Fraud,
@@ -310,6 +312,7 @@ impl Config {
             api_model,
             limits,
             keys,
+            oauth: read.oauth(),
             api,
             decide: Decide {
                 deadline: read.duration("decide.deadline", 1..=10_000),

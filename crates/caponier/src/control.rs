@@ -56,6 +56,23 @@ pub enum Request {
     SubjectsErase {
         account: String,
     },
+    AppsCreate {
+        client_id: Option<String>,
+        name: String,
+        redirect_uris: Vec<String>,
+        read: bool,
+        trade: bool,
+    },
+    AppsList,
+    AppsRevoke {
+        client_id: String,
+    },
+    GrantsList {
+        account: Option<String>,
+    },
+    GrantsRevoke {
+        grant: String,
+    },
     ListsImport {
         format: String,
         name: Option<String>,
@@ -208,6 +225,46 @@ pub struct ListedKey {
     pub last_used_at: Option<String>,
 }
 
+/// A third-party app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedApp {
+    /// `client_id`.
+    pub client_id: String,
+    /// What customers are shown.
+    pub name: String,
+    /// Where answers may go.
+    pub redirect_uris: Vec<String>,
+    /// What it may ask for at most: `read`, `trade`, or both.
+    pub scopes: String,
+    /// `active` or `revoked`.
+    pub state: String,
+    /// RFC 3339.
+    pub registered_at: String,
+}
+
+/// A customer's grant to an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedGrant {
+    /// Its name, as in `x-caponier-key`.
+    pub grant: String,
+    /// Whose app.
+    pub client_id: String,
+    /// The customer.
+    pub account: String,
+    /// `read`, `trade`, or both.
+    pub scopes: String,
+    /// `live` or `demo`.
+    pub environment: String,
+    /// What the app may do at most, by name.
+    pub restrictions: std::collections::BTreeMap<String, String>,
+    /// RFC 3339.
+    pub granted_at: String,
+    /// RFC 3339.
+    pub expires_at: String,
+    /// RFC 3339, since the start.
+    pub last_used_at: Option<String>,
+}
+
 /// An imported list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportedList {
@@ -280,6 +337,11 @@ pub enum Response {
     KeyShown(Box<ShownKey>),
     Keys(Vec<ListedKey>),
     KeyChanged { key: String, state: String },
+    AppCreated(ListedApp),
+    Apps(Vec<ListedApp>),
+    AppRevoked { client_id: String },
+    Grants(Vec<ListedGrant>),
+    GrantRevoked { grant: String },
     KekRotated { from: u32, to: u32, rows: u64 },
     SubjectErased { account: String },
     ListImported(ImportedList),

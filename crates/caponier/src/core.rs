@@ -3,6 +3,7 @@
 //! The same core serves the running process and the command line: whoever holds the data directory's lock runs
 //! [`Core::handle`], for itself or for requests from the control socket.
 
+mod apps;
 mod entries;
 mod handle;
 mod keys;

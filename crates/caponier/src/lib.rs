@@ -8,6 +8,7 @@ pub mod acme;
 pub mod adapters;
 mod api_model;
 pub mod app;
+mod apps;
 mod cli;
 pub mod clock;
 pub mod commands;

@@ -6,7 +6,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use crate::{
-    control::{BackupState, DrillResult, ImportedList, ListedKey, Response, ShownKey},
+    control::{
+        BackupState, DrillResult, ImportedList, ListedApp, ListedGrant, ListedKey, Response, ShownKey,
+    },
     exit::Failure,
 };
 
@@ -65,6 +67,8 @@ pub(crate) fn response_json(response: &Response) -> Value {
         Response::Learned(text) => serde_json::from_str(text).unwrap_or(Value::Null),
         Response::Keys(keys) => serde_json::json!({"keys": keys}),
         Response::Lists(lists) => serde_json::json!({"lists": lists}),
+        Response::Apps(apps) => serde_json::json!({"apps": apps}),
+        Response::Grants(grants) => serde_json::json!({"grants": grants}),
         other => serde_json::to_value(other)
             .ok()
             .and_then(|mut tagged| tagged.get_mut("value").map(Value::take))
@@ -91,6 +95,13 @@ pub(crate) fn response_text(response: &Response) -> String {
         Response::Keys(keys) if keys.is_empty() => "no API keys".to_owned(),
         Response::Keys(keys) => keys.iter().map(key_text).collect::<Vec<_>>().join("\n"),
         Response::KeyChanged { key, state } => format!("API key {key} is {state}"),
+        Response::AppCreated(app) => format!("created {}", app_text(app)),
+        Response::Apps(apps) if apps.is_empty() => "no apps".to_owned(),
+        Response::Apps(apps) => apps.iter().map(app_text).collect::<Vec<_>>().join("\n"),
+        Response::AppRevoked { client_id } => format!("app {client_id} is revoked, with all grants to it"),
+        Response::Grants(grants) if grants.is_empty() => "no grants".to_owned(),
+        Response::Grants(grants) => grants.iter().map(grant_text).collect::<Vec<_>>().join("\n"),
+        Response::GrantRevoked { grant } => format!("grant {grant} is revoked, with all its tokens"),
         Response::KekRotated { from, to, rows } => {
             format!("key-encryption key version {from} replaced by {to}; {rows} data keys rewrapped")
         }
@@ -118,6 +129,35 @@ pub(crate) fn response_text(response: &Response) -> String {
             entries.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
         }
     }
+}
+
+fn app_text(app: &ListedApp) -> String {
+    format!(
+        "{}  {:?}  {}  {}  {}  registered {}",
+        app.client_id,
+        app.name,
+        app.scopes.replace(' ', "+"),
+        app.state,
+        app.redirect_uris.join(","),
+        app.registered_at
+    )
+}
+
+fn grant_text(grant: &ListedGrant) -> String {
+    let mut text = format!(
+        "{}  {}  {}  {}  {}  until {}  last used {}",
+        grant.grant,
+        grant.client_id,
+        grant.account,
+        grant.scopes.replace(' ', "+"),
+        grant.environment,
+        grant.expires_at,
+        grant.last_used_at.as_deref().unwrap_or("not since the start")
+    );
+    for (name, value) in &grant.restrictions {
+        text.push_str(&format!("\n    {name}: {value}"));
+    }
+    text
 }
 
 fn key_text(key: &ListedKey) -> String {

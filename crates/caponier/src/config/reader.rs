@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use auth::oauth::{OauthConfig, OauthConfigError};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -139,6 +140,25 @@ impl<'t> Reader<'t> {
                 unreachable!("the default of {key} is valid (a test reads the default file): {message}")
             })
         })
+    }
+
+    /// Where apps find the authorization server and customers consent; `None` for the empty string.
+    pub(super) fn oauth(&mut self) -> Option<OauthConfig> {
+        let (issuer, consent) = (self.text_of("oauth.issuer"), self.text_of("oauth.consent_url"));
+        if issuer.is_empty() && consent.is_empty() {
+            return None;
+        }
+        OauthConfig::new(&issuer, &consent)
+            .map_err(|error| {
+                let (key, form) = match error {
+                    OauthConfigError::ConsentPage => {
+                        ("oauth.consent_url", "an https address such as \"https://example.com/apps/consent\"")
+                    }
+                    _ => ("oauth.issuer", "an https origin without path such as \"https://api.example.com\""),
+                };
+                self.fault(key, format!("must be {form}, together with the other key of the section"));
+            })
+            .ok()
     }
 
     pub(super) fn integer(&mut self, key: &'static str) -> i64 {

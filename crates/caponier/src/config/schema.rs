@@ -239,6 +239,19 @@ pub static KEYS: &[Key] = &[
         is_map: true,
     },
     key(
+        "oauth.issuer",
+        "\"\"",
+        "Origin of this API as third-party apps know it, such as \"https://api.example.com\": customers may then let \
+         registered apps act for them, never to withdraw. Empty: no app is served.",
+        "tokens and proofs that were meant for another server",
+    ),
+    key(
+        "oauth.consent_url",
+        "\"\"",
+        "Page of the exchange where a customer who is signed in consents; browsers are sent there with ?request=HANDLE.",
+        "the page customers trust with their consent",
+    ),
+    key(
         "decide.deadline",
         "\"500ms\"",
         "Time all checks of one withdrawal together may take, 1ms to 10s. A check that is late denies.",

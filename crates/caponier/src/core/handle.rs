@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use auth::KeyChange;
+use auth::{KeyChange, oauth::AppChange};
 use domain::{AccountId, Network, Subject};
 use journal::{
     Draft, Journal, Kind,
@@ -34,12 +34,17 @@ impl Core {
             | Request::SubjectsErase { .. }
             | Request::ListsImport { .. }
             | Request::BackupDrill
+            | Request::AppsCreate { .. }
+            | Request::AppsRevoke { .. }
+            | Request::GrantsRevoke { .. }
             | Request::Reload => {
                 let _one_at_a_time = self.changes.lock().await;
                 self.change(request, progress).await
             }
             Request::KeysList { account, all } => self.keys_list(account.as_deref(), all),
             Request::KeysShow { key } => self.keys_show(&key),
+            Request::AppsList => Ok(self.apps_list()),
+            Request::GrantsList { account } => self.grants_list(account.as_deref()),
             Request::ListsStatus => Ok(Response::Lists(self.lists())),
             Request::Screen { address, network } => self.screen(&address, network.as_deref()),
             Request::Explain { id } => self.explain(&id).await,
@@ -67,6 +72,11 @@ impl Core {
             Request::KeysUnfreeze { key } => {
                 self.key_change(&key, "active", |id, at| KeyChange::Unfrozen { id, at }).await
             }
+            Request::AppsCreate { client_id, name, redirect_uris, read, trade } => {
+                self.apps_create(client_id, &name, &redirect_uris, read, trade).await
+            }
+            Request::AppsRevoke { client_id } => self.apps_revoke(&client_id).await,
+            Request::GrantsRevoke { grant } => self.grants_revoke(&grant).await,
             Request::Reload => self.reload().await,
             Request::KeysRotateKek => tokio::task::block_in_place(|| self.rotate_kek(progress)),
             Request::SubjectsErase { account } => self.erase(&account).await,
@@ -127,6 +137,9 @@ impl Core {
                 .record_key_change(account.clone(), &KeyChange::Revoked { id: key.id, at }, at)
                 .await
                 .map_err(|error| record_failure(&error))?;
+        }
+        for grant in self.ground.ledger().grants_of(&account, at) {
+            self.record_app(AppChange::Revoked { grant: grant.grant, at }).await?;
         }
         let subject = Subject::Account(account.clone());
         let ground = Arc::clone(&self.ground);
