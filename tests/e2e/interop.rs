@@ -40,6 +40,9 @@ async fn eventful() -> (House, String) {
         .ask(&["lists", "import", "--format", "ofac", "--name", "sanctions", list.to_str().unwrap()])
         .exits(0);
     house.settle().await;
+    let app =
+        ["apps", "create", "--name", "Bot", "--redirect-uri", "https://bot.example/", "--scopes", "read"];
+    house.ask(&app).exits(0);
     house.ask(&["keys", "rotate-kek"]).exits(0);
     house.ask(&["subjects", "erase", "leaver", "--yes"]).exits(0);
     house.ask(&["backup", "drill"]).exits(0);

@@ -12,6 +12,7 @@
 
 mod acme;
 mod api_model;
+mod apps;
 mod clients;
 mod config;
 mod control;

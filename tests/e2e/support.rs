@@ -473,6 +473,8 @@ pub(crate) fn certificates(dir: &Path) {
     let ca_key = rcgen::KeyPair::generate().unwrap();
     let mut ca = rcgen::CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    // Of the same name as the server's, a certificate is self-signed to some libraries.
+    ca.distinguished_name.push(rcgen::DnType::CommonName, "authority of the tests");
     let ca_certificate = ca.self_signed(&ca_key).unwrap();
     let issuer = rcgen::Issuer::new(ca, ca_key);
     let key = rcgen::KeyPair::generate().unwrap();
