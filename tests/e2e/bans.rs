@@ -1,16 +1,20 @@
 //! Sources that misbehave, through the whole program: banned, listed, journalled, exported, let in again.
 
-use std::{fs, net::SocketAddr, sync::Arc, time::Instant};
+use std::{fs, net::SocketAddr, sync::Arc};
 
 use rustls_pki_types::ServerName;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    time::Instant,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::support::{BALANCE, House, Settings, trusting};
+use crate::{
+    operations::{scrape, value},
+    support::{BALANCE, House, Settings, trusting},
+};
 
 /// Connects as a client behind the proxy would; `None` when the connection ends before TLS is agreed on.
 async fn connect(house: &House, gateway: SocketAddr, ip: &str) -> Option<TlsStream<TcpStream>> {
@@ -94,10 +98,12 @@ async fn a_forger_is_banned_within_two_seconds_and_an_operator_sees_it() {
     house.ask(&["bans", "add", "198.51.0.0/16"]).exits(65);
     house.ask(&["bans", "add", "nowhere"]).exits(65);
 
-    let metrics = house.control_api(&serving, "GET", "/metrics", String::new()).await;
-    if let Ok((200, metrics)) = metrics {
-        assert!(metrics.to_string().contains("caponier_gateway_bans"), "{metrics}");
-    }
+    let (status, counters) = scrape(serving.api(), house.token()).await;
+    assert_eq!(status, 200);
+    assert_eq!(value(&counters, "caponier_gateway_banned"), 3);
+    assert!(value(&counters, "caponier_gateway_bans_total") >= 4, "{counters}");
+    assert!(value(&counters, "caponier_gateway_refusals_total{reason=\"banned\"}") >= 3);
+    assert_eq!(value(&counters, "caponier_gateway_shed_total{class=\"cancel\"}"), 0);
     let log = house.ask(&["log", "--kind", "ban", "--reveal"]).exits(0).text();
     for what in ["\"banned\"", "\"lifted\"", "\"target\":\"198.51.100.0/24\"", "\"bad_signature\""] {
         assert!(log.contains(what), "{what} not in {log}");
