@@ -78,7 +78,7 @@ def okx_story(arguments):
     code("51000", trade.place_order(instId="BTC-USDT", **order), "okx: another instrument")
     code("51000", trade.place_order(instId="ETH-USDT", **{**order, "sz": "1"}), "okx: too large an order")
     code("50120", funding.funds_transfer("USDT", "1", "18", "6"), "okx: a transfer in the other direction")
-    paid = funding.withdrawal("USDT", "25", "4", arguments.withdraw_to, chain="USDT-TRC20", fee="1")
+    paid = funding.withdrawal("USDT", "25", "4", arguments.withdraw_to, chain="USDT-TRC20")
     code("58207", paid, "okx: a withdrawal to elsewhere")
 
 

@@ -148,6 +148,8 @@ def story(arguments):
     key = caponier.load_private_key(pathlib.Path(arguments.key_file).read_bytes())
     signer = caponier.Signer(arguments.key, key)
     with httpx.Client(verify=arguments.ca, http2=True) as http, requests.Session() as plain:
+        # Else a bundle named by the environment takes precedence.
+        plain.trust_env = False
         plain.verify = arguments.ca
         signed_answers(http, signer, origin)
         session = open_session(http, signer, origin)

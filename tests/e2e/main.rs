@@ -13,6 +13,7 @@
 mod acme;
 mod api_keys;
 mod api_model;
+mod bans;
 mod clients;
 mod config;
 mod control;
