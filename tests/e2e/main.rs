@@ -11,8 +11,10 @@
 )]
 
 mod acme;
+mod api_keys;
 mod api_model;
 mod apps;
+mod bans;
 mod clients;
 mod config;
 mod control;

@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    abuse::{self, News},
     acme::Acme,
     adapters::{
         ApiDecisions, ApiIntake, ChangeToRecord, Decisions, GatewayChanges, GatewayObserver,
@@ -67,6 +68,8 @@ pub struct App {
     refusals: Arc<RefusalCounts>,
     uses: mpsc::Receiver<(domain::ApiKeyId, domain::UnixNanos)>,
     changes: mpsc::Receiver<ChangeToRecord>,
+    /// News of bans, and who drops packets.
+    bans: (mpsc::Receiver<News>, Option<bouncer::Client>),
     acme: Option<Acme>,
     /// Certificates from files, of the gateway and of the control API.
     slots: (Option<Slot>, Option<Slot>),
@@ -135,7 +138,19 @@ impl App {
         gateway.connections_max = usize::try_from(config.gateway.connections_max).unwrap_or(usize::MAX);
         gateway.connections_per_source_max =
             usize::try_from(config.gateway.connections_per_ip).unwrap_or(usize::MAX);
+        gateway.proxy_trusted.clone_from(&config.gateway.proxy_trusted);
         gateway.limits = limits(config)?;
+        gateway.abuse = abuse::settings(config);
+        gateway.routes = abuse::routes(config)?;
+        let operators = abuse::asn_table(config.bans.asn_file.as_deref())?;
+        let helper = match &config.bans.helper_socket {
+            Some(path) => Some(
+                bouncer::Client::start(path.clone(), bouncer::client::BATCH_EVERY, Arc::clone(&core.clock))
+                    .map_err(|error| Failure::io("thread for bans", error))?,
+            ),
+            None => None,
+        };
+        let (banned, bans) = mpsc::channel(abuse::NEWS_MAX);
         gateway.model = api_model::load(&config.api_model)?;
         gateway.learn = config.api_model.learn;
         let apps = config.oauth.as_ref().map(|oauth| apps::server(oauth, &core));
@@ -155,7 +170,7 @@ impl App {
                 authenticator: Arc::new(authenticator),
                 changes: Arc::new(GatewayChanges { ground: Arc::clone(&core.ground), later }),
                 clock: Arc::clone(&core.clock),
-                observer: Arc::new(GatewayObserver { refusals: Arc::clone(&refusals), used }),
+                observer: Arc::new(GatewayObserver { refusals: Arc::clone(&refusals), used, bans: banned }),
                 withdrawals: Arc::new(GatewayWithdrawals {
                     decisions: Decisions::of(&core),
                     ground: Arc::clone(&core.ground),
@@ -164,6 +179,12 @@ impl App {
             .map_err(|error| Failure::new(Exit::Usage, format!("gateway: {}", chain(&error))))?;
         core.ground.serves(gateway.connections());
 
+        if let Some(operators) = operators {
+            gateway.bans().set_asn_table(operators);
+        }
+        if core.bans.set(gateway.bans()).is_err() {
+            unreachable!("an app is built once, around a core of its own");
+        }
         let api = if tokens.is_empty() {
             tracing::warn!(
                 "no api.tokens are configured: the exchange cannot report events, so behaviour is unknown"
@@ -178,7 +199,7 @@ impl App {
                     let (ground, clock) = (Arc::clone(&core.ground), Arc::clone(&core.clock));
                     Arc::new(ApiConsents { server, ground, clock }) as _
                 }),
-                metrics: Arc::new(Exposition::new(Arc::clone(&core), gateway.metrics())),
+                metrics: Arc::new(Exposition::new(Arc::clone(&core), &gateway)),
                 clock: Arc::clone(&core.clock),
             };
             let api = api::Config { listen: config.api.listen, tls: api_tls, tokens }
@@ -196,13 +217,14 @@ impl App {
             _ => None,
         };
         let slots = (gateway_slot, api_slot);
-        Ok(Self { core, gateway, api, control, refusals, uses, changes, acme, slots })
+        Ok(Self { core, gateway, api, control, refusals, uses, changes, bans: (bans, helper), acme, slots })
     }
 
     /// Lets the configuration be read again from where it came while serving.
     pub(crate) fn reload_from(&mut self, place: Place) {
         let (gateway, api) = (self.slots.0.take(), self.slots.1.take());
-        let live = Live::new(place, self.core.config.clone(), self.gateway.control(), gateway, api);
+        let gate = (self.gateway.control(), self.gateway.bans());
+        let live = Live::new(place, self.core.config.clone(), gate, gateway, api);
         if self.core.reload.set(Box::new(live)).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }
@@ -231,7 +253,7 @@ impl App {
     /// # Errors
     /// [`Failure`] when the start cannot be journalled.
     pub async fn spawn(self) -> Result<Running, Failure> {
-        let Self { core, gateway, api, control, refusals, uses, changes, acme, slots: _ } = self;
+        let Self { core, gateway, api, control, refusals, uses, changes, bans, acme, slots: _ } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
         if core.shipper.is_none() {
             tracing::warn!("no backup.target is configured: a lost disk loses everything");
@@ -247,6 +269,7 @@ impl App {
             tokio::spawn(control.serve(Arc::clone(&core))),
             tokio::spawn(record_uses(Arc::clone(&core.ground), uses)),
             tokio::spawn(record_changes(Arc::clone(&core.ground), changes)),
+            tokio::spawn(abuse::record(Arc::clone(&core.ground), bans.1, bans.0)),
             tokio::spawn(flush_refusals(Arc::clone(&core), Arc::clone(&refusals))),
             tokio::spawn(publish(Arc::clone(&core))),
         ];

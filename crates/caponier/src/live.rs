@@ -12,7 +12,7 @@ use gateway::tls::{Certificate, Certificates};
 use parking_lot::Mutex;
 
 use crate::{
-    api_model,
+    abuse, api_model,
     cli::Place,
     commands::config_file,
     config::{Config, schema},
@@ -95,19 +95,20 @@ struct InForce {
 pub(crate) struct Live {
     place: Place,
     control: gateway::Control,
+    bans: gateway::Bans,
     in_force: Mutex<InForce>,
 }
 
 impl Live {
     /// Over the listeners of an installation that was started with `config`, from the same file.
-    pub(crate) const fn new(
+    pub(crate) fn new(
         place: Place,
         config: Config,
-        control: gateway::Control,
+        (control, bans): (gateway::Control, gateway::Bans),
         gateway: Option<Slot>,
         api: Option<Slot>,
     ) -> Self {
-        Self { place, control, in_force: Mutex::new(InForce { config, gateway, api }) }
+        Self { place, control, bans, in_force: Mutex::new(InForce { config, gateway, api }) }
     }
 }
 
@@ -129,9 +130,13 @@ impl Reload for Live {
         let api = read(&in_force.api, &new.api.tls)?;
 
         let model = api_model::load(&new.api_model)?;
+        let operators = abuse::asn_table(new.bans.asn_file.as_deref())?;
 
         // From here on nothing fails.
         self.control.set_model(model);
+        self.control.set_challenge(new.abuse.challenge);
+        self.bans.set_mode(new.abuse.mode);
+        self.bans.set_asn_table(operators.unwrap_or_default());
         let changed = in_force.config.values.changed(&new.values);
         let (live, restart): (Vec<_>, Vec<_>) =
             changed.into_iter().partition(|key| schema::LIVE.contains(key));

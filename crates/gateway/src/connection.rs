@@ -132,7 +132,7 @@ impl Line {
         }
     }
 
-    /// A request signed with this key has come over it, or a web socket is logged in with it.
+    /// A request signed with this key has come over it.
     pub(crate) fn used_with(&self, key: &ApiKeyId) {
         self.keys.lock().add(key);
     }
@@ -375,9 +375,10 @@ impl Connections {
         self.0.kill(Source::of(ip).net())
     }
 
-    /// Ends all connections that were used with a key at once, web sockets that are logged in with it included, and
-    /// those that were used with more than 8 keys; gives their number. To be called after the key was taken out of
-    /// force or restricted: what comes later is refused, or held to its new restrictions.
+    /// Ends all connections over which requests signed with a key came at once, and those that carried more than 8 keys;
+    /// gives their number. To be called after the key was taken out of force or restricted: what comes later is
+    /// refused, or held to its new restrictions. Web sockets that are logged in with it act on nothing more and end by
+    /// themselves, with the reason, within [their period](crate::websocket::Config::in_force_period).
     pub fn close_key(&self, key: &ApiKeyId) -> usize {
         self.0.kill_key(key)
     }

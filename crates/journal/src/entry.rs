@@ -49,13 +49,15 @@ pub enum Kind {
     Lifecycle,
     /// What makes an installation this one; once, among its first entries. Opaque here.
     Installation,
+    /// A source or a key at a source was banned, or let in again before time.
+    Ban,
     /// A change to a third-party app, or to a customer's grant to one.
     Oauth,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -66,6 +68,7 @@ impl Kind {
         Self::BackupDrill,
         Self::Lifecycle,
         Self::Installation,
+        Self::Ban,
         Self::Oauth,
     ];
 
@@ -83,7 +86,8 @@ impl Kind {
             Self::BackupDrill => 8,
             Self::Lifecycle => 9,
             Self::Installation => 10,
-            Self::Oauth => 11,
+            Self::Ban => 11,
+            Self::Oauth => 12,
         }
     }
 
@@ -107,6 +111,7 @@ impl Kind {
             Self::BackupDrill => "backup_drill",
             Self::Lifecycle => "lifecycle",
             Self::Installation => "installation",
+            Self::Ban => "ban",
             Self::Oauth => "oauth",
         }
     }
@@ -362,7 +367,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_parses_and_nothing_else_does(
-            seq: u64, at: u64, kind in 1_u16..=11, pseudonym: [u8; 16], dek: u32, sealed: Vec<u8>, cut: prop::sample::Index,
+            seq: u64, at: u64, kind in 1_u16..=12, pseudonym: [u8; 16], dek: u32, sealed: Vec<u8>, cut: prop::sample::Index,
         ) {
             let envelope = Envelope {
                 seq,

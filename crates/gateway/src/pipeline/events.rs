@@ -101,10 +101,10 @@ fn is_harmless(label: &str) -> bool {
         | "system_error" | "upstream_busy" | "upstream_down" | "upstream_lost" | "upstream_malformed"
         | "upstream_timeout"
         // Of web sockets.
-        | "ws_args" | "ws_closed_by_exchange" | "ws_id" | "ws_idle" | "ws_illegal" | "ws_key_changed"
-        | "ws_login_failed" | "ws_login_incomplete" | "ws_login_mixed" | "ws_login_repeated"
+        | "ws_account_full" | "ws_args" | "ws_closed_by_exchange" | "ws_handshake_version" | "ws_id" | "ws_idle" | "ws_illegal" | "ws_key_changed"
+        | "ws_login_failed" | "ws_login_incomplete" | "ws_login_mixed" | "ws_login_repeated" | "ws_login_timestamp"
         | "ws_not_logged_in" | "ws_not_upgrade" | "ws_op" | "ws_subscriptions" | "ws_too_frequent" | "ws_upstream_down"
-        | "ws_upstream_lost" | "ws_version" | "ws_wrong_url"
+        | "ws_upstream_lost" | "ws_wrong_url"
     ) || label.starts_with("model_")
 }
 

