@@ -143,7 +143,6 @@ class App:
         got = self.session().revoke_token(
             self.gateway + "/oauth2/revoke",
             token=self.tokens[-1]["refresh_token"],
-            body=f"client_id={self.client_id}",
             token_type_hint="refresh_token",
         )
         return {"status": got.status_code}
