@@ -98,7 +98,7 @@ pub(crate) enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
     /// Create an API key; the secret is shown once.
-    Create(KeysCreate),
+    Create(Box<KeysCreate>),
     /// List API keys.
     List {
         /// Only this account's.
@@ -118,7 +118,7 @@ pub(crate) enum KeysCommand {
         /// The key's id.
         key: String,
         #[command(flatten)]
-        restrictions: RestrictionFlags,
+        restrictions: Box<RestrictionFlags>,
         /// Take all restrictions away.
         #[arg(long, conflicts_with = "RestrictionFlags")]
         none: bool,

@@ -127,7 +127,7 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         Command::Keys(KeysCommand::List { account, all }) => (Request::KeysList { account, all }, false),
         Command::Keys(KeysCommand::Show { key }) => (Request::KeysShow { key }, false),
         Command::Keys(KeysCommand::Restrict { key, restrictions, none }) => {
-            let restrictions = RestrictionWords::from(restrictions);
+            let restrictions = RestrictionWords::from(*restrictions);
             if !none && restrictions == RestrictionWords::default() {
                 let message = "to what? Name restrictions, or --none to take all away";
                 return Err(Failure::new(Exit::Usage, message));

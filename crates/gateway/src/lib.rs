@@ -24,6 +24,7 @@ mod http2;
 mod listener;
 mod metrics;
 mod model;
+mod pace;
 mod peer;
 mod pipeline;
 mod ports;

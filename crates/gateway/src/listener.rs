@@ -30,6 +30,7 @@ use crate::{
     http1, http2,
     metrics::Metrics,
     model::ApiModel,
+    pace::Resets,
     peer::{Peer, TlsFacts},
     pipeline::{Bans, ChallengeMode, Challenger, Guard, Limiters, Shared},
     proxy_protocol,
@@ -433,7 +434,7 @@ async fn speaks_h2(stream: &TcpStream) -> io::Result<bool> {
 
 async fn converse<S>(shared: Arc<Shared>, peer: Arc<Peer>, stream: S, h2: bool, opened: Instant)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static,
 {
     tracing::debug!(ip = %peer.ip, connection = peer.line.id(), tls = ?peer.tls, h2, "connection opened");
     if h2 {

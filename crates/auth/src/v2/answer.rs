@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn the_base_is_the_one_of_the_rfc() {
         let signer = AnswerSigner::new(SigningKey::from_seed([1; 32]), ApiKeyId::parse("server-1").unwrap());
-        let digest = crypto::sha256(&[b"{}"]);
+        let digest = sha256(&[b"{}"]);
         let fields =
             signer.sign(200, &digest, b"caponier=:AAAA:", UnixNanos::from_secs(1_700_000_000)).unwrap();
         let params = "(\"@status\" \"content-digest\" \"signature\";req);created=1700000000;keyid=\"server-1\";\

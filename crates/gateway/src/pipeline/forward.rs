@@ -86,6 +86,7 @@ pub(crate) fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// What the exchange answered.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "an answer that is passed on is the usual case")]
 pub(crate) enum Answered {
     /// To be passed on as it comes, with the id of the decision that let the request through.
     Passed(Answer, Option<String>),
@@ -138,7 +139,11 @@ impl Shared {
         answer_for: Option<&[u8]>,
     ) -> Refused {
         let account = verified.map(|verified| verified.account().clone());
-        self.sign_refusal(Refused { account, decision, ..refused }, answer_for, self.clock.now())
+        self.sign_refusal(
+            Refused { account, decision: decision.map(Into::into), ..refused },
+            answer_for,
+            self.clock.now(),
+        )
     }
 }
 

@@ -1,6 +1,6 @@
 //! Least authority over the wire: restrictions, budgets, ages and sightings of keys, and how fast a key ends.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use auth::{
     Environment, KeyChange, Permission,
@@ -12,7 +12,7 @@ use gateway::CoolDown;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use crate::world::{HOST, KeySpec, NOW, TRADER, WITHDRAWER, World, code, request};

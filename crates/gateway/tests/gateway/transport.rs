@@ -143,7 +143,7 @@ async fn an_http2_connection_ends_with_the_key_it_was_used_with() {
     let waiting = sender.send_request(h2_request(&world, &key, "GET", "/api/v5/test/wait", ""));
     let waiting = tokio::spawn(waiting);
     world.exchange.waiting.notified().await;
-    let start = std::time::Instant::now();
+    let start = tokio::time::Instant::now();
     let id = domain::ApiKeyId::parse(&key.id).unwrap();
     assert_eq!(world.change(auth::KeyChange::Frozen { id, at: crate::world::NOW }), 1);
     assert!(waiting.await.unwrap().is_err());
