@@ -18,7 +18,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// What a customer answers.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Approve(Approval),
+    Approve(Box<Approval>),
     Deny,
 }
 
@@ -72,14 +72,14 @@ pub(crate) fn answer(body: &[u8]) -> Result<Answer, Fault> {
     let ip_allow = fields.optional_parsed("ips", |text| IpAllowList::parse(&listed(text)))?;
     let restrictions = restrictions(&mut fields)?;
     fields.finish("an approval")?;
-    Ok(Answer::Approve(Approval {
+    Ok(Answer::Approve(Box::new(Approval {
         scopes,
         account,
         restrictions,
         ip_allow: ip_allow.unwrap_or_default(),
         environment: environment.unwrap_or(Environment::Live),
         life,
-    }))
+    })))
 }
 
 fn restrictions(fields: &mut Fields) -> Result<Restrictions, Fault> {
