@@ -5,6 +5,7 @@
 
 mod abuse;
 mod answers;
+mod apps;
 mod authentication;
 mod authority;
 mod bans;
