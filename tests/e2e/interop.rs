@@ -43,6 +43,7 @@ async fn eventful() -> (House, String) {
     let app =
         ["apps", "create", "--name", "Bot", "--redirect-uri", "https://bot.example/", "--scopes", "read"];
     house.ask(&app).exits(0);
+    house.ask(&["bans", "add", "192.0.2.7"]).exits(0);
     house.ask(&["keys", "rotate-kek"]).exits(0);
     house.ask(&["subjects", "erase", "leaver", "--yes"]).exits(0);
     house.ask(&["backup", "drill"]).exits(0);

@@ -2,12 +2,23 @@
 
 use domain::{Event, UnixNanos, WithdrawalRequest};
 
+use auth::oauth::{Consent, parse_scope};
+
 use crate::wire;
 
 /// The events of the body of `POST /v1/events`; `None` if the batch is refused.
 #[must_use]
 pub fn events(body: &[u8], now: UnixNanos) -> Option<Vec<Event>> {
     wire::events(body, now).ok()
+}
+
+/// What a customer agrees to in the body of `POST /v1/oauth/authorizations/{handle}`; `None` if it is refused or says no.
+#[must_use]
+pub fn consent(body: &[u8]) -> Option<Consent> {
+    match wire::answer(body).ok()? {
+        wire::Answer::Approve(approval) => Some(approval.of(parse_scope("read")?)),
+        wire::Answer::Deny => None,
+    }
 }
 
 /// Withdrawal and idempotency key of the body of `POST /v1/decisions`; `None` if it is refused.
