@@ -21,10 +21,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
 pub(crate) trait Upgrades: Send + Sync + fmt::Debug {
     /// Judges a request for an upgrade by its path and all its fields; gives the whole head of the answer that accepts
     /// it, status 101.
-    fn accept(
+    fn accept<'a>(
         &self,
         path: &str,
-        fields: &mut dyn Iterator<Item = (&[u8], &[u8])>,
+        fields: &mut dyn Iterator<Item = (&'a [u8], &'a [u8])>,
         peer: &Peer,
         now: UnixNanos,
     ) -> Result<String, Refused>;
