@@ -11,12 +11,10 @@ use std::{
 };
 
 use clap::Parser as _;
+use gateway::route::RouteTable;
 
 use crate::{
-    cli::{
-        AuditCommand, BackupCommand, Cli, Command, ConfigCommand, KeysCommand, ListFormat, ListsCommand,
-        ModelCommand, Permission, Place, SubjectsCommand,
-    },
+    cli::{AuditCommand, BackupCommand, Cli, Command, ConfigCommand, KeysCommand, ListFormat, ListsCommand, ModelCommand, Permission, Place, RoutesCommand, SubjectsCommand},
     clock::SystemClock,
     config::{Config, beside, schema},
     control::{Request, Response},
@@ -24,6 +22,7 @@ use crate::{
     demo,
     exit::{Exit, Failure},
     output::{self, Bar},
+    policy,
     secret_file, socket, verify,
 };
 
@@ -78,6 +77,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Backup(BackupCommand::Restore { from }) => {
             logging::start_quiet(true);
             block_on(restore::restore(&place, &from, json))
+        }
+        Command::Routes(RoutesCommand::Default) => {
+            output::line(policy::routes::print(&RouteTable::okx_v5()).trim_end());
+            Ok(Exit::Ok)
         }
         Command::Model(ModelCommand::Check { document }) => check_model(&document, json),
         Command::Log(options) => {
@@ -282,7 +285,7 @@ fn kek_file(place: &Place, data_dir: &Path) -> PathBuf {
 }
 
 fn check_config(path: &Path, json: bool) -> Result<Exit, Failure> {
-    match Config::load(path) {
+    match Config::load(path).and_then(|config| policy::load(&config)) {
         Ok(_) => {
             if json {
                 output::line(serde_json::json!({"ok": true}));

@@ -5,10 +5,14 @@ use std::{borrow::Cow, time::Duration};
 use auth::Refusal;
 use domain::AccountId;
 
-use crate::websocket;
+use crate::{pipeline::Standing, websocket};
 
 /// Carries the id of the decision about a withdrawal, to the exchange and to the client.
 pub(crate) const DECISION: &str = "x-caponier-decision";
+
+/// The tightest limit of a private request, and what is left of it: draft-ietf-httpapi-ratelimit-headers-10.
+pub(crate) const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
+pub(crate) const RATE_LIMIT: &str = "ratelimit";
 
 /// A request that is answered here and not by the exchange.
 #[derive(Debug)]
@@ -21,12 +25,14 @@ pub(crate) struct Refused {
     pub(crate) retry_after: Option<Duration>,
     /// Id of the decision behind it.
     pub(crate) decision: Option<String>,
+    /// What the sender has left, once it is proven who that is.
+    pub(crate) standing: Option<Standing>,
 }
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         let label = refusal.label();
-        Self { refusal, label, account: None, retry_after: None, decision: None }
+        Self { refusal, label, account: None, retry_after: None, decision: None, standing: None }
     }
 }
 
@@ -70,6 +76,8 @@ impl Refused {
             // RFC 6455 section 4.4.
             version.then_some(("sec-websocket-version", Cow::Borrowed("13"))),
             decision.map(|id| (DECISION, Cow::Borrowed(id))),
+            self.standing.as_ref().map(|standing| (RATE_LIMIT_POLICY, Cow::Borrowed(standing.policy()))),
+            self.standing.as_ref().map(|standing| (RATE_LIMIT, Cow::Owned(standing.left()))),
         ]
         .into_iter()
         .flatten()

@@ -35,10 +35,11 @@ pub mod upstream;
 pub mod websocket;
 
 pub use self::{
-    config::{BuildError, Config, Deps, Limits, Timeouts},
+    config::{BuildError, By, Config, Deps, Limit, Limits, Timeouts},
     connection::Connections,
-    listener::{Control, Gateway},
+    listener::{Control, Gateway, Prepared},
     metrics::{Metrics, MetricsSnapshot},
     model::{ApiModel, ModelMode, UnknownOperation},
+    pipeline::limits::{PolicyError, check_policy},
     ports::{Answer, BoxFuture, DecisionUnavailable, Observer, Unobserved, Withdrawals},
 };

@@ -13,12 +13,13 @@ mod credentials;
 mod forward;
 pub(crate) mod json;
 pub(crate) mod limits;
+pub(crate) mod orders;
 mod replay;
 pub(crate) mod withdrawal;
 
 use std::{net::IpAddr, sync::Arc};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use auth::{Authenticator, Endpoint, Refusal, RequestHead};
 use domain::{Clock, UnixNanos};
 use http::Method;
@@ -27,10 +28,11 @@ use parking_lot::Mutex;
 use schema::Learner;
 use tokio::sync::{Semaphore, watch};
 
+use self::limits::Who;
 pub(crate) use self::{
     body::{Body, Unreadable, due},
     forward::{Answered, Passage, push_field},
-    limits::{Charged, Limiters},
+    limits::{Charged, Plan, Policy, PolicyError, Standing},
 };
 use crate::{
     answer::Refused,
@@ -41,7 +43,7 @@ use crate::{
     model::{ApiModel, Judgement},
     peer::Peer,
     ports::{Observer, Withdrawals},
-    route::{Class, Handling, Route, RouteTable},
+    route::{Class, Handling, Route},
     strict::{self, Violation},
     upgrade::Upgrades,
     upstream::Upstream,
@@ -52,15 +54,15 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) limiters: Limiters,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) model: ArcSwapOption<ApiModel>,
     pub(crate) learner: Option<Mutex<Learner>>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) passphrase_checks: Arc<Semaphore>,
+    /// Routes and limits; replaced as a whole.
+    pub(crate) policy: ArcSwap<Policy>,
     /// Networks of the proxies in front.
     pub(crate) proxy_trusted: Vec<IpNet>,
-    pub(crate) routes: RouteTable,
     /// Turns true when the gateway stops.
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) timeouts: Timeouts,
@@ -75,6 +77,7 @@ pub(crate) struct Shared {
 pub(crate) struct Routed<'a> {
     pub(crate) view: View<'a>,
     pub(crate) route: &'a Route,
+    pub(crate) plan: &'a Plan,
     /// What its key must be allowed, or `None` where no key is needed.
     endpoint: Option<Endpoint>,
     is_get: bool,
@@ -155,7 +158,7 @@ impl Shared {
     /// Charges a request to where it comes from, before anything else is looked at.
     pub(crate) fn charge_source(&self, peer: &Peer, now: UnixNanos) -> Result<(), Refused> {
         self.metrics.request();
-        self.limiters.source(peer.source, now)
+        self.policy.load().source(peer.source, now).map_err(Refused::from)
     }
 
     /// Whether and how a request goes on to the exchange.
@@ -168,7 +171,8 @@ impl Shared {
         now: UnixNanos,
     ) -> Result<Admitted, Stopped> {
         self.charge_source(peer, now)?;
-        let routed = self.route(view)?;
+        let policy = self.policy.load_full();
+        let routed = route(&policy, view)?;
         if routed.route.handling == Handling::WebSocket {
             let is_upgrade =
                 B::CAN_UPGRADE && view.head.is_upgrade && !view.head.is_http10 && body.is_empty();
@@ -179,36 +183,26 @@ impl Shared {
         self.read_body(&routed, body, peer, now).await?;
         let Some(endpoint) = routed.endpoint else {
             self.conforms(&routed, body.bytes())?;
+            let load = routed.plan.load(body.bytes())?;
+            let who = Who { source: peer.source, proven: None };
+            policy.draw(routed.plan, &load, who, now).map_err(Refused::from)?;
             return Ok(Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), None, None)));
         };
         let verified = self.verify(&routed.signed(), body.bytes(), peer, endpoint, now).await?;
         in_flight.authenticated()?;
         self.conforms(&routed, body.bytes()).map_err(|refused| refused.of(verified.account()))?;
-        let charged = self.charge(&routed, body.bytes(), verified, now)?;
+        let load = routed.plan.load(body.bytes()).map_err(|refused| refused.of(verified.account()))?;
+        let charged = self.charge(&policy, &routed, &load, verified, peer, now)?;
         let decision = match routed.route.handling {
-            Handling::Decide => Some(self.decide(body.bytes(), &charged, peer, now).await?),
+            Handling::Decide => match self.decide(body.bytes(), &charged, peer, now).await {
+                Ok(decision) => Some(decision),
+                Err(refused) => {
+                    return Err(Refused { standing: charged.standing().cloned(), ..refused }.into());
+                }
+            },
             _ => None,
         };
         Ok(Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), Some(charged), decision)))
-    }
-
-    fn route<'a>(&'a self, view: View<'a>) -> Result<Routed<'a>, Refused> {
-        let (method, is_get) = match view.method() {
-            b"GET" => (Method::GET, true),
-            b"POST" => (Method::POST, false),
-            _ => return Err(Refusal::MethodInvalid.into()),
-        };
-        if !strict::is_canonical(view.path()) {
-            return Err(Violation::PathNotCanonical.into());
-        }
-        if let Some(violation) = view.head.fault {
-            return Err(violation.into());
-        }
-        let route = match self.routes.find(&method, view.path()) {
-            Some(route) if route.handling != Handling::Unavailable => route,
-            _ => return Err(Refusal::EndpointUnavailable.into()),
-        };
-        Ok(Routed { view, route, endpoint: endpoint(route.class), is_get })
     }
 
     /// Whether the model of the API has a word against a request.
@@ -274,6 +268,26 @@ impl Shared {
         self.metrics.refusal(refused.label);
         self.observer.refused(peer.ip, refused.account.as_ref(), refused.label, now);
     }
+}
+
+/// The line of the table a request is for.
+fn route<'a>(policy: &'a Policy, view: View<'a>) -> Result<Routed<'a>, Refused> {
+    let (method, is_get) = match view.method() {
+        b"GET" => (Method::GET, true),
+        b"POST" => (Method::POST, false),
+        _ => return Err(Refusal::MethodInvalid.into()),
+    };
+    if !strict::is_canonical(view.path()) {
+        return Err(Violation::PathNotCanonical.into());
+    }
+    if let Some(violation) = view.head.fault {
+        return Err(violation.into());
+    }
+    let (route, plan) = match policy.find(&method, view.path()) {
+        Some(found) if found.0.handling != Handling::Unavailable => found,
+        _ => return Err(Refusal::EndpointUnavailable.into()),
+    };
+    Ok(Routed { view, route, plan, endpoint: endpoint(route.class), is_get })
 }
 
 /// What the key must be allowed, or `None` where no key is needed.

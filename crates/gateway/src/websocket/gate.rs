@@ -25,7 +25,6 @@ use crate::{
     peer::Peer,
     pipeline::Shared,
     ports::BoxFuture,
-    route::Budget,
     upgrade::{Duplex, Upgrades},
 };
 
@@ -122,13 +121,11 @@ impl Door for Gate {
     fn charge(
         &self,
         identity: &Verified,
-        budget: Budget,
+        endpoint: &'static str,
         orders: &[&RawValue],
         now: UnixNanos,
     ) -> Result<(), Denied> {
-        let cost = u32::try_from(orders.len()).unwrap_or(u32::MAX);
-        self.shared.limiters.key(identity.key_id(), identity.account(), now)?;
-        self.shared.limiters.account(identity.account(), budget, cost, now)?;
+        self.shared.charge_operation(endpoint, orders, identity, &self.peer, now)?;
         Ok(())
     }
 

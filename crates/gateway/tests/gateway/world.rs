@@ -285,6 +285,7 @@ impl Observer for Watcher {
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) control: gateway::Control,
     pub(crate) decide: Arc<Decide>,
     pub(crate) exchange: Exchange,
     pub(crate) metrics: Arc<Metrics>,
@@ -321,11 +322,12 @@ impl World {
         };
         let gateway = config.build(deps).unwrap();
         let (stop, stopping) = oneshot::channel::<()>();
-        let (address, metrics) = (gateway.local_addr(), gateway.metrics());
+        let (address, metrics, control) = (gateway.local_addr(), gateway.metrics(), gateway.control());
         let run = gateway.run(async move { drop(stopping.await) });
         Self {
             address,
             clock,
+            control,
             decide,
             exchange,
             metrics,
