@@ -3,14 +3,17 @@
 
 use std::sync::LazyLock;
 
-use auth::{ApiKey, Environment, IpAllowList, KeyChange, NewApiKey, Permissions};
+use auth::{
+    ApiKey, Environment, IpAllowList, KeyChange, NewApiKey, NewV2Key, Permissions,
+    v2::{PublicKey, generate_key_id},
+};
 use crypto::SecretBytes;
 use domain::{AccountId, ApiKeyId, UnixNanos};
 use fuzz::edited;
 use libfuzzer_sys::fuzz_target;
 
-/// A record of a new key, and a short one.
-static EXAMPLES: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+/// Records of a new key of either scheme, and a short one.
+static EXAMPLES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
     let id = ApiKeyId::parse("key-1").expect("a valid id");
     let new = NewApiKey {
         id: id.clone(),
@@ -24,11 +27,22 @@ static EXAMPLES: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
     let key = ApiKey::create(new, b"Correct-Horse-1", [9; 16], UnixNanos(5)).expect("a valid key");
     let created = KeyChange::Created(Box::new(key)).encode().expose().to_vec();
     let frozen = KeyChange::Frozen { id, at: UnixNanos(7) }.encode().expose().to_vec();
-    [created, frozen]
+    let v2 = NewV2Key {
+        id: generate_key_id(Environment::Demo, [3; 16]),
+        account: AccountId::parse("alice").expect("a valid id"),
+        label: String::new(),
+        permissions: Permissions::from_bits(1).expect("valid permissions"),
+        ip_allow: IpAllowList::default(),
+        environment: Environment::Demo,
+        public_key: PublicKey::ed25519([7; 32]).expect("a good key"),
+    };
+    let v2 = ApiKey::register(v2, UnixNanos(5)).expect("a valid key");
+    let v2 = KeyChange::Created(Box::new(v2)).encode().expose().to_vec();
+    [created, frozen, v2]
 });
 
 fuzz_target!(|data: &[u8]| {
-    let bytes = edited(&[&EXAMPLES[0], &EXAMPLES[1]], data);
+    let bytes = edited(&[&EXAMPLES[0], &EXAMPLES[1], &EXAMPLES[2]], data);
     if let Ok(change) = KeyChange::decode(&bytes) {
         assert_eq!(change.encode().expose(), &*bytes);
     }

@@ -76,6 +76,25 @@ pub(crate) const PEERS: &[Need] = &[
     },
 ];
 
+/// What the attacks use beside our own attackers; each is skipped visibly where it is absent.
+pub(crate) const ATTACKS: &[Need] = &[
+    Need {
+        packages: &["slowhttptest"],
+        skipped_without: "slow clients by slowhttptest",
+        present: || process::answers(process::command("sh").args(["-c", "command -v slowhttptest"])),
+    },
+    Need {
+        packages: &["nghttp2-client"],
+        skipped_without: "HTTP/2 by h2load and nghttp",
+        present: || process::answers(process::command("h2load").arg("--version")),
+    },
+    Need {
+        packages: &["testssl.sh"],
+        skipped_without: "TLS as testssl.sh sees it",
+        present: || process::answers(process::command("sh").args(["-c", "command -v testssl"])),
+    },
+];
+
 /// Asks a daemon for its version: Debian keeps daemons outside the path of ordinary users.
 fn system_program(name: &str) -> Command {
     let fixed = Path::new("/usr/sbin").join(name);

@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task runner speaks on its terminal")]
 
+mod attack;
 mod bench;
 mod debian;
 mod env;
@@ -23,6 +24,8 @@ cargo xtask <verb>
   setup        only the set-up: Debian packages, test clients and cargo-deny below the target directory
   bench        every stand-alone benchmark in release mode, then the comparison with peers if they are installed
   bench-peers  the gateway against HAProxy on this machine: CPU per request, same run, interleaved
+  attack [--debug] [--quick] [--only WORD]  attacks on a gateway of our own on loopback, under ten minutes; a table,
+               and failure if a criterion is missed. --quick leaves out the programs of others
   fuzz [SECONDS]  each fuzz target for so long (60); needs cargo-fuzz, not part of `test`
   help         this text
 ";
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let outcome = match (verb.as_deref(), extra.as_slice()) {
         (Some("test"), []) => steps::test(),
         (Some("setup"), []) => setup::run().map(|_tools| ExitCode::SUCCESS),
+        (Some("attack"), extra) => attack::run(extra),
         (Some("bench"), []) => bench::all(),
         (Some("bench-peers"), extra) => bench::peers(extra),
         (Some("fuzz"), extra) => fuzz::run(extra),

@@ -14,7 +14,10 @@ use clap::Parser as _;
 use gateway::route::RouteTable;
 
 use crate::{
-    cli::{AuditCommand, BackupCommand, Cli, Command, ConfigCommand, KeysCommand, ListFormat, ListsCommand, ModelCommand, Permission, Place, RoutesCommand, SubjectsCommand},
+    cli::{
+        AuditCommand, BackupCommand, Cli, Command, ConfigCommand, KeysCommand, ListFormat, ListsCommand,
+        ModelCommand, Permission, Place, RoutesCommand, SubjectsCommand,
+    },
     clock::SystemClock,
     config::{Config, beside, schema},
     control::{Request, Response},
@@ -22,8 +25,7 @@ use crate::{
     demo,
     exit::{Exit, Failure},
     output::{self, Bar},
-    policy,
-    secret_file, socket, verify,
+    policy, secret_file, socket, verify,
 };
 
 /// Default data directory.

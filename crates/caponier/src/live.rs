@@ -147,7 +147,8 @@ impl Reload for Live {
         self.control.set_policy(prepared);
         self.control.set_model(model);
         let cap = |cap| usize::try_from(cap).unwrap_or(usize::MAX);
-        self.control.set_connection_caps(cap(new.gateway.connections_max), cap(new.gateway.connections_per_ip));
+        self.control
+            .set_connection_caps(cap(new.gateway.connections_max), cap(new.gateway.connections_per_ip));
         self.control.set_response_timeout(new.gateway.upstream_timeout);
         let changed = in_force.config.values.changed(&new.values);
         let (live, restart): (Vec<_>, Vec<_>) =

@@ -23,8 +23,9 @@ pub(crate) struct Policy {
 pub(crate) fn limits(config: &Limits) -> Result<gateway::Limits, Faults> {
     let mut limits = gateway::Limits { limits: Vec::new(), ..gateway::Limits::default() };
     for limit in &config.limits {
-        let quota = Quota::new(limit.rate.count, limit.rate.per)
-            .map_err(|error| Faults(vec![Fault::whole_file(&format!("limits.{}", limit.name), error.to_string())]))?;
+        let quota = Quota::new(limit.rate.count, limit.rate.per).map_err(|error| {
+            Faults(vec![Fault::whole_file(&format!("limits.{}", limit.name), error.to_string())])
+        })?;
         limits.set(&limit.name, limit.by, quota);
     }
     limits.announced = config.headers;
@@ -44,7 +45,13 @@ pub(crate) fn load(config: &Config) -> Result<Policy, Faults> {
     gateway::check_policy(&routes.table, &limits).map_err(|error| {
         let line = error.path().map_or(0, |path| routes.line_of(path));
         let key = if matches!(error, PolicyError::Limits(_)) { "limits" } else { "route" };
-        let fault = Fault { file, line, column: usize::from(line > 0), key: key.to_owned(), message: error.to_string() };
+        let fault = Fault {
+            file,
+            line,
+            column: usize::from(line > 0),
+            key: key.to_owned(),
+            message: error.to_string(),
+        };
         Faults(vec![fault])
     })?;
     Ok(Policy { routes: routes.table, limits })

@@ -1,17 +1,25 @@
-//! Address text to [`Address`] and back, for mainnet Bitcoin, EVM chains and TRON.
+//! Address text to [`Address`] and back, for the mainnets of Bitcoin, Bitcoin Cash, EVM chains, Litecoin, Solana, TRON
+//! and the XRP Ledger.
 //!
 //! Decoding verifies every checksum the format has and is strict: nothing is trimmed, folded or guessed, and a text
-//! that is refused says what is wrong and where. Encoding gives the one canonical text: base58check (legacy Bitcoin,
-//! TRON), lower-case bech32 or bech32m (BIP 173, BIP 350), mixed-case hexadecimal (EIP-55).
+//! that is refused says what is wrong and where. Encoding gives the one canonical text: base58check (legacy Bitcoin and
+//! Litecoin, TRON, XRP), base58 (Solana, which has no checksum), lower-case bech32 or bech32m (BIP 173, BIP 350),
+//! `CashAddr` with its prefix, mixed-case hexadecimal (EIP-55).
 //!
 //! What it is not: a judgement. Whether an address is dangerous is a matter of labels, whether it exists of a node.
 //!
 //! Bounds: texts above [`TEXT_BYTES_MAX`] are refused before they are looked at; nothing allocates more than that.
 
+mod base58;
 mod bitcoin;
+mod bitcoin_cash;
 mod evm;
+mod litecoin;
 mod scan;
+mod solana;
 mod tron;
+mod witness;
+mod xrp;
 
 use domain::{Address, AddressKind, ChainFamily};
 
@@ -76,7 +84,7 @@ pub enum AddressError {
         position: usize,
     },
     /// Upper and lower case in a format that allows only one of them.
-    #[error("character {position} changes between upper and lower case, which bech32 does not allow")]
+    #[error("character {position} changes between upper and lower case, which the format does not allow")]
     MixedCase {
         /// The first character whose case differs from those before.
         position: usize,
@@ -94,6 +102,12 @@ pub enum AddressError {
         character: char,
         /// Where.
         position: usize,
+    },
+    /// A well-formed text that names no holder a list could name, or carries what is not in use.
+    #[error("the address cannot be screened: {reason}")]
+    NotScreenable {
+        /// Why.
+        reason: &'static str,
     },
     /// More than [`TEXT_BYTES_MAX`].
     #[error("the text is {got} bytes long, at most {TEXT_BYTES_MAX} are looked at")]
@@ -131,12 +145,33 @@ pub fn decode(family: ChainFamily, text: &str) -> Result<Address, AddressError> 
     scan::plain(text)?;
     match family {
         ChainFamily::Bitcoin => bitcoin::decode(text),
+        ChainFamily::BitcoinCash => bitcoin_cash::decode(text),
         ChainFamily::Evm => evm::decode(text),
+        ChainFamily::Litecoin => litecoin::decode(text),
+        ChainFamily::Solana => solana::decode(text),
         ChainFamily::Tron => tron::decode(text),
+        ChainFamily::Xrp => xrp::decode(text),
     }
 }
 
-/// The family whose form `text` has, without verifying checksums; the forms do not overlap.
+/// Like [`decode`], with the destination tag the text carries: only an X-address of the XRP Ledger has one.
+///
+/// # Errors
+/// [`AddressError`], as [`decode`].
+pub fn decode_tagged(family: ChainFamily, text: &str) -> Result<(Address, Option<u32>), AddressError> {
+    match family {
+        ChainFamily::Xrp => {
+            scan::plain(text)?;
+            xrp::decode_tagged(text)
+        }
+        other => decode(other, text).map(|address| (address, None)),
+    }
+}
+
+/// The family whose form `text` has, without verifying checksums; each text has at most one.
+///
+/// Forms that two families share count for the older one: a base58 text that begins with 1 or 3 is taken for Bitcoin,
+/// although Bitcoin Cash and Litecoin have written such too.
 #[must_use]
 pub fn detect(text: &str) -> Option<ChainFamily> {
     if text.len() > TEXT_BYTES_MAX {
@@ -148,6 +183,14 @@ pub fn detect(text: &str) -> Option<ChainFamily> {
         Some(ChainFamily::Tron)
     } else if bitcoin::has_form(text) {
         Some(ChainFamily::Bitcoin)
+    } else if litecoin::has_form(text) {
+        Some(ChainFamily::Litecoin)
+    } else if bitcoin_cash::has_form(text) {
+        Some(ChainFamily::BitcoinCash)
+    } else if xrp::has_form(text) {
+        Some(ChainFamily::Xrp)
+    } else if solana::has_form(text) {
+        Some(ChainFamily::Solana)
     } else {
         None
     }
@@ -161,7 +204,9 @@ pub fn decode_any(text: &str) -> Result<Address, AddressError> {
     scan::plain(text)?;
     match detect(text) {
         Some(family) => decode(family, text),
-        None => Err(AddressError::Unrecognised { wanted: "Bitcoin, EVM or TRON" }),
+        None => Err(AddressError::Unrecognised {
+            wanted: "Bitcoin, Bitcoin Cash, EVM, Litecoin, Solana, TRON or XRP",
+        }),
     }
 }
 
@@ -171,8 +216,35 @@ pub fn encode(address: &Address) -> String {
     match address.kind() {
         AddressKind::Evm => evm::encode(address.payload()),
         AddressKind::Tron => tron::encode(address.payload()),
+        AddressKind::Solana => solana::encode(address.payload()),
+        AddressKind::Xrp => xrp::encode(address.payload()),
+        kind @ (AddressKind::BitcoinCashP2pkh | AddressKind::BitcoinCashP2sh) => {
+            bitcoin_cash::encode(kind, address.payload())
+        }
+        kind @ (AddressKind::LitecoinP2pkh
+        | AddressKind::LitecoinP2sh
+        | AddressKind::LitecoinWitness { .. }) => litecoin::encode(kind, address.payload()),
         kind => bitcoin::encode(kind, address.payload()),
     }
+}
+
+/// Addresses of other families that are, or were, written with the same text: Bitcoin's base58check form served Bitcoin
+/// Cash, and that of its script hashes Litecoin. Whoever holds one holds the others, and a list may name any of them.
+pub fn namesakes(address: &Address) -> impl Iterator<Item = Address> {
+    let kinds: &'static [AddressKind] = match address.kind() {
+        AddressKind::BitcoinP2pkh | AddressKind::BitcoinCashP2pkh => {
+            &[AddressKind::BitcoinP2pkh, AddressKind::BitcoinCashP2pkh]
+        }
+        AddressKind::BitcoinP2sh | AddressKind::BitcoinCashP2sh | AddressKind::LitecoinP2sh => {
+            &[AddressKind::BitcoinP2sh, AddressKind::BitcoinCashP2sh, AddressKind::LitecoinP2sh]
+        }
+        _ => &[],
+    };
+    let address = *address;
+    kinds
+        .iter()
+        .filter(move |kind| **kind != address.kind())
+        .filter_map(move |kind| Address::new(*kind, address.payload()))
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ use domain::Address;
 
 pub use self::{
     build::{BuildError, Builder},
-    read::{Claim, Claims, Segment, SegmentError},
+    read::{Claim, Claims, Listed, Segment, SegmentError},
 };
 use crate::siphash::{siphash24, siphash24_of_21};
 

@@ -7,10 +7,18 @@ use std::{fmt, str::FromStr};
 pub enum ChainFamily {
     /// Bitcoin mainnet.
     Bitcoin,
+    /// Bitcoin Cash mainnet: the payloads of Bitcoin, but other coins and other owners' lists.
+    BitcoinCash,
     /// Ethereum and every chain with its addresses.
     Evm,
+    /// Litecoin mainnet.
+    Litecoin,
+    /// Solana mainnet.
+    Solana,
     /// TRON mainnet.
     Tron,
+    /// XRP Ledger mainnet.
+    Xrp,
 }
 
 impl ChainFamily {
@@ -19,8 +27,12 @@ impl ChainFamily {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bitcoin => "bitcoin",
+            Self::BitcoinCash => "bitcoin_cash",
             Self::Evm => "evm",
+            Self::Litecoin => "litecoin",
+            Self::Solana => "solana",
             Self::Tron => "tron",
+            Self::Xrp => "xrp",
         }
     }
 }

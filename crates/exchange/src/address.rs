@@ -25,6 +25,10 @@ pub fn check(network: Network, address: &str) -> Result<(), Refusal> {
             ChainFamily::Bitcoin => is_bech32_shaped(address) || base58(address, &BITCOIN_VERSIONS),
             ChainFamily::Evm => is_evm_shaped(address),
             ChainFamily::Tron => base58(address, &[TRON_VERSION]),
+            // No network of the simulation has these.
+            ChainFamily::BitcoinCash | ChainFamily::Litecoin | ChainFamily::Solana | ChainFamily::Xrp => {
+                false
+            }
         };
     if fits { Ok(()) } else { Err(Refusal::AddressInvalid) }
 }
@@ -39,7 +43,14 @@ pub fn draw(network: Network, random: &mut SplitMix64) -> String {
         }
     }
     match network.family() {
-        ChainFamily::Bitcoin => bs58::encode(payload).with_check_version(0x00).into_string(),
+        ChainFamily::Bitcoin | ChainFamily::BitcoinCash => {
+            bs58::encode(payload).with_check_version(0x00).into_string()
+        }
+        ChainFamily::Litecoin => bs58::encode(payload).with_check_version(0x30).into_string(),
+        ChainFamily::Solana => bs58::encode([payload.as_slice(), &[1; 12]].concat()).into_string(),
+        ChainFamily::Xrp => {
+            bs58::encode(payload).with_alphabet(bs58::Alphabet::RIPPLE).with_check_version(0x00).into_string()
+        }
         ChainFamily::Evm => payload.iter().fold("0x".to_owned(), |mut text, byte| {
             for nibble in [byte >> 4, byte & 0x0f] {
                 text.extend(char::from_digit(u32::from(nibble), 16));

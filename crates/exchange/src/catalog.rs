@@ -144,7 +144,23 @@ impl Catalog {
     pub fn instrument(&self, id: &str) -> Option<&Instrument> {
         self.instruments.iter().find(|instrument| instrument.id == id)
     }
+
+    /// The number by which web socket clients may name an instrument instead.
+    #[must_use]
+    pub fn code_of(&self, id: &str) -> Option<u64> {
+        let place = self.instruments.iter().position(|instrument| instrument.id == id)?;
+        Some(FIRST_CODE + u64::try_from(place).ok()?)
+    }
+
+    /// The instrument with this number.
+    #[must_use]
+    pub fn instrument_of_code(&self, code: u64) -> Option<&Instrument> {
+        self.instruments.get(usize::try_from(code.checked_sub(FIRST_CODE)?).ok()?)
+    }
 }
+
+/// The number of the first instrument.
+const FIRST_CODE: u64 = 10_001;
 
 /// (network, name, fee, least amount, confirmations); amounts as (mantissa, places).
 type ChainRow = (Network, &'static str, (i64, u32), (i64, u32), u32);
@@ -214,11 +230,16 @@ mod tests {
     #[test]
     fn instruments_trade_listed_currencies() {
         let catalog = Catalog::standard();
+        for code in [0, FIRST_CODE - 1, FIRST_CODE + 1_000, u64::MAX] {
+            assert!(catalog.instrument_of_code(code).is_none());
+        }
         for instrument in &catalog.instruments {
             assert!(catalog.currency(instrument.base.as_str()).is_some());
             assert!(catalog.currency(instrument.quote.as_str()).is_some());
             // The largest notional and its fee stay exact: see the bound in the balances module.
             assert!(instrument.price_places + instrument.quantity_places <= crate::ledger::PLACES_MAX);
+            let code = catalog.code_of(&instrument.id).unwrap();
+            assert_eq!(catalog.instrument_of_code(code).unwrap().id, instrument.id);
         }
     }
 }

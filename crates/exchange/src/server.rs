@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::serve::ListenerExt as _;
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -70,6 +71,12 @@ impl Exchange {
         let shared = Arc::new(Shared::new(config.clock, ledger, guard, config.seed));
         let site = Site { shared: Arc::clone(&shared), upstream_token: config.upstream_token };
         let (stop, mut stopping) = watch::channel(false);
+        let listener = listener.tap_io(|stream| {
+            // Many small messages: waiting to join them would delay each by the other side's acknowledgement.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "cannot turn off the joining of small packets");
+            }
+        });
         let serving = axum::serve(listener, router(site)).with_graceful_shutdown(async move {
             // An error means that the handle is gone: stop as well.
             let _told = stopping.wait_for(|stop| *stop).await.is_ok();

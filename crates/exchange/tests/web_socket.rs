@@ -211,6 +211,17 @@ async fn an_order_is_placed_amended_filled_and_seen_on_every_channel() {
     assert_eq!(usdt(of("account")[0])["frozenBal"], "25000");
     assert!(seen.iter().any(|message| message["op"] == "amend-order" && message["code"] == "0"));
 
+    // The number of an instrument is as good as its id.
+    let code = json!({ "id": "9", "op": "amend-order", "args": [{ "instIdCode": 10_001, "ordId": id, "newSz": "0.9" }] });
+    let instruments = exchange.desk().catalog();
+    assert_eq!(instruments.instrument_of_code(10_001).unwrap().id, "BTC-USDT");
+    alice.say(&code).await;
+    let mut answered = false;
+    for _ in 0..3 {
+        answered |= alice.hear().await["code"] == "0";
+    }
+    assert!(answered, "the order was amended");
+
     alice.say(&json!({ "op": "unsubscribe", "args": [{ "channel": "account" }] })).await;
     assert_eq!(alice.hear().await["event"], "unsubscribe");
     alice.say(&json!({ "id": "3", "op": "batch-cancel-orders", "args": [{ "instId": "BTC-USDT", "ordId": id }, { "instId": "BTC-USDT", "ordId": "5" }] })).await;

@@ -34,11 +34,12 @@ impl DestinationId {
         let family = network.family();
         let address = address.trim();
         let address = address.split_once(':').map_or(address, |(address, _)| address);
-        // Only these two forms mean the same in either case; base58 does not.
+        // Only these forms mean the same in either case; base58 does not.
         let folds = match family {
             ChainFamily::Evm => true,
             ChainFamily::Bitcoin => address.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("bc1")),
-            ChainFamily::Tron => false,
+            ChainFamily::Litecoin => address.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("ltc1")),
+            ChainFamily::BitcoinCash | ChainFamily::Solana | ChainFamily::Tron | ChainFamily::Xrp => false,
         };
         if folds {
             Self::hash(family.as_str(), &address.to_ascii_lowercase())

@@ -27,18 +27,33 @@ pub(crate) struct Refused {
     pub(crate) decision: Option<String>,
     /// What the sender has left, once it is proven who that is.
     pub(crate) standing: Option<Standing>,
+    /// The API key id that was named, whether it exists or not.
+    pub(crate) api_key: Option<Box<str>>,
 }
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         let label = refusal.label();
-        Self { refusal, label, account: None, retry_after: None, decision: None, standing: None }
+        Self {
+            refusal,
+            label,
+            account: None,
+            retry_after: None,
+            decision: None,
+            standing: None,
+            api_key: None,
+        }
     }
 }
 
 impl Refused {
     pub(crate) fn of(self, account: &AccountId) -> Self {
         Self { account: Some(account.clone()), ..self }
+    }
+
+    /// With the API key id that was named, if it is text.
+    pub(crate) fn named(self, api_key: Option<&[u8]>) -> Self {
+        Self { api_key: api_key.and_then(|key| str::from_utf8(key).ok()).map(Into::into), ..self }
     }
 
     pub(crate) fn labelled(self, label: &'static str) -> Self {
@@ -67,7 +82,7 @@ impl Refused {
         // Whole seconds, rounded up: coming back earlier would be refused again.
         let wait = self.retry_after.unwrap_or(Duration::from_secs(1));
         let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
-        let limited = self.status() == 429;
+        let limited = self.status() == 429 || (self.status() == 503 && self.retry_after.is_some());
         let version = self.label == websocket::VERSION_LABEL;
         let decision = self.decision.as_deref().filter(|id| is_field_value(id));
         [

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use admission::Quota;
+use admission::{ConcurrencyConfig, FrameLimits, Quota, ReputationConfig};
 use auth::Authenticator;
 use domain::Clock;
 use ipnet::IpNet;
@@ -10,7 +10,7 @@ use rustls::ServerConfig;
 
 use crate::{
     model::ApiModel,
-    pipeline::PolicyError,
+    pipeline::{AbuseMode, Challenge, PolicyError},
     ports::{Observer, Withdrawals},
     route::RouteTable,
     upstream, websocket,
@@ -33,6 +33,8 @@ pub struct Config {
     pub routes: RouteTable,
     /// Rate limits.
     pub limits: Limits,
+    /// What is done about overload and abuse.
+    pub abuse: Abuse,
     /// Time bounds.
     pub timeouts: Timeouts,
     /// Most open connections. Default 10,000; an idle one costs some 20 KiB.
@@ -64,6 +66,7 @@ impl Config {
             upstream: upstream::Config::new(upstream),
             routes: RouteTable::okx_v5(),
             limits: Limits::default(),
+            abuse: Abuse::default(),
             timeouts: Timeouts::default(),
             connections_max: 10_000,
             connections_per_source_max: 128,
@@ -161,7 +164,8 @@ impl Default for Limits {
         let limit = |name: &str, by, burst, secs| Limit {
             name: name.to_owned(),
             by,
-            quota: Quota::new(burst, Duration::from_secs(secs)).expect("constant quotas are within the bounds"),
+            quota: Quota::new(burst, Duration::from_secs(secs))
+                .expect("constant quotas are within the bounds"),
         };
         Self {
             limits: vec![
@@ -181,6 +185,37 @@ impl Default for Limits {
             ],
             entries_max: 200_000,
             announced: true,
+        }
+    }
+}
+
+/// What is done about overload and abuse.
+///
+/// # Defaults
+/// Abuse is banned for a while, loopback never; the limit on requests under way adapts; no challenges.
+#[derive(Debug, Clone)]
+pub struct Abuse {
+    /// Whether sources that misbehave are banned. Default [`AbuseMode::Enforce`].
+    pub mode: AbuseMode,
+    /// What counts as too much, and who is never banned.
+    pub reputation: ReputationConfig,
+    /// What one HTTP/2 connection may make the gateway do. Holds in every mode.
+    pub frames: FrameLimits,
+    /// Bounds of the limit on requests that are with the exchange at once. The limit never grows beyond the
+    /// connections there may be to the exchange.
+    pub concurrency: ConcurrencyConfig,
+    /// Proof of work for browsers.
+    pub challenge: Challenge,
+}
+
+impl Default for Abuse {
+    fn default() -> Self {
+        Self {
+            mode: AbuseMode::Enforce,
+            reputation: ReputationConfig::default(),
+            frames: FrameLimits::default(),
+            concurrency: ConcurrencyConfig::default(),
+            challenge: Challenge::default(),
         }
     }
 }

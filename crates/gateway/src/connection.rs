@@ -9,8 +9,8 @@
 //! never ended for a newcomer.
 //!
 //! Bounds: [`Census`] holds one entry per open connection and one per source with one, so both maps are bounded by the
-//! cap on all connections. The search for the worst looks at all of them, at most once per [`VICTIMS`] newcomers, and
-//! not again for [`SEARCH_PAUSE`] when there was none.
+//! cap on all connections. The search for the worst looks at all of them, once for [`VICTIMS_MAX`] newcomers (fewer
+//! where fewer are open), and not again for [`SEARCH_PAUSE`] when there was none.
 
 use std::{
     net::IpAddr,
@@ -21,29 +21,12 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use admission::reputation::Source;
 use domain::UnixNanos;
 use foldhash::HashMap;
+use ipnet::IpNet;
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
-
-/// A source of connections and requests: an IPv4 address, or an IPv6 /64 (what one subscriber gets).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Source {
-    V4([u8; 4]),
-    V6Net([u8; 8]),
-}
-
-impl Source {
-    pub(crate) fn of(ip: IpAddr) -> Self {
-        match ip.to_canonical() {
-            IpAddr::V4(ip) => Self::V4(ip.octets()),
-            IpAddr::V6(ip) => {
-                let [a, b, c, d, e, f, g, h, ..] = ip.octets();
-                Self::V6Net([a, b, c, d, e, f, g, h])
-            }
-        }
-    }
-}
 
 /// One request under way.
 const BUSY: u32 = 1;
@@ -236,8 +219,10 @@ impl OverCap {
     }
 }
 
-/// Connections found to be the worst at a time.
-const VICTIMS: usize = 64;
+/// Most connections found to be the worst at a time.
+const VICTIMS_MAX: usize = 64;
+/// One in so many is: a search costs a newcomer a look at that many, and what it found stays true for a while.
+const CONNECTIONS_PER_VICTIM: usize = 64;
 /// How long no search follows one that found nobody.
 const SEARCH_PAUSE: Duration = Duration::from_millis(100);
 
@@ -335,12 +320,12 @@ impl Census {
         lines.filter(|line| !line.says_goodbye.load(Ordering::Acquire)).map(|line| line.kill()).count()
     }
 
-    /// Ends the connections of a source at once; how many.
-    pub(crate) fn kill(&self, source: Source) -> usize {
+    /// Ends the connections of the sources in a network at once; how many.
+    pub(crate) fn kill(&self, net: IpNet) -> usize {
         let open = self.open.lock();
         open.lines
             .values()
-            .filter(|place| place.source == Some(source))
+            .filter(|place| place.source.is_some_and(|source| net.contains(&source.net())))
             .map(|place| place.line.kill())
             .count()
     }
@@ -354,7 +339,7 @@ impl Connections {
     /// Ends all connections of the source that `ip` belongs to (IPv6: its /64) at once, also in the middle of a
     /// request; gives their number. What was already sent to the exchange is not undone. New ones are not kept out.
     pub fn close_source(&self, ip: IpAddr) -> usize {
-        self.0.kill(Source::of(ip))
+        self.0.kill(Source::of(ip).net())
     }
 }
 
@@ -376,8 +361,9 @@ impl Open {
             .values()
             .filter_map(|Place { line, .. }| Some((line.badness(now)?, line.id)))
             .collect();
-        if found.len() > VICTIMS {
-            let best = found.len() - VICTIMS;
+        let victims = (found.len() / CONNECTIONS_PER_VICTIM).clamp(1, VICTIMS_MAX);
+        if found.len() > victims {
+            let best = found.len() - victims;
             found.select_nth_unstable(best);
             found.drain(..best);
         }
@@ -453,7 +439,7 @@ mod tests {
     const NOW: UnixNanos = UnixNanos::from_secs(1_000);
 
     fn source(last: u8) -> Source {
-        Source::V4([192, 0, 2, last])
+        Source::of([192, 0, 2, last].into())
     }
 
     fn admit(census: &Arc<Census>, last: u8, now: UnixNanos) -> Result<(Presence, bool), OverCap> {
@@ -528,7 +514,8 @@ mod tests {
         }
         assert_eq!(admit(&census, 1, NOW).unwrap_err(), OverCap::Everyone);
         assert_eq!(census.open.lock().lines.len(), 6);
-        held.remove(0);
+        let gone = held.iter().position(|(presence, _)| is_ended(presence)).unwrap();
+        held.remove(gone);
         assert!(admit(&census, 1, NOW).unwrap().1);
     }
 
@@ -540,8 +527,8 @@ mod tests {
         presence.line.drain();
         assert!(presence.line.is_draining());
         request.authenticated().unwrap();
-        assert_eq!(census.kill(source(2)), 0);
-        assert_eq!(census.kill(source(1)), 1);
+        assert_eq!(census.kill(source(2).net()), 0);
+        assert_eq!(census.kill(source(1).net()), 1);
         let (other, _) = admit(&census, 2, NOW).unwrap();
         let mut late = other.line.begin(NOW).unwrap();
         other.line.kill();

@@ -8,7 +8,7 @@ use domain::{AccountId, ApiKeyId, UnixNanos, WithdrawalRequest};
 use crate::{
     http1::{answer, body::Step, head},
     pipeline::{orders, withdrawal},
-    strict,
+    proxy_protocol, strict,
 };
 
 /// Length of the request head that `bytes` start with and of the body it announces; `None` while it is incomplete.
@@ -66,6 +66,18 @@ pub fn answer<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<A
         }
     }
     Ok(read.map(|(answer, _)| answer))
+}
+
+/// The address that a PROXY protocol header states, and the length of the header; `None` if it is none or incomplete.
+#[must_use]
+pub fn proxy_header(stream: &[u8]) -> Option<(Option<IpAddr>, usize)> {
+    let mut taken = 0;
+    loop {
+        match proxy_protocol::step(stream.get(..taken)?).ok()? {
+            proxy_protocol::Step::Done(address) => return Some((address, taken)),
+            proxy_protocol::Step::Read(n) => taken += n.max(1),
+        }
+    }
 }
 
 /// Whether every server finds the same resource under the path.

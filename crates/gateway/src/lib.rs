@@ -18,6 +18,7 @@ mod connection;
 mod deadline;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod hello;
 mod http1;
 mod http2;
 mod listener;
@@ -35,11 +36,14 @@ pub mod upstream;
 pub mod websocket;
 
 pub use self::{
-    config::{BuildError, By, Config, Deps, Limit, Limits, Timeouts},
+    config::{Abuse, BuildError, By, Config, Deps, Limit, Limits, Timeouts},
     connection::Connections,
     listener::{Control, Gateway, Prepared},
     metrics::{Metrics, MetricsSnapshot},
     model::{ApiModel, ModelMode, UnknownOperation},
-    pipeline::limits::{PolicyError, check_policy},
+    pipeline::{
+        AbuseMode, BanError, BanTarget, Bans, Challenge, ChallengeMode,
+        limits::{PolicyError, check_policy},
+    },
     ports::{Answer, BoxFuture, DecisionUnavailable, Observer, Unobserved, Withdrawals},
 };

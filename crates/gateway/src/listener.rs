@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use admission::{Concurrency, ConcurrencyConfig, Ja4};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use rustls::ServerConfig;
@@ -19,16 +20,17 @@ use tokio::{
     task::JoinSet,
     time::{Instant, interval, sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
     config::{BuildError, Config, Deps, Limits},
     connection::{Admitted, Census, Connections, OverCap, Presence, Source},
+    hello::{Hello, Replayed},
     http1, http2,
     metrics::Metrics,
     model::ApiModel,
     peer::{Peer, TlsFacts},
-    pipeline::{Policy, PolicyError, Shared},
+    pipeline::{Bans, Challenger, Guard, Policy, PolicyError, Shared},
     proxy_protocol,
     route::RouteTable,
     tls::ALPN_H2,
@@ -54,6 +56,13 @@ impl Config {
             return Err(BuildError::PlainNotLoopback { address });
         }
         let metrics = Arc::new(Metrics::default());
+        // More than there are connections would only wait for one.
+        let limit_max = u32::try_from(self.upstream.connections_max).unwrap_or(u32::MAX);
+        let concurrency = self.abuse.concurrency;
+        let concurrency = ConcurrencyConfig {
+            limit_max: concurrency.limit_max.min(limit_max).max(concurrency.limit_min),
+            ..concurrency
+        };
         let upstream =
             Arc::new(Upstream::new(self.upstream, Arc::clone(&metrics)).map_err(BuildError::Upstream)?);
         let listener = listen(address).map_err(|source| BuildError::Listen { address, source })?;
@@ -63,9 +72,14 @@ impl Config {
         let notice = self.websocket.notice;
         let entries_max = self.limits.entries_max;
         let policy = Policy::new(self.routes, &self.limits, seed()).map_err(BuildError::Policy)?;
+        let census = Arc::new(Census::new(self.connections_max, self.connections_per_source_max));
         let shared = Arc::new_cyclic(|shared| Shared {
             authenticator: deps.authenticator,
+            challenger: Challenger::new(self.abuse.challenge, &crypto::Secret::new(crypto::random::array())),
             clock: deps.clock,
+            concurrency: Concurrency::new(concurrency),
+            frames: Arc::new(self.abuse.frames),
+            guard: Guard::new(&self.abuse, Arc::clone(&census), seed()),
             metrics,
             model: ArcSwapOption::new(self.model),
             learner: self.learn.then(Mutex::default),
@@ -90,7 +104,7 @@ impl Config {
             listener,
             local_addr,
             tls: self.tls,
-            census: Arc::new(Census::new(self.connections_max, self.connections_per_source_max)),
+            census,
             shared,
             goodbye: notice + websocket::GOODBYE_MAX,
             stop,
@@ -136,6 +150,12 @@ impl Gateway {
         self.shared
     }
 
+    /// Its bans, to see and to change them while it runs.
+    #[must_use]
+    pub fn bans(&self) -> Bans {
+        Bans(Arc::clone(&self.shared))
+    }
+
     /// Its open connections, to end some of them while it runs.
     #[must_use]
     pub fn connections(&self) -> Connections {
@@ -167,7 +187,7 @@ impl Gateway {
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, address)) => {
-                        if let Some(presence) = self.admit(address) {
+                        if let Some(presence) = self.admit(address, &stream) {
                             let line = Arc::clone(&presence.line);
                             let serve = serve(
                                 Arc::clone(&self.shared),
@@ -203,10 +223,12 @@ impl Gateway {
         connections.shutdown().await;
     }
 
-    fn admit(&self, address: SocketAddr) -> Option<Presence> {
+    fn admit(&self, address: SocketAddr, stream: &TcpStream) -> Option<Presence> {
         let now = self.shared.clock.now();
         let direct = !self.shared.is_proxy(address.ip());
         match self.census.admit(direct.then(|| Source::of(address.ip())), now) {
+            // Asked with its place taken: whoever is banned from here on finds it there and ends it.
+            Ok(Admitted { .. }) if direct && is_banned(&self.shared, address.ip(), stream) => None,
             Ok(Admitted { presence, evicted }) => {
                 self.shared.metrics.connection();
                 if evicted {
@@ -217,6 +239,7 @@ impl Gateway {
             Err(over) => {
                 self.shared.metrics.refusal(over.label());
                 self.shared.observer.refused(address.ip(), None, over.label(), now);
+                self.shared.hold_against_ip(address.ip(), None, None, over.label(), now);
                 None
             }
         }
@@ -274,6 +297,20 @@ impl Control {
     }
 }
 
+/// Whether a connection is to be let go at once; it is then reset, which leaves nothing behind here.
+fn is_banned(shared: &Shared, ip: IpAddr, stream: &TcpStream) -> bool {
+    let now = shared.clock.now();
+    let banned = shared.guard.banned_until(ip, now).is_some();
+    if banned {
+        shared.metrics.refusal("banned");
+        shared.observer.refused(ip, None, "banned", now);
+        if let Err(error) = stream.set_zero_linger() {
+            tracing::debug!(%error, "a banned connection is closed and not reset");
+        }
+    }
+    banned
+}
+
 /// Serves one connection to its end.
 async fn serve(
     shared: Arc<Shared>,
@@ -303,20 +340,28 @@ async fn serve(
         if let Some(label) = refused {
             shared.metrics.refusal(label);
             shared.observer.refused(ip, None, label, shared.clock.now());
+            shared.hold_against_ip(ip, None, None, label, shared.clock.now());
+            return;
+        }
+        if !shared.is_proxy(ip) && is_banned(&shared, ip, &stream) {
             return;
         }
     }
     let opened = Instant::now();
     let peer = |facts| Arc::new(Peer::new(ip, facts, Arc::clone(&presence.line)));
     match tls {
-        Some(config) => match timeout(timeouts.handshake, TlsAcceptor::from(config).accept(stream)).await {
-            Ok(Ok(stream)) => {
+        Some(config) => match timeout(timeouts.handshake, shake_hands(config, stream)).await {
+            Ok(Ok((stream, ja4))) => {
                 let session = stream.get_ref().1;
                 let h2 = session.alpn_protocol() == Some(ALPN_H2);
-                let facts = TlsFacts { version: session.protocol_version() };
+                let facts = TlsFacts { ja4, version: session.protocol_version() };
                 converse(shared, peer(Some(facts)), stream, h2, opened).await;
             }
-            Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
+            Ok(Err(Failed::Silent)) => {}
+            Ok(Err(Failed::Handshake(error, ja4))) => {
+                tracing::debug!(%address, %error, "TLS handshake failed");
+                shared.note_abuse(&peer(Some(TlsFacts { ja4, version: None })), "handshake_failed");
+            }
             Err(_) => shared.note_slow(&peer(None), "handshake_too_slow"),
         },
         None => {
@@ -324,6 +369,27 @@ async fn serve(
             converse(shared, peer(None), stream, h2, opened).await;
         }
     }
+}
+
+/// Why there is no TLS connection.
+enum Failed {
+    /// The client left without a word, as health checks do.
+    Silent,
+    Handshake(io::Error, Option<Ja4>),
+}
+
+/// Agrees on TLS; gives the fingerprint of the client as well.
+async fn shake_hands(
+    config: Arc<ServerConfig>,
+    mut stream: TcpStream,
+) -> Result<(TlsStream<Replayed<TcpStream>>, Option<Ja4>), Failed> {
+    let hello = Hello::read(&mut stream).await.map_err(|_| Failed::Silent)?;
+    if hello.is_empty() {
+        return Err(Failed::Silent);
+    }
+    let ja4 = hello.ja4;
+    let accepted = TlsAcceptor::from(config).accept(hello.replayed(stream)).await;
+    accepted.map(|stream| (stream, ja4)).map_err(|error| Failed::Handshake(error, ja4))
 }
 
 /// Reads exactly the header of a trusted proxy; gives the client's address.

@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use admission::Ja4;
+
 use crate::connection::{Line, Source};
 
 /// What the requests of one connection share.
@@ -21,6 +23,8 @@ pub(crate) struct Peer {
 /// What a TLS handshake agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TlsFacts {
+    /// What kind of client its hello is of; never told to anybody but the operator.
+    pub(crate) ja4: Option<Ja4>,
     /// `None` cannot be after a finished handshake.
     pub(crate) version: Option<rustls::ProtocolVersion>,
 }

@@ -3,6 +3,7 @@
 
 use std::{fmt, future::Future, net::IpAddr, pin::Pin};
 
+use admission::{Ban, reputation::Target};
 use domain::{AccountId, ApiKeyId, ReasonCode, UnixNanos, Verdict, WithdrawalRequest};
 
 /// A boxed future that may borrow from its maker.
@@ -50,6 +51,12 @@ pub trait Observer: Send + Sync + fmt::Debug {
 
     /// A request signed with `key` passed verification.
     fn key_used(&self, key: &ApiKeyId, at: UnixNanos);
+
+    /// Somebody is banned, or would be in shadow mode.
+    fn banned(&self, _ban: &Ban) {}
+
+    /// An operator ended a ban before its time.
+    fn lifted(&self, _target: &Target, _at: UnixNanos) {}
 }
 
 /// An observer that ignores everything.

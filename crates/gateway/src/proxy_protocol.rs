@@ -33,8 +33,12 @@ pub(crate) struct Malformed;
 /// What the bytes read so far ask for. Call it again with that many more.
 pub(crate) fn step(bytes: &[u8]) -> Result<Step, Malformed> {
     let is_start = |start: &[u8]| bytes.iter().zip(start).all(|(byte, expected)| byte == expected);
-    if is_start(V2_START) {
-        return version_2(bytes);
+    if let (true, Some(rest)) = (is_start(V2_START), bytes.get(V2_START.len()..)) {
+        return version_2(rest);
+    }
+    if bytes.len() < V2_START.len() && (is_start(V2_START) || is_start(V1_START)) {
+        // No header of either version is shorter.
+        return Ok(Step::Read(V2_START.len() - bytes.len()));
     }
     if !is_start(V1_START) {
         return Err(Malformed);
@@ -74,11 +78,10 @@ fn version_1(line: &[u8]) -> Result<Option<IpAddr>, Malformed> {
     }
 }
 
+/// Reads what follows [`V2_START`].
 fn version_2(bytes: &[u8]) -> Result<Step, Malformed> {
-    let Some(([command, family, high, low], rest)) =
-        bytes.get(V2_START.len()..).and_then(|rest| rest.split_first_chunk::<4>())
-    else {
-        return Ok(Step::Read(16 - bytes.len()));
+    let Some(([command, family, high, low], rest)) = bytes.split_first_chunk::<4>() else {
+        return Ok(Step::Read(4_usize.saturating_sub(bytes.len())));
     };
     let length = usize::from(u16::from_be_bytes([*high, *low]));
     if 16 + length > V2_BYTES_MAX || rest.len() > length {

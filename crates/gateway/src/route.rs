@@ -45,6 +45,9 @@ pub enum Cost {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Handling {
+    /// Goes to the upstream, from a browser and without a credential, such as a log-in: while a challenge is in force,
+    /// the browser must have solved one.
+    Browser,
     /// Goes to the upstream.
     Forward,
     /// Is a withdrawal: goes to the upstream only if the decision says so.
@@ -113,7 +116,7 @@ impl Route {
             cost: Cost::One,
             body_bytes_max: BODY_BYTES_MAX,
             handling: Handling::Forward,
-            criticality: class.criticality(),
+            criticality: class.criticality(Handling::Forward),
         }
     }
 
@@ -125,14 +128,16 @@ impl Route {
 }
 
 impl Class {
-    /// How much requests of this class matter unless their line says otherwise.
+    /// How much requests of this class that are handled so matter, unless their line says otherwise.
     #[must_use]
-    pub const fn criticality(self) -> Criticality {
+    pub const fn criticality(self, handling: Handling) -> Criticality {
         match self {
+            Self::Public if matches!(handling, Handling::Browser) => Criticality::Anonymous,
             Self::Public => Criticality::PublicRead,
             Self::Read | Self::KeyManagement => Criticality::PrivateRead,
-            Self::Trade => Criticality::Place,
-            Self::Withdraw => Criticality::Withdraw,
+            // Transfers between own accounts and settings: needed to trade, but not in this moment. Lines of orders say
+            // otherwise.
+            Self::Trade | Self::Withdraw => Criticality::Withdraw,
         }
     }
 }
@@ -188,7 +193,7 @@ pub enum RouteError {
         got: usize,
     },
     /// A web socket begins with GET and has no body; who may do what is asked of each message.
-    #[error("route {path:?} is a web socket, which takes method get, class public and one of the three paths")]
+    #[error("route {path:?} is a web socket, which takes method get and class public")]
     WebSocketWithoutGet {
         /// The path.
         path: String,
@@ -250,9 +255,7 @@ impl RouteTable {
                 return Err(RouteError::DecideWithoutPermission { path: path() });
             }
             if route.handling == Handling::WebSocket
-                && (route.verb != Verb::Get
-                    || route.class != Class::Public
-                    || crate::websocket::Scope::at(&route.path).is_none())
+                && (route.verb != Verb::Get || route.class != Class::Public)
             {
                 return Err(RouteError::WebSocketWithoutGet { path: path() });
             }
@@ -310,9 +313,8 @@ impl RouteTable {
 
     /// As [`RouteTable::find`], the line's place in [`RouteTable::routes`].
     pub(crate) fn place(&self, method: &Method, path: &str) -> Option<usize> {
-        let line = |index: &usize| {
-            self.routes.get(*index).filter(|route| route.verb.is(method)).map(|_| *index)
-        };
+        let line =
+            |index: &usize| self.routes.get(*index).filter(|route| route.verb.is(method)).map(|_| *index);
         if let Some(indexes) = self.exact.get(path) {
             // A listed path answers for the listed methods only: no fall-back to a prefix.
             return indexes.iter().find_map(line);
@@ -363,15 +365,11 @@ fn okx_v5_routes() -> Vec<Route> {
         |path: &str| orders(path, &["amend", "orders"], &["amend_batch", "orders"], Criticality::Amend);
     let cancel = |path: &str| orders(path, &["cancel"], &["cancel_batch"], Criticality::Cancel);
     let withdraw = |path: &str| Route::new(Verb::Post, path, Class::Withdraw).drawing_on(&["withdraw"]);
-    let unavailable = |path: &str, class| Route {
-        handling: Handling::Unavailable,
-        ..Route::new(Verb::Any, path, class)
-    };
+    let unavailable =
+        |path: &str, class| Route { handling: Handling::Unavailable, ..Route::new(Verb::Any, path, class) };
     // Who may do what is asked of each message, not of the connection.
-    let web_socket = |path: &str| Route {
-        handling: Handling::WebSocket,
-        ..Route::new(Verb::Get, path, Class::Public)
-    };
+    let web_socket =
+        |path: &str| Route { handling: Handling::WebSocket, ..Route::new(Verb::Get, path, Class::Public) };
     vec![
         public("/api/v5/public/"),
         public("/api/v5/market/"),

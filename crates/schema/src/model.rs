@@ -170,6 +170,16 @@ impl Node {
         }
     }
 
+    /// Whether the node says anything beyond what the nodes beside it say.
+    pub(crate) fn has_own_rules(&self) -> bool {
+        self.types != Types::ANY
+            || self.values.is_some()
+            || self.string.is_some()
+            || self.number.is_some()
+            || self.array.is_some()
+            || self.object.is_some()
+    }
+
     /// The nodes that judge the same value as this one.
     pub(crate) fn beside(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.all_of.iter().chain(&self.any_of).chain(&self.one_of).copied().chain(self.not)

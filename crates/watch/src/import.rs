@@ -100,6 +100,12 @@ pub enum ImportError {
     /// list, remove it.
     #[error("the source has no entries, the earlier state of the list stays in force")]
     NoEntries,
+    /// An update of a list that is not in force.
+    #[error("there is no list {list} to update, import it first")]
+    NotInForce {
+        /// Which.
+        list: ListName,
+    },
     /// A source file could not be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -126,6 +132,9 @@ pub enum ImportError {
     /// More than [`SOURCE_BYTES_MAX`].
     #[error("the source is larger than {SOURCE_BYTES_MAX} bytes")]
     TooLarge,
+    /// More changes since the last whole state than are kept beside it.
+    #[error("more than {} changes since the last whole state, import a whole state", crate::CHANGES_MAX)]
+    TooManyChanges,
     /// More than [`SOURCE_FILES_MAX`], or folders nested too deep.
     #[error(
         "the source has more than {SOURCE_FILES_MAX} files or nests folders more than {FOLDER_DEPTH_MAX} deep"
@@ -317,7 +326,7 @@ pub(crate) fn build(
 }
 
 /// The digest of one file; of several, that of the lines `sha256sum` prints for them, so anybody can compute it.
-fn digest_of(files: &[SourceFile]) -> [u8; 32] {
+pub(crate) fn digest_of(files: &[SourceFile]) -> [u8; 32] {
     match files {
         [file] => sha256(&[&file.bytes]),
         files => {

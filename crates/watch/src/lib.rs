@@ -2,14 +2,15 @@
 //!
 //! Lists are imported whole ([`Watch::import`]) into immutable segments held in memory and looked up exactly
 //! ([`Watch::screen`]); a withdrawal's destination becomes findings ([`Watch::examine`]). Importing a list again
-//! replaces its earlier state, so an address that is gone from a list stops blocking at once.
+//! replaces its earlier state, so an address that is gone from a list stops blocking at once; a change of a few
+//! addresses of a large list need not wait for a whole import ([`Watch::update`]).
 //!
 //! What it is not: it ships no list, calls no vendor and follows no chain. It owns one directory and is its only
 //! writer; that one process writes it is the caller's promise (the lock of the data directory).
 //!
 //! Readers never wait: the set of active lists is swapped whole. Bounds: [`LISTS_MAX`] lists, and per import
 //! [`SOURCE_BYTES_MAX`] bytes in [`SOURCE_FILES_MAX`] files; an import needs about 200 bytes of memory per address beside its source,
-//! a list in force about 64.
+//! a list in force about 40. Changes since the last import are bounded by [`CHANGES_MAX`].
 //!
 //! # The directory
 //!
@@ -33,5 +34,8 @@ pub use self::{
     },
     list::{BadListName, ListName, ListState},
     screen::{ListedLabel, Listing, Screening},
-    store::{Config, ExportedFile, Fault, LISTS_MAX, OpenError, StoreError, Watch, verify_dir},
+    store::{
+        CHANGES_MAX, Config, ExportedFile, Fault, LISTS_MAX, OpenError, StoreError, UpdateReport, Watch,
+        verify_dir,
+    },
 };

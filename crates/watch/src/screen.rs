@@ -144,16 +144,20 @@ impl Watch {
     #[inline]
     pub fn listing(&self, address: &Address) -> Option<Listing> {
         let mut listing = None;
-        self.snapshot().for_each_claim(Key::Address(address), |category, confidence| {
-            Listing::add(&mut listing, category, confidence);
-        });
+        let mut add = |category, confidence| Listing::add(&mut listing, category, confidence);
+        let snapshot = self.snapshot();
+        snapshot.for_each_claim(Key::Address(address), &mut add);
+        address::namesakes(address).for_each(|other| snapshot.for_each_claim(Key::Address(&other), &mut add));
         listing
     }
 
     /// Calls `found` with every label of an address, list by list. Neither waits nor allocates, so it serves where
     /// whole blocks are screened.
-    pub fn for_each_label(&self, address: &Address, found: impl FnMut(&ListState, Label<'_>)) {
-        self.snapshot().for_each_label(Key::Address(address), found);
+    pub fn for_each_label(&self, address: &Address, mut found: impl FnMut(&ListState, Label<'_>)) {
+        let snapshot = self.snapshot();
+        snapshot.for_each_label(Key::Address(address), &mut found);
+        address::namesakes(address)
+            .for_each(|other| snapshot.for_each_label(Key::Address(&other), &mut found));
     }
 }
 
@@ -164,11 +168,13 @@ fn labels(
     canonical: Option<&str>,
 ) -> Vec<ListedLabel> {
     let mut labels = Vec::new();
+    let namesakes: Vec<Address> = address.into_iter().flat_map(address::namesakes).collect();
     let mut look_up =
         |key| snapshot.for_each_label(key, |list, label| labels.push(ListedLabel::new(list, &label)));
     if let Some(address) = address {
         look_up(Key::Address(address));
     }
+    namesakes.iter().for_each(|other| look_up(Key::Address(other)));
     // Longer texts are on no list.
     if text.len() <= address::TEXT_BYTES_MAX {
         look_up(Key::Text(text));

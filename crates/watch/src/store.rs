@@ -2,6 +2,7 @@
 
 mod manifest;
 mod memory;
+mod update;
 mod verify;
 
 use std::{
@@ -14,16 +15,19 @@ use std::{
 use arc_swap::ArcSwap;
 use chain::{
     label::{Category, Confidence, Label},
-    segment::{Key, Segment, SegmentError},
+    segment::{Claim, Key, Listed, Segment, SegmentError},
 };
 use crypto::sha256;
 use domain::UnixNanos;
 use parking_lot::Mutex;
 
-pub use self::verify::{Fault, verify_dir};
 use self::{
-    manifest::{Entry, Manifest, ManifestError},
+    manifest::{Entry, Manifest, ManifestError, Part},
     memory::SegmentBytes,
+};
+pub use self::{
+    update::{CHANGES_MAX, UpdateReport},
+    verify::{Fault, verify_dir},
 };
 use crate::{Format, ImportError, ImportReport, ListName, ListState, SourceFile, import};
 
@@ -93,12 +97,79 @@ impl StoreError {
     }
 }
 
-/// One active list.
+/// One segment in memory, with its place on disk.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    entry: Entry,
+    segment: Segment<SegmentBytes>,
+}
+
+/// One active list: a whole state, and what was added to and removed from it since.
 #[derive(Debug)]
 pub(crate) struct Active {
     pub(crate) state: ListState,
-    entry: Entry,
-    segment: Segment<SegmentBytes>,
+    whole: Arc<Piece>,
+    added: Option<Arc<Piece>>,
+    removed: Option<Arc<Piece>>,
+}
+
+impl Active {
+    /// Of the parts of one list; `None` without a whole state.
+    fn new(parts: impl IntoIterator<Item = Arc<Piece>>) -> Option<Self> {
+        let (mut whole, mut added, mut removed) = (None, None, None);
+        for piece in parts {
+            let place = match piece.entry.part {
+                Part::Whole => &mut whole,
+                Part::Added => &mut added,
+                Part::Removed => &mut removed,
+            };
+            *place = Some(piece);
+        }
+        let whole = whole?;
+        // Both later parts are written together, and say what state they make of the list.
+        let newest = &added.as_ref().unwrap_or(&whole).segment;
+        let mut state = ListState {
+            name: whole.entry.list.clone(),
+            imported_at: newest.imported_at(),
+            addresses: whole.segment.address_count() as u64,
+            texts: whole.segment.text_count() as u64,
+            source_sha256: *newest.source_sha256(),
+            segment_sha256: whole.entry.sha256,
+        };
+        let in_whole = |key: Key<'_>| whole.segment.contains(key);
+        let is_removed = |key: Key<'_>| removed.as_ref().is_some_and(|piece| piece.segment.contains(key));
+        let mut count = |listed: &Listed<'_>, more: bool| {
+            let counter = match listed {
+                Listed::Address(_) => &mut state.addresses,
+                Listed::Text(_) => &mut state.texts,
+            };
+            *counter = if more { counter.saturating_add(1) } else { counter.saturating_sub(1) };
+        };
+        for (listed, _) in removed.iter().flat_map(|piece| piece.segment.entries()) {
+            if in_whole(listed.key()) {
+                count(&listed, false);
+            }
+        }
+        for (listed, _) in added.iter().flat_map(|piece| piece.segment.entries()) {
+            if !in_whole(listed.key()) || is_removed(listed.key()) {
+                count(&listed, true);
+            }
+        }
+        Some(Self { state, whole, added, removed })
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &Arc<Piece>> {
+        std::iter::once(&self.whole).chain(&self.added).chain(&self.removed)
+    }
+
+    /// The claims in force about `key`.
+    #[inline]
+    fn claims(&self, key: Key<'_>) -> impl Iterator<Item = Claim<'_, SegmentBytes>> {
+        let is_removed = self.removed.as_ref().is_some_and(|piece| piece.segment.contains(key));
+        let whole = (!is_removed).then(|| self.whole.segment.claims(key));
+        let added = self.added.as_ref().map(|piece| piece.segment.claims(key));
+        whole.into_iter().flatten().chain(added.into_iter().flatten())
+    }
 }
 
 /// Everything in force at one moment.
@@ -110,11 +181,15 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    fn list(&self, name: &ListName) -> Option<&Arc<Active>> {
+        self.lists.iter().find(|list| list.state.name == *name)
+    }
+
     /// Calls `found` with category and confidence of every label of `key`, list by list.
     #[inline]
     pub(crate) fn for_each_claim(&self, key: Key<'_>, mut found: impl FnMut(Category, Confidence)) {
         for list in &self.lists {
-            for claim in list.segment.claims(key) {
+            for claim in list.claims(key) {
                 found(claim.category(), claim.confidence());
             }
         }
@@ -127,7 +202,7 @@ impl Snapshot {
         mut found: impl FnMut(&'s ListState, Label<'s>),
     ) {
         for list in &self.lists {
-            for label in list.segment.labels(key) {
+            for label in list.claims(key).filter_map(|claim| claim.label()) {
                 found(&list.state, label);
             }
         }
@@ -179,11 +254,16 @@ impl Watch {
             Err(error) => return Err(io(&current)(error)),
         };
         let mut lists = Vec::with_capacity(manifest.entries.len());
-        for entry in &manifest.entries {
-            let path = dir.join(&entry.file);
-            let bytes = SegmentBytes::open(&path).map_err(io(&path))?;
-            let segment = verify::segment(entry, bytes).map_err(OpenError::Damaged)?;
-            lists.push(Arc::new(activate(entry, segment)));
+        for parts in manifest.entries.chunk_by(|a, b| a.list == b.list) {
+            let mut pieces = Vec::with_capacity(parts.len());
+            for entry in parts {
+                let path = dir.join(&entry.file);
+                let bytes = SegmentBytes::open(&path).map_err(io(&path))?;
+                let segment = verify::segment(entry, bytes).map_err(OpenError::Damaged)?;
+                pieces.push(Arc::new(Piece { entry: entry.clone(), segment }));
+            }
+            // A manifest has no part without its list.
+            lists.extend(Active::new(pieces).map(Arc::new));
         }
         for name in file_names(&dir).map_err(io(&dir))? {
             let is_ours = name.ends_with(TEMPORARY_SUFFIX) || name.ends_with(SEGMENT_SUFFIX);
@@ -215,18 +295,29 @@ impl Watch {
         let before = self.active.load_full();
         let mut manifest = before.manifest.clone();
         manifest.generation += 1;
-        let entry = Entry {
-            file: format!("{list}.{:020}{SEGMENT_SUFFIX}", manifest.generation),
-            list: list.clone(),
-            bytes: segment.len() as u64,
-            sha256: report.segment_sha256,
-        };
-        let replaced = manifest.put(entry.clone());
-        if manifest.entries.len() > LISTS_MAX {
-            return Err(StoreError::TooManyLists.into());
-        }
+        let piece = self.store(&mut manifest, list, Part::Whole, segment)?;
+        let state = self.switch(&before, manifest, list, [piece])?;
+        report.replaced = before.list(list).map(|old| old.state.addresses + old.state.texts);
+        debug_assert_eq!(state.segment_sha256, report.segment_sha256);
+        Ok(report)
+    }
 
-        // If we stop here or after the next step, the old manifest stands and open removes the new segment.
+    /// Writes one segment, reads it back and enters it in `manifest`, which is not yet in force: if we stop here, the
+    /// old manifest stands and open removes the file.
+    fn store(
+        &self,
+        manifest: &mut Manifest,
+        list: &ListName,
+        part: Part,
+        segment: Vec<u8>,
+    ) -> Result<Arc<Piece>, StoreError> {
+        let sha256 = sha256(&[&segment]);
+        let file = part.file(list, manifest.generation);
+        let entry = Entry { list: list.clone(), part, file, bytes: segment.len() as u64, sha256 };
+        manifest.put(entry.clone());
+        if manifest.lists() > LISTS_MAX {
+            return Err(StoreError::TooManyLists);
+        }
         write_file(&self.dir, &entry.file, &segment)
             .map_err(|(path, source)| StoreError::Io { path, source })?;
         drop(segment);
@@ -235,20 +326,7 @@ impl Watch {
         let segment = Segment::parse(bytes)
             .and_then(|segment| segment.verify().map(|()| segment))
             .map_err(|source| StoreError::ReadBack { path, source })?;
-        let active = Arc::new(activate(&entry, segment));
-
-        let mut lists = before.lists.clone();
-        match lists.binary_search_by(|other| other.state.name.cmp(list)) {
-            Ok(idx) => {
-                if let Some(old) = lists.get_mut(idx) {
-                    report.replaced = Some(old.state.addresses + old.state.texts);
-                    *old = active;
-                }
-            }
-            Err(idx) => lists.insert(idx, active),
-        }
-        self.switch(manifest, lists, replaced)?;
-        Ok(report)
+        Ok(Arc::new(Piece { entry, segment }))
     }
 
     /// Takes a list out of force. Whether there was one.
@@ -260,9 +338,11 @@ impl Watch {
         let before = self.active.load_full();
         let mut manifest = before.manifest.clone();
         manifest.generation += 1;
-        let Some(removed) = manifest.take(list) else { return Ok(false) };
+        if manifest.take(list).is_empty() {
+            return Ok(false);
+        }
         let lists = before.lists.iter().filter(|other| other.state.name != *list).cloned().collect();
-        self.switch(manifest, lists, Some(removed))?;
+        self.put_in_force(&before, manifest, lists)?;
         Ok(true)
     }
 
@@ -281,10 +361,11 @@ impl Watch {
         let mut files: Vec<_> = snapshot
             .lists
             .iter()
-            .map(|list| ExportedFile {
-                name: list.entry.file.clone(),
-                sha256: list.entry.sha256,
-                content: Content::Segment(Arc::clone(list)),
+            .flat_map(|list| list.pieces())
+            .map(|piece| ExportedFile {
+                name: piece.entry.file.clone(),
+                sha256: piece.entry.sha256,
+                content: Content::Segment(Arc::clone(piece)),
             })
             .collect();
         // Last, as when it is written: a backup cut short has no manifest that promises more than there is.
@@ -300,35 +381,48 @@ impl Watch {
         self.active.load()
     }
 
-    /// Makes `manifest` durable, then puts `lists` in force, then removes the segment no longer named.
+    /// Puts a list with these parts in force, in place of what it was in `before`. Returns its state.
     fn switch(
         &self,
+        before: &Snapshot,
+        manifest: Manifest,
+        list: &ListName,
+        parts: impl IntoIterator<Item = Arc<Piece>>,
+    ) -> Result<ListState, StoreError> {
+        let active = Arc::new(Active::new(parts).expect("a list in force has a whole state"));
+        let state = active.state.clone();
+        let mut lists = before.lists.clone();
+        match lists.binary_search_by(|other| other.state.name.cmp(list)) {
+            Ok(idx) => {
+                if let Some(old) = lists.get_mut(idx) {
+                    *old = active;
+                }
+            }
+            Err(idx) => lists.insert(idx, active),
+        }
+        self.put_in_force(before, manifest, lists)?;
+        Ok(state)
+    }
+
+    /// Makes `manifest` durable, then puts `lists` in force, then removes the segments no longer named.
+    fn put_in_force(
+        &self,
+        before: &Snapshot,
         manifest: Manifest,
         lists: Vec<Arc<Active>>,
-        replaced: Option<Entry>,
     ) -> Result<(), StoreError> {
         // The rename within is the moment at which the new state exists.
         write_file(&self.dir, CURRENT, &manifest.to_bytes())
             .map_err(|(path, source)| StoreError::Io { path, source })?;
+        let gone = before.manifest.entries.iter().filter(|old| !manifest.entries.contains(old));
+        let gone: Vec<_> = gone.map(|old| self.dir.join(&old.file)).collect();
         self.active.store(Arc::new(Snapshot { manifest, lists }));
-        if let Some(old) = replaced {
+        for path in gone {
             // Failing here is harmless: the next open removes it. Nothing reads it any more.
-            fs::remove_file(self.dir.join(old.file)).ok();
+            fs::remove_file(path).ok();
         }
         Ok(())
     }
-}
-
-fn activate(entry: &Entry, segment: Segment<SegmentBytes>) -> Active {
-    let state = ListState {
-        name: entry.list.clone(),
-        imported_at: segment.imported_at(),
-        addresses: segment.address_count() as u64,
-        texts: segment.text_count() as u64,
-        source_sha256: *segment.source_sha256(),
-        segment_sha256: entry.sha256,
-    };
-    Active { state, entry: entry.clone(), segment }
 }
 
 /// One file of [`Watch::export`].
@@ -344,7 +438,7 @@ pub struct ExportedFile {
 #[derive(Debug, Clone)]
 enum Content {
     Bytes(Vec<u8>),
-    Segment(Arc<Active>),
+    Segment(Arc<Piece>),
 }
 
 impl ExportedFile {
@@ -353,7 +447,7 @@ impl ExportedFile {
     pub fn bytes(&self) -> &[u8] {
         match &self.content {
             Content::Bytes(bytes) => bytes,
-            Content::Segment(active) => active.segment.bytes(),
+            Content::Segment(piece) => piece.segment.bytes(),
         }
     }
 }

@@ -78,6 +78,20 @@ impl Door {
         Ok(stream)
     }
 
+    /// The name of the key exchange that a handshake agrees on.
+    ///
+    /// # Errors
+    /// A door without TLS, or a handshake that fails.
+    pub async fn key_exchange(&self) -> Result<String> {
+        let config = self.tls.as_ref().context("a door without TLS")?;
+        let tcp = self.tcp(Ipv4Addr::LOCALHOST, None).await?;
+        let name = ServerName::try_from("localhost")?;
+        let handshake = TlsConnector::from(Arc::clone(config)).connect(name, tcp);
+        let stream = timeout(PATIENCE, handshake).await.context("handshake: too late")??;
+        let group = stream.get_ref().1.negotiated_key_exchange_group().context("no group")?;
+        Ok(format!("{:?}", group.name()))
+    }
+
     /// A connection, after the TLS handshake if there is one, which offers `protocol`.
     ///
     /// # Errors

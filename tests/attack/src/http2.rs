@@ -217,15 +217,20 @@ pub enum Measure {
     Everything,
 }
 
-/// Runs all nine.
+/// The nine by name.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ABUSES.iter().map(|abuse| abuse.name)
+}
+
+/// Runs those of the nine whose name is wanted.
 ///
 /// # Errors
 /// When the gateway cannot be reached.
-pub async fn run(house: &House, measure: Measure) -> Result<Vec<Row>> {
+pub async fn run(house: &House, measure: Measure, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Row>> {
     let key = house.key("http2")?;
     let transport = if house.door.is_tls() { "TLS" } else { "plain" };
     let mut rows = Vec::new();
-    for way in &ABUSES {
+    for way in ABUSES.iter().filter(|abuse| is_wanted(abuse.name)) {
         let honest = Honest::start(house.door.clone(), key.clone());
         let idle = process::cpu_time(house.pid())?;
         let ended = abuse(house, way).await;

@@ -34,7 +34,7 @@ fn options() -> Result<Options> {
         match arg.as_str() {
             "--caponier" => options.caponier = value()?.into(),
             "--only" => options.only = Some(value()?),
-            "--sslyze" => options.sslyze = Some(value()?.into()),
+            "--sslyze" => options.sslyze = Some(std::fs::canonicalize(value()?)?),
             "--quick" => options.is_quick = true,
             _ => bail!("unknown argument {arg}"),
         }
@@ -99,8 +99,8 @@ async fn suite(options: &Options) -> Result<Vec<Row>> {
     let demo = House::demo(&options.caponier)?;
     suite.run("framing", framing::run(&plain, &upstream)).await;
     suite.run("replay", replay::run(&demo)).await;
-    suite.run("http2 plain", http2::run(&plain, http2::Measure::Everything)).await;
-    suite.run("http2 tls", http2::run(&demo, http2::Measure::Everything)).await;
+    suite.run("http2 plain", http2::run(&plain, http2::Measure::Everything, |_| true)).await;
+    suite.run("http2 tls", http2::run(&demo, http2::Measure::Everything, |_| true)).await;
     suite.run("connection flood", one(slow::flood(&plain))).await;
     suite.run("slow heads", one(slow::heads(&plain))).await;
     suite.run("slow bodies", one(slow::bodies(&plain))).await;

@@ -167,12 +167,7 @@ pub static KEYS: &[Key] = &[
         "Public reads from one address (IPv6: /64); OKX counts 20 / 2s for each endpoint.",
         "one source may load the exchange",
     ),
-    key(
-        "limits.read",
-        "\"200 / 2s\"",
-        "Private reads per account.",
-        "one account may load the exchange",
-    ),
+    key("limits.read", "\"200 / 2s\"", "Private reads per account.", "one account may load the exchange"),
     key(
         "limits.place",
         "\"60 / 2s\"",

@@ -34,22 +34,14 @@ const CLASSES: Words<Class> = &[
 ];
 const COSTS: Words<Cost> = &[("one", Cost::One), ("orders", Cost::Orders)];
 const HANDLINGS: Words<Handling> = &[
+    ("browser", Handling::Browser),
     ("forward", Handling::Forward),
     ("decide", Handling::Decide),
     ("unavailable", Handling::Unavailable),
     ("websocket", Handling::WebSocket),
 ];
-const KEYS: [&str; 9] = [
-    "batch_limits",
-    "body_max",
-    "class",
-    "cost",
-    "criticality",
-    "handling",
-    "limits",
-    "method",
-    "path",
-];
+const KEYS: [&str; 9] =
+    ["batch_limits", "body_max", "class", "cost", "criticality", "handling", "limits", "method", "path"];
 
 fn word<T: PartialEq + Copy>(words: Words<T>, value: T) -> &'static str {
     words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
@@ -171,7 +163,7 @@ impl Reader<'_> {
         let cost = self.word(table, "cost", COSTS, Some("one"), &at);
         let handling = self.word(table, "handling", HANDLINGS, Some("forward"), &at);
         let criticality = match table.get("criticality") {
-            None => class.map(Class::criticality),
+            None => class.zip(handling).map(|(class, handling)| class.criticality(handling)),
             Some(_) => {
                 let text = self.text(table, "criticality", None, &at)?;
                 let known = Criticality::ALL.into_iter().find(|known| known.label() == text);
@@ -285,7 +277,8 @@ pub(crate) fn print(table: &RouteTable) -> String {
     for route in table.routes() {
         let _ = writeln!(out, "\n[[route]]");
         let mut line = |key: &'static str, value: String, comment: &str| {
-            let comment = if told.insert(key) && !comment.is_empty() { format!(" # {comment}") } else { String::new() };
+            let comment =
+                if told.insert(key) && !comment.is_empty() { format!(" # {comment}") } else { String::new() };
             let _ = writeln!(out, "{key} = {value}{comment}");
         };
         let quoted = |text: &str| toml::Value::from(text).to_string();
@@ -316,10 +309,10 @@ pub(crate) fn print(table: &RouteTable) -> String {
             line(
                 "handling",
                 quoted(word(HANDLINGS, route.handling)),
-                "decide, unavailable (410) or websocket; else forward",
+                "browser, decide, unavailable (410) or websocket; else forward",
             );
         }
-        if route.criticality != route.class.criticality() {
+        if route.criticality != route.class.criticality(route.handling) {
             line(
                 "criticality",
                 quoted(route.criticality.label()),

@@ -92,6 +92,162 @@ fn tron_round_trips() {
 }
 
 #[test]
+fn litecoin_of_every_kind_round_trips() {
+    for (text, kind) in [
+        ("LNf2JDiuunBz7GMDKFYHN4rq5meXWxiwfb", AddressKind::LitecoinP2pkh),
+        ("ltc1qw508d6qejxtdg4y5r3zarvary0c5xw7kgmn4n9", AddressKind::LitecoinWitness { version: 0 }),
+    ] {
+        let address = decode(ChainFamily::Litecoin, text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(address.kind(), kind);
+        assert_eq!(encode(&address), text);
+        assert_eq!(decode_any(text), Ok(address));
+    }
+    // The former form of a script hash has the text of Bitcoin's, and one canonical text since.
+    let former = decode(ChainFamily::Litecoin, "3P14159f73E4gFr7JterCCQh9QjiTjiZrG").unwrap();
+    assert_eq!(former.kind(), AddressKind::LitecoinP2sh);
+    let now = encode(&former);
+    assert!(now.starts_with('M'), "{now}");
+    assert_eq!(decode(ChainFamily::Litecoin, &now), Ok(former));
+}
+
+#[test]
+fn cash_addresses_are_their_legacy_forms() {
+    // Vectors of the specification.
+    for (legacy, cash) in [
+        ("1BpEi6DfDAUFd7GtittLSdBeYJvcoaVggu", "bitcoincash:qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6a"),
+        ("1KXrWXciRDZUpQwQmuM1DbwsKDLYAYsVLR", "bitcoincash:qr95sy3j9xwd2ap32xkykttr4cvcu7as4y0qverfuy"),
+        ("16w1D5WRVKJuZUsSRzdLp9w3YGcgoxDXb", "bitcoincash:qqq3728yw0y47sqn6l2na30mcw6zm78dzqre909m2r"),
+        ("3CWFddi6m4ndiGyKqzYvsFYagqDLPVMTzC", "bitcoincash:ppm2qsznhks23z7629mms6s4cwef74vcwvn0h829pq"),
+        ("3LDsS579y7sruadqu11beEJoTjdFiFCdX4", "bitcoincash:pr95sy3j9xwd2ap32xkykttr4cvcu7as4yc93ky28e"),
+        ("31nwvkZwyPdgzjBJZXfDmSWsC4ZLKpYyUw", "bitcoincash:pqq3728yw0y47sqn6l2na30mcw6zm78dzq5ucqzc37"),
+    ] {
+        let address =
+            decode(ChainFamily::BitcoinCash, cash).unwrap_or_else(|error| panic!("{cash}: {error}"));
+        assert_eq!(encode(&address), cash);
+        assert_eq!(decode(ChainFamily::BitcoinCash, legacy), Ok(address));
+        assert_eq!(decode(ChainFamily::BitcoinCash, &cash.to_uppercase()), Ok(address));
+        let bare = &cash["bitcoincash:".len()..];
+        assert_eq!(decode_any(bare), Ok(address));
+        // The same text on Bitcoin is another address of the same holder.
+        let bitcoin = btc(legacy).unwrap();
+        assert_ne!(bitcoin, address);
+        assert!(namesakes(&bitcoin).any(|other| other == address));
+        assert!(namesakes(&address).any(|other| other == bitcoin));
+    }
+    assert_eq!(
+        decode(ChainFamily::BitcoinCash, "bitcoincash:qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6q"),
+        Err(AddressError::BadChecksum { encoding: "CashAddr" })
+    );
+}
+
+#[test]
+fn xrp_accounts_and_their_tags() {
+    let classic = "r9cZA1mLK5R5Am25ArfXFmqgNwjZgnfk59";
+    let address = decode(ChainFamily::Xrp, classic).unwrap();
+    assert_eq!((address.kind(), encode(&address).as_str()), (AddressKind::Xrp, classic));
+    assert_eq!(decode_any(classic), Ok(address));
+    // Vectors of XLS-5.
+    for (text, tag) in [
+        ("X7AcgcsBL6XDcUb289X4mJ8djcdyKaB5hJDWMArnXr61cqZ", None),
+        ("X7AcgcsBL6XDcUb289X4mJ8djcdyKaGZMhc9YTE92ehJ2Fu", Some(1)),
+        ("X7AcgcsBL6XDcUb289X4mJ8djcdyKaLFuhLRuNXPrDeJd9A", Some(11747)),
+    ] {
+        assert_eq!(decode_tagged(ChainFamily::Xrp, text), Ok((address, tag)), "{text}");
+        assert_eq!(decode_any(text), Ok(address));
+    }
+}
+
+#[test]
+fn solana_is_32_bytes() {
+    for text in [
+        "88xTWZMeKfiTgbfEmPLdsUCQcZinwUfk25EBQZ21XMAZ",
+        "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v",
+        "Vote111111111111111111111111111111111111111",
+    ] {
+        let address = decode(ChainFamily::Solana, text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(encode(&address), text);
+        assert_eq!(decode_any(text), Ok(address));
+    }
+    let system = "1".repeat(32);
+    assert_eq!(encode(&decode(ChainFamily::Solana, &system).unwrap()), system);
+}
+
+#[test]
+fn mistakes_in_the_newer_families_are_named() {
+    let check = |family, text: &str, expected: AddressError| {
+        assert_eq!(decode(family, text).expect_err(text), expected, "{text}");
+    };
+    use ChainFamily::{BitcoinCash, Litecoin, Solana, Xrp};
+    check(
+        Litecoin,
+        "ltcmweb1qqt9hqch2d0vfdsvt4tf27gullem2tcd57xxrvta9xwvfmwdkn4927q6d8sq6ftw7lkqdkr5g36eqn7w06edgq8tz7gy0nv5d4lhajctkzuath23a",
+        AddressError::NotScreenable { reason: "addresses of Litecoin's extension block hide who receives" },
+    );
+    check(
+        Litecoin,
+        "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+        AddressError::WrongNetwork { found: "a Bitcoin", wanted: "a Litecoin mainnet one" },
+    );
+    check(
+        Litecoin,
+        "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
+        AddressError::WrongNetwork { found: "a Bitcoin", wanted: "a Litecoin mainnet one" },
+    );
+    check(
+        Litecoin,
+        "LNf2JDiuunBz7GMDKFYHN4rq5meXWxiwfc",
+        AddressError::BadChecksum { encoding: "base58check" },
+    );
+    check(
+        Litecoin,
+        "LNf2JDiuunBz7GMDKFYHN4rq5meXWxi\u{0455}fb",
+        AddressError::LookAlike { character: '\u{455}', resembles: 's', position: 32 },
+    );
+    check(
+        BitcoinCash,
+        "bitcoincash:qpm2qsznhks23Z7629mms6s4cwef74vcwvy22gdx6a",
+        AddressError::MixedCase { position: 26 },
+    );
+    check(
+        BitcoinCash,
+        "bitcoincash:qpm2qsznhks23b7629mms6s4cwef74vcwvy22gdx6a",
+        AddressError::BadCharacter { alphabet: "CashAddr", character: 'b', position: 26 },
+    );
+    check(
+        BitcoinCash,
+        "bchtest:qpm2qsznhks23z7629mms6s4cwef74vcwvqcw003ap",
+        AddressError::WrongNetwork { found: "a Bitcoin Cash testnet", wanted: "a Bitcoin Cash mainnet one" },
+    );
+    check(
+        Xrp,
+        "T719a5UwUCnEs54UsxG9CJYYDhwmFCqkr7wxCcNcfZ6p5GZ",
+        AddressError::WrongNetwork { found: "an XRP testnet", wanted: "an XRP mainnet one" },
+    );
+    check(Xrp, "r9cZA1mLK5R5Am25ArfXFmqgNwjZgnfk58", AddressError::BadChecksum { encoding: "base58check" });
+    check(
+        Xrp,
+        "X7AcgcsBL6XDcUb289X4mJ8djcdyKaB5hJDWMArnXr61cqY",
+        AddressError::BadChecksum { encoding: "X-address" },
+    );
+    check(Xrp, "hello", AddressError::Unrecognised { wanted: "xrp" });
+    check(
+        Solana,
+        "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t",
+        AddressError::WrongNetwork { found: "a TRON", wanted: "a Solana one" },
+    );
+    check(
+        Solana,
+        "88xTWZMeKfiTgbfEmPLdsUCQcZinwUfk25EBQZ21XM0Z",
+        AddressError::BadCharacter { alphabet: "base58", character: '0', position: 43 },
+    );
+    check(
+        Solana,
+        "88xTWZMeKfiTgbfEmPLdsUCQcZinwUfk25EBQZ2",
+        AddressError::BadLength { expected: "32 bytes", got: 29 },
+    );
+}
+
+#[test]
 fn each_mistake_is_named_with_its_place() {
     let check = |family, text: &str, expected: AddressError| {
         let error = decode(family, text).expect_err(text);
@@ -197,7 +353,7 @@ fn real_addresses_round_trip() {
         return;
     }
     let csv = String::from_utf8(output.stdout).unwrap();
-    let (mut bitcoin, mut foreign) = (0, 0);
+    let (mut bitcoin, mut litecoin, mut cash, mut foreign) = (0, 0, 0, 0);
     for line in csv.lines().skip(1) {
         let (chain, text) = line.split_once(',').unwrap();
         match chain {
@@ -206,15 +362,31 @@ fn real_addresses_round_trip() {
                 assert_eq!(encode(&address), text);
                 bitcoin += 1;
             }
+            "ltc" => {
+                let address =
+                    decode(ChainFamily::Litecoin, text).unwrap_or_else(|error| panic!("{text}: {error}"));
+                assert_eq!(encode(&address), text);
+                assert_eq!(detect(text), Some(ChainFamily::Litecoin));
+                litecoin += 1;
+            }
+            // All in the older form.
+            "bch" => {
+                let address =
+                    decode(ChainFamily::BitcoinCash, text).unwrap_or_else(|error| panic!("{text}: {error}"));
+                assert_eq!(decode_any(&encode(&address)), Ok(address));
+                let bitcoin = btc(text).unwrap();
+                assert!(namesakes(&address).any(|other| encode(&other) == text && other == bitcoin));
+                cash += 1;
+            }
             // ZEC transparent addresses have a two-byte version, so none of them may pass as Bitcoin.
             "zec" => {
-                assert!(btc(text).is_err(), "{text}");
+                assert!(decode_any(text).is_err(), "{text}");
                 foreign += 1;
             }
             _ => {}
         }
     }
-    assert_eq!((bitcoin, foreign), (25_000, 25_000));
+    assert_eq!((bitcoin, litecoin, cash, foreign), (25_000, 25_000, 25_000, 25_000));
 }
 
 fn any_address() -> impl Strategy<Value = Address> {
@@ -224,13 +396,35 @@ fn any_address() -> impl Strategy<Value = Address> {
         any::<[u8; 20]>().prop_map(|p| Address::new(AddressKind::Evm, &p).unwrap()),
         any::<[u8; 20]>().prop_map(|p| Address::new(AddressKind::Tron, &p).unwrap()),
         any::<[u8; 32]>().prop_map(|p| Address::new(AddressKind::BitcoinWitness { version: 0 }, &p).unwrap()),
-        (1u8..=16, proptest::collection::vec(any::<u8>(), 2..=40)).prop_map(|(version, p)| Address::new(
-            AddressKind::BitcoinWitness { version },
-            &p
-        )
-        .unwrap()),
+        (1u8..=16, proptest::collection::vec(any::<u8>(), 2..=40), any::<bool>()).prop_map(
+            |(version, p, litecoin)| {
+                let kind = if litecoin {
+                    AddressKind::LitecoinWitness { version }
+                } else {
+                    AddressKind::BitcoinWitness { version }
+                };
+                Address::new(kind, &p).unwrap()
+            }
+        ),
+        any::<[u8; 20]>().prop_map(|p| Address::new(AddressKind::LitecoinP2pkh, &p).unwrap()),
+        any::<[u8; 20]>().prop_map(|p| Address::new(AddressKind::LitecoinP2sh, &p).unwrap()),
+        any::<[u8; 20]>().prop_map(|p| Address::new(AddressKind::BitcoinCashP2pkh, &p).unwrap()),
+        any::<[u8; 20]>().prop_map(|p| Address::new(AddressKind::BitcoinCashP2sh, &p).unwrap()),
+        any::<[u8; 32]>().prop_map(|p| Address::new(AddressKind::BitcoinCashP2sh, &p).unwrap()),
+        any::<[u8; 20]>().prop_map(|p| Address::new(AddressKind::Xrp, &p).unwrap()),
+        any::<[u8; 32]>().prop_map(|p| Address::new(AddressKind::Solana, &p).unwrap()),
     ]
 }
+
+const FAMILIES: [ChainFamily; 7] = [
+    ChainFamily::Bitcoin,
+    ChainFamily::BitcoinCash,
+    ChainFamily::Evm,
+    ChainFamily::Litecoin,
+    ChainFamily::Solana,
+    ChainFamily::Tron,
+    ChainFamily::Xrp,
+];
 
 proptest! {
     #[test]
@@ -249,9 +443,9 @@ proptest! {
         let at = at.index(text.len());
         changed.replace_range(at..=at, &to);
         // EIP-55 has a 15-bit checksum spread over the letters, and none when all letters have one case: a changed
-        // digit may go unnoticed there by design of the format.
+        // digit may go unnoticed there by design of the format. Solana has no checksum at all.
         if changed != text
-            && address.kind() != AddressKind::Evm
+            && !matches!(address.kind(), AddressKind::Evm | AddressKind::Solana)
             && let Ok(other) = decode(address.family(), &changed)
         {
             prop_assert_eq!(other, address);
@@ -260,7 +454,7 @@ proptest! {
 
     #[test]
     fn no_text_panics(text in ".{0,140}") {
-        for family in [ChainFamily::Bitcoin, ChainFamily::Evm, ChainFamily::Tron] {
+        for family in FAMILIES {
             if let Err(error) = decode(family, &text) {
                 prop_assert!(!error.to_string().is_empty());
             }
@@ -270,6 +464,21 @@ proptest! {
 
     #[test]
     fn no_base58_text_panics(text in "[13T][1-9A-HJ-NP-Za-km-z]{0,127}") {
-        let _ = (btc(&text), decode(ChainFamily::Tron, &text));
+        for family in FAMILIES {
+            let _ = decode(family, &text);
+        }
+    }
+
+    #[test]
+    fn no_text_of_the_newer_forms_panics(
+        base58 in "[rXLM][1-9A-HJ-NP-Za-km-z]{20,60}",
+        cash in "(bitcoincash:)?[qpQP][02-9ac-hj-np-zA-Z]{30,70}",
+    ) {
+        for text in [base58, cash] {
+            for family in FAMILIES {
+                let _ = decode(family, &text);
+            }
+            let _ = decode_any(&text);
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! Base58check of 0x41 and 20 bytes: 34 characters that begin with `T`.
 
+use bs58::Alphabet;
 use domain::{Address, AddressKind, ChainFamily};
 
-use super::{AddressError, bitcoin, evm};
+use super::{AddressError, base58, bitcoin, evm};
 
 const VERSION: u8 = 0x41;
 const TEXT_LEN: usize = 34;
@@ -21,11 +22,11 @@ pub(super) fn decode(text: &str) -> Result<Address, AddressError> {
     if !text.starts_with('T') {
         return Err(AddressError::Unrecognised { wanted: ChainFamily::Tron.as_str() });
     }
-    bitcoin::check_base58_alphabet(text)?;
+    base58::check_alphabet(text)?;
     if text.len() != TEXT_LEN {
         return Err(AddressError::BadLength { expected: "34 characters", got: text.len() });
     }
-    match bitcoin::decode_base58check(text)? {
+    match base58::decode_check(text, Alphabet::BITCOIN)? {
         (VERSION, payload) => Address::new(AddressKind::Tron, &payload)
             .ok_or(AddressError::BadLength { expected: "20 bytes", got: payload.len() }),
         _ => Err(AddressError::WrongNetwork { found: "another network's", wanted: "a TRON one" }),
@@ -33,5 +34,5 @@ pub(super) fn decode(text: &str) -> Result<Address, AddressError> {
 }
 
 pub(super) fn encode(payload: &[u8]) -> String {
-    bitcoin::encode_base58check(VERSION, payload)
+    base58::encode_check(VERSION, payload, Alphabet::BITCOIN)
 }

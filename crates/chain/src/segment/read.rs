@@ -3,11 +3,11 @@
 use std::{fmt, ops::Range};
 
 use crypto::{Sha256, sha256};
-use domain::{Address, UnixNanos, Verdict};
+use domain::{Address, AddressKind, UnixNanos, Verdict};
 
 use super::{
     CHUNK_BYTES, ENTRIES_MAX, Field, HEADER_BYTES, Key, LONG_BUCKET, LONG_FIELD, LONG_PAYLOAD, LONG_SLOT,
-    SHORT_BUCKET, SHORT_FIELD, SHORT_SLOT, filter, hash_long, hash_short,
+    OPAQUE_TAG, SHORT_BUCKET, SHORT_FIELD, SHORT_PAYLOAD, SHORT_SLOT, filter, hash_long, hash_short,
     layout::{
         Counts, DIGEST_BYTES, Layout, MAGIC_PREFIX, N_COUNTS, NUMBER_BYTES, RECORD_BYTES, VERSION, header,
         index, u32_at, u64_at,
@@ -179,6 +179,57 @@ impl<B: AsRef<[u8]>> Segment<B> {
         }
     }
 
+    /// Everything listed, with its claims; in an order that says nothing.
+    pub fn entries(&self) -> impl Iterator<Item = (Listed<'_>, Claims<'_, B>)> {
+        let table = |range: Range<usize>| self.bytes.as_ref().get(range).unwrap_or(&[]);
+        let shorts = table(self.layout.shorts.clone())
+            .as_chunks::<SHORT_BUCKET>()
+            .0
+            .iter()
+            .flat_map(table::slots::<SHORT_BUCKET, SHORT_SLOT>)
+            .filter_map(|slot| {
+                let (payload, [tag, ..]) = slot.split_first_chunk::<SHORT_PAYLOAD>()? else { return None };
+                let address = Address::new(AddressKind::from_tag(*tag)?, payload)?;
+                Some((Listed::Address(address), self.claims_of(number_of::<SHORT_FIELD>(slot))))
+            });
+        let longs = table(self.layout.longs.clone())
+            .as_chunks::<LONG_BUCKET>()
+            .0
+            .iter()
+            .flat_map(table::slots::<LONG_BUCKET, LONG_SLOT>)
+            .filter_map(|slot| Some((self.long_key(slot)?, self.claims_of(number_of::<LONG_FIELD>(slot)))));
+        shorts.chain(longs)
+    }
+
+    /// The key in a long slot; `None` for an empty or damaged one.
+    fn long_key(&self, slot: &[u8; LONG_SLOT]) -> Option<Listed<'_>> {
+        let (payload, [tag, len, ..]) = slot.split_first_chunk::<LONG_PAYLOAD>()? else { return None };
+        if *tag == 0 {
+            return None;
+        }
+        if *tag == OPAQUE_TAG {
+            return self.string(number_of::<0>(payload)).map(Listed::Text);
+        }
+        let kind = AddressKind::from_tag(*tag)?;
+        let len = usize::from(*len);
+        let address = if len <= LONG_PAYLOAD {
+            Address::new(kind, payload.get(..len)?)?
+        } else {
+            let hex = self.string(number_of::<0>(payload))?.as_bytes();
+            let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            let bytes: Option<Vec<u8>> =
+                hex.as_chunks::<2>().0.iter().map(|[a, b]| Some(digit(a)? << 4 | digit(b)?)).collect();
+            Address::new(kind, &bytes?)?
+        };
+        Some(Listed::Address(address))
+    }
+
+    /// Whether `key` has an entry.
+    #[inline]
+    pub fn contains(&self, key: Key<'_>) -> bool {
+        self.find(key).is_some()
+    }
+
     /// Name of the list the segment was built from.
     #[must_use]
     pub fn list(&self) -> &str {
@@ -327,6 +378,26 @@ impl<B: AsRef<[u8]>> fmt::Debug for Segment<B> {
             .field("list", &self.list())
             .field("counts", &self.layout.counts)
             .finish_non_exhaustive()
+    }
+}
+
+/// What an entry of a segment is about; [`Key`] with the address at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed<'a> {
+    /// An address whose codec is known.
+    Address(Address),
+    /// A text on a network without a codec here.
+    Text(&'a str),
+}
+
+impl Listed<'_> {
+    /// To look it up elsewhere.
+    #[must_use]
+    pub const fn key(&self) -> Key<'_> {
+        match self {
+            Self::Address(address) => Key::Address(address),
+            Self::Text(text) => Key::Text(text),
+        }
     }
 }
 

@@ -198,6 +198,18 @@ proptest! {
         let segment = Segment::parse(b.finish().unwrap()).unwrap();
         segment.verify().unwrap();
         prop_assert_eq!(segment.address_count() + segment.text_count(), model.len());
+        let mut entries = BTreeSet::new();
+        for (listed, claims) in segment.entries() {
+            let key = match listed {
+                Listed::Address(address) => OwnedKey::Address(address),
+                Listed::Text(text) => OwnedKey::Text(text.to_owned()),
+            };
+            let of_key = claims.filter_map(|c| c.label()).map(|l| (l.category, l.text.to_owned())).collect();
+            prop_assert_eq!(model.get(&key), Some(&of_key));
+            prop_assert!(segment.contains(listed.key()));
+            prop_assert!(entries.insert(key));
+        }
+        prop_assert_eq!(entries.len(), model.len());
         for key in pairs.iter().map(|(key, _, _)| key).chain(&probes) {
             let found: Vec<_> = segment.labels(key.key()).map(|l| (l.category, l.text.to_owned())).collect();
             let distinct: BTreeSet<_> = found.iter().cloned().collect();

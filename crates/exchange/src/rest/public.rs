@@ -10,7 +10,7 @@ use super::{
     codes::{Deed, Fault},
 };
 use crate::{
-    catalog::Instrument,
+    catalog::{Catalog, Instrument},
     ledger::{Ledger, Side, Trade},
 };
 
@@ -30,7 +30,7 @@ pub(super) fn instruments(call: &Call<'_>) -> Result<Reply, Fault> {
     let ledger = call.shared.ledger.lock();
     let rows = ledger.catalog().instruments.iter();
     let rows = rows.filter(|listed| kind == "SPOT" && id.as_ref().is_none_or(|id| listed.id == *id));
-    Ok(Reply::rows(rows.map(instrument_row).collect()))
+    Ok(Reply::rows(rows.map(|listed| instrument_row(ledger.catalog(), listed)).collect()))
 }
 
 pub(super) fn ticker(call: &Call<'_>) -> Result<Reply, Fault> {
@@ -109,10 +109,11 @@ fn step(places: u32) -> String {
     Amount::from_parts(1, places).unwrap_or_default().to_string()
 }
 
-fn instrument_row(listed: &Instrument) -> Value {
+fn instrument_row(catalog: &Catalog, listed: &Instrument) -> Value {
     json!({
         "instType": "SPOT",
         "instId": listed.id,
+        "instIdCode": catalog.code_of(&listed.id),
         "baseCcy": listed.base.as_str(),
         "quoteCcy": listed.quote.as_str(),
         "tickSz": step(listed.price_places),

@@ -256,9 +256,11 @@ impl Session {
             ),
             (_, None, ..) => refused("60011", "Please log in"),
             (_, _, [], _) => refused("60013", "Invalid args"),
-            (_, Some(_), [only], true) => self.call(handler, only.clone(), began),
+            (_, Some(_), [only], true) => self.call(handler, self.with_id(only), began),
             (_, Some(_), _, true) => refused("60013", "Invalid args"),
-            (_, Some(_), args, false) => self.call(handler, args.into(), began),
+            (_, Some(_), args, false) => {
+                self.call(handler, args.iter().map(|arg| self.with_id(arg)).collect(), began)
+            }
         };
         let (code, message, rows) = match outcome {
             Ok(Reply { code, message, rows }) => (code, message.to_owned(), rows),
@@ -274,6 +276,18 @@ impl Session {
             "outTime": micros(self.shared.clock.now()),
         })
         .to_string()
+    }
+
+    /// The argument with the id of its instrument, where it names that by its number.
+    fn with_id(&self, arg: &Value) -> Value {
+        let mut arg = arg.clone();
+        let code = arg.get("instIdCode").and_then(Value::as_u64);
+        if let (Some(code), Some(fields)) = (code, arg.as_object_mut())
+            && let Some(listed) = self.shared.ledger.lock().catalog().instrument_of_code(code)
+        {
+            fields.entry("instId").or_insert_with(|| listed.id.as_str().into());
+        }
+        arg
     }
 
     fn call(&self, handler: Handler, body: Value, now: UnixNanos) -> Result<Reply, Fault> {

@@ -10,3 +10,6 @@ mod date;
 pub(crate) mod head;
 pub(crate) mod server;
 pub(crate) mod text;
+
+#[cfg(test)]
+mod tests;

@@ -39,7 +39,7 @@ use crate::{
     connection::InFlight,
     deadline::Deadline,
     peer::Peer,
-    pipeline::{Admitted, Answered, Body, Shared, Stopped, Unreadable, due, push_field},
+    pipeline::{Admitted, Answered, Body, Own, Shared, Stopped, Unreadable, due, push_field},
     strict::Violation,
 };
 
@@ -47,6 +47,8 @@ use crate::{
 const BODY_READ_BYTES_MAX: usize = 64 << 10;
 /// Answers are sent in pieces of at most this and one buffer.
 const WRITE_BYTES: usize = BUFFER_BYTES;
+/// Most bytes of a refused body that are thrown away to keep the connection.
+const SKIP_BYTES_MAX: u64 = 64 << 10;
 /// After an answer to a request that was not read to its end, how long and how many bytes of it are taken and thrown
 /// away: closing at once would reset the connection, and the client might never see the answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -78,6 +80,8 @@ enum Next {
 enum After {
     /// The next request is awaited.
     Next,
+    /// So many bytes of a body nobody wants are thrown away, then the next request is awaited.
+    Skip(u64),
     /// The connection ends as agreed.
     Close,
     /// The connection ends while the client may still be sending.
@@ -115,11 +119,15 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
                 }
                 Next::Closed => return,
             };
+            let after = match after {
+                After::Skip(left) => self.skip(left).await,
+                after => after,
+            };
             match after {
                 // Read after the request was counted out: a drain either sees it idle or is seen here.
                 After::Next if !self.peer.line.is_draining() => {}
                 After::Next | After::Close => return self.close(false).await,
-                After::Linger => return self.close(true).await,
+                After::Linger | After::Skip(_) => return self.close(true).await,
                 After::Drop => return,
             }
         }
@@ -200,15 +208,21 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
             Ok(Admitted::Upgrade(_)) => view.path().to_owned(),
             _ => String::new(),
         };
-        let after = match (body.left > 0, head.keep_alive) {
-            (true, _) => After::Linger,
-            (false, true) => After::Next,
-            (false, false) => After::Close,
+        let after = match (body.left, head.keep_alive) {
+            (0, true) => After::Next,
+            (0, false) => After::Close,
+            // Who waits for a word may send the body or not.
+            (left, true) if left <= SKIP_BYTES_MAX && !head.expects_continue => After::Skip(left),
+            _ => After::Linger,
         };
         // From here on the request is held only in the words for the exchange.
         self.buffer.consume(head.head_bytes + arrived);
         let answered = match admitted {
             Ok(Admitted::Forward(passage)) => self.shared.forward(passage).await,
+            Ok(Admitted::Own(own)) => {
+                in_flight.refused();
+                return Served::Answered(self.say(&own, &shape, now, after).await);
+            }
             Ok(Admitted::Upgrade(answer)) => {
                 let mut out = Buffer::default();
                 out.writer().extend_from_slice(answer.as_bytes());
@@ -240,7 +254,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
 
     /// What will be done after an answer that is about to be written.
     fn settled(&self, after: After) -> After {
-        if after == After::Next && self.peer.line.is_draining() { After::Close } else { after }
+        match after {
+            After::Next if self.peer.line.is_draining() => After::Close,
+            After::Skip(_) if self.peer.line.is_draining() => After::Linger,
+            after => after,
+        }
     }
 
     async fn refuse(
@@ -252,20 +270,43 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
         after: After,
     ) -> After {
         self.shared.note_refusal(self.peer, refused, in_flight, now);
-        let after = self.settled(after);
-        let body = refused.body();
         let mut out = Buffer::default();
         let into = out.writer();
         push_status(into, refused.status());
         for (name, value) in refused.fields() {
             push_field(into, name.as_bytes(), value.as_bytes());
         }
+        self.finish(out, refused.body().as_bytes(), shape, now, after).await
+    }
+
+    /// Answers with something of the gateway's own.
+    async fn say(&mut self, own: &Own, shape: &Shape, now: UnixNanos, after: After) -> After {
+        let mut out = Buffer::default();
+        let into = out.writer();
+        push_status(into, own.status);
+        for (name, value) in own.fields() {
+            push_field(into, name.as_bytes(), value.as_bytes());
+        }
+        self.finish(out, own.body.as_bytes(), shape, now, after).await
+    }
+
+    /// Sends an answer of which the first fields are written.
+    async fn finish(
+        &mut self,
+        mut out: Buffer,
+        body: &[u8],
+        shape: &Shape,
+        now: UnixNanos,
+        after: After,
+    ) -> After {
+        let after = self.settled(after);
+        let into = out.writer();
         push_length(into, body.len() as u64);
         push_date(into, now);
         shape.push_connection(into, after);
         into.extend_from_slice(b"\r\n");
         if !shape.is_head {
-            into.extend_from_slice(body.as_bytes());
+            into.extend_from_slice(body);
         }
         self.write(&mut out).await.map_or(After::Drop, |()| after)
     }
@@ -277,7 +318,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
         let is_chunked = is_open_ended && !shape.is_http10;
         let after = match self.settled(after) {
             // The end of the connection is the end of the body.
-            After::Next if is_open_ended && !is_chunked => After::Close,
+            _ if is_open_ended && !is_chunked => After::Close,
             after => after,
         };
         let mut out = Buffer::default();
@@ -356,6 +397,23 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
         written
     }
 
+    /// Throws away the rest of a body, in the time of a head.
+    async fn skip(&mut self, mut left: u64) -> After {
+        let (mut due, span) = (None, self.shared.timeouts.head);
+        while left > 0 {
+            if self.buffer.is_empty() {
+                match self.fill(&mut due, span).await {
+                    Ok(n) if n > 0 => {}
+                    _ => return After::Drop,
+                }
+            }
+            let n = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
+            self.buffer.consume(n);
+            left -= n as u64;
+        }
+        After::Next
+    }
+
     /// Says that no more will be sent; may wait for what the client still sends.
     async fn close(mut self, lingers: bool) {
         let Self { stream, deadline, buffer, .. } = &mut self;
@@ -390,8 +448,10 @@ impl Shape {
 
     fn push_connection(&self, out: &mut Vec<u8>, after: After) {
         match after {
-            After::Next if self.is_http10 => out.extend_from_slice(b"connection: keep-alive\r\n"),
-            After::Next => {}
+            After::Next | After::Skip(_) if self.is_http10 => {
+                out.extend_from_slice(b"connection: keep-alive\r\n")
+            }
+            After::Next | After::Skip(_) => {}
             After::Close | After::Linger | After::Drop => out.extend_from_slice(b"connection: close\r\n"),
         }
     }

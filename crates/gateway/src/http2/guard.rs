@@ -1,4 +1,5 @@
-//! Clocks on an HTTP/2 connection: a first request in time, no long silence between requests, a peer that reads.
+//! Clocks on an HTTP/2 connection: a first request in time, no long silence between requests, a peer that reads; and
+//! budgets on its frames ([`admission::frames`]), beyond which it ends with `GOAWAY(ENHANCE_YOUR_CALM)`.
 //!
 //! [`Guarded`] wraps the byte stream under hyper. Between requests come control frames, which neither start a head nor
 //! extend the idle time. Its timers are armed lazily: work that is done at once touches none.
@@ -7,18 +8,21 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
 };
 
+use admission::{FrameBudget, Violation};
+use domain::Clock;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
 };
 
+use super::frames::Sent;
 use crate::deadline::Deadline;
 
 /// What the requests of a connection are doing, shared between its byte stream and its service.
@@ -27,6 +31,8 @@ pub(crate) struct Activity {
     active: AtomicU32,
     /// Bumped when a request starts, makes progress or ends.
     progress: AtomicU64,
+    /// The label of what the client did that ends the connection.
+    fault: OnceLock<&'static str>,
 }
 
 impl Activity {
@@ -46,6 +52,11 @@ impl Activity {
 
     pub(crate) fn progress(&self) -> u64 {
         self.progress.load(Ordering::Relaxed)
+    }
+
+    /// What the client did that ended the connection.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        self.fault.get().copied()
     }
 }
 
@@ -77,12 +88,50 @@ pub(crate) struct Clocks {
     pub(crate) write_stall: Duration,
 }
 
+/// Reads along what a connection carries, in both directions.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    budget: FrameBudget,
+    clock: Arc<dyn Clock>,
+    activity: Arc<Activity>,
+    sent: Sent,
+}
+
+impl Watch {
+    pub(crate) fn new(budget: FrameBudget, clock: Arc<dyn Clock>, activity: Arc<Activity>) -> Self {
+        Self { budget, clock, activity, sent: Sent::default() }
+    }
+
+    fn received(&mut self, bytes: &[u8]) -> Result<(), Violation> {
+        // Also where nothing came: the bytes sent may have shown a violation since.
+        let judged = self.budget.received(bytes, self.clock.now());
+        if let Err(violation) = judged {
+            // The first one counts.
+            let _is_first = self.activity.fault.set(violation.label()).is_ok();
+        }
+        judged
+    }
+
+    fn sent(&mut self, bytes: &[u8]) {
+        // A violation is met at the next read: what was begun is written to its end.
+        let _judged = self.budget.sent(bytes, self.clock.now()).is_ok();
+        if self.sent.read(bytes) {
+            let _is_first = self.activity.fault.set("h2_connection_error").is_ok();
+        }
+    }
+
+    /// The frame that tells the client to go away, where one may begin.
+    fn goodbye(&self) -> Option<[u8; 17]> {
+        self.sent.goodbye()
+    }
+}
+
 /// A byte stream with deadlines; an elapsed one is an I/O error of kind `TimedOut`, upon which hyper closes.
 #[derive(Debug)]
 pub(crate) struct Guarded<S> {
     inner: S,
     clocks: Clocks,
-    activity: Arc<Activity>,
+    watch: Watch,
     /// When a request must be there; unset while one is under way, and until the stream first has nothing to read.
     read_due: Option<Instant>,
     read_deadline: Deadline,
@@ -93,11 +142,11 @@ pub(crate) struct Guarded<S> {
 
 impl<S> Guarded<S> {
     /// Wraps a stream opened at `opened`.
-    pub(crate) fn new(inner: S, clocks: Clocks, activity: Arc<Activity>, opened: Instant) -> Self {
+    pub(crate) fn new(inner: S, clocks: Clocks, watch: Watch, opened: Instant) -> Self {
         Self {
             inner,
             clocks,
-            activity,
+            watch,
             read_due: Some(opened + clocks.head),
             read_deadline: Deadline::default(),
             write_due: None,
@@ -117,21 +166,33 @@ impl<S> Guarded<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        let known = buf.filled().len();
         let read = Pin::new(&mut this.inner).poll_read(cx, buf);
-        let progress = this.activity.progress();
-        if progress != this.progress_seen || this.activity.is_active() {
+        let new = buf.filled().get(known..).unwrap_or_default();
+        if let Err(violation) = this.watch.received(new) {
+            // What goes too far is not even looked at.
+            buf.set_filled(known);
+            if let Some(goodbye) = this.watch.goodbye() {
+                // Best effort: whoever does not take it at once sees the connection close.
+                let _sent = Pin::new(&mut this.inner).poll_write(cx, &goodbye).is_ready();
+                let _flushed = Pin::new(&mut this.inner).poll_flush(cx).is_ready();
+            }
+            return Poll::Ready(Err(io::Error::other(violation)));
+        }
+        let progress = this.watch.activity.progress();
+        if progress != this.progress_seen || this.watch.activity.is_active() {
             // The service has its own clocks for bodies and answers.
             this.progress_seen = progress;
             this.read_due = None;
         }
-        if read.is_ready() || this.activity.is_active() {
+        if read.is_ready() || this.watch.activity.is_active() {
             return read;
         }
         let due = *this.read_due.get_or_insert_with(|| Instant::now() + this.clocks.idle);
@@ -143,6 +204,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.inner).poll_write(cx, buf);
+        if let Poll::Ready(Ok(n)) = &wrote {
+            self.watch.sent(buf.get(..*n).unwrap_or_default());
+        }
         self.watch_write(cx, wrote)
     }
 
@@ -152,6 +216,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        if let Poll::Ready(Ok(n)) = &wrote {
+            let mut left = *n;
+            for buf in bufs {
+                let n = left.min(buf.len());
+                self.watch.sent(buf.get(..n).unwrap_or_default());
+                left -= n;
+            }
+        }
         self.watch_write(cx, wrote)
     }
 
@@ -182,6 +254,11 @@ mod tests {
         write_stall: Duration::from_secs(10),
     };
 
+    fn watch(activity: &Arc<Activity>) -> Watch {
+        let clock = Arc::new(domain::ManualClock::new(domain::UnixNanos::from_secs(1)));
+        Watch::new(FrameBudget::new(Arc::default()), clock, Arc::clone(activity))
+    }
+
     /// Reads until the guard gives up; returns the seconds of runtime time it took.
     async fn seconds_until_closed(stream: &mut Guarded<DuplexStream>) -> u64 {
         let start = Instant::now();
@@ -202,9 +279,10 @@ mod tests {
     async fn frames_without_a_request_end_after_the_head_time_and_later_after_the_idle_time() {
         let activity = Arc::new(Activity::default());
         let (here, mut there) = duplex(64);
-        let mut stream = Guarded::new(here, CLOCKS, Arc::clone(&activity), Instant::now());
+        let mut stream = Guarded::new(here, CLOCKS, watch(&activity), Instant::now());
         let pings = tokio::spawn(async move {
-            while there.write_all(b"ping").await.is_ok() {
+            there.write_all(admission::frames::PREFACE).await.unwrap();
+            while there.write_all(&[0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]).await.is_ok() {
                 tokio::time::sleep(Duration::from_secs(5)).await;
             }
         });
@@ -218,7 +296,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_takes_nothing_is_given_up() {
         let (here, _there) = duplex(8);
-        let mut stream = Guarded::new(here, CLOCKS, Arc::default(), Instant::now());
+        let mut stream = Guarded::new(here, CLOCKS, watch(&Arc::default()), Instant::now());
         let start = Instant::now();
         assert_eq!(stream.write_all(&[0; 64]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(start.elapsed().as_secs(), 10);

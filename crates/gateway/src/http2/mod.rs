@@ -5,6 +5,7 @@
 //!
 //! Bounds: [`STREAMS_MAX`] requests at a time, resets, header list, bytes of answers buffered per stream.
 
+mod frames;
 mod guard;
 
 use std::{
@@ -15,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use admission::FrameBudget;
 use auth::Refusal;
 use bytes::{Bytes, BytesMut};
 use domain::UnixNanos;
@@ -30,7 +32,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use self::guard::{Active, Activity, Clocks, Guarded};
+use self::guard::{Active, Activity, Clocks, Guarded, Watch};
 use crate::{
     answer::{DECISION, RATE_LIMIT, RATE_LIMIT_POLICY, Refused},
     buffer::Buffer,
@@ -40,7 +42,7 @@ use crate::{
         head::{self, HEAD_BYTES_MAX},
     },
     peer::Peer,
-    pipeline::{Admitted, Answered, Body, Shared, Stopped, Unreadable, due, push_field},
+    pipeline::{Admitted, Answered, Body, Own, Shared, Stopped, Unreadable, due, push_field},
     upstream::{AnswerBody, BodyError},
 };
 
@@ -71,10 +73,13 @@ where
         drop(stopping.wait_for(|stop| *stop).await);
     };
     let clocks = Clocks { head: timeouts.head, idle: timeouts.idle, write_stall: timeouts.write_stall };
-    let stream = Guarded::new(stream, clocks, Arc::clone(&activity), opened);
+    let budget = FrameBudget::new(Arc::clone(&shared.frames));
+    let watch = Watch::new(budget, Arc::clone(&shared.clock), Arc::clone(&activity));
+    let stream = Guarded::new(stream, clocks, watch, opened);
     let progress = Arc::clone(&activity);
+    let (ours, at) = (Arc::clone(&shared), Arc::clone(&peer));
     let service =
-        service_fn(move |request| answer(Arc::clone(&shared), Arc::clone(&peer), activity.begin(), request));
+        service_fn(move |request| answer(Arc::clone(&ours), Arc::clone(&at), activity.begin(), request));
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
@@ -95,6 +100,9 @@ where
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "connection ended");
+                }
+                if let Some(label) = progress.fault() {
+                    shared.note_abuse(&peer, label);
                 }
                 return;
             }
@@ -124,10 +132,7 @@ async fn answer(
     let gone = |_| BodyError::Broken(std::io::ErrorKind::ConnectionAborted.into());
     let mut in_flight = peer.line.begin(now).map_err(gone)?;
     let response = match pass(&shared, &peer, request, &mut in_flight, now).await {
-        Ok(answered) => {
-            in_flight.served();
-            passed_on(answered)
-        }
+        Ok(response) => response,
         Err(Stopped::Refused(refused)) => {
             shared.note_refusal(&peer, &refused, &in_flight, now);
             refusal(&refused)
@@ -143,7 +148,7 @@ async fn pass(
     request: Request<Incoming>,
     in_flight: &mut InFlight,
     now: UnixNanos,
-) -> Result<Answered, Stopped> {
+) -> Result<Response<Payload>, Stopped> {
     let (parts, incoming) = request.into_parts();
     let mut text = Buffer::default();
     push_head(text.writer(), &parts);
@@ -159,7 +164,15 @@ async fn pass(
     };
     drop((text, body));
     match admitted {
-        Admitted::Forward(passage) => Ok(shared.forward(passage).await?),
+        Admitted::Forward(passage) => {
+            let answered = shared.forward(passage).await?;
+            in_flight.served();
+            Ok(passed_on(answered))
+        }
+        Admitted::Own(own) => {
+            in_flight.refused();
+            Ok(said(own))
+        }
         Admitted::Upgrade(_) => Err(Stopped::Refused(Refusal::EndpointUnavailable.into())),
     }
 }
@@ -185,6 +198,17 @@ fn push_head(out: &mut Vec<u8>, parts: &Parts) {
         push_field(out, name.as_str().as_bytes(), value.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
+}
+
+fn said(own: Own) -> Response<Payload> {
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::from_u16(own.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in own.fields() {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    response.map(|()| Payload::Whole(Some(Bytes::from(own.body.into_owned()))))
 }
 
 fn refusal(refused: &Refused) -> Response<Payload> {
@@ -217,7 +241,8 @@ fn passed_on(answered: Answered) -> Response<Payload> {
         headers.insert(HeaderName::from_static(DECISION), decision);
     }
     if let Some(standing) = standing {
-        let (policy, left) = (HeaderValue::from_str(standing.policy()), HeaderValue::try_from(standing.left()));
+        let (policy, left) =
+            (HeaderValue::from_str(standing.policy()), HeaderValue::try_from(standing.left()));
         for (name, value) in [(RATE_LIMIT_POLICY, policy.ok()), (RATE_LIMIT, left.ok())] {
             if let Some(value) = value {
                 headers.append(HeaderName::from_static(name), value);

@@ -1,8 +1,10 @@
 //! What the exchange gets: the request line and body as signed, the head written anew, and the gateway's own words.
 
+use admission::Permit;
 use auth::{Refusal, Verified};
+use tokio::time::Instant;
 
-use super::{Charged, Routed, Shared, Standing};
+use super::{Charged, Routed, Shared, Standing, overload};
 use crate::{
     answer::{DECISION, Refused},
     buffer::Buffer,
@@ -20,6 +22,8 @@ pub(crate) struct Passage {
     verified: Option<Verified>,
     standing: Option<Standing>,
     decision: Option<String>,
+    /// One of those that may be with the exchange at once.
+    permit: Permit,
     /// To be learned from, once it has succeeded.
     observed: Option<Box<Observed>>,
 }
@@ -32,6 +36,7 @@ impl Passage {
         body: &[u8],
         charged: Option<Charged>,
         decision: Option<String>,
+        permit: Permit,
     ) -> Self {
         let mut request = Buffer::default();
         let (verified, standing) = match charged.map(Charged::into_parts) {
@@ -64,7 +69,7 @@ impl Passage {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(body);
         let observed = shared.learner.as_ref().map(|_| Box::new(Observed::of(&routed.as_modelled(body))));
-        Self { request, is_get: routed.is_get, verified, standing, decision, observed }
+        Self { request, is_get: routed.is_get, verified, standing, decision, permit, observed }
     }
 }
 
@@ -88,8 +93,16 @@ pub(crate) struct Answered {
 impl Shared {
     /// Sends a request to the exchange.
     pub(crate) async fn forward(&self, passage: Passage) -> Result<Answered, Refused> {
-        let Passage { request, is_get, verified, standing, decision, observed } = passage;
-        match self.upstream.send(request).await {
+        let Passage { request, is_get, verified, standing, decision, permit, observed } = passage;
+        let began = Instant::now();
+        let sent = self.upstream.send(request).await;
+        overload::settle(
+            permit,
+            began.elapsed(),
+            sent.as_ref().map(|answer| answer.head.status),
+            self.clock.now(),
+        );
+        match sent {
             Ok(answer) => {
                 self.metrics.forwarded();
                 if let (Some(learner), Some(observed), 200) = (&self.learner, observed, answer.head.status) {

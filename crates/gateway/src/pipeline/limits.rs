@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use admission::{Charge, Limited, LimitId, ScopeKey, ScopeLimit, Scopes, ScopesError};
+use admission::{Charge, LimitId, Limited, ScopeKey, ScopeLimit, Scopes, ScopesError};
 use auth::{FirstSight, Refusal, Verified};
 use domain::UnixNanos;
 use http::Method;
@@ -376,6 +376,27 @@ impl Policy {
         }
     }
 
+    /// The line of the REST endpoint of an operation of web sockets, and what it draws on; none where it may not be
+    /// asked for.
+    pub(crate) fn operation(&self, endpoint: &str) -> Option<(&Route, &Plan)> {
+        self.find(&Method::POST, endpoint).filter(|(route, _)| route.handling == Handling::Forward)
+    }
+
+    /// Charges an operation of a web socket on these orders, one object each, as [`Policy::draw`] does.
+    pub(crate) fn draw_orders(
+        &self,
+        plan: &Plan,
+        orders: &[&RawValue],
+        verified: &Verified,
+        peer: &Peer,
+        now: UnixNanos,
+    ) -> Result<(), Refused> {
+        let load = Load::of(orders::read_each(orders)?);
+        let proven = Some((verified.account().as_str(), verified.key_id().as_str()));
+        let who = Who { source: peer.source, proven };
+        self.draw(plan, &load, who, now).map(drop).map_err(Refused::from)
+    }
+
     /// How many orders for each instrument of an account.
     fn by_instrument(&self, account: &str, instruments: &[Instrument<'_>]) -> Vec<(ScopeKey, u32)> {
         let mut counts: Vec<(ScopeKey, u32)> = Vec::with_capacity(1);
@@ -487,28 +508,6 @@ impl Shared {
             Ok(first) => Ok(Charged { verified, standing, _first: first }),
             Err(refused) => Err(Refused { standing, ..refused }),
         }
-    }
-
-    /// Charges an operation of a web socket on these orders, one object each, to what the REST endpoint of the same
-    /// operation draws on.
-    pub(crate) fn charge_operation(
-        &self,
-        endpoint: &str,
-        orders: &[&RawValue],
-        verified: &Verified,
-        peer: &Peer,
-        now: UnixNanos,
-    ) -> Result<(), Refused> {
-        let of = |refused: Refused| refused.of(verified.account());
-        let policy = self.policy.load();
-        let (_, plan) = policy
-            .find(&Method::POST, endpoint)
-            .filter(|(route, _)| route.handling == Handling::Forward)
-            .ok_or_else(|| of(Refusal::EndpointUnavailable.into()))?;
-        let load = Load::of(orders::read_each(orders).map_err(|fault| of(fault.into()))?);
-        let proven = Some((verified.account().as_str(), verified.key_id().as_str()));
-        let who = Who { source: peer.source, proven };
-        policy.draw(plan, &load, who, now).map(drop).map_err(|used_up| of(used_up.into()))
     }
 }
 

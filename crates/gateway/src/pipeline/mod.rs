@@ -9,16 +9,21 @@
 //! (written anew for the exchange). A new check is a module of its own, called here between the two it belongs.
 
 mod body;
+mod challenge;
 mod credentials;
+mod events;
 mod forward;
 pub(crate) mod json;
 pub(crate) mod limits;
 pub(crate) mod orders;
+pub(crate) mod overload;
 mod replay;
+mod reputation;
 pub(crate) mod withdrawal;
 
 use std::{net::IpAddr, sync::Arc};
 
+use admission::{Concurrency, FrameLimits};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use auth::{Authenticator, Endpoint, Refusal, RequestHead};
 use domain::{Clock, UnixNanos};
@@ -31,8 +36,14 @@ use tokio::sync::{Semaphore, watch};
 use self::limits::Who;
 pub(crate) use self::{
     body::{Body, Unreadable, due},
+    challenge::{Challenger, Own},
     forward::{Answered, Passage, push_field},
     limits::{Charged, Plan, Policy, PolicyError, Standing},
+    reputation::Guard,
+};
+pub use self::{
+    challenge::{Challenge, ChallengeMode},
+    reputation::{AbuseMode, BanError, BanTarget, Bans},
 };
 use crate::{
     answer::Refused,
@@ -53,7 +64,11 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) challenger: Challenger,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) concurrency: Arc<Concurrency>,
+    pub(crate) frames: Arc<FrameLimits>,
+    pub(crate) guard: Guard,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) model: ArcSwapOption<ApiModel>,
     pub(crate) learner: Option<Mutex<Learner>>,
@@ -118,6 +133,8 @@ impl<'a> Routed<'a> {
 pub(crate) enum Admitted {
     /// To the exchange.
     Forward(Passage),
+    /// Not at all: this is the answer.
+    Own(Own),
     /// As another protocol, after this head.
     Upgrade(String),
 }
@@ -170,7 +187,27 @@ impl Shared {
         in_flight: &mut InFlight,
         now: UnixNanos,
     ) -> Result<Admitted, Stopped> {
+        let admitted = self.judge(peer, view, body, in_flight, now).await;
+        admitted.map_err(|stopped| match stopped {
+            Stopped::Refused(refused) => Stopped::Refused(refused.named(view.credentials().key)),
+            Stopped::Ended => Stopped::Ended,
+        })
+    }
+
+    async fn judge<B: Body>(
+        &self,
+        peer: &Peer,
+        view: View<'_>,
+        body: &mut B,
+        in_flight: &mut InFlight,
+        now: UnixNanos,
+    ) -> Result<Admitted, Stopped> {
         self.charge_source(peer, now)?;
+        if view.path().starts_with("/.")
+            && let Some(own) = self.own(&view, body, peer, now).await
+        {
+            return Ok(Admitted::Own(own));
+        }
         let policy = self.policy.load_full();
         let routed = route(&policy, view)?;
         if routed.route.handling == Handling::WebSocket {
@@ -180,19 +217,31 @@ impl Shared {
             let taker = taker.ok_or(Refused::from(Refusal::EndpointUnavailable))?;
             return Ok(Admitted::Upgrade(taker.accept(view.path(), &mut view.all_fields(), peer, now)?));
         }
+        if let Some(page) = self.challenge(&routed, peer, now) {
+            return Ok(Admitted::Own(page));
+        }
+        let class = routed.route.criticality;
+        if routed.endpoint.is_some() {
+            let api_key = view.credentials().key.and_then(|key| str::from_utf8(key).ok());
+            self.check_key(peer.ip, api_key, class, now)?;
+        }
         self.read_body(&routed, body, peer, now).await?;
         let Some(endpoint) = routed.endpoint else {
             self.conforms(&routed, body.bytes())?;
             let load = routed.plan.load(body.bytes())?;
             let who = Who { source: peer.source, proven: None };
+            let permit = self.let_through(class, now)?;
             policy.draw(routed.plan, &load, who, now).map_err(Refused::from)?;
-            return Ok(Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), None, None)));
+            let passage = Passage::new(self, peer, &routed, body.bytes(), None, None, permit);
+            return Ok(Admitted::Forward(passage));
         };
         let verified = self.verify(&routed.signed(), body.bytes(), peer, endpoint, now).await?;
         in_flight.authenticated()?;
         self.conforms(&routed, body.bytes()).map_err(|refused| refused.of(verified.account()))?;
         let load = routed.plan.load(body.bytes()).map_err(|refused| refused.of(verified.account()))?;
+        let permit = self.let_through(class, now).map_err(|refused| refused.of(verified.account()))?;
         let charged = self.charge(&policy, &routed, &load, verified, peer, now)?;
+        self.speak_for(peer, now);
         let decision = match routed.route.handling {
             Handling::Decide => match self.decide(body.bytes(), &charged, peer, now).await {
                 Ok(decision) => Some(decision),
@@ -202,7 +251,15 @@ impl Shared {
             },
             _ => None,
         };
-        Ok(Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), Some(charged), decision)))
+        Ok(Admitted::Forward(Passage::new(
+            self,
+            peer,
+            &routed,
+            body.bytes(),
+            Some(charged),
+            decision,
+            permit,
+        )))
     }
 
     /// Whether the model of the API has a word against a request.
@@ -258,8 +315,15 @@ impl Shared {
 
     /// Counts a client that was let go for its slowness and tells the observer.
     pub(crate) fn note_slow(&self, peer: &Peer, label: &'static str) {
+        self.note_abuse(peer, label);
+    }
+
+    /// Counts what a connection did wrong beside its requests, tells the observer, and holds it against the source.
+    pub(crate) fn note_abuse(&self, peer: &Peer, label: &'static str) {
+        let now = self.clock.now();
         self.metrics.refusal(label);
-        self.observer.refused(peer.ip, None, label, self.clock.now());
+        self.observer.refused(peer.ip, None, label, now);
+        self.hold_against(peer, None, label, now);
     }
 
     /// Counts a refusal and tells the observer.
@@ -267,6 +331,7 @@ impl Shared {
         in_flight.refused();
         self.metrics.refusal(refused.label);
         self.observer.refused(peer.ip, refused.account.as_ref(), refused.label, now);
+        self.hold_against(peer, refused.api_key.as_deref(), refused.label, now);
     }
 }
 

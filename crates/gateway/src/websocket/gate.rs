@@ -109,6 +109,7 @@ impl Door for Gate {
             let shared = &*self.shared;
             let attempt = || shared.authenticator.verify_login(&login, ip, shared.clock.now());
             let verified = shared.prove(attempt).await?;
+            shared.speak_for(&self.peer, shared.clock.now());
             if verified.use_to_record().is_some() {
                 shared.observer.key_used(verified.key_id(), shared.clock.now());
             }
@@ -125,7 +126,14 @@ impl Door for Gate {
         orders: &[&RawValue],
         now: UnixNanos,
     ) -> Result<(), Denied> {
-        self.shared.charge_operation(endpoint, orders, identity, &self.peer, now)?;
+        let shared = &self.shared;
+        let policy = shared.policy.load_full();
+        let (route, plan) = policy.operation(endpoint).ok_or(Denied::from(Refusal::EndpointUnavailable))?;
+        shared.check_key(self.peer.ip, Some(identity.key_id().as_str()), route.criticality, now)?;
+        // Messages are not answered one by one here, so they say nothing about the exchange's latency; they wait for
+        // nobody either, but are turned away when requests are.
+        drop(shared.let_through(route.criticality, now)?);
+        policy.draw_orders(plan, orders, identity, &self.peer, now)?;
         Ok(())
     }
 
@@ -161,6 +169,7 @@ impl Door for Gate {
         self.in_flight.lock().refused();
         self.shared.metrics.refusal(label);
         self.shared.observer.refused(ip, account, label, at);
+        self.shared.hold_against(&self.peer, None, label, at);
     }
 }
 

@@ -123,7 +123,13 @@ impl Door for House {
         })
     }
 
-    fn charge(&self, _: &Verified, endpoint: &'static str, orders: &[&RawValue], _: UnixNanos) -> Result<(), Denied> {
+    fn charge(
+        &self,
+        _: &Verified,
+        endpoint: &'static str,
+        orders: &[&RawValue],
+        _: UnixNanos,
+    ) -> Result<(), Denied> {
         self.charged.lock().push((endpoint, orders.len()));
         self.deny.lock().take().map_or(Ok(()), |refusal| Err(refusal.into()))
     }

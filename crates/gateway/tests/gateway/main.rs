@@ -3,10 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "test code outside test functions; a panic names the line")]
 
+mod answers;
 mod authentication;
+mod connections;
 mod limits;
 mod proxy;
 mod strictness;
 mod transport;
+mod websocket;
 mod withdrawals;
 mod world;

@@ -132,14 +132,25 @@ impl<'m> Judge<'m> {
         let node = &model.nodes[id.0];
         self.enter(at)?;
         let start = lexer.clone();
-        let conforms = self.beside(node, at, |judge, id| judge.value(id, &mut start.clone(), at))?;
-        if self.is_trial && !conforms {
-            self.nest_left += 1;
-            return Ok(false);
+        // Where the value ends, known once a node beside this one admitted it: only then it consumed all of it.
+        let mut end = None;
+        let mut conforms = self.beside(node, at, |judge, id| {
+            let mut ahead = start.clone();
+            let is_admitted = judge.value(id, &mut ahead, at)?;
+            if is_admitted {
+                end = Some(ahead);
+            }
+            Ok(is_admitted)
+        })?;
+        if conforms || !self.is_trial {
+            match end {
+                // References and mere alternatives say nothing of their own, so the value is not read again.
+                Some(end) if !node.has_own_rules() => *lexer = end,
+                _ => conforms &= self.own(node, lexer, at)?,
+            }
         }
-        let own = self.own(node, lexer, at)?;
         self.nest_left += 1;
-        Ok(conforms & own)
+        Ok(conforms)
     }
 
     /// Judges what `allOf`, `anyOf`, `oneOf` and `not` say about one value, however that value is judged.

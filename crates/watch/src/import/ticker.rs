@@ -10,11 +10,15 @@ use domain::{Address, ChainFamily};
 pub(super) fn decode(ticker: &str, text: &str) -> Result<Option<Address>, AddressError> {
     let family = match ticker {
         "BTC" | "XBT" => Some(ChainFamily::Bitcoin),
+        "BCH" => Some(ChainFamily::BitcoinCash),
         "ETH" | "ETC" | "ARB" | "BASE" | "BEP20" | "BSC" | "ERC20" | "MATIC" | "OP" | "POL" => {
             Some(ChainFamily::Evm)
         }
+        "LTC" => Some(ChainFamily::Litecoin),
+        "RIPPLE" | "XRP" => Some(ChainFamily::Xrp),
+        "SOL" | "SPL" => Some(ChainFamily::Solana),
         "TRX" | "TRC20" => Some(ChainFamily::Tron),
-        // Issued on several chains, Bitcoin (Omni) among them; the forms of the three families do not overlap.
+        // Issued on several chains, Bitcoin (Omni) among them; each text has the form of one family.
         "BUSD" | "DAI" | "FDUSD" | "PYUSD" | "TUSD" | "USDC" | "USDT" => address::detect(text),
         // Coins and tokens of other chains and of EVM chains; base58 forms collide between coins, this form does not.
         _ => is_evm_form(text).then_some(ChainFamily::Evm),

@@ -3,11 +3,14 @@
 //! ```text
 //! caponier lists 1
 //! generation 7
-//! list ofac ofac.00000000000000000007.seg 43296 <SHA-256 of that file>
+//! list ofac ofac.00000000000000000006.seg 43296 <SHA-256 of that file>
+//! added ofac ofac.added.00000000000000000007.seg 1320 <SHA-256 of that file>
+//! removed ofac ofac.removed.00000000000000000007.seg 1320 <SHA-256 of that file>
 //! sha256 <SHA-256 of all lines above>
 //! ```
 //!
-//! Lists stand in the order of names. The generation grows with every change and numbers new segments.
+//! Lists stand in the order of names; what was added to a list since its whole state was imported, and what was removed
+//! from it, follow it. The generation grows with every change and numbers new segments.
 
 use crypto::sha256;
 
@@ -15,8 +18,8 @@ use super::{LISTS_MAX, SEGMENT_SUFFIX};
 use crate::{ListName, import::hex};
 
 const FIRST_LINE: &str = "caponier lists 1";
-/// Longest manifest: generously above [`LISTS_MAX`] of the longest lines.
-const BYTES_MAX: usize = 64 * 1024;
+/// Longest manifest: generously above [`LISTS_MAX`] of the longest lines, three for each list.
+const BYTES_MAX: usize = 128 * 1024;
 
 /// Why a manifest cannot be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,10 +39,40 @@ pub(crate) enum ManifestError {
     Missing,
 }
 
+/// Which part of a list a segment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// A whole state.
+    Whole,
+    /// Labels added since.
+    Added,
+    /// Addresses of which the whole state's labels no longer count.
+    Removed,
+}
+
+impl Part {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Whole => "list",
+            Self::Added => "added",
+            Self::Removed => "removed",
+        }
+    }
+
+    /// The name of the file of such a segment. Names of lists contain no dot.
+    pub(crate) fn file(self, list: &ListName, generation: u64) -> String {
+        match self {
+            Self::Whole => format!("{list}.{generation:020}{SEGMENT_SUFFIX}"),
+            part => format!("{list}.{}.{generation:020}{SEGMENT_SUFFIX}", part.word()),
+        }
+    }
+}
+
 /// One active segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) list: ListName,
+    pub(crate) part: Part,
     pub(crate) file: String,
     pub(crate) bytes: u64,
     pub(crate) sha256: [u8; 32],
@@ -49,31 +82,40 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Manifest {
     pub(crate) generation: u64,
-    /// In the order of list names, each once.
+    /// In the order of list names, then parts, each once.
     pub(crate) entries: Vec<Entry>,
 }
 
 impl Manifest {
-    /// Sets the segment of a list; returns the one it replaces.
-    pub(crate) fn put(&mut self, entry: Entry) -> Option<Entry> {
-        match self.entries.binary_search_by(|other| other.list.cmp(&entry.list)) {
-            Ok(idx) => self.entries.get_mut(idx).map(|old| std::mem::replace(old, entry)),
-            Err(idx) => {
-                self.entries.insert(idx, entry);
-                None
-            }
-        }
+    /// Sets a segment of a list; a whole state takes the place of all parts. Returns what was replaced.
+    pub(crate) fn put(&mut self, entry: Entry) -> Vec<Entry> {
+        let replaced = match entry.part {
+            Part::Whole => self.take(&entry.list),
+            part => self.extract(|other| (&other.list, other.part) == (&entry.list, part)),
+        };
+        let at = self.entries.partition_point(|other| (&other.list, other.part) < (&entry.list, entry.part));
+        self.entries.insert(at, entry);
+        replaced
     }
 
-    pub(crate) fn take(&mut self, list: &ListName) -> Option<Entry> {
-        let idx = self.entries.binary_search_by(|other| other.list.cmp(list)).ok()?;
-        Some(self.entries.remove(idx))
+    /// Removes all parts of a list.
+    pub(crate) fn take(&mut self, list: &ListName) -> Vec<Entry> {
+        self.extract(|entry| entry.list == *list)
+    }
+
+    fn extract(&mut self, mut wanted: impl FnMut(&Entry) -> bool) -> Vec<Entry> {
+        self.entries.extract_if(.., |entry| wanted(entry)).collect()
+    }
+
+    /// How many lists there are.
+    pub(crate) fn lists(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.part == Part::Whole).count()
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut text = format!("{FIRST_LINE}\ngeneration {}\n", self.generation);
-        for Entry { list, file, bytes, sha256 } in &self.entries {
-            text.push_str(&format!("list {list} {file} {bytes} {}\n", hex(sha256)));
+        for Entry { list, part, file, bytes, sha256 } in &self.entries {
+            text.push_str(&format!("{} {list} {file} {bytes} {}\n", part.word(), hex(sha256)));
         }
         text.push_str(&format!("sha256 {}\n", hex(&sha256(&[text.as_bytes()]))));
         text.into_bytes()
@@ -103,20 +145,25 @@ impl Manifest {
                 Some(())
             }
             _ => {
-                let mut words = text.strip_prefix("list ")?.split(' ');
+                let mut words = text.split(' ');
+                let word = words.next()?;
+                let part =
+                    [Part::Whole, Part::Added, Part::Removed].into_iter().find(|part| part.word() == word)?;
                 let list = ListName::parse(words.next()?).ok()?;
                 let file = words.next()?.to_owned();
                 let bytes = words.next()?.parse().ok()?;
                 let digest = unhex(words.next()?)?;
-                let in_order = self.entries.last().is_none_or(|last| last.list < list);
+                let last = self.entries.last();
+                let in_order = last.is_none_or(|last| (&last.list, last.part) < (&list, part));
+                let has_whole = part == Part::Whole || last.is_some_and(|last| last.list == list);
                 // The name of the file follows from the list's, so it cannot lead out of the directory.
-                let number =
-                    file.strip_prefix(list.as_str())?.strip_prefix('.')?.strip_suffix(SEGMENT_SUFFIX)?;
-                let is_ours = number.len() == 20 && number.bytes().all(|byte| byte.is_ascii_digit());
-                if words.next().is_some() || !in_order || !is_ours || self.entries.len() == LISTS_MAX {
+                let number: u64 = file.strip_suffix(SEGMENT_SUFFIX)?.rsplit('.').next()?.parse().ok()?;
+                let is_ours = part.file(&list, number) == file;
+                let room = part != Part::Whole || self.lists() < LISTS_MAX;
+                if words.next().is_some() || !in_order || !has_whole || !is_ours || !room {
                     return None;
                 }
-                self.entries.push(Entry { list, file, bytes, sha256: digest });
+                self.entries.push(Entry { list, part, file, bytes, sha256: digest });
                 Some(())
             }
         }
@@ -138,21 +185,48 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 mod tests {
     use super::*;
 
-    fn entry(list: &str, generation: u64) -> Entry {
+    fn part(list: &str, part: Part, generation: u64) -> Entry {
+        let list = ListName::parse(list).unwrap();
         Entry {
-            list: ListName::parse(list).unwrap(),
-            file: format!("{list}.{generation:020}.seg"),
+            file: part.file(&list, generation),
+            list,
+            part,
             bytes: 5,
             sha256: [generation.to_le_bytes()[0]; 32],
         }
     }
 
+    fn entry(list: &str, generation: u64) -> Entry {
+        part(list, Part::Whole, generation)
+    }
+
+    #[test]
+    fn a_whole_state_takes_the_place_of_all_parts() {
+        let mut manifest = Manifest { generation: 9, entries: Vec::new() };
+        manifest.put(entry("b", 1));
+        assert_eq!(manifest.put(part("b", Part::Removed, 2)), []);
+        assert_eq!(manifest.put(part("b", Part::Added, 2)), []);
+        manifest.put(entry("a", 3));
+        manifest.put(entry("c", 3));
+        assert_eq!(Manifest::parse(&manifest.to_bytes()), Ok(manifest.clone()));
+        assert_eq!(manifest.put(part("b", Part::Added, 4)), [part("b", Part::Added, 2)]);
+        assert_eq!(
+            manifest.put(entry("b", 5)),
+            [entry("b", 1), part("b", Part::Added, 4), part("b", Part::Removed, 2)]
+        );
+        assert_eq!(manifest.lists(), 3);
+        // A part without its list is no manifest.
+        let orphan = Manifest { generation: 1, entries: vec![part("b", Part::Added, 2)] };
+        assert_eq!(Manifest::parse(&orphan.to_bytes()), Err(ManifestError::Line { line: 3 }));
+    }
+
     #[test]
     fn round_trips_and_every_flipped_bit_is_found() {
         let mut manifest = Manifest { generation: 9, entries: Vec::new() };
-        assert_eq!(manifest.put(entry("ofac", 8)), None);
-        assert_eq!(manifest.put(entry("a-list", 9)), None);
-        assert_eq!(manifest.put(entry("ofac", 7)), Some(entry("ofac", 8)));
+        assert_eq!(manifest.put(entry("ofac", 8)), []);
+        assert_eq!(manifest.put(entry("a-list", 9)), []);
+        assert_eq!(manifest.put(entry("ofac", 7)), [entry("ofac", 8)]);
+        manifest.put(part("ofac", Part::Added, 9));
         let bytes = manifest.to_bytes();
         assert_eq!(Manifest::parse(&bytes), Ok(manifest.clone()));
         for bit in 0..bytes.len() * 8 {

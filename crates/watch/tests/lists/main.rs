@@ -7,3 +7,4 @@ mod real;
 mod screening;
 mod sources;
 mod support;
+mod updates;

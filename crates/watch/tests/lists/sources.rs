@@ -58,6 +58,21 @@ fn networks_without_a_codec_are_kept_as_text() {
 }
 
 #[test]
+fn what_is_listed_under_one_of_two_names_is_found_under_both() {
+    let dir = TempDir::new().unwrap();
+    let watch = open(&dir);
+    let legacy = "18M8bJWMzWHDBMxoLqjHHAffdRy4SrzkfB";
+    let report = ofac(&watch, "BCH", legacy).unwrap();
+    assert_eq!((report.addresses, report.texts), (1, 0));
+    let cash = watch.screen(legacy, None);
+    assert_eq!(cash.labels.len(), 1);
+    let as_bitcoin = chain::address::decode(domain::ChainFamily::Bitcoin, legacy).unwrap();
+    assert_eq!(watch.listing(&as_bitcoin).unwrap().labels, 1);
+    let as_cash = chain::address::decode(domain::ChainFamily::BitcoinCash, legacy).unwrap();
+    assert_eq!(watch.screen(&chain::address::encode(&as_cash), None).labels.len(), 1);
+}
+
+#[test]
 fn a_damaged_sanctions_file_is_refused_by_line() {
     let lines = |bad: &str| format!("{BTC}\n{bad}\n");
     let damaged = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb";

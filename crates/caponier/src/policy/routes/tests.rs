@@ -23,7 +23,11 @@ fn the_table_in_the_documentation_is_the_built_in_one() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating/routes.md");
     let page = std::fs::read_to_string(path).unwrap();
     let shown = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    assert_eq!(shown, print(&RouteTable::okx_v5()), "write the output of `caponier routes default` into {path}");
+    assert_eq!(
+        shown,
+        print(&RouteTable::okx_v5()),
+        "write the output of `caponier routes default` into {path}"
+    );
 }
 
 #[test]
@@ -38,8 +42,16 @@ fn every_fault_has_its_line() {
     assert_eq!(
         shown,
         [
-            "1:version", "3:method", "4:path", "6:limit", "7:limits", "8:class", "11:body_max", "12:cost",
-            "13:criticality", "14:other"
+            "1:version",
+            "3:method",
+            "4:path",
+            "6:limit",
+            "7:limits",
+            "8:class",
+            "11:body_max",
+            "12:cost",
+            "13:criticality",
+            "14:other"
         ]
     );
     assert_eq!(parse("[[route]]\n").unwrap_err().0.len(), 3);
@@ -55,7 +67,9 @@ fn contradictions_name_the_line_they_are_on() {
     let twice = fault(format!("{one}{one}"));
     assert_eq!((twice.line, twice.key.as_str()), (6, "route"));
     assert!(twice.message.contains("two routes"), "{twice}");
-    let decided = fault(format!("{one}[[route]]\nmethod = \"post\"\npath = \"/b\"\nclass = \"trade\"\nhandling = \"decide\"\n"));
+    let decided = fault(format!(
+        "{one}[[route]]\nmethod = \"post\"\npath = \"/b\"\nclass = \"trade\"\nhandling = \"decide\"\n"
+    ));
     assert_eq!(decided.line, 6);
     assert!(decided.message.contains("withdraw permission"), "{decided}");
     assert_eq!(fault(one.replace("/a", "/a/../b")).line, 2);

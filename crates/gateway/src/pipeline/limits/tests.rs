@@ -11,7 +11,7 @@ use crate::{
 const NOW: UnixNanos = UnixNanos::from_secs(1_800_000_000);
 
 fn source(last: u8) -> Source {
-    Source::V4([192, 0, 2, last])
+    Source::of([192, 0, 2, last].into())
 }
 
 fn refusal(routes: Vec<Route>, limits: &Limits) -> PolicyError {

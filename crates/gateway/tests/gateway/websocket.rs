@@ -1,0 +1,200 @@
+//! Web sockets as part of the gateway: who may open them, what they share with REST, how they end.
+
+use auth::{KeyChange, okx};
+use domain::{ApiKeyId, Clock as _};
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    WebSocketStream, client_async,
+    tungstenite::{Error, Message, client::IntoClientRequest as _},
+};
+
+use super::world::*;
+
+struct Client(WebSocketStream<TcpStream>);
+
+impl Client {
+    async fn open(world: &World, path: &str) -> Result<Self, Error> {
+        let stream = TcpStream::connect(world.address).await.unwrap();
+        let request = format!("ws://{}{path}", world.address).into_client_request()?;
+        Ok(Self(client_async(request, stream).await?.0))
+    }
+
+    async fn ask(&mut self, message: &Value) -> Value {
+        self.0.send(Message::text(message.to_string())).await.unwrap();
+        self.hear().await
+    }
+
+    async fn hear(&mut self) -> Value {
+        match self.0.next().await.unwrap().unwrap() {
+            Message::Text(text) => serde_json::from_str(&text).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn closed(&mut self) -> u16 {
+        match self.0.next().await.unwrap().unwrap() {
+            Message::Close(Some(frame)) => frame.code.into(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn log_in(&mut self, world: &World, key: &Key) -> Value {
+        let timestamp = world.clock.now().as_secs();
+        let sign = okx::sign_login(&key.secret, &timestamp.to_string());
+        // As a number: one of the real clients sends it so.
+        let login =
+            json!({ "apiKey": key.id, "passphrase": key.passphrase, "timestamp": timestamp, "sign": sign });
+        self.ask(&json!({ "op": "login", "args": [login] })).await
+    }
+}
+
+fn batch(orders: usize) -> Value {
+    json!({ "id": "b", "op": "batch-orders", "args": vec![json!({ "instId": "BTC-USDT" }); orders] })
+}
+
+fn handshake(changes: &[(&str, &str)]) -> String {
+    let mut fields = vec![
+        ("Connection", "keep-alive, Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Protocol", "chat"),
+        ("Sec-WebSocket-Extensions", "permessage-deflate"),
+        ("Origin", "https://elsewhere.example"),
+    ];
+    for (name, value) in changes {
+        fields.retain(|(known, _)| known != name);
+        fields.push((name, value));
+    }
+    let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("GET /ws/v5/public HTTP/1.1\r\nHost: api.example\r\n{fields}\r\n")
+}
+
+#[tokio::test]
+async fn only_handshakes_open_web_sockets() {
+    let world = World::configured(|config| config.websocket.connects = admission_free()).await;
+    let reply = world.raw(handshake(&[]).as_bytes()).await.unwrap();
+    assert_eq!(
+        (reply.status, reply.headers["sec-websocket-accept"].as_str()),
+        (101, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+    );
+    // Neither compression nor a subprotocol was taken up.
+    assert!(!reply.headers.contains_key("sec-websocket-extensions"));
+    assert!(!reply.headers.contains_key("sec-websocket-protocol"));
+
+    let old = world.raw(handshake(&[("Sec-WebSocket-Version", "8")]).as_bytes()).await.unwrap();
+    assert_eq!((old.code(), old.headers["sec-websocket-version"].as_str()), (code("51000", 400), "13"));
+    let key = world.raw(handshake(&[("Sec-WebSocket-Key", "short")]).as_bytes()).await.unwrap();
+    assert_eq!(key.code(), code("51000", 400));
+    let plain = request("GET", "/ws/v5/public", &[], "");
+    assert_eq!(world.raw(plain.as_bytes()).await.unwrap().code(), code("50005", 410));
+    for text in [
+        handshake(&[]).replacen("GET", "POST", 1),
+        handshake(&[]).replacen("/ws/v5/public", "/ws/v5/secret", 1),
+        handshake(&[]).replacen("/ws/v5/public", "/WS/v5/public", 1),
+        handshake(&[]).replacen("HTTP/1.1", "HTTP/1.0", 1),
+        handshake(&[("Upgrade", "h2c")]),
+    ] {
+        assert_ne!(world.raw(text.as_bytes()).await.unwrap().status, 101, "{text}");
+    }
+    assert_eq!(world.exchange.count(), 0);
+}
+
+fn admission_free() -> admission::Quota {
+    admission::Quota::new(1_000, std::time::Duration::from_secs(1)).unwrap()
+}
+
+#[tokio::test]
+async fn a_source_opens_three_a_second() {
+    let world = World::start().await;
+    for _ in 0..3 {
+        assert_eq!(world.raw(handshake(&[]).as_bytes()).await.unwrap().status, 101);
+    }
+    let fourth = world.raw(handshake(&[]).as_bytes()).await.unwrap();
+    assert_eq!((fourth.code(), fourth.headers["retry-after"].as_str()), (code("50011", 429), "1"));
+    assert_eq!(world.refusals("ws_connects_limited"), 1);
+    world.clock.advance(std::time::Duration::from_secs(1));
+    assert_eq!(world.raw(handshake(&[]).as_bytes()).await.unwrap().status, 101);
+}
+
+#[tokio::test]
+async fn a_login_is_a_use_of_the_key_and_orders_draw_on_the_limits_of_rest() {
+    let world = World::start().await;
+    let (alice, bob) = (world.key(&TRADER), world.key(&KeySpec { account: "bob", ..TRADER }));
+    let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
+    assert_eq!(client.ask(&batch(1)).await["code"], "60011");
+    let login = client.log_in(&world, &alice).await;
+    assert_eq!((&login["event"], &login["code"]), (&json!("login"), &json!("0")));
+    assert_eq!(*world.watcher.used.lock(), [alice.id.as_str()]);
+
+    // 300 new orders in 2 seconds, each order of a batch counted. This exchange speaks no web sockets.
+    for _ in 0..15 {
+        assert_eq!(client.ask(&batch(20)).await["code"], "64007");
+    }
+    let refused = client.ask(&batch(1)).await;
+    assert_eq!(
+        (&refused["code"], &refused["op"], &refused["id"], &refused["data"]),
+        (&json!("50011"), &json!("batch-orders"), &json!("b"), &json!([]))
+    );
+    let order = r#"{"instId":"BTC-USDT"}"#;
+    assert_eq!(world.post(&alice, "/api/v5/trade/order", order).await.code(), code("50011", 429));
+    assert_eq!(world.post(&bob, "/api/v5/trade/order", order).await.code(), code("0", 200));
+    // Cancelling is another budget.
+    let cancel = json!({ "op": "cancel-order", "args": [{}] });
+    assert_eq!(client.ask(&cancel).await["code"], "64007");
+    world.clock.advance(std::time::Duration::from_secs(2));
+    assert_eq!(world.post(&alice, "/api/v5/trade/order", order).await.code(), code("0", 200));
+    assert_eq!(client.ask(&batch(20)).await["code"], "64007");
+    let told = world.watcher.refused.lock().clone();
+    assert!(told.contains(&(Some("alice".to_owned()), "place_rate_limited")), "{told:?}");
+    assert!(told.contains(&(None, "ws_not_logged_in")), "{told:?}");
+
+    // What the exchange was asked: an upgrade, in the gateway's own words.
+    let upgrade = world.exchange.got.lock().iter().find(|got| got.line.contains("/ws/")).cloned().unwrap();
+    assert_eq!(upgrade.line, "GET /ws/v5/private HTTP/1.1");
+    assert_eq!(upgrade.header("x-caponier-account"), Some("alice"));
+    assert_eq!(upgrade.header("x-caponier-key"), Some(alice.id.as_str()));
+    assert_eq!(upgrade.header("x-caponier-upstream-token"), Some("upstream-token"));
+    assert_eq!(upgrade.header("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(upgrade.header("x-caponier-connection"), login["connId"].as_str());
+    assert!(upgrade.headers.iter().all(|(name, _)| !name.starts_with("ok-access")));
+}
+
+#[tokio::test]
+async fn keys_are_good_where_and_while_they_are_good() {
+    let world = World::configured(|config| config.websocket.connects = admission_free()).await;
+    let elsewhere = world.key(&KeySpec { ips: &["192.0.2.1"], ..TRADER });
+    let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
+    assert_eq!(client.log_in(&world, &elsewhere).await["code"], "60009");
+    let demo = world.key(&KeySpec { environment: auth::Environment::Demo, ..TRADER });
+    assert_eq!(client.log_in(&world, &demo).await["code"], "60009");
+    let key = world.key(&TRADER);
+    assert_eq!(client.log_in(&world, &key).await["code"], "0");
+    let id = ApiKeyId::parse(&key.id).unwrap();
+    world.registry.apply(KeyChange::Revoked { id, at: NOW }).unwrap();
+    let revoked = std::time::Duration::from_secs(1);
+    assert_eq!(tokio::time::timeout(revoked, client.closed()).await, Ok(4007));
+    let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
+    assert_eq!(client.log_in(&world, &key).await["code"], "60032");
+}
+
+#[tokio::test]
+async fn the_end_of_the_gateway_is_announced_and_waited_for() {
+    let mut world = World::configured(|config| {
+        config.websocket.notice = std::time::Duration::from_millis(300);
+        config.timeouts.drain = std::time::Duration::from_millis(50);
+    })
+    .await;
+    let key = world.key(&TRADER);
+    let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
+    client.log_in(&world, &key).await;
+    drop(world.stop.take());
+    assert_eq!(client.hear().await["code"], "64008");
+    // Still served, though the time of ordinary requests is over.
+    assert_eq!(client.ask(&batch(1)).await["code"], "64007");
+    assert_eq!(client.closed().await, 1001);
+    assert!(client.0.next().await.is_none());
+    world.stopped.await.unwrap();
+}
