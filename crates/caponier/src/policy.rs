@@ -43,7 +43,7 @@ pub(crate) fn load(config: &Config) -> Result<Policy, Faults> {
         Some(path) => (read(path)?, path.display().to_string()),
     };
     gateway::check_policy(&routes.table, &limits).map_err(|error| {
-        let line = error.path().map_or(0, |path| routes.line_of(path));
+        let line = error.path().zip(error.limit()).map_or(0, |(path, limit)| routes.line_of(path, limit));
         let key = if matches!(error, PolicyError::Limits(_)) { "limits" } else { "route" };
         let fault = Fault {
             file,

@@ -94,6 +94,18 @@ pub enum PolicyError {
 }
 
 impl PolicyError {
+    /// The limit at fault, where there is one.
+    #[must_use]
+    pub fn limit(&self) -> Option<&str> {
+        match self {
+            Self::DrawnAnyway { name, .. }
+            | Self::UnknownLimit { name, .. }
+            | Self::Unproven { name, .. } => Some(name),
+            Self::Reserved { name, .. } => Some(name),
+            Self::Limits(_) => None,
+        }
+    }
+
     /// The route at fault, where there is one.
     #[must_use]
     pub fn path(&self) -> Option<&str> {
