@@ -27,3 +27,4 @@ mod restore;
 mod support;
 mod tamper;
 mod tls;
+mod web_socket;

@@ -25,7 +25,7 @@ use domain::{Address, UnixNanos};
 use crate::{ListName, StoreError};
 
 /// Most bytes of all source files of one import together.
-pub const SOURCE_BYTES_MAX: u64 = 1 << 30;
+pub const SOURCE_BYTES_MAX: u64 = 4 << 30;
 /// Most source files of one import.
 pub const SOURCE_FILES_MAX: usize = 4096;
 /// Deepest folder below the one an import starts from.

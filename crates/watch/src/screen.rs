@@ -11,6 +11,9 @@ use domain::{Address, ChainFamily, Network, UnixNanos, Verdict};
 
 use crate::{ListName, ListState, Watch, store::Snapshot};
 
+/// Addresses of a bulk screening worked on at once.
+const BULK: usize = 256;
+
 /// One label of the address, with the list it stands on. A copy: it stays true when the list changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedLabel {
@@ -87,6 +90,15 @@ pub struct Listing {
 }
 
 impl Listing {
+    #[inline]
+    fn of(snapshot: &Snapshot, address: &Address) -> Option<Self> {
+        let mut listing = None;
+        let mut add = |category, confidence| Self::add(&mut listing, category, confidence);
+        snapshot.for_each_claim(Key::Address(address), &mut add);
+        address::namesakes(address).for_each(|other| snapshot.for_each_claim(Key::Address(&other), &mut add));
+        listing
+    }
+
     /// Counts one more label.
     #[inline]
     fn add(listing: &mut Option<Self>, category: Category, confidence: Confidence) {
@@ -143,12 +155,41 @@ impl Watch {
     #[must_use]
     #[inline]
     pub fn listing(&self, address: &Address) -> Option<Listing> {
-        let mut listing = None;
-        let mut add = |category, confidence| Listing::add(&mut listing, category, confidence);
+        Listing::of(&self.snapshot(), address)
+    }
+
+    /// Calls `found` with the position and the [`Listing`] of every address that is on a list; the same as
+    /// [`Watch::listing`] of each, several times faster where most are clean.
+    ///
+    /// All are held against the lists in force at one moment.
+    pub fn for_each_listed(&self, addresses: &[Address], mut found: impl FnMut(usize, Listing)) {
         let snapshot = self.snapshot();
-        snapshot.for_each_claim(Key::Address(address), &mut add);
-        address::namesakes(address).for_each(|other| snapshot.for_each_claim(Key::Address(&other), &mut add));
-        listing
+        // Beside each address whoever is written like it; `owners` says whose they are.
+        let (mut asked, mut owners) = (Vec::with_capacity(2 * BULK), Vec::with_capacity(2 * BULK));
+        for (chunk, first) in addresses.chunks(BULK).zip((0..).step_by(BULK)) {
+            asked.clear();
+            owners.clear();
+            for (owner, address) in chunk.iter().enumerate() {
+                asked.push(*address);
+                owners.push(owner);
+                for namesake in address::namesakes(address) {
+                    asked.push(namesake);
+                    owners.push(owner);
+                }
+            }
+            let mut is_listed = [false; BULK];
+            snapshot.for_each_listed(&asked, |at| {
+                if let Some(listed) = owners.get(at).and_then(|owner| is_listed.get_mut(*owner)) {
+                    *listed = true;
+                }
+            });
+            for ((idx, address), _) in (first..).zip(chunk).zip(is_listed).filter(|(_, listed)| *listed) {
+                // A list that no longer counts the address may still have said that it has it.
+                if let Some(listing) = Listing::of(&snapshot, address) {
+                    found(idx, listing);
+                }
+            }
+        }
     }
 
     /// Calls `found` with every label of an address, list by list. Neither waits nor allocates, so it serves where

@@ -18,7 +18,7 @@ use chain::{
     segment::{Claim, Key, Listed, Segment, SegmentError},
 };
 use crypto::sha256;
-use domain::UnixNanos;
+use domain::{Address, UnixNanos};
 use parking_lot::Mutex;
 
 use self::{
@@ -191,6 +191,17 @@ impl Snapshot {
         for list in &self.lists {
             for claim in list.claims(key) {
                 found(claim.category(), claim.confidence());
+            }
+        }
+    }
+
+    /// Calls `found` with the position of every address some segment has, removed ones included; several times if several
+    /// have it.
+    pub(crate) fn for_each_listed(&self, addresses: &[Address], mut found: impl FnMut(usize)) {
+        for list in &self.lists {
+            list.whole.segment.for_each_listed(addresses, |at, _| found(at));
+            if let Some(added) = &list.added {
+                added.segment.for_each_listed(addresses, |at, _| found(at));
             }
         }
     }

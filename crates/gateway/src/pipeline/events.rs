@@ -50,7 +50,9 @@ pub(crate) fn classified(label: &str) -> Option<Option<Event>> {
             Event::Slow
         }
         "handshake_failed" => Event::HandshakeFailure,
+        // Who goes on with a key that is banned there goes on.
         "connections_per_source_max"
+        | "key_banned"
         | "public_rate_limited"
         | "source_rate_limited"
         | "ws_connects_limited"
@@ -66,7 +68,7 @@ fn is_harmless(label: &str) -> bool {
     matches!(
         label,
         // A ban in force says nothing new; what one source is refused for another's sake, neither.
-        "banned" | "key_banned" | "connection_evicted" | "connections_max" | "proxy_header"
+        "banned" | "connection_evicted" | "connections_max" | "proxy_header"
         | "proxy_header_too_slow" | "challenged"
         // Mistakes in good faith, before the sender is proven.
         | "api_key_frozen" | "api_key_missing" | "body_broken" | "body_empty" | "body_on_get" | "body_too_large"
@@ -93,10 +95,10 @@ fn is_harmless(label: &str) -> bool {
         | "system_error" | "upstream_busy" | "upstream_down" | "upstream_lost" | "upstream_malformed"
         | "upstream_timeout"
         // Of web sockets.
-        | "ws_args" | "ws_closed_by_exchange" | "ws_id" | "ws_idle" | "ws_illegal" | "ws_key_changed"
-        | "ws_login_failed" | "ws_login_incomplete" | "ws_login_mixed" | "ws_login_repeated"
+        | "ws_account_full" | "ws_args" | "ws_closed_by_exchange" | "ws_handshake_version" | "ws_id" | "ws_idle" | "ws_illegal" | "ws_key_changed"
+        | "ws_login_failed" | "ws_login_incomplete" | "ws_login_mixed" | "ws_login_repeated" | "ws_login_timestamp"
         | "ws_not_logged_in" | "ws_not_upgrade" | "ws_op" | "ws_subscriptions" | "ws_too_frequent" | "ws_upstream_down"
-        | "ws_upstream_lost" | "ws_version" | "ws_wrong_url"
+        | "ws_upstream_lost" | "ws_wrong_url"
     ) || label.starts_with("model_")
 }
 

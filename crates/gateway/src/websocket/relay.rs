@@ -14,7 +14,7 @@ use tokio_tungstenite::client_async_with_config;
 
 use super::{
     CLIENT_BUFFER_BYTES_MAX, Config, MESSAGE_BYTES_MAX, Scope, UPSTREAM_MESSAGE_BYTES_MAX,
-    answer::{Closing, WsError},
+    answer::{ACCOUNT_FULL_LABEL, Closing, WsError},
     lobby::Lobby,
     message::Credentials,
     meter::Metered,
@@ -305,7 +305,7 @@ where
             Ok(verified) => match self.lobby.seat(verified.account()) {
                 Some(seat) => Ok(self.session.logged_in(verified, seat)),
                 None => {
-                    let error = WsError::login(&Refusal::RateLimited, "ws_account_full");
+                    let error = WsError::login(&Refusal::RateLimited, ACCOUNT_FULL_LABEL);
                     self.session.login_refused(&error)
                 }
             },

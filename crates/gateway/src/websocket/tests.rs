@@ -290,6 +290,7 @@ async fn an_owner_logs_in_and_trades_as_himself() {
     let mut world = world(Scope::Private).await;
     assert_eq!(world.ask(&order()).await["code"], "60011");
     assert_eq!(world.ask(&subscribe("orders")).await["code"], "60011");
+    world.client.send(Message::text("pong")).await.unwrap();
     world.client.send(Message::text("ping")).await.unwrap();
     assert_eq!(world.hear().await, "pong");
     assert_eq!(world.house.connects.load(Ordering::Relaxed), 0, "the exchange hears nothing of strangers");
