@@ -12,6 +12,7 @@
 
 mod acme;
 mod api_model;
+mod bans;
 mod clients;
 mod config;
 mod control;

@@ -104,14 +104,24 @@ where
         ends_at: None,
     };
     let closing = relay.run(orders).await;
-    let Relay { client, session, .. } = relay;
+    let Relay { client, session, anonymous, identified, .. } = relay;
     let goodbye = closing.clone().unwrap_or(Closing::GOING_AWAY);
     if let Some(closing) = closing.as_ref().filter(|closing| !closing.label.is_empty()) {
         door.refused(ip, session.account(), closing.label, door.now());
     }
     // A client that left hears its own goodbye returned; one that takes nothing hears nothing.
-    let _said = timeout(GOODBYE_MAX, client.close(goodbye)).await.is_ok();
+    let goodbyes = async {
+        tokio::join!(client.close(goodbye), leave(anonymous), leave(identified));
+    };
+    let _said = timeout(GOODBYE_MAX, goodbyes).await.is_ok();
     closing
+}
+
+/// Says goodbye to the exchange.
+async fn leave(upstream: Option<Upstream>) {
+    if let Some(upstream) = upstream {
+        upstream.wire.leave(Closing::GOING_AWAY).await;
+    }
 }
 
 /// A connection to the exchange.
