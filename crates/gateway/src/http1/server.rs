@@ -34,7 +34,7 @@ use super::{
     text,
 };
 use crate::{
-    answer::{DECISION, Refused},
+    answer::{DECISION, RATE_LIMIT, RATE_LIMIT_POLICY, Refused},
     buffer::{BUFFER_BYTES, Buffer},
     config::Timeouts,
     connection::InFlight,
@@ -320,7 +320,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static> Connection
     }
 
     async fn pass_on(&mut self, answered: Answered, shape: &Shape, now: UnixNanos, after: After) -> After {
-        let Answered { answer, decision } = answered;
+        let Answered { answer, decision, standing } = answered;
         let framing = answer.head.framing;
         let is_open_ended = matches!(framing, Framing::Chunked | Framing::UntilClose);
         let is_chunked = is_open_ended && !shape.is_http10;
@@ -347,6 +347,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static> Connection
         }
         if let Some(decision) = decision {
             push_field(into, DECISION.as_bytes(), decision.as_bytes());
+        }
+        if let Some(standing) = standing {
+            push_field(into, RATE_LIMIT_POLICY.as_bytes(), standing.policy().as_bytes());
+            into.extend_from_slice(RATE_LIMIT.as_bytes());
+            into.extend_from_slice(b": ");
+            standing.push_left(into);
+            into.extend_from_slice(b"\r\n");
         }
         shape.push_connection(into, after);
         into.extend_from_slice(b"\r\n");

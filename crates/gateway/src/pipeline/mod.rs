@@ -15,6 +15,7 @@ mod events;
 mod forward;
 pub(crate) mod json;
 pub(crate) mod limits;
+pub(crate) mod orders;
 pub(crate) mod overload;
 mod replay;
 mod reputation;
@@ -23,7 +24,7 @@ pub(crate) mod withdrawal;
 use std::{net::IpAddr, sync::Arc};
 
 use admission::{Concurrency, FrameLimits};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use auth::{Authenticator, Endpoint, Refusal, RequestHead};
 use domain::{Clock, UnixNanos};
 use http::Method;
@@ -32,11 +33,12 @@ use parking_lot::Mutex;
 use schema::Learner;
 use tokio::sync::{Semaphore, watch};
 
+use self::limits::Who;
 pub(crate) use self::{
     body::{Body, Unreadable, due},
     challenge::{Challenger, Own},
     forward::{Answered, Passage, push_field},
-    limits::{Charged, Limiters},
+    limits::{Charged, Plan, Policy, PolicyError, Standing},
     reputation::Guard,
 };
 pub use self::{
@@ -52,7 +54,7 @@ use crate::{
     model::{ApiModel, Judgement},
     peer::Peer,
     ports::{Observer, Withdrawals},
-    route::{Class, Handling, Route, RouteTable},
+    route::{Class, Handling, Route},
     strict::{self, Violation},
     upgrade::Upgrades,
     upstream::Upstream,
@@ -67,15 +69,15 @@ pub(crate) struct Shared {
     pub(crate) concurrency: Arc<Concurrency>,
     pub(crate) frames: Arc<FrameLimits>,
     pub(crate) guard: Guard,
-    pub(crate) limiters: Limiters,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) model: ArcSwapOption<ApiModel>,
     pub(crate) learner: Option<Mutex<Learner>>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) passphrase_checks: Arc<Semaphore>,
+    /// Routes and limits; replaced as a whole.
+    pub(crate) policy: ArcSwap<Policy>,
     /// Networks of the proxies in front.
     pub(crate) proxy_trusted: Vec<IpNet>,
-    pub(crate) routes: RouteTable,
     /// Turns true when the gateway stops.
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) timeouts: Timeouts,
@@ -90,6 +92,7 @@ pub(crate) struct Shared {
 pub(crate) struct Routed<'a> {
     pub(crate) view: View<'a>,
     pub(crate) route: &'a Route,
+    pub(crate) plan: &'a Plan,
     /// What its key must be allowed, or `None` where no key is needed.
     endpoint: Option<Endpoint>,
     is_get: bool,
@@ -172,7 +175,7 @@ impl Shared {
     /// Charges a request to where it comes from, before anything else is looked at.
     pub(crate) fn charge_source(&self, peer: &Peer, now: UnixNanos) -> Result<(), Refused> {
         self.metrics.request();
-        self.limiters.source(peer.source, now)
+        self.policy.load().source(peer.source, now).map_err(Refused::from)
     }
 
     /// Whether and how a request goes on to the exchange.
@@ -205,7 +208,8 @@ impl Shared {
         {
             return Ok(Admitted::Own(own));
         }
-        let routed = self.route(view)?;
+        let policy = self.policy.load_full();
+        let routed = route(&policy, view)?;
         if routed.route.handling == Handling::WebSocket {
             let is_upgrade =
                 B::CAN_UPGRADE && view.head.is_upgrade && !view.head.is_http10 && body.is_empty();
@@ -216,26 +220,37 @@ impl Shared {
         if let Some(page) = self.challenge(&routed, peer, now) {
             return Ok(Admitted::Own(page));
         }
-        let class = overload::class(routed.route);
+        let class = routed.route.criticality;
         if routed.endpoint.is_some() {
             let api_key = view.credentials().key.and_then(|key| str::from_utf8(key).ok());
-            self.check_key(peer.ip, api_key, routed.route.budget, now)?;
+            self.check_key(peer.ip, api_key, class, now)?;
         }
         self.read_body(&routed, body, peer, now).await?;
         let Some(endpoint) = routed.endpoint else {
             self.conforms(&routed, body.bytes())?;
+            let load = routed.plan.load(body.bytes())?;
+            let who = Who { source: peer.source, proven: None };
             let permit = self.let_through(class, now)?;
+            policy.draw(routed.plan, &load, who, now).map_err(Refused::from)?;
             let passage = Passage::new(self, peer, &routed, body.bytes(), None, None, permit);
             return Ok(Admitted::Forward(passage));
         };
         let verified = self.verify(&routed.signed(), body.bytes(), peer, endpoint, now).await?;
         in_flight.authenticated()?;
         self.conforms(&routed, body.bytes()).map_err(|refused| refused.of(verified.account()))?;
+        let load = routed.plan.load(body.bytes()).map_err(|refused| refused.of(verified.account()))?;
         let permit = self.let_through(class, now).map_err(|refused| refused.of(verified.account()))?;
-        let charged = self.charge(&routed, body.bytes(), verified, now)?;
+        let charged = self.charge(&policy, &routed, &load, verified, peer, now)?;
         self.speak_for(peer, now);
         let decision = match routed.route.handling {
-            Handling::Decide => Some(self.decide(body.bytes(), &charged, peer, now).await?),
+            Handling::Decide => match self.decide(body.bytes(), &charged, peer, now).await {
+                Ok(decision) => Some(decision),
+                Err(refused) => {
+                    return Err(
+                        Refused { standing: charged.standing().cloned().map(Box::new), ..refused }.into()
+                    );
+                }
+            },
             _ => None,
         };
         Ok(Admitted::Forward(Passage::new(
@@ -247,25 +262,6 @@ impl Shared {
             decision,
             permit,
         )))
-    }
-
-    fn route<'a>(&'a self, view: View<'a>) -> Result<Routed<'a>, Refused> {
-        let (method, is_get) = match view.method() {
-            b"GET" => (Method::GET, true),
-            b"POST" => (Method::POST, false),
-            _ => return Err(Refusal::MethodInvalid.into()),
-        };
-        if !strict::is_canonical(view.path()) {
-            return Err(Violation::PathNotCanonical.into());
-        }
-        if let Some(violation) = view.head.fault {
-            return Err(violation.into());
-        }
-        let route = match self.routes.find(&method, view.path()) {
-            Some(route) if route.handling != Handling::Unavailable => route,
-            _ => return Err(Refusal::EndpointUnavailable.into()),
-        };
-        Ok(Routed { view, route, endpoint: endpoint(route.class), is_get })
     }
 
     /// Whether the model of the API has a word against a request.
@@ -339,6 +335,26 @@ impl Shared {
         self.observer.refused(peer.ip, refused.account.as_ref(), refused.label, now);
         self.hold_against(peer, refused.api_key.as_deref(), refused.label, now);
     }
+}
+
+/// The line of the table a request is for.
+fn route<'a>(policy: &'a Policy, view: View<'a>) -> Result<Routed<'a>, Refused> {
+    let (method, is_get) = match view.method() {
+        b"GET" => (Method::GET, true),
+        b"POST" => (Method::POST, false),
+        _ => return Err(Refusal::MethodInvalid.into()),
+    };
+    if !strict::is_canonical(view.path()) {
+        return Err(Violation::PathNotCanonical.into());
+    }
+    if let Some(violation) = view.head.fault {
+        return Err(violation.into());
+    }
+    let (route, plan) = match policy.find(&method, view.path()) {
+        Some(found) if found.0.handling != Handling::Unavailable => found,
+        _ => return Err(Refusal::EndpointUnavailable.into()),
+    };
+    Ok(Routed { view, route, plan, endpoint: endpoint(route.class), is_get })
 }
 
 /// What the key must be allowed, or `None` where no key is needed.
