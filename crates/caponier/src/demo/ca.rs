@@ -15,8 +15,8 @@ use crate::clock::SystemClock;
 /// Names the server certificate is valid for.
 const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
 const DAY: Duration = Duration::from_secs(86_400);
-/// How long the certificates are valid.
-const LIFE: Duration = Duration::from_secs(30 * DAY.as_secs());
+/// How long the certificates are valid. Scanners warn of less than thirty days.
+const LIFE: Duration = Duration::from_secs(90 * DAY.as_secs());
 /// How long they are valid already, for clients with a clock that is behind.
 const BEFORE: Duration = Duration::from_secs(3_600);
 
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn certificates_live_a_month_and_are_replaced_on_their_last_day() {
+    fn certificates_live_three_months_and_are_replaced_on_their_last_day() {
         let dir = tempfile::tempdir().unwrap();
         let (dir, now) = (dir.path(), SystemClock.now());
         let read =
