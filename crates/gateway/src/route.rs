@@ -215,7 +215,9 @@ pub enum RouteError {
 /// All routes, ready for lookup.
 #[derive(Debug, Clone)]
 pub struct RouteTable {
+    /// Those given, then our own.
     routes: Vec<Route>,
+    n_given: usize,
     exact: HashMap<String, Vec<usize>>,
     folded: HashMap<String, String>,
     /// Longest first.
@@ -249,10 +251,12 @@ impl RouteTable {
     ///
     /// # Errors
     /// [`RouteError`] naming the line.
-    pub fn new(routes: Vec<Route>) -> Result<Self, RouteError> {
+    pub fn new(mut routes: Vec<Route>) -> Result<Self, RouteError> {
         if routes.len() > Self::ROUTES_MAX {
             return Err(RouteError::TooMany { got: routes.len() });
         }
+        let n_given = routes.len();
+        routes.extend(own_routes());
         let mut exact: HashMap<String, Vec<usize>> = HashMap::default();
         let mut prefixes = Vec::new();
         for (index, route) in routes.iter().enumerate() {
@@ -298,7 +302,7 @@ impl RouteTable {
         prefixes
             .sort_by_key(|index| std::cmp::Reverse(routes.get(*index).map_or(0, |route| route.path.len())));
         let folded = exact.keys().map(|path| (path.to_ascii_lowercase(), path.clone())).collect();
-        Ok(Self { routes, exact, folded, prefixes })
+        Ok(Self { routes, n_given, exact, folded, prefixes })
     }
 
     /// The table of the OKX v5 API.
@@ -314,6 +318,11 @@ impl RouteTable {
     /// The lines, in the order given.
     #[must_use]
     pub fn routes(&self) -> &[Route] {
+        self.routes.get(..self.n_given).unwrap_or_default()
+    }
+
+    /// The lines, and behind them those that are answered here.
+    pub(crate) fn lines(&self) -> &[Route] {
         &self.routes
     }
 
@@ -323,7 +332,7 @@ impl RouteTable {
         self.routes.get(self.place(method, path)?)
     }
 
-    /// As [`RouteTable::find`], the line's place in [`RouteTable::routes`].
+    /// As [`RouteTable::find`], the line's place in [`RouteTable::lines`].
     pub(crate) fn place(&self, method: &Method, path: &str) -> Option<usize> {
         let line =
             |index: &usize| self.routes.get(*index).filter(|route| route.verb.is(method)).map(|_| *index);
@@ -357,6 +366,18 @@ fn twice(names: &[String]) -> Option<&str> {
     std::iter::from_fn(|| rest.next().map(|name| (name, rest.as_slice())))
         .find(|(name, rest)| rest.contains(name))
         .map(|(name, _)| name.as_str())
+}
+
+/// What every table has besides: what is answered here, within the limits of source and key.
+fn own_routes() -> [Route; 2] {
+    [
+        Route { handling: Handling::AnswerKeys, ..Route::new(Verb::Get, KEYS_PATH, Class::Public) },
+        Route {
+            handling: Handling::OpenSession,
+            body_bytes_max: SESSION_BODY_BYTES_MAX,
+            ..Route::new(Verb::Post, SESSION_PATH, Class::Session)
+        },
+    ]
 }
 
 fn okx_v5_routes() -> Vec<Route> {
@@ -424,12 +445,6 @@ fn okx_v5_routes() -> Vec<Route> {
         web_socket("/ws/v5/business"),
         web_socket("/ws/v5/private"),
         web_socket("/ws/v5/public"),
-        Route { handling: Handling::AnswerKeys, ..public(KEYS_PATH) },
-        Route {
-            handling: Handling::OpenSession,
-            body_bytes_max: SESSION_BODY_BYTES_MAX,
-            ..Route::new(Verb::Post, SESSION_PATH, Class::Session).drawing_on(&["write"])
-        },
         read("/api/v5/"),
         write("/api/v5/"),
     ]
@@ -467,12 +482,9 @@ mod tests {
         }
         assert_eq!(
             find(Method::POST, SESSION_PATH),
-            Some((Class::Session, "write".to_owned(), Handling::OpenSession))
+            Some((Class::Session, String::new(), Handling::OpenSession))
         );
-        assert_eq!(
-            find(Method::GET, KEYS_PATH),
-            Some((Class::Public, "public".to_owned(), Handling::AnswerKeys))
-        );
+        assert_eq!(find(Method::GET, KEYS_PATH), Some((Class::Public, String::new(), Handling::AnswerKeys)));
         assert_eq!((find(Method::GET, SESSION_PATH), find(Method::POST, KEYS_PATH)), (None, None));
         // A listed path does not fall back to the prefix for other methods, and no POST is public.
         assert_eq!(find(Method::GET, "/api/v5/asset/withdrawal"), None);
