@@ -51,7 +51,7 @@ def ccxt_story(arguments):
     raises("BadRequest", market, "ccxt: an order without a bound")
     transfer = lambda: exchange.transfer("USDT", 1, "spot", "funding")
     raises("ExchangeError", transfer, "ccxt: a transfer in the other direction")
-    withdraw = lambda: exchange.withdraw("USDT", 25, arguments.withdraw_to, None, {"network": "TRC20", "fee": "1"})
+    withdraw = lambda: exchange.withdraw("USDT", 25, arguments.withdraw_to, params={"network": "TRC20", "fee": "1"})
     raises("InvalidAddress", withdraw, "ccxt: a withdrawal to elsewhere")
 
 

@@ -66,6 +66,9 @@ pub(crate) enum Command {
         /// As shown to the client, dec-...
         decision_id: String,
     },
+    /// The route table: which request needs what.
+    #[command(subcommand)]
+    Routes(RoutesCommand),
     /// The model of the trading API: what may be asked of it.
     #[command(subcommand)]
     Model(ModelCommand),
@@ -303,6 +306,12 @@ pub(crate) struct Screen {
     /// Network, such as bitcoin, ethereum or tron; any that fits unless given.
     #[arg(long)]
     pub(crate) network: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoutesCommand {
+    /// Print the built-in table of OKX v5, as gateway.routes_file is written.
+    Default,
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,12 +11,13 @@ use std::{
 };
 
 use clap::Parser as _;
+use gateway::route::RouteTable;
 
 use crate::{
     cli::{
         AppsCommand, AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, GrantsCommand,
-        KeysCommand, ListFormat, ListsCommand, ModelCommand, Permission, Place, RestrictionFlags, Scope,
-        SubjectsCommand,
+        KeysCommand, ListFormat, ListsCommand, ModelCommand, Permission, Place, RestrictionFlags,
+        RoutesCommand, Scope, SubjectsCommand,
     },
     clock::SystemClock,
     config::{Config, beside, schema},
@@ -25,7 +26,7 @@ use crate::{
     demo,
     exit::{Exit, Failure},
     output::{self, Bar},
-    secret_file, socket, verify,
+    policy, secret_file, socket, verify,
 };
 
 /// Default data directory.
@@ -79,6 +80,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Backup(BackupCommand::Restore { from }) => {
             logging::start_quiet(true);
             block_on(restore::restore(&place, &from, json))
+        }
+        Command::Routes(RoutesCommand::Default) => {
+            output::line(policy::routes::print(&RouteTable::okx_v5()).trim_end());
+            Ok(Exit::Ok)
         }
         Command::Model(ModelCommand::Check { document }) => check_model(&document, json),
         Command::Log(options) => {
@@ -369,7 +374,7 @@ fn kek_file(place: &Place, data_dir: &Path) -> PathBuf {
 }
 
 fn check_config(path: &Path, json: bool) -> Result<Exit, Failure> {
-    match Config::load(path) {
+    match Config::load(path).and_then(|config| policy::load(&config)) {
         Ok(_) => {
             if json {
                 output::line(serde_json::json!({"ok": true}));

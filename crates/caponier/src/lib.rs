@@ -23,6 +23,7 @@ pub mod lists;
 mod live;
 pub mod metrics;
 mod output;
+mod policy;
 pub mod refusals;
 mod secret_file;
 mod socket;

@@ -5,10 +5,14 @@ use std::{borrow::Cow, time::Duration};
 use auth::{Refusal, oauth, v2::AnswerFields};
 use domain::AccountId;
 
-use crate::websocket;
+use crate::{pipeline::Standing, websocket};
 
 /// Carries the id of the decision about a withdrawal, to the exchange and to the client.
 pub(crate) const DECISION: &str = "x-caponier-decision";
+
+/// The tightest limit of a private request, and what is left of it: draft-ietf-httpapi-ratelimit-headers-10.
+pub(crate) const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
+pub(crate) const RATE_LIMIT: &str = "ratelimit";
 
 /// A request that is answered here and not by the exchange.
 #[derive(Debug)]
@@ -21,10 +25,19 @@ pub(crate) struct Refused {
     pub(crate) retry_after: Option<Duration>,
     /// Id of the decision behind it.
     pub(crate) decision: Option<Box<str>>,
+    /// What the sender has left, once it is proven who that is.
+    pub(crate) standing: Option<Box<Standing>>,
+    /// What few refusals have.
+    pub(crate) aside: Option<Box<Aside>>,
+}
+
+/// What few refusals have; apart, since refusals are returned by value everywhere.
+#[derive(Debug, Default)]
+pub(crate) struct Aside {
     /// The API key id that was named, whether it exists or not.
-    pub(crate) api_key: Option<Box<str>>,
-    /// Its signature, where the client asked for one and was proven.
-    pub(crate) signed: Option<Box<AnswerFields>>,
+    api_key: Option<Box<str>>,
+    /// The signature of the answer, where the client asked for one and was proven.
+    signed: Option<AnswerFields>,
 }
 
 /// An answer that is whole: one of the gateway's own to a request that was accepted, or one of the exchange's that was
@@ -69,8 +82,8 @@ pub(crate) fn is_signature_field(name: &[u8]) -> bool {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         let label = refusal.label();
-        let (account, retry_after, decision) = (None, None, None);
-        Self { refusal, label, account, retry_after, decision, api_key: None, signed: None }
+        let (account, retry_after, decision, standing, aside) = (None, None, None, None, None);
+        Self { refusal, label, account, retry_after, decision, standing, aside }
     }
 }
 
@@ -80,8 +93,22 @@ impl Refused {
     }
 
     /// With the API key id that was named, if it is text.
-    pub(crate) fn named(self, api_key: Option<&[u8]>) -> Self {
-        Self { api_key: api_key.and_then(|key| str::from_utf8(key).ok()).map(Into::into), ..self }
+    pub(crate) fn named(mut self, api_key: Option<&[u8]>) -> Self {
+        if let Some(api_key) = api_key.and_then(|key| str::from_utf8(key).ok()) {
+            self.aside.get_or_insert_default().api_key = Some(api_key.into());
+        }
+        self
+    }
+
+    /// The API key id that was named.
+    pub(crate) fn api_key(&self) -> Option<&str> {
+        self.aside.as_ref()?.api_key.as_deref()
+    }
+
+    /// With the signature of the answer.
+    pub(crate) fn signed(mut self, signed: AnswerFields) -> Self {
+        self.aside.get_or_insert_default().signed = Some(signed);
+        self
     }
 
     pub(crate) fn labelled(self, label: &'static str) -> Self {
@@ -126,15 +153,18 @@ impl Refused {
             // RFC 6455 section 4.4.
             version.then_some(("sec-websocket-version", Cow::Borrowed("13"))),
             decision.map(|id| (DECISION, Cow::Borrowed(id))),
+            self.standing.as_ref().map(|standing| (RATE_LIMIT_POLICY, Cow::Borrowed(standing.policy()))),
+            self.standing.as_ref().map(|standing| (RATE_LIMIT, Cow::Owned(standing.left()))),
             // RFC 9449 section 7.1.
             challenge.map(|challenge| ("www-authenticate", Cow::Borrowed(challenge))),
         ]
         .into_iter()
         .flatten()
         .chain(
-            self.signed
+            self.aside
                 .iter()
-                .flat_map(|signed| signature_fields((**signed).clone()))
+                .filter_map(|aside| aside.signed.clone())
+                .flat_map(signature_fields)
                 .map(|(name, value)| (name, Cow::Owned(value))),
         )
     }

@@ -7,7 +7,7 @@ use domain::{AccountId, ApiKeyId, UnixNanos, WithdrawalRequest};
 
 use crate::{
     http1::{answer, body::Step, head},
-    pipeline::{json, withdrawal},
+    pipeline::{orders, withdrawal},
     proxy_protocol, strict, websocket,
 };
 
@@ -120,10 +120,11 @@ pub fn is_canonical(path: &str) -> bool {
     strict::is_canonical(path)
 }
 
-/// How many orders a body holds; `None` if it is not JSON.
+/// What each order of a body counts by; `None` if it cannot be said.
 #[must_use]
-pub fn element_count(body: &[u8]) -> Option<usize> {
-    json::element_count(body).ok()
+pub fn orders(body: &[u8]) -> Option<Vec<String>> {
+    let orders = orders::read(body).ok()?;
+    Some(orders.iter().map(|order| order.counted_by().to_owned()).collect())
 }
 
 /// The withdrawal a body asks for, from a fixed account, key, address and time.

@@ -39,12 +39,15 @@ pub mod websocket;
 pub use admission::reputation::{Ban, Target};
 
 pub use self::{
-    config::{Abuse, Apps, BuildError, Config, CoolDown, Deps, Limits, Timeouts},
+    config::{Abuse, Apps, BuildError, By, Config, CoolDown, Deps, Limit, Limits, Timeouts},
     connection::Connections,
-    listener::{Control, Gateway, Load},
+    listener::{Control, Gateway, Load, Prepared},
     metrics::{Metrics, MetricsSnapshot},
     model::{ApiModel, ModelMode, UnknownOperation},
-    pipeline::{AbuseMode, BanError, BanTarget, Bans, Challenge, ChallengeMode},
+    pipeline::{
+        AbuseMode, BanError, BanTarget, Bans, Challenge, ChallengeMode,
+        limits::{PolicyError, check_policy},
+    },
     ports::{
         Answer, AppChanges, BoxFuture, Changes, DecisionUnavailable, NotRecorded, Observer, Unobserved,
         Unrecorded, Withdrawals,

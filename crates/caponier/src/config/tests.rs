@@ -10,7 +10,12 @@ fn the_default_file_is_the_default() {
     assert_eq!(explicit, parse("").unwrap());
     assert_eq!(explicit.data.dir, Path::new("/etc/caponier/caponier-data"));
     assert_eq!(explicit.data.kek_file, Path::new("/etc/caponier/caponier-data.kek"));
-    assert_eq!(explicit.limits.place, Rate { count: 300, per: Duration::from_secs(2) });
+    assert_eq!(explicit.limits.rate("place"), Some(Rate { count: 60, per: Duration::from_secs(2) }));
+    let quotas = crate::policy::limits(&explicit.limits).unwrap();
+    let own: Vec<_> = quotas.limits.iter().filter(|limit| limit.name != "source").collect();
+    let theirs = gateway::Limits::default();
+    let theirs: Vec<_> = theirs.limits.iter().filter(|limit| limit.name != "source").collect();
+    assert_eq!(own, theirs, "but for the source, the defaults are those of the gateway");
 }
 
 #[test]
@@ -82,4 +87,25 @@ fn files_that_are_not_there_are_faults_too() {
         shown,
         [(2, "gateway.certificate_file"), (4, "gateway.upstream_token_file"), (6, "api.tokens")]
     );
+}
+
+#[test]
+fn limits_of_a_name_of_ones_own_say_what_they_count_by() {
+    let config = parse("[limits.named]\nbalance = \"10 / 2s by account\"\n").unwrap();
+    let balance = config.limits.limits.last().unwrap();
+    assert_eq!((balance.name.as_str(), balance.by), ("balance", gateway::By::Account));
+    assert_eq!(balance.rate, Rate { count: 10, per: Duration::from_secs(2) });
+    for (entry, expected) in [
+        ("place = \"1 / 1s by key\"", "has a key of its own"),
+        ("Big = \"1 / 1s by key\"", "is not a name"),
+        ("x = \"1 / 1s\"", "must be a limit such as"),
+        ("x = \"1 / 1s by planet\"", "there are account, instrument, key, source"),
+        ("x = \"0 / 1s by key\"", "must be 1 to"),
+        ("x = 1", "must be a limit such as"),
+    ] {
+        let faults = parse(&format!("[limits.named]\n{entry}\n")).unwrap_err();
+        let fault = &faults.0[0];
+        assert!(fault.line == 2 && fault.message.contains(expected), "{fault}");
+    }
+    assert!(!parse("[limits]\nheaders = \"off\"\n").unwrap().limits.headers);
 }

@@ -34,16 +34,15 @@ use super::{
     text,
 };
 use crate::{
-    answer::{DECISION, Refused, Reply},
+    answer::{DECISION, RATE_LIMIT, RATE_LIMIT_POLICY, Refused, Reply},
     buffer::{BUFFER_BYTES, Buffer},
     config::Timeouts,
     connection::InFlight,
     deadline::Deadline,
     pace::{Pace, Resets},
     peer::Peer,
-    pipeline::{Admitted, Answered, Body, Own, Shared, Stopped, Unreadable, due, push_field},
+    pipeline::{Admitted, Answered, Body, Own, Passed, Shared, Stopped, Unreadable, due, push_field},
     strict::Violation,
-    upstream::Answer,
 };
 
 /// Most bytes of a body read at once.
@@ -248,9 +247,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static> Connection
             Ok(answered) => {
                 in_flight.served();
                 match answered {
-                    Answered::Passed(answer, decision) => {
-                        self.pass_on(answer, decision, &shape, now, after).await
-                    }
+                    Answered::Passed(passed) => self.pass_on(passed, &shape, now, after).await,
                     Answered::Whole(reply) => self.reply(&reply, &shape, now, after).await,
                 }
             }
@@ -344,14 +341,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static> Connection
         self.write(&mut out).await.map_or(After::Drop, |()| after)
     }
 
-    async fn pass_on(
-        &mut self,
-        answer: Answer,
-        decision: Option<String>,
-        shape: &Shape,
-        now: UnixNanos,
-        after: After,
-    ) -> After {
+    async fn pass_on(&mut self, answered: Passed, shape: &Shape, now: UnixNanos, after: After) -> After {
+        let Passed { answer, decision, standing } = answered;
         let framing = answer.head.framing;
         let is_open_ended = matches!(framing, Framing::Chunked | Framing::UntilClose);
         let is_chunked = is_open_ended && !shape.is_http10;
@@ -378,6 +369,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static> Connection
         }
         if let Some(decision) = decision {
             push_field(into, DECISION.as_bytes(), decision.as_bytes());
+        }
+        if let Some(standing) = standing {
+            push_field(into, RATE_LIMIT_POLICY.as_bytes(), standing.policy().as_bytes());
+            into.extend_from_slice(RATE_LIMIT.as_bytes());
+            into.extend_from_slice(b": ");
+            standing.push_left(into);
+            into.extend_from_slice(b"\r\n");
         }
         shape.push_connection(into, after);
         into.extend_from_slice(b"\r\n");

@@ -20,7 +20,7 @@ use crate::{
     listener::Gateway,
     peer::Peer,
     pipeline::Shared,
-    route::{Budget, Class, Handling, Route, RouteTable, Verb},
+    route::{Class, Handling, Route, RouteTable, Verb},
     upgrade::{Duplex, Upgrades},
 };
 
@@ -83,13 +83,9 @@ impl Upgrades for Shout {
 fn gateway() -> Gateway {
     let mut config = Config::new("127.0.0.1:0".parse().unwrap(), "127.0.0.1:1");
     let open = |verb, path: &str, handling| Route {
-        verb,
-        path: path.to_owned(),
-        class: Class::Public,
-        budget: Budget::Read,
-        cost_is_array_length: false,
         body_bytes_max: 64 << 10,
         handling,
+        ..Route::new(verb, path, Class::Public)
     };
     config.routes = RouteTable::new(vec![
         open(Verb::Any, "/open", Handling::Forward),

@@ -34,7 +34,7 @@ use tokio::{
 
 use self::guard::{Active, Activity, Clocks, Guarded, Watch};
 use crate::{
-    answer::{DECISION, Refused, Reply},
+    answer::{DECISION, RATE_LIMIT, RATE_LIMIT_POLICY, Refused, Reply},
     buffer::Buffer,
     connection::InFlight,
     http1::{
@@ -43,8 +43,8 @@ use crate::{
     },
     pace::Resets,
     peer::Peer,
-    pipeline::{Admitted, Answered, Body, Own, Shared, Stopped, Unreadable, due, push_field},
-    upstream::{Answer, AnswerBody, BodyError},
+    pipeline::{Admitted, Answered, Body, Own, Passed, Shared, Stopped, Unreadable, due, push_field},
+    upstream::{AnswerBody, BodyError},
 };
 
 /// Concurrent requests of a connection.
@@ -169,7 +169,7 @@ async fn pass(
             let answered = shared.forward(passage).await?;
             in_flight.served();
             Ok(match answered {
-                Answered::Passed(answer, decision) => passed_on(answer, decision),
+                Answered::Passed(passed) => passed_on(passed),
                 Answered::Whole(reply) => whole(reply),
             })
         }
@@ -242,7 +242,8 @@ fn whole(reply: Reply) -> Response<Payload> {
     response
 }
 
-fn passed_on(answer: Answer, decision: Option<String>) -> Response<Payload> {
+fn passed_on(answered: Passed) -> Response<Payload> {
+    let Passed { answer, decision, standing } = answered;
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(answer.head.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let headers = response.headers_mut();
@@ -257,6 +258,15 @@ fn passed_on(answer: Answer, decision: Option<String>) -> Response<Payload> {
     }
     if let Some(decision) = decision.and_then(|id| HeaderValue::from_str(&id).ok()) {
         headers.insert(HeaderName::from_static(DECISION), decision);
+    }
+    if let Some(standing) = standing {
+        let (policy, left) =
+            (HeaderValue::from_str(standing.policy()), HeaderValue::try_from(standing.left()));
+        for (name, value) in [(RATE_LIMIT_POLICY, policy.ok()), (RATE_LIMIT, left.ok())] {
+            if let Some(value) = value {
+                headers.append(HeaderName::from_static(name), value);
+            }
+        }
     }
     let is_over = answer.head.framing == Framing::Empty;
     let mut body = answer.into_body();

@@ -103,7 +103,7 @@ impl Shared {
             tls_exporter: None,
         };
         let head = self.signatures.verify_head(&head, fields, endpoint, now)?;
-        self.check_key(peer.ip, Some(head.key_id().as_str()), routed.route.budget, now)?;
+        self.check_key(peer.ip, Some(head.key_id().as_str()), routed.route.criticality, now)?;
         let asks = |(name, value): (&[u8], &[u8])| {
             name.eq_ignore_ascii_case(ACCEPT_SIGNATURE)
                 && value.windows(ANSWER_TAG.len()).any(|part| part == ANSWER_TAG)

@@ -58,6 +58,7 @@ pub(crate) fn classified(label: &str) -> Option<Option<Event>> {
         // Who goes on with a key that is banned there goes on.
         "connections_per_source_max"
         | "key_banned"
+        | "public_rate_limited"
         | "source_rate_limited"
         | "ws_connects_limited"
         | "ws_logins_too_frequent" => Event::RateLimited,
@@ -89,11 +90,11 @@ fn is_harmless(label: &str) -> bool {
         | "demo_only" | "demo_unsupported" | "destination_forbidden" | "endpoint_forbidden"
         | "funding_rate_limited" | "grant_ended" | "hours_closed" | "instrument_forbidden"
         | "internal_recipient_invalid" | "ip_binding_required" | "json_invalid" | "key_cool_down"
-        | "key_rate_limited" | "network_maintenance" | "non_tradable_needs_ip_binding" | "notional_spent"
+        | "key_rate_limited" | "named_rate_limited" | "network_maintenance" | "non_tradable_needs_ip_binding" | "notional_spent"
         | "notional_too_large" | "notional_unknown" | "order_rate_limited" | "ownership_unproven"
         | "parameter_empty" | "parameter_exists" | "parameter_invalid" | "permission_missing"
         | "place_rate_limited" | "rate_limited" | "rate_limited_upstream" | "read_rate_limited"
-        | "sub_account_withdrawal" | "too_frequent" | "transfer_forbidden" | "user_blocked"
+        | "sub_account_withdrawal" | "too_frequent" | "too_many_orders" | "transfer_forbidden" | "user_blocked"
         | "withdraw_rate_limited" | "withdrawal_address_invalid" | "withdrawal_address_missing"
         | "key_seen_elsewhere" | "withdrawal_held" | "withdrawal_not_allowed" | "write_rate_limited"
         // Ours, or the exchange's.

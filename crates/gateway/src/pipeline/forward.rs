@@ -2,9 +2,10 @@
 
 use admission::Permit;
 use auth::{Refusal, Verified};
+use domain::AccountId;
 use tokio::time::Instant;
 
-use super::{Charged, Routed, Shared, overload, signed_answer::is_signable};
+use super::{Charged, Routed, Shared, Standing, overload, signed_answer::is_signable};
 use crate::{
     answer::{DECISION, Refused, Reply},
     buffer::Buffer,
@@ -20,6 +21,7 @@ pub(crate) struct Passage {
     request: Buffer,
     is_get: bool,
     verified: Option<Verified>,
+    standing: Option<Standing>,
     decision: Option<String>,
     /// One of those that may be with the exchange at once.
     permit: Permit,
@@ -40,7 +42,10 @@ impl Passage {
         permit: Permit,
     ) -> Self {
         let mut request = Buffer::default();
-        let verified = charged.map(Charged::into_verified);
+        let (verified, standing) = match charged.map(Charged::into_parts) {
+            Some((verified, standing)) => (Some(verified), standing),
+            None => (None, None),
+        };
         let out = request.writer();
         out.extend_from_slice(routed.view.method());
         out.push(b' ');
@@ -67,7 +72,16 @@ impl Passage {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(body);
         let observed = shared.learner.as_ref().map(|_| Box::new(Observed::of(&routed.as_modelled(body))));
-        Self { request, is_get: routed.is_get, verified, decision, permit, observed, answer_for: None }
+        Self {
+            request,
+            is_get: routed.is_get,
+            verified,
+            standing,
+            decision,
+            permit,
+            observed,
+            answer_for: None,
+        }
     }
 
     /// Whose answer is to be signed for this `Signature` field.
@@ -88,16 +102,25 @@ pub(crate) fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "an answer that is passed on is the usual case")]
 pub(crate) enum Answered {
-    /// To be passed on as it comes, with the id of the decision that let the request through.
-    Passed(Answer, Option<String>),
+    /// To be passed on as it comes.
+    Passed(Passed),
     /// Read to its end and signed.
     Whole(Reply),
+}
+
+/// An answer to be passed on, with the id of the decision that let the request through.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    pub(crate) answer: Answer,
+    pub(crate) decision: Option<String>,
+    /// What the sender has left.
+    pub(crate) standing: Option<Standing>,
 }
 
 impl Shared {
     /// Sends a request to the exchange.
     pub(crate) async fn forward(&self, passage: Passage) -> Result<Answered, Refused> {
-        let Passage { request, is_get, verified, decision, permit, observed, answer_for } = passage;
+        let Passage { request, is_get, verified, standing, decision, permit, observed, answer_for } = passage;
         let began = Instant::now();
         let sent = self.upstream.send(request).await;
         overload::settle(
@@ -112,18 +135,22 @@ impl Shared {
                 if let (Some(learner), Some(observed), 200) = (&self.learner, observed, answer.head.status) {
                     observed.teach(&mut learner.lock());
                 }
-                match &answer_for {
-                    Some(answer_for) if is_signable(&answer) => self
-                        .sign_answer(answer, decision.as_deref(), answer_for)
-                        .await
-                        .map(Answered::Whole)
-                        .map_err(|refused| self.told(refused, verified.as_ref(), decision, Some(answer_for))),
-                    _ => Ok(Answered::Passed(answer, decision)),
+                let Some(answer_for) = answer_for.filter(|_| is_signable(&answer)) else {
+                    return Ok(Answered::Passed(Passed { answer, decision, standing }));
+                };
+                match self.sign_answer(answer, decision.as_deref(), standing.as_ref(), &answer_for).await {
+                    Ok(reply) => Ok(Answered::Whole(reply)),
+                    Err(refused) => {
+                        let account = verified.map(|verified| verified.account().clone());
+                        Err(self.told(refused, account, decision, standing, Some(&answer_for)))
+                    }
                 }
             }
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "no answer from the upstream");
-                Err(self.told(unanswered(&error, is_get), verified.as_ref(), decision, answer_for.as_deref()))
+                let account = verified.map(|verified| verified.account().clone());
+                let refused = unanswered(&error, is_get);
+                Err(self.told(refused, account, decision, standing, answer_for.as_deref()))
             }
         }
     }
@@ -134,16 +161,14 @@ impl Shared {
     fn told(
         &self,
         refused: Refused,
-        verified: Option<&Verified>,
+        account: Option<AccountId>,
         decision: Option<String>,
+        standing: Option<Standing>,
         answer_for: Option<&[u8]>,
     ) -> Refused {
-        let account = verified.map(|verified| verified.account().clone());
-        self.sign_refusal(
-            Refused { account, decision: decision.map(Into::into), ..refused },
-            answer_for,
-            self.clock.now(),
-        )
+        let (decision, standing) = (decision.map(String::into_boxed_str), standing.map(Box::new));
+        let refused = Refused { account, decision, standing, ..refused };
+        self.sign_refusal(refused, answer_for, self.clock.now())
     }
 }
 

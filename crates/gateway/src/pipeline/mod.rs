@@ -18,6 +18,7 @@ mod forward;
 pub(crate) mod json;
 pub(crate) mod limits;
 mod oauth;
+pub(crate) mod orders;
 pub(crate) mod overload;
 mod replay;
 mod reputation;
@@ -28,9 +29,9 @@ pub(crate) mod withdrawal;
 use std::{net::IpAddr, sync::Arc};
 
 use admission::{Concurrency, FrameLimits};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use auth::{
-    Authenticator, Endpoint, Refusal, RequestHead,
+    Authenticator, Endpoint, Proof, Refusal, RequestHead,
     authority::FirstSeenMode,
     v2::{AnswerSigner, SignatureVerifier},
 };
@@ -41,18 +42,18 @@ use parking_lot::Mutex;
 use schema::Learner;
 use tokio::sync::{Semaphore, watch};
 
-use self::credentials::Proven;
 pub(crate) use self::{
     body::{Body, Unreadable, due},
     challenge::{Challenger, Own},
-    forward::{Answered, Passage, push_field},
-    limits::{Charged, Limiters},
+    forward::{Answered, Passage, Passed, push_field},
+    limits::{Charged, Plan, Policy, PolicyError, Standing},
     reputation::Guard,
 };
 pub use self::{
     challenge::{Challenge, ChallengeMode},
     reputation::{AbuseMode, BanError, BanTarget, Bans},
 };
+use self::{credentials::Proven, limits::Who};
 use crate::{
     answer::{Refused, Reply},
     config::{Apps, CoolDown, Timeouts},
@@ -62,7 +63,7 @@ use crate::{
     model::{ApiModel, Judgement},
     peer::Peer,
     ports::{Changes, Observer, Withdrawals},
-    route::{Class, Handling, Route, RouteTable},
+    route::{Class, Handling, Route},
     strict::{self, Violation},
     upgrade::Upgrades,
     upstream::Upstream,
@@ -84,15 +85,15 @@ pub(crate) struct Shared {
     pub(crate) first_seen: FirstSeenMode,
     pub(crate) frames: Arc<FrameLimits>,
     pub(crate) guard: Guard,
-    pub(crate) limiters: Limiters,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) model: ArcSwapOption<ApiModel>,
     pub(crate) learner: Option<Mutex<Learner>>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) passphrase_checks: Arc<Semaphore>,
+    /// Routes and limits; replaced as a whole.
+    pub(crate) policy: ArcSwap<Policy>,
     /// Networks of the proxies in front.
     pub(crate) proxy_trusted: Vec<IpNet>,
-    pub(crate) routes: RouteTable,
     /// Verifies HTTP message signatures.
     pub(crate) signatures: SignatureVerifier,
     /// Turns true when the gateway stops.
@@ -109,6 +110,7 @@ pub(crate) struct Shared {
 pub(crate) struct Routed<'a> {
     pub(crate) view: View<'a>,
     pub(crate) route: &'a Route,
+    pub(crate) plan: &'a Plan,
     /// What its key must be allowed, or `None` where no key is needed.
     endpoint: Option<Endpoint>,
     is_get: bool,
@@ -199,7 +201,7 @@ impl Shared {
     /// Charges a request to where it comes from, before anything else is looked at.
     pub(crate) fn charge_source(&self, peer: &Peer, now: UnixNanos) -> Result<(), Refused> {
         self.metrics.request();
-        self.limiters.source(peer.source, now)
+        self.policy.load().source(peer.source, now).map_err(Refused::from)
     }
 
     /// Whether and how a request goes on to the exchange.
@@ -235,7 +237,8 @@ impl Shared {
         if let Some(own) = self.oauth(&view, body, peer, now).await {
             return Ok(Admitted::Own(own));
         }
-        let routed = self.route(view)?;
+        let policy = self.policy.load_full();
+        let routed = route(&policy, view)?;
         if routed.route.handling == Handling::WebSocket {
             let is_upgrade =
                 B::CAN_UPGRADE && view.head.is_upgrade && !view.head.is_http10 && body.is_empty();
@@ -246,18 +249,23 @@ impl Shared {
         if let Some(page) = self.challenge(&routed, peer, now) {
             return Ok(Admitted::Own(page));
         }
+        let class = routed.route.criticality;
         if routed.endpoint.is_some() {
             let api_key = view.credentials().key.and_then(|key| str::from_utf8(key).ok());
-            self.check_key(peer.ip, api_key, routed.route.budget, now)?;
+            self.check_key(peer.ip, api_key, class, now)?;
         }
         Self::check_shape(&routed, body)?;
         let Some(endpoint) = routed.endpoint else {
             self.read_body(&routed, body).await?;
             self.conforms(&routed, body.bytes())?;
+            let load = routed.plan.load(body.bytes())?;
+            let who = Who { source: peer.source, proven: None };
             if routed.route.handling == Handling::AnswerKeys {
+                policy.draw(routed.plan, &load, who, now).map_err(Refused::from)?;
                 return Ok(Admitted::Reply(self.answer_keys()?));
             }
-            let permit = self.let_through(overload::class(routed.route), now)?;
+            let permit = self.let_through(class, now)?;
+            policy.draw(routed.plan, &load, who, now).map_err(Refused::from)?;
             let passage = Passage::new(self, peer, &routed, body.bytes(), None, None, permit);
             return Ok(Admitted::Forward(passage));
         };
@@ -268,17 +276,20 @@ impl Shared {
         peer.line.used_with(proven.verified.key_id());
         if !proven.verified.is_in_force() {
             // Taken out of force since it was looked at: whoever did has ended the connections known by then.
-            return Err(Refused::from(Refusal::ApiKeyFrozen).into());
+            let is_app = proven.verified.proof() == Proof::App;
+            let refusal = if is_app { Refusal::GrantEnded } else { Refusal::ApiKeyFrozen };
+            return Err(Refused::from(refusal).into());
         }
         let account = proven.verified.account().clone();
         let answer_for = proven.answer_for.clone();
-        let pursued = self.pursue(&routed, body.bytes(), proven, peer, now).await;
+        let pursued = self.pursue(&policy, &routed, body.bytes(), proven, peer, now).await;
         Ok(pursued.map_err(|refused| self.sign_refusal(refused.of(&account), answer_for.as_deref(), now))?)
     }
 
     /// Whether and how a request goes on whose sender is proven.
     async fn pursue(
         &self,
+        policy: &Policy,
         routed: &Routed<'_>,
         body: &[u8],
         proven: Proven,
@@ -288,19 +299,25 @@ impl Shared {
         let Proven { verified, answer_for, expiry } = proven;
         self.conforms(routed, body)?;
         let worth = self.authorise(routed, body, &verified, peer, now)?;
+        let load = routed.plan.load(body)?;
         if routed.route.handling == Handling::OpenSession {
-            let charged = self.charge(routed, body, verified, now)?;
+            let charged = self.charge(policy, routed, &load, verified, peer, now)?;
             self.observe(routed, charged.verified(), peer, now).await?;
             let reply = self.open_session(&charged, body, peer, now)?;
             return Ok(Admitted::Reply(self.sign_reply(reply, answer_for.as_deref(), now)));
         }
-        let permit = self.let_through(overload::class(routed.route), now)?;
-        let charged = self.charge(routed, body, verified, now)?;
+        let permit = self.let_through(routed.route.criticality, now)?;
+        let charged = self.charge(policy, routed, &load, verified, peer, now)?;
         self.speak_for(peer, now);
         self.observe(routed, charged.verified(), peer, now).await?;
         self.spend(&charged, worth, now).await?;
         let decision = match routed.route.handling {
-            Handling::Decide => Some(self.decide(body, &charged, peer, now).await?),
+            Handling::Decide => match self.decide(body, &charged, peer, now).await {
+                Ok(decision) => Some(decision),
+                Err(refused) => {
+                    return Err(Refused { standing: charged.standing().cloned().map(Box::new), ..refused });
+                }
+            },
             _ => None,
         };
         if let Some(expiry) = expiry {
@@ -308,25 +325,6 @@ impl Shared {
         }
         let passage = Passage::new(self, peer, routed, body, Some(charged), decision, permit);
         Ok(Admitted::Forward(passage.answered_for(answer_for)))
-    }
-
-    fn route<'a>(&'a self, view: View<'a>) -> Result<Routed<'a>, Refused> {
-        let (method, is_get) = match view.method() {
-            b"GET" => (Method::GET, true),
-            b"POST" => (Method::POST, false),
-            _ => return Err(Refusal::MethodInvalid.into()),
-        };
-        if !strict::is_canonical(view.path()) {
-            return Err(Violation::PathNotCanonical.into());
-        }
-        if let Some(violation) = view.head.fault {
-            return Err(violation.into());
-        }
-        let route = match self.routes.find(&method, view.path()) {
-            Some(route) if route.handling != Handling::Unavailable => route,
-            _ => return Err(Refusal::EndpointUnavailable.into()),
-        };
-        Ok(Routed { view, route, endpoint: endpoint(route.class), is_get })
     }
 
     /// Whether the model of the API has a word against a request.
@@ -389,8 +387,28 @@ impl Shared {
         in_flight.refused();
         self.metrics.refusal(refused.label);
         self.observer.refused(peer.ip, refused.account.as_ref(), refused.label, now);
-        self.hold_against(peer, refused.api_key.as_deref(), refused.label, now);
+        self.hold_against(peer, refused.api_key(), refused.label, now);
     }
+}
+
+/// The line of the table a request is for.
+fn route<'a>(policy: &'a Policy, view: View<'a>) -> Result<Routed<'a>, Refused> {
+    let (method, is_get) = match view.method() {
+        b"GET" => (Method::GET, true),
+        b"POST" => (Method::POST, false),
+        _ => return Err(Refusal::MethodInvalid.into()),
+    };
+    if !strict::is_canonical(view.path()) {
+        return Err(Violation::PathNotCanonical.into());
+    }
+    if let Some(violation) = view.head.fault {
+        return Err(violation.into());
+    }
+    let (route, plan) = match policy.find(&method, view.path()) {
+        Some(found) if found.0.handling != Handling::Unavailable => found,
+        _ => return Err(Refusal::EndpointUnavailable.into()),
+    };
+    Ok(Routed { view, route, plan, endpoint: endpoint(route.class), is_get })
 }
 
 /// What the key must be allowed, or `None` where no key is needed.

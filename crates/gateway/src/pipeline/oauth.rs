@@ -164,7 +164,7 @@ impl Shared {
             simulated: credentials.simulated,
         };
         let verified = apps.server.verify(&request, peer.ip, endpoint, now)?;
-        self.check_key(peer.ip, Some(verified.key_id().as_str()), routed.route.budget, now)?;
+        self.check_key(peer.ip, Some(verified.key_id().as_str()), routed.route.criticality, now)?;
         Ok(verified)
     }
 }

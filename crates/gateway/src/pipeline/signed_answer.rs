@@ -10,9 +10,9 @@ use auth::Refusal;
 use crypto::sha256;
 use domain::UnixNanos;
 
-use super::Shared;
+use super::{Shared, Standing};
 use crate::{
-    answer::{DECISION, Refused, Reply, is_signature_field},
+    answer::{DECISION, RATE_LIMIT, RATE_LIMIT_POLICY, Refused, Reply, is_signature_field},
     http1::body::{Framing, Step},
     upstream::{Answer, AnswerBody, BodyError},
 };
@@ -40,15 +40,17 @@ impl Shared {
     /// Signs a refusal of a request whose sender was proven, where the client asked for it.
     pub(super) fn sign_refusal(
         &self,
-        mut refused: Refused,
+        refused: Refused,
         answer_for: Option<&[u8]>,
         now: UnixNanos,
     ) -> Refused {
-        if let (Some(signer), Some(answer_for)) = (&self.answer_signer, answer_for) {
-            let digest = sha256(&[refused.body().as_bytes()]);
-            refused.signed = signer.sign(refused.status(), &digest, answer_for, now).ok().map(Box::new);
+        let (Some(signer), Some(answer_for)) = (&self.answer_signer, answer_for) else { return refused };
+        let digest = sha256(&[refused.body().as_bytes()]);
+        match signer.sign(refused.status(), &digest, answer_for, now) {
+            Ok(signed) => refused.signed(signed),
+            // As above.
+            Err(_) => refused,
         }
-        refused
     }
 
     /// Reads an answer of the exchange to its end and signs it.
@@ -56,12 +58,18 @@ impl Shared {
         &self,
         answer: Answer,
         decision: Option<&str>,
+        standing: Option<&Standing>,
         answer_for: &[u8],
     ) -> Result<Reply, Refused> {
         let passed = |(name, _): &(&[u8], &[u8])| !is_signature_field(name);
         let owned = |(name, value): (&[u8], &[u8])| (Cow::Owned(name.to_vec()), value.to_vec());
         let mut fields: Vec<_> = answer.fields().filter(passed).map(owned).collect();
         fields.extend(decision.map(|id| (Cow::Borrowed(DECISION.as_bytes()), id.as_bytes().to_vec())));
+        if let Some(standing) = standing {
+            let left = standing.left().into_bytes();
+            fields.push((Cow::Borrowed(RATE_LIMIT_POLICY.as_bytes()), standing.policy().as_bytes().to_vec()));
+            fields.push((Cow::Borrowed(RATE_LIMIT.as_bytes()), left));
+        }
         let (status, has_date) = (answer.head.status, answer.head.has_date);
         let body = match collect(answer.into_body()).await {
             Ok(Some(body)) => body,

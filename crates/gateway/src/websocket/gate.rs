@@ -23,9 +23,8 @@ use crate::{
     answer::Refused,
     connection::{InFlight, Source},
     peer::Peer,
-    pipeline::{Shared, overload},
+    pipeline::Shared,
     ports::BoxFuture,
-    route::Budget,
     upgrade::{Duplex, Upgrades},
 };
 
@@ -125,17 +124,18 @@ impl Door for Gate {
     fn charge(
         &self,
         identity: &Verified,
-        budget: Budget,
+        endpoint: &'static str,
         orders: &[&RawValue],
         now: UnixNanos,
     ) -> Result<(), Denied> {
-        let cost = u32::try_from(orders.len()).unwrap_or(u32::MAX);
-        self.shared.check_key(self.peer.ip, Some(identity.key_id().as_str()), budget, now)?;
+        let shared = &self.shared;
+        let policy = shared.policy.load_full();
+        let (route, plan) = policy.operation(endpoint).ok_or(Denied::from(Refusal::EndpointUnavailable))?;
+        shared.check_key(self.peer.ip, Some(identity.key_id().as_str()), route.criticality, now)?;
         // Messages are not answered one by one here, so they say nothing about the exchange's latency; they wait for
         // nobody either, but are turned away when requests are.
-        drop(self.shared.let_through(overload::class_of(budget), now)?);
-        self.shared.limiters.key(identity.key_id(), identity.account(), now)?;
-        self.shared.limiters.account(identity.account(), budget, cost, now)?;
+        drop(shared.let_through(route.criticality, now)?);
+        policy.draw_orders(plan, orders, identity, &self.peer, now)?;
         Ok(())
     }
 

@@ -221,7 +221,7 @@ impl Session {
         }
         let verified = self.verified().ok_or(WsError::LOG_IN_FIRST)?;
         let permitted = if verified.permissions().contains(Permission::Trade) {
-            door.charge(verified, op.budget, &request.args, now)
+            door.charge(verified, op.endpoint, &request.args, now)
         } else {
             Err(Denied::from(Refusal::PermissionMissing))
         };

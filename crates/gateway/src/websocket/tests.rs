@@ -42,7 +42,7 @@ use super::{
     relay::{Guest, Orders, serve},
     *,
 };
-use crate::{ports::BoxFuture, route::Budget, upgrade::Duplex};
+use crate::{ports::BoxFuture, upgrade::Duplex};
 
 const SECRET: &[u8] = b"22582BD0CFF14C41EDBF1AB98506286D";
 const PASSPHRASE: &str = "Correct-Horse-1";
@@ -76,7 +76,7 @@ struct House {
     authenticator: Authenticator,
     registry: Arc<Registry>,
     refused: Mutex<Vec<&'static str>>,
-    charged: Mutex<Vec<(Budget, usize)>>,
+    charged: Mutex<Vec<(&'static str, usize)>>,
     /// What the next charge is refused with.
     deny: Mutex<Option<Refusal>>,
     exchange: Mutex<Option<mpsc::UnboundedSender<ExchangeSide>>>,
@@ -123,8 +123,14 @@ impl Door for House {
         })
     }
 
-    fn charge(&self, _: &Verified, budget: Budget, orders: &[&RawValue], _: UnixNanos) -> Result<(), Denied> {
-        self.charged.lock().push((budget, orders.len()));
+    fn charge(
+        &self,
+        _: &Verified,
+        endpoint: &'static str,
+        orders: &[&RawValue],
+        _: UnixNanos,
+    ) -> Result<(), Denied> {
+        self.charged.lock().push((endpoint, orders.len()));
         self.deny.lock().take().map_or(Ok(()), |refusal| Err(refusal.into()))
     }
 
@@ -303,10 +309,10 @@ async fn an_owner_logs_in_and_trades_as_himself() {
     }
     exchange.say(r#"{"id":"7","op":"order","code":"0"}"#).await;
     assert_eq!(world.hear().await["code"], "0");
-    assert_eq!(*world.house.charged.lock(), [(Budget::Place, 1)]);
+    assert_eq!(*world.house.charged.lock(), [("/api/v5/trade/order", 1)]);
     world.say(&json!({ "op": "batch-cancel-orders", "args": [{}, {}, {}] })).await;
     exchange.hear().await;
-    assert_eq!(world.house.charged.lock()[1], (Budget::Cancel, 3));
+    assert_eq!(world.house.charged.lock()[1], ("/api/v5/trade/cancel-batch-orders", 3));
     assert_eq!(world.house.connects.load(Ordering::Relaxed), 1);
 }
 
