@@ -30,6 +30,7 @@ use crate::{
     refusals::RefusalCounts,
     secret_file,
     socket::ControlSocket,
+    traffic::TrafficFile,
 };
 
 /// Shortest bearer token of the event listener.
@@ -130,6 +131,11 @@ impl App {
         (gateway.routes, gateway.limits) = (policy.routes, policy.limits);
         gateway.model = api_model::load(&config.api_model)?;
         gateway.learn = config.api_model.learn;
+        if let Some(path) = &config.telemetry.traffic_file {
+            let file = TrafficFile::begin(path, config.telemetry.traffic_size)
+                .map_err(|error| Failure::io(format!("telemetry.traffic_file {}", path.display()), error))?;
+            gateway.recorder = Some(Arc::new(file));
+        }
         let gateway = gateway
             .build(gateway::Deps {
                 authenticator: Arc::new(authenticator),

@@ -26,4 +26,5 @@ pub mod refusals;
 mod secret_file;
 mod socket;
 mod stop;
+mod traffic;
 mod verify;
