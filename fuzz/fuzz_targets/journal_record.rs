@@ -2,20 +2,21 @@
 #![no_main]
 
 use journal::record::{
-    BackupDrill, KekRotated, Lifecycle, ListImported, Refusals, SubjectErased, decode_decision, decode_event,
+    Ban, BackupDrill, KekRotated, Lifecycle, ListImported, Refusals, SubjectErased, decode_decision, decode_event,
     encode_decision, encode_event,
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Some((kind, payload)) = data.split_first() else { return };
-    let encoded = match kind % 8 {
+    let encoded = match kind % 9 {
         0 => decode_decision(payload).map(|decision| encode_decision(&decision)),
         1 => decode_event(payload).map(|event| encode_event(&event)),
         2 => BackupDrill::decode(payload).map(|drill| drill.encode()),
         3 => KekRotated::decode(payload).map(|rotated| rotated.encode()),
         4 => Lifecycle::decode(payload).map(|lifecycle| lifecycle.encode()),
         5 => ListImported::decode(payload).map(|imported| imported.encode()),
+        7 => Ban::decode(payload).map(|ban| ban.encode()),
         6 => Refusals::decode(payload).map(|refusals| refusals.encode()),
         _ => SubjectErased::decode(payload).map(|erased| erased.encode()),
     };

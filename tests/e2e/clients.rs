@@ -28,7 +28,7 @@ fn test_tools() -> PathBuf {
 
 /// The folder whose `node_modules` hold the client for Node.
 #[allow(clippy::disallowed_methods, reason = "the environment is how the task runner names its tools")]
-fn node_clients() -> Option<PathBuf> {
+pub(crate) fn node_clients() -> Option<PathBuf> {
     let folder =
         std::env::var("OKX_API_DIR").map(PathBuf::from).unwrap_or_else(|_| test_tools().join("node"));
     let found = folder.join("node_modules/okx-api").is_dir();
@@ -39,7 +39,7 @@ fn node_clients() -> Option<PathBuf> {
 }
 
 /// A client's story with the trader's key, and its verdict.
-fn story(mut command: Command, serving: &Serving, more: &[&str]) -> Done {
+pub(crate) fn story(mut command: Command, serving: &Serving, more: &[&str]) -> Done {
     let key = &serving.ready["api_keys"][0];
     for (option, value) in [
         ("--gateway", &serving.ready["gateway"]),
@@ -56,7 +56,7 @@ fn story(mut command: Command, serving: &Serving, more: &[&str]) -> Done {
     done
 }
 
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(ROOT).join("tests/clients").join(name)
 }
 
@@ -79,7 +79,7 @@ fn python_okx(python: &Path) -> Command {
     command
 }
 
-fn demo(dir: &Path) -> Serving {
+pub(crate) fn demo(dir: &Path) -> Serving {
     Serving::start(&["demo", "--serve", "--json", "--data-dir", dir.to_str().unwrap()], &dir.join("output"))
 }
 

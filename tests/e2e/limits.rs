@@ -70,11 +70,15 @@ async fn a_reload_of_routes_and_limits_fails_nobody() {
     // A fault in the file of routes is told with its line, by both commands, and changes nothing.
     fs::write(house.path("routes.toml"), routes.replacen("\"place\"", "\"plaice\"", 1)).unwrap();
     let line = 1 + routes.lines().position(|line| line.contains("\"place\"")).unwrap();
-    // The line of its `[[route]]`.
-    let expected = format!("routes.toml:{}", line - 4);
-    for asked in [&["reload"][..], &["config", "check"][..]] {
-        let refused = house.ask(asked).exits(64);
-        assert!(refused.text().contains(&expected) && refused.text().contains("plaice"), "{refused:?}");
+    // The line of its `[[route]]`, in words and as a member.
+    let line = line - 4;
+    let told = [
+        (house.ask(&["reload"]), format!("routes.toml:{line}")),
+        (house.ask(&["config", "check"]), format!("\"line\":{line}")),
+    ];
+    for (refused, place) in told {
+        let refused = refused.exits(64);
+        assert!(refused.text().contains(&place) && refused.text().contains("plaice"), "{refused:?}");
     }
     assert_eq!(client.call(Method::POST, ORDER, &order("third")).await.unwrap().code(), "50011");
     assert_eq!(serving.stop(), 0);

@@ -12,6 +12,7 @@
 
 mod acme;
 mod api_model;
+mod bans;
 mod clients;
 mod config;
 mod control;
@@ -27,3 +28,4 @@ mod restore;
 mod support;
 mod tamper;
 mod tls;
+mod web_socket;

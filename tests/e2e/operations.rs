@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// One scrape with a token; the status and the text.
-async fn scrape(api: std::net::SocketAddr, token: &str) -> (u16, String) {
+pub(crate) async fn scrape(api: std::net::SocketAddr, token: &str) -> (u16, String) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let talk = async {
         let mut stream = tokio::net::TcpStream::connect(api).await.unwrap();
@@ -33,7 +33,7 @@ async fn scrape(api: std::net::SocketAddr, token: &str) -> (u16, String) {
 
 /// The value of a series, by its line's beginning.
 #[track_caller]
-fn value(text: &str, series: &str) -> u64 {
+pub(crate) fn value(text: &str, series: &str) -> u64 {
     let line = text.lines().find(|line| line.starts_with(&format!("{series} ")));
     line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
         .unwrap_or_else(|| panic!("no {series} in {text}"))

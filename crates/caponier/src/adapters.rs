@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use watch::Watch;
 
 use crate::{
+    abuse::News,
     core::Core,
     ground::{Ground, RecordError},
     lists::ListGaps,
@@ -146,6 +147,16 @@ pub struct GatewayObserver {
     pub refusals: Arc<RefusalCounts>,
     /// First uses of a key in a day, to be journalled. Bounded: a lost one costs a day of the key's idle time.
     pub used: mpsc::Sender<(ApiKeyId, UnixNanos)>,
+    /// Bans, to be journalled. Bounded: a lost one is in force all the same.
+    pub bans: mpsc::Sender<News>,
+}
+
+impl GatewayObserver {
+    fn tell(&self, news: News) {
+        if self.bans.try_send(news).is_err() {
+            tracing::warn!("a ban was not recorded: too many at once");
+        }
+    }
 }
 
 impl gateway::Observer for GatewayObserver {
@@ -157,6 +168,14 @@ impl gateway::Observer for GatewayObserver {
         if self.used.try_send((key.clone(), at)).is_err() {
             tracing::warn!("a key's daily use was not recorded: too many at once");
         }
+    }
+
+    fn banned(&self, ban: &gateway::Ban) {
+        self.tell(News::Banned(ban.clone()));
+    }
+
+    fn lifted(&self, target: &gateway::Target, at: UnixNanos) {
+        self.tell(News::Lifted(target.clone(), at));
     }
 }
 

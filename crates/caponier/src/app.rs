@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use crate::{
+    abuse::{self, News},
     acme::Acme,
     adapters::{ApiDecisions, ApiIntake, Decisions, GatewayObserver, GatewayWithdrawals, record_uses},
     api_model,
@@ -57,6 +58,8 @@ pub struct App {
     control: ControlSocket,
     refusals: Arc<RefusalCounts>,
     uses: mpsc::Receiver<(domain::ApiKeyId, domain::UnixNanos)>,
+    /// News of bans, and who drops packets.
+    bans: (mpsc::Receiver<News>, Option<bouncer::Client>),
     acme: Option<Acme>,
     /// Certificates from files, of the gateway and of the control API.
     slots: (Option<Slot>, Option<Slot>),
@@ -129,6 +132,17 @@ impl App {
             usize::try_from(config.gateway.connections_per_ip).unwrap_or(usize::MAX);
         let routes = policy.routes.routes().to_vec();
         (gateway.routes, gateway.limits) = (policy.routes, policy.limits);
+        gateway.proxy_trusted.clone_from(&config.gateway.proxy_trusted);
+        gateway.abuse = abuse::settings(config);
+        let operators = abuse::asn_table(config.bans.asn_file.as_deref())?;
+        let helper = match &config.bans.helper_socket {
+            Some(path) => Some(
+                bouncer::Client::start(path.clone(), bouncer::client::BATCH_EVERY, Arc::clone(&core.clock))
+                    .map_err(|error| Failure::io("thread for bans", error))?,
+            ),
+            None => None,
+        };
+        let (banned, bans) = mpsc::channel(abuse::NEWS_MAX);
         gateway.model = api_model::load(&config.api_model)?;
         gateway.learn = config.api_model.learn;
         if let Some(path) = &config.telemetry.traffic_file {
@@ -140,11 +154,17 @@ impl App {
             .build(gateway::Deps {
                 authenticator: Arc::new(authenticator),
                 clock: Arc::clone(&core.clock),
-                observer: Arc::new(GatewayObserver { refusals: Arc::clone(&refusals), used }),
+                observer: Arc::new(GatewayObserver { refusals: Arc::clone(&refusals), used, bans: banned }),
                 withdrawals: Arc::new(GatewayWithdrawals(Decisions::of(&core))),
             })
             .map_err(|error| Failure::new(Exit::Usage, format!("gateway: {}", chain(&error))))?;
 
+        if let Some(operators) = operators {
+            gateway.bans().set_asn_table(operators);
+        }
+        if core.bans.set(gateway.bans()).is_err() {
+            unreachable!("an app is built once, around a core of its own");
+        }
         let api = if tokens.is_empty() {
             tracing::warn!(
                 "no api.tokens are configured: the exchange cannot report events, so behaviour is unknown"
@@ -155,7 +175,7 @@ impl App {
                 intake: Arc::new(ApiIntake::new(Arc::clone(&core.ground), Arc::clone(&core.clock))),
                 decisions: Arc::new(ApiDecisions(Decisions::of(&core))),
                 health: Arc::new(Health(Arc::clone(&core))),
-                metrics: Arc::new(Exposition::new(Arc::clone(&core), gateway.metrics())),
+                metrics: Arc::new(Exposition::new(Arc::clone(&core), &gateway)),
                 clock: Arc::clone(&core.clock),
             };
             let api = api::Config { listen: config.api.listen, tls: api_tls, tokens }
@@ -173,20 +193,15 @@ impl App {
             _ => None,
         };
         let slots = (gateway_slot, api_slot);
-        Ok(Self { core, gateway, api, control, refusals, uses, acme, slots, routes })
+        Ok(Self { core, gateway, api, control, refusals, uses, bans: (bans, helper), acme, slots, routes })
     }
 
     /// Lets the configuration be read again from where it came while serving.
     pub(crate) fn reload_from(&mut self, place: Place) {
         let (gateway, api) = (self.slots.0.take(), self.slots.1.take());
-        let live = Live::new(
-            place,
-            self.core.config.clone(),
-            std::mem::take(&mut self.routes),
-            self.gateway.control(),
-            gateway,
-            api,
-        );
+        let gate = (self.gateway.control(), self.gateway.bans());
+        let routes = std::mem::take(&mut self.routes);
+        let live = Live::new(place, self.core.config.clone(), routes, gate, gateway, api);
         if self.core.reload.set(Box::new(live)).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }
@@ -215,7 +230,7 @@ impl App {
     /// # Errors
     /// [`Failure`] when the start cannot be journalled.
     pub async fn spawn(self) -> Result<Running, Failure> {
-        let Self { core, gateway, api, control, refusals, uses, acme, slots: _, routes: _ } = self;
+        let Self { core, gateway, api, control, refusals, uses, bans, acme, slots: _, routes: _ } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
         if core.shipper.is_none() {
             tracing::warn!("no backup.target is configured: a lost disk loses everything");
@@ -230,6 +245,7 @@ impl App {
         let mut background = vec![
             tokio::spawn(control.serve(Arc::clone(&core))),
             tokio::spawn(record_uses(Arc::clone(&core.ground), uses)),
+            tokio::spawn(abuse::record(Arc::clone(&core.ground), bans.1, bans.0)),
             tokio::spawn(flush_refusals(Arc::clone(&core), Arc::clone(&refusals))),
             tokio::spawn(publish(Arc::clone(&core))),
         ];

@@ -69,6 +69,9 @@ pub(crate) enum Command {
     /// The model of the trading API: what may be asked of it.
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Who is sent away by the gateway for a while.
+    #[command(subcommand)]
+    Bans(BansCommand),
     /// The transparency log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -225,6 +228,38 @@ pub(crate) enum ModelCommand {
     },
     /// Print what the running process learned, as an OpenAPI document to be reviewed.
     Learned,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BansCommand {
+    /// Show the bans, the next to end first.
+    List,
+    /// Ban at once; what is open ends.
+    Add {
+        /// IPv4 address or /24, IPv6 address, /64 or /48.
+        target: String,
+        /// Only requests that name this API key, from the source of the address.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+        /// For how long, at most an hour.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=60))]
+        minutes: u64,
+    },
+    /// Let in again.
+    Lift {
+        /// As it was banned.
+        target: String,
+        /// The key that was banned there.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+    },
+    /// Print the bans of addresses in the JSON form of CrowdSec's local API.
+    Export,
+    /// Take in such a list.
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

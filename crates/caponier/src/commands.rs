@@ -15,8 +15,8 @@ use gateway::route::RouteTable;
 
 use crate::{
     cli::{
-        AuditCommand, BackupCommand, Cli, Command, ConfigCommand, KeysCommand, ListFormat, ListsCommand,
-        ModelCommand, Permission, Place, PolicyCommand, RoutesCommand, SubjectsCommand,
+        AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, KeysCommand, ListFormat,
+        ListsCommand, ModelCommand, Permission, Place, PolicyCommand, RoutesCommand, SubjectsCommand,
     },
     clock::SystemClock,
     config::{Config, beside, schema},
@@ -156,6 +156,23 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         }
         Command::Reload => (Request::Reload, false),
         Command::Model(ModelCommand::Learned) => (Request::ModelLearned, false),
+        Command::Bans(BansCommand::List) => (Request::BansList, false),
+        Command::Bans(BansCommand::Add { target, key, minutes }) => {
+            (Request::BansAdd { target, api_key: key, minutes }, false)
+        }
+        Command::Bans(BansCommand::Lift { target, key }) => {
+            (Request::BansLift { target, api_key: key }, false)
+        }
+        Command::Bans(BansCommand::Export) => (Request::BansExport, false),
+        Command::Bans(BansCommand::Import { file }) => {
+            // The process that serves may have another working directory.
+            let path = std::path::absolute(&file)
+                .map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", file.display())))?;
+            let path = path
+                .to_str()
+                .ok_or_else(|| Failure::new(Exit::Usage, format!("{}: not UTF-8", path.display())))?;
+            (Request::BansImport { path: path.to_owned() }, false)
+        }
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),
         Command::Screen(screen) => {
             (Request::Screen { address: screen.address, network: screen.network }, false)
@@ -168,6 +185,20 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
     })
 }
 
+/// Whether only a process that serves can answer.
+const fn needs_gateway(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::BansAdd { .. }
+            | Request::BansExport
+            | Request::BansImport { .. }
+            | Request::BansLift { .. }
+            | Request::BansList
+            | Request::ModelLearned
+            | Request::Reload
+    )
+}
+
 /// Asks whoever holds the data directory; nobody does: opens it here.
 async fn ask(place: &Place, request: Request, creates: bool, json: bool) -> Result<Exit, Failure> {
     let config = resolve(place)?;
@@ -175,7 +206,7 @@ async fn ask(place: &Place, request: Request, creates: bool, json: bool) -> Resu
     let mut report = |what: &str, done, total| bar.report(what, done, total);
     let answer = match socket::ask(&control_socket(&config.data.dir), &request, &mut report).await {
         Some(answer) => answer,
-        None if matches!(request, Request::Reload | Request::ModelLearned) => {
+        None if needs_gateway(&request) => {
             let message = format!("no process serves {}", config.data.dir.display());
             return Err(Failure::new(Exit::NotFound, message));
         }

@@ -18,6 +18,9 @@ pub use self::fault::{Fault, Faults};
 use self::reader::Reader;
 use crate::acme;
 
+/// Most networks that are never banned; the engine adds two of its own.
+const NEVER_BAN_MAX: usize = admission::reputation::NEVER_BAN_MAX - 2;
+
 /// Events per time, as in `"60 / 2s"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -59,6 +62,8 @@ pub struct Config {
     pub data: Data,
     pub gateway: Gateway,
     pub api_model: ApiModel,
+    pub abuse: Abuse,
+    pub bans: Bans,
     pub limits: Limits,
     pub api: Api,
     pub decide: Decide,
@@ -90,6 +95,7 @@ pub struct Gateway {
     pub upstream: String,
     pub upstream_token_file: Option<PathBuf>,
     pub upstream_timeout: Duration,
+    pub proxy_trusted: Vec<ipnet::IpNet>,
     pub connections_per_ip: u32,
     pub connections_max: u32,
     pub routes_file: Option<PathBuf>,
@@ -104,6 +110,25 @@ pub struct ApiModel {
     pub enforce: Vec<String>,
     pub off: Vec<String>,
     pub learn: bool,
+}
+
+/// `[abuse]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Abuse {
+    pub mode: gateway::AbuseMode,
+    pub challenge: gateway::ChallengeMode,
+    pub challenge_bits: u8,
+    pub challenge_paths: Vec<String>,
+}
+
+/// `[bans]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Bans {
+    pub never: Vec<ipnet::IpNet>,
+    pub asn_file: Option<PathBuf>,
+    pub helper_socket: Option<PathBuf>,
 }
 
 /// `[limits]`
@@ -231,6 +256,7 @@ impl Config {
             upstream: read.upstream("gateway.upstream"),
             upstream_token_file: read.existing("gateway.upstream_token_file"),
             upstream_timeout: read.duration("gateway.upstream_timeout", 1..=120_000),
+            proxy_trusted: read.networks("gateway.proxy_trusted"),
             connections_per_ip: read.count("gateway.connections_per_ip", 1..=1_000_000),
             connections_max: read.count("gateway.connections_max", 1..=1_000_000),
             routes_file: read.existing("gateway.routes_file"),
@@ -257,6 +283,29 @@ impl Config {
             enforce: read.list("api_model.enforce"),
             off: read.list("api_model.off"),
             learn: read.one_of("api_model.learn", &["on", "off"]) == "on",
+        };
+        let abuse = Abuse {
+            mode: match read.one_of("abuse.mode", &["enforce", "shadow", "off"]).as_str() {
+                "off" => gateway::AbuseMode::Off,
+                "shadow" => gateway::AbuseMode::Shadow,
+                _ => gateway::AbuseMode::Enforce,
+            },
+            challenge: match read.one_of("abuse.challenge", &["off", "auto", "on"]).as_str() {
+                "on" => gateway::ChallengeMode::On,
+                "auto" => gateway::ChallengeMode::Auto,
+                _ => gateway::ChallengeMode::Off,
+            },
+            challenge_bits: u8::try_from(read.count("abuse.challenge_bits", 8..=32)).unwrap_or(u8::MAX),
+            challenge_paths: read.list("abuse.challenge_paths"),
+        };
+        let never = read.networks("bans.never");
+        if never.len() > NEVER_BAN_MAX {
+            read.fault("bans.never", format!("has {} entries, at most {NEVER_BAN_MAX} count", never.len()));
+        }
+        let bans = Bans {
+            never,
+            asn_file: read.existing("bans.asn_file"),
+            helper_socket: read.path("bans.helper_socket"),
         };
         let mut limits: Vec<Limit> = schema::LIMITS
             .iter()
@@ -288,6 +337,8 @@ impl Config {
             data,
             gateway,
             api_model,
+            abuse,
+            bans,
             limits,
             api,
             decide: Decide {

@@ -62,6 +62,23 @@ pub enum Request {
     Reload,
     /// What was learned of the trading API.
     ModelLearned,
+    /// Who is banned at the gateway.
+    BansList,
+    BansAdd {
+        /// An address or network.
+        target: String,
+        /// Only requests that name this key.
+        api_key: Option<String>,
+        minutes: u64,
+    },
+    BansLift {
+        target: String,
+        api_key: Option<String>,
+    },
+    BansExport,
+    BansImport {
+        path: String,
+    },
     /// A page of journal entries in words.
     Entries {
         from: u64,
@@ -169,6 +186,38 @@ pub struct Reloaded {
     pub certificates: bool,
 }
 
+/// A ban.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedBan {
+    /// An address, a network, or a key at one.
+    pub target: String,
+    /// What it did most of; `operator` where somebody decided.
+    pub reason: String,
+    /// What was seen of it, with how often.
+    pub evidence: std::collections::BTreeMap<String, u64>,
+    /// Points at the decision.
+    pub score: Option<u32>,
+    /// RFC 3339.
+    pub since: String,
+    /// RFC 3339.
+    pub until: String,
+    /// Bans of the same target before.
+    pub strikes: u32,
+    /// Not in shadow mode.
+    pub in_force: bool,
+}
+
+/// What came of a list of bans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BansImported {
+    /// Taken in.
+    pub banned: u64,
+    /// Ended because the list says so.
+    pub lifted: u64,
+    /// No bans of addresses, over, too wide, or of somebody who is never banned.
+    pub skipped: u64,
+}
+
 /// What came of a [`Request`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", content = "value", rename_all = "snake_case")]
@@ -189,6 +238,11 @@ pub enum Response {
     Entries { next: u64, entries: Vec<serde_json::Value> },
     Reloaded(Reloaded),
     Learned(String),
+    Bans(Vec<ListedBan>),
+    Banned(ListedBan),
+    BanLifted { target: String, lifted: bool },
+    BansExported(String),
+    BansImported(BansImported),
 }
 
 /// One line on the socket, from the server.

@@ -73,6 +73,8 @@ pub struct Core {
     changes: tokio::sync::Mutex<()>,
     /// How the configuration is read again; set while serving.
     pub(crate) reload: std::sync::OnceLock<Box<dyn Reload>>,
+    /// The gateway's bans; set while serving.
+    pub(crate) bans: std::sync::OnceLock<gateway::Bans>,
     /// Whether the key-encryption key was made just now.
     pub kek_created: bool,
 }
@@ -178,6 +180,8 @@ impl Core {
             shipper,
             changes: tokio::sync::Mutex::new(()),
             reload: std::sync::OnceLock::new(),
+
+            bans: std::sync::OnceLock::new(),
             kek_created,
         })
     }

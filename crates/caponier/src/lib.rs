@@ -4,6 +4,7 @@
 //! background work around the core; [`commands`] is the command line. Nothing here decides anything about money:
 //! that is the pillars' work.
 
+pub mod abuse;
 pub mod acme;
 pub mod adapters;
 mod api_model;

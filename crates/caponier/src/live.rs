@@ -15,7 +15,7 @@ use gateway::{
 use parking_lot::Mutex;
 
 use crate::{
-    api_model,
+    abuse, api_model,
     cli::Place,
     commands::config_file,
     config::{Config, schema},
@@ -100,20 +100,21 @@ struct InForce {
 pub(crate) struct Live {
     place: Place,
     control: gateway::Control,
+    bans: gateway::Bans,
     in_force: Mutex<InForce>,
 }
 
 impl Live {
     /// Over the listeners of an installation that was started with `config`, from the same file.
-    pub(crate) const fn new(
+    pub(crate) fn new(
         place: Place,
         config: Config,
         routes: Vec<Route>,
-        control: gateway::Control,
+        (control, bans): (gateway::Control, gateway::Bans),
         gateway: Option<Slot>,
         api: Option<Slot>,
     ) -> Self {
-        Self { place, control, in_force: Mutex::new(InForce { config, routes, gateway, api }) }
+        Self { place, control, bans, in_force: Mutex::new(InForce { config, routes, gateway, api }) }
     }
 }
 
@@ -135,6 +136,7 @@ impl Reload for Live {
         let api = read(&in_force.api, &new.api.tls)?;
 
         let model = api_model::load(&new.api_model)?;
+        let operators = abuse::asn_table(new.bans.asn_file.as_deref())?;
         let policy = policy::load(&new)?;
         let lines = policy.routes.routes().to_vec();
         // Last: what limits count meanwhile is as little as can be.
@@ -150,12 +152,16 @@ impl Reload for Live {
         self.control
             .set_connection_caps(cap(new.gateway.connections_max), cap(new.gateway.connections_per_ip));
         self.control.set_response_timeout(new.gateway.upstream_timeout);
+        self.control.set_challenge(new.abuse.challenge);
+        self.bans.set_mode(new.abuse.mode);
+        self.bans.set_asn_table(operators.unwrap_or_default());
         let changed = in_force.config.values.changed(&new.values);
         let (live, restart): (Vec<_>, Vec<_>) =
             changed.into_iter().partition(|key| schema::LIVE.contains(key));
         // The file of routes is new where its text is, under whatever name.
         let mut live = live;
-        if lines != in_force.routes && !live.contains(&"gateway.routes_file") {
+        let is_told = live.iter().any(|key| matches!(*key, "gateway.routes_file" | "abuse.challenge_paths"));
+        if lines != in_force.routes && !is_told {
             live.push("gateway.routes_file");
         }
         in_force.routes = lines;

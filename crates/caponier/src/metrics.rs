@@ -86,14 +86,19 @@ impl fmt::Debug for Exposition {
 impl Exposition {
     /// Of an installation and its gateway.
     #[must_use]
-    pub fn new(core: Arc<Core>, gateway: Arc<gateway::Metrics>) -> Self {
+    pub fn new(core: Arc<Core>, gateway: &gateway::Gateway) -> Self {
         let mut registry = Registry::default();
         registry.register(
             "caponier_decision_seconds",
             "Time from asking for a decision about a withdrawal to the durable answer",
             core.meters.decision_seconds.clone(),
         );
-        registry.register_collector(Box::new(Whole { core, gateway }));
+        registry.register_collector(Box::new(Whole {
+            core,
+            gateway: gateway.metrics(),
+            bans: gateway.bans(),
+            control: gateway.control(),
+        }));
         Self(registry)
     }
 }
@@ -112,6 +117,8 @@ impl api::Metrics for Exposition {
 struct Whole {
     core: Arc<Core>,
     gateway: Arc<gateway::Metrics>,
+    bans: gateway::Bans,
+    control: gateway::Control,
 }
 
 /// The labels of one series.
@@ -170,6 +177,22 @@ impl Collector for Whole {
             "caponier_gateway_model_departures",
             "Requests that departed from the model of the API and passed, by what departed",
             departures.iter().map(|(labels, count)| (labels.as_slice(), *count)),
+        )?;
+
+        let bans = self.bans.counts();
+        to.counter("caponier_gateway_bans", "Bans decided, those of the shadow mode included", bans.bans)?;
+        to.counter("caponier_gateway_bans_spared", "Bans not made: of somebody never banned", bans.spared)?;
+        to.counter("caponier_gateway_bans_suppressed", "Bans not made: too many", bans.suppressed)?;
+        let current = u64::try_from(self.bans.current().len()).unwrap_or(u64::MAX);
+        to.gauge("caponier_gateway_banned", "Bans that have not ended", current)?;
+        let load = self.control.load();
+        to.gauge("caponier_gateway_in_flight", "Requests with the exchange", u64::from(load.in_flight))?;
+        to.gauge("caponier_gateway_in_flight_limit", "How many there may be now", u64::from(load.limit))?;
+        let shed = load.shed.map(|(class, count)| ([("class", class.label())], count));
+        to.counters(
+            "caponier_gateway_shed",
+            "Requests turned away because the exchange has too much to do, by class",
+            shed.iter().map(|(labels, count)| (labels.as_slice(), *count)),
         )?;
 
         let meters = &self.core.meters;

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use crate::{
-    control::{BackupState, DrillResult, ImportedList, ListedKey, Response},
+    control::{BackupState, DrillResult, ImportedList, ListedBan, ListedKey, Response},
     exit::Failure,
 };
 
@@ -62,9 +62,12 @@ pub(crate) fn response_json(response: &Response) -> Value {
     let mut value = match response {
         Response::Screened(value) | Response::Explained(value) => value.clone(),
         Response::Receipt(text) => serde_json::json!({"receipt": text}),
-        Response::Learned(text) => serde_json::from_str(text).unwrap_or(Value::Null),
+        Response::Learned(text) | Response::BansExported(text) => {
+            serde_json::from_str(text).unwrap_or(Value::Null)
+        }
         Response::Keys(keys) => serde_json::json!({"keys": keys}),
         Response::Lists(lists) => serde_json::json!({"lists": lists}),
+        Response::Bans(bans) => serde_json::json!({"bans": bans}),
         other => serde_json::to_value(other)
             .ok()
             .and_then(|mut tagged| tagged.get_mut("value").map(Value::take))
@@ -98,7 +101,9 @@ pub(crate) fn response_text(response: &Response) -> String {
         Response::Lists(lists) => lists.iter().map(list_text).collect::<Vec<_>>().join("\n"),
         Response::Screened(value) => screened_text(value),
         Response::Explained(value) => explained_text(value),
-        Response::Receipt(text) | Response::Learned(text) => text.trim_end().to_owned(),
+        Response::Receipt(text) | Response::Learned(text) | Response::BansExported(text) => {
+            text.trim_end().to_owned()
+        }
         Response::Backup(state) => backup_text(state),
         Response::Drilled(drill) => drill_text(drill),
         Response::Reloaded(reloaded) => {
@@ -110,10 +115,23 @@ pub(crate) fn response_text(response: &Response) -> String {
                 listed(&reloaded.at_next_start)
             )
         }
+        Response::Bans(bans) if bans.is_empty() => "nobody is banned".to_owned(),
+        Response::Bans(bans) => bans.iter().map(ban_text).collect::<Vec<_>>().join("\n"),
+        Response::Banned(ban) => ban_text(ban),
+        Response::BanLifted { target, lifted: true } => format!("{target} is let in again"),
+        Response::BanLifted { target, lifted: false } => format!("{target} was not banned"),
+        Response::BansImported(imported) => {
+            format!("{} banned, {} lifted, {} skipped", imported.banned, imported.lifted, imported.skipped)
+        }
         Response::Entries { entries, .. } => {
             entries.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
         }
     }
+}
+
+fn ban_text(ban: &ListedBan) -> String {
+    let shadow = if ban.in_force { "" } else { " (shadow)" };
+    format!("{}  {}  until {}{shadow}", ban.target, ban.reason, ban.until)
 }
 
 fn key_text(key: &ListedKey) -> String {

@@ -8,7 +8,10 @@ use std::path::Path;
 use admission::Quota;
 use gateway::{PolicyError, route::RouteTable};
 
-use crate::config::{Config, Fault, Faults, Limits, reader::FILE_BYTES_MAX};
+use crate::{
+    abuse,
+    config::{Config, Fault, Faults, Limits, reader::FILE_BYTES_MAX},
+};
 
 /// Routes and limits that fit each other.
 #[derive(Debug, Clone)]
@@ -39,12 +42,19 @@ pub(crate) fn limits(config: &Limits) -> Result<gateway::Limits, Faults> {
 /// [`Faults`]: every fault of the file with its line, and whatever does not fit.
 pub(crate) fn load(config: &Config) -> Result<Policy, Faults> {
     let limits = limits(&config.limits)?;
-    let (routes, file) = match &config.gateway.routes_file {
+    let (mut routes, file) = match &config.gateway.routes_file {
         None => (routes::Routes::built_in(), "the built-in table".to_owned()),
         Some(path) => (read(path)?, path.display().to_string()),
     };
+    let pages: Vec<_> = abuse::pages(config).collect();
+    if !pages.is_empty() {
+        let lines = routes.table.routes().iter().cloned().chain(pages).collect();
+        routes.table = RouteTable::new(lines).map_err(|error| {
+            Faults(vec![Fault::whole_file(&file, format!("abuse.challenge_paths: {error}"))])
+        })?;
+    }
     gateway::check_policy(&routes.table, &limits).map_err(|error| {
-        let line = error.path().map_or(0, |path| routes.line_of(path));
+        let line = error.path().zip(error.limit()).map_or(0, |(path, limit)| routes.line_of(path, limit));
         let key = if matches!(error, PolicyError::Limits(_)) { "limits" } else { "route" };
         let fault = Fault {
             file,

@@ -101,7 +101,7 @@ pub enum Key<'a> {
 /// How a key is stored and compared.
 enum Field<'a> {
     /// A payload of 20 bytes.
-    Short([u8; SHORT_FIELD]),
+    Short(ShortField),
     /// Another payload that fits its slot.
     Long([u8; LONG_FIELD]),
     /// What stands among the strings, and the length to store beside it.
@@ -124,17 +124,48 @@ impl<'a> Key<'a> {
         };
         let payload = address.payload();
         match <&[u8; SHORT_PAYLOAD]>::try_from(payload) {
-            Ok(payload) => {
-                let mut field = [0; SHORT_FIELD];
-                let (head, rest) = field.split_at_mut(SHORT_PAYLOAD);
-                head.copy_from_slice(payload);
-                if let Some(tag) = rest.first_mut() {
-                    *tag = self.tag();
-                }
-                Field::Short(field)
-            }
+            Ok(payload) => Field::Short(ShortField::new(payload, self.tag())),
             Err(_) => long_field(payload, self.tag()),
         }
+    }
+}
+
+/// A payload of 20 bytes and its tag, as the words a slot holds. Words and not bytes, so that they stay in registers:
+/// what is written in bytes and read back in words at once makes the processor wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ShortField([u64; 3]);
+
+impl ShortField {
+    #[inline]
+    fn new(payload: &[u8; SHORT_PAYLOAD], tag: u8) -> Self {
+        let half = |at: usize| {
+            payload
+                .get(at..)
+                .and_then(<[u8]>::first_chunk)
+                .map_or(0, |half| u64::from(u32::from_le_bytes(*half)))
+        };
+        Self([half(0) | half(4) << 32, half(8) | half(12) << 32, half(16) | u64::from(tag) << 32])
+    }
+
+    fn to_bytes(self) -> [u8; SHORT_FIELD] {
+        let mut bytes = [0; SHORT_FIELD];
+        for (to, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(self.0) {
+            *to = word.to_le_bytes();
+        }
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8; SHORT_FIELD]) -> Self {
+        let mut words = [0; 3];
+        for (to, word) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *to = u64::from_le_bytes(*word);
+        }
+        Self(words)
+    }
+
+    #[inline]
+    fn hash(self, hash_key: &[u8; 16]) -> u64 {
+        siphash24_of_21(hash_key, self.0)
     }
 }
 
@@ -153,14 +184,6 @@ fn long_field(payload: &[u8], tag: u8) -> Field<'static> {
         (*to_tag, *to_len) = (tag, len);
     }
     Field::Long(field)
-}
-
-#[inline]
-fn hash_short(hash_key: &[u8; 16], field: &[u8; SHORT_FIELD]) -> u64 {
-    match field.split_first_chunk::<SHORT_PAYLOAD>() {
-        Some((payload, [tag, ..])) => siphash24_of_21(hash_key, payload, *tag),
-        _ => 0,
-    }
 }
 
 /// Of a payload, or of the text that stands for the key among the strings.

@@ -29,15 +29,14 @@ pub(crate) fn siphash24(key: &[u8; 16], message: &[&[u8]]) -> u64 {
     finish(state)
 }
 
-/// [`siphash24`] of 20 bytes and one more, by far the most frequent message, without a loop.
+/// [`siphash24`] of a message of 21 bytes, by far the most frequent, given as words: little endian, zero after the end.
 #[inline]
-pub(crate) fn siphash24_of_21(key: &[u8; 16], head: &[u8; 20], last: u8) -> u64 {
+pub(crate) fn siphash24_of_21(key: &[u8; 16], message: [u64; 3]) -> u64 {
+    let [first, second, last] = message;
     let mut state = start(key);
-    let [a, b, c, d, e] = head.as_chunks::<4>().0 else { return siphash24(key, &[head, &[last]]) };
-    let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
-    absorb(&mut state, half(a) | half(b) << 32);
-    absorb(&mut state, half(c) | half(d) << 32);
-    absorb(&mut state, half(e) | u64::from(last) << 32 | 21 << 56);
+    absorb(&mut state, first);
+    absorb(&mut state, second);
+    absorb(&mut state, last | 21 << 56);
     finish(state)
 }
 
@@ -118,8 +117,12 @@ mod tests {
         }
 
         #[test]
-        fn the_short_form_is_the_same_hash(key: [u8; 16], head: [u8; 20], last: u8) {
-            prop_assert_eq!(siphash24_of_21(&key, &head, last), siphash24(&key, &[&head, &[last]]));
+        fn the_short_form_is_the_same_hash(key: [u8; 16], message: [u8; 21]) {
+            let mut words = [0; 3];
+            for (word, bytes) in words.iter_mut().zip(message.chunks(8)) {
+                *word = le64(bytes);
+            }
+            prop_assert_eq!(siphash24_of_21(&key, words), siphash24(&key, &[&message]));
         }
     }
 }

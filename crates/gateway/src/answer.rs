@@ -24,9 +24,9 @@ pub(crate) struct Refused {
     pub(crate) account: Option<AccountId>,
     pub(crate) retry_after: Option<Duration>,
     /// Id of the decision behind it.
-    pub(crate) decision: Option<String>,
+    pub(crate) decision: Option<Box<str>>,
     /// What the sender has left, once it is proven who that is.
-    pub(crate) standing: Option<Standing>,
+    pub(crate) standing: Option<Box<Standing>>,
     /// The API key id that was named, whether it exists or not.
     pub(crate) api_key: Option<Box<str>>,
 }
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_decision_is_named_in_text_and_header() {
-        let refused = Refused { decision: Some("d-\"1".to_owned()), ..Refusal::WithdrawalHeld.into() };
+        let refused = Refused { decision: Some("d-\"1".into()), ..Refusal::WithdrawalHeld.into() };
         assert_eq!(refused.status(), 200);
         assert_eq!(field(&refused, DECISION).as_deref(), Some("d-\"1"));
         let body: serde_json::Value = serde_json::from_str(&refused.body()).unwrap();
@@ -123,7 +123,7 @@ mod tests {
         let message = body["msg"].as_str().unwrap();
         assert!(message.starts_with(&*Refusal::WithdrawalHeld.message()), "{message}");
         assert!(message.ends_with(" (decision d-\"1)"), "{message}");
-        let split = Refused { decision: Some("d\r\nx: y".to_owned()), ..Refusal::WithdrawalHeld.into() };
+        let split = Refused { decision: Some("d\r\nx: y".into()), ..Refusal::WithdrawalHeld.into() };
         assert_eq!(field(&split, DECISION), None);
     }
 

@@ -235,7 +235,8 @@ pub struct Timeouts {
     pub idle: Duration,
     /// Whole request body; besides, 240 bytes per second after 5 s of grace. Default 30 s.
     pub body: Duration,
-    /// Without the client taking any byte of an answer. Default 10 s.
+    /// Without the client taking any byte of an answer; besides, 240 bytes per second while bytes wait for it, with
+    /// 10 s of grace. Default 10 s.
     pub write_stall: Duration,
     /// Decision about a withdrawal. Default 5 s; its end refuses the withdrawal.
     pub decision: Duration,

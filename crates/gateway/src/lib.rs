@@ -24,6 +24,7 @@ mod http2;
 mod listener;
 mod metrics;
 mod model;
+mod pace;
 mod peer;
 mod pipeline;
 mod ports;
@@ -36,10 +37,12 @@ mod upgrade;
 pub mod upstream;
 pub mod websocket;
 
+pub use admission::reputation::{Ban, Target};
+
 pub use self::{
     config::{Abuse, BuildError, By, Config, Deps, Limit, Limits, Timeouts},
     connection::Connections,
-    listener::{Control, Gateway, Prepared},
+    listener::{Control, Gateway, Load, Prepared},
     metrics::{Metrics, MetricsSnapshot},
     model::{ApiModel, ModelMode, UnknownOperation},
     pipeline::{

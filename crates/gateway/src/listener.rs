@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use admission::{Concurrency, ConcurrencyConfig, Ja4};
+use admission::{Class, Concurrency, ConcurrencyConfig, Ja4};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use rustls::ServerConfig;
@@ -29,8 +29,9 @@ use crate::{
     http1, http2,
     metrics::Metrics,
     model::ApiModel,
+    pace::Resets,
     peer::{Peer, TlsFacts},
-    pipeline::{Bans, Challenger, Guard, Policy, PolicyError, Shared},
+    pipeline::{Bans, ChallengeMode, Challenger, Guard, Policy, PolicyError, Shared},
     proxy_protocol,
     route::RouteTable,
     tls::ALPN_H2,
@@ -247,6 +248,18 @@ impl Gateway {
     }
 }
 
+/// How much is with the exchange, and what was turned away for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Load {
+    /// Requests with the exchange.
+    pub in_flight: u32,
+    /// How many there may be at present.
+    pub limit: u32,
+    /// Requests turned away since the start, by class, the least important first.
+    pub shed: [(Class, u64); Class::ALL.len()],
+}
+
 /// Changes settings of a gateway while it runs.
 #[derive(Debug, Clone)]
 pub struct Control {
@@ -289,6 +302,22 @@ impl Control {
     /// Changes how long the exchange may take for an answer, for requests from now on.
     pub fn set_response_timeout(&self, timeout: Duration) {
         self.shared.upstream.set_response_timeout(timeout);
+    }
+
+    /// Asks browsers for proof of work from now on, or no longer.
+    pub fn set_challenge(&self, mode: ChallengeMode) {
+        self.shared.challenger.set_mode(mode);
+    }
+
+    /// How much is with the exchange.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let concurrency = &self.shared.concurrency;
+        Load {
+            in_flight: concurrency.in_flight(),
+            limit: concurrency.limit(),
+            shed: Class::ALL.map(|class| (class, concurrency.shed(class))),
+        }
     }
 
     /// What was learned from requests that succeeded, as an OpenAPI 3.1 document; `None` where nothing is learned.
@@ -417,7 +446,7 @@ async fn speaks_h2(stream: &TcpStream) -> io::Result<bool> {
 
 async fn converse<S>(shared: Arc<Shared>, peer: Arc<Peer>, stream: S, h2: bool, opened: Instant)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static,
 {
     tracing::debug!(ip = %peer.ip, connection = peer.line.id(), tls = ?peer.tls, h2, "connection opened");
     if h2 {

@@ -49,11 +49,13 @@ pub enum Kind {
     Lifecycle,
     /// What makes an installation this one; once, among its first entries. Opaque here.
     Installation,
+    /// A source or a key at a source was banned, or let in again before time.
+    Ban,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -64,6 +66,7 @@ impl Kind {
         Self::BackupDrill,
         Self::Lifecycle,
         Self::Installation,
+        Self::Ban,
     ];
 
     /// The stored number.
@@ -80,6 +83,7 @@ impl Kind {
             Self::BackupDrill => 8,
             Self::Lifecycle => 9,
             Self::Installation => 10,
+            Self::Ban => 11,
         }
     }
 
@@ -103,6 +107,7 @@ impl Kind {
             Self::BackupDrill => "backup_drill",
             Self::Lifecycle => "lifecycle",
             Self::Installation => "installation",
+            Self::Ban => "ban",
         }
     }
 }

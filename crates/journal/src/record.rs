@@ -8,11 +8,13 @@
 
 use crate::cbor::Unexpected;
 
+mod ban;
 mod decision;
 mod event;
 mod house;
 
 pub use self::{
+    ban::{Ban, BanEvent},
     decision::{decode_decision, encode_decision},
     event::{decode_event, encode_event},
     house::{BackupDrill, KekRotated, Lifecycle, LifecycleEvent, ListImported, Refusals, SubjectErased},

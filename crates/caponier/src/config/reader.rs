@@ -2,12 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     ops::{Range, RangeInclusive},
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use ipnet::IpNet;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -297,6 +298,19 @@ impl<'t> Reader<'t> {
         };
         self.fault_at(key, Some(span), message);
         Vec::new()
+    }
+
+    /// A list of addresses and networks.
+    pub(super) fn networks(&mut self, key: &'static str) -> Vec<IpNet> {
+        let mut networks = Vec::new();
+        for text in self.list(key) {
+            match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(Into::into)) {
+                Ok(net) => networks.push(net),
+                Err(_) => self
+                    .fault(key, format!("{text:?} must be an address or a network such as \"192.0.2.0/24\"")),
+            }
+        }
+        networks
     }
 
     /// A table from names to file paths.

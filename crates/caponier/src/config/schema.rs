@@ -81,6 +81,13 @@ pub static KEYS: &[Key] = &[
         "nothing",
     ),
     key(
+        "gateway.proxy_trusted",
+        "[]",
+        "Networks of the proxies and load balancers in front. A connection from there must begin with a PROXY protocol \
+         header (version 1 or 2), and the address in it is the client's. Empty: no such header is accepted.",
+        "the right to be any client address, for whoever connects from there",
+    ),
+    key(
         "gateway.connections_per_ip",
         "128",
         "Connections from one IPv4 address or IPv6 /64 at a time.",
@@ -147,6 +154,54 @@ pub static KEYS: &[Key] = &[
         "on: requests the exchange answered with status 200 are learned from, in memory, for `caponier model learned`. \
          Copies every request; meant for the time before a document is written.",
         "a draft that describes too much, if nobody reviews it",
+    ),
+    key(
+        "abuse.mode",
+        "\"enforce\"",
+        "What becomes of sources that forge signatures, guess keys or abuse the protocols: enforce (banned for a \
+         minute, four times longer each time, at most an hour), shadow (decided and journalled, without effect) or off.",
+        "floods go on",
+    ),
+    key(
+        "abuse.challenge",
+        "\"off\"",
+        "Whether browsers solve a puzzle before they reach abuse.challenge_paths: on, auto (for a minute whenever \
+         requests were turned away for overload) or off. Signed requests never do.",
+        "floods of pages without a credential go on",
+    ),
+    key(
+        "abuse.challenge_bits",
+        "18",
+        "How hard the puzzle is, 8 to 32; each bit doubles the work. 18 is well below a second in a browser.",
+        "browsers that are busy for long",
+    ),
+    key(
+        "abuse.challenge_paths",
+        "[]",
+        "Paths of pages without a credential, such as \"/account/login\"; they are forwarded to the exchange. A path \
+         that ends in a slash stands for all below it.",
+        "requests to these paths of the exchange, without a signature",
+    ),
+    key(
+        "bans.never",
+        "[]",
+        "Networks that are never banned, nor any network that holds one: your own, health checkers, offices. Loopback \
+         never is.",
+        "floods from there go on",
+    ),
+    key(
+        "bans.asn_file",
+        "\"\"",
+        "Table of network operators, one prefix and number a line. An operator is never banned; one whose sources \
+         often misbehave has a lower bar for them. Empty: operators do not count.",
+        "a lower or higher bar for the sources of an operator",
+    ),
+    key(
+        "bans.helper_socket",
+        "\"\"",
+        "Socket of caponier-bouncer, which has the kernel drop packets of banned addresses. Empty: banned connections \
+         are reset by the gateway.",
+        "who is banned here",
     ),
     key(
         "limits.source",
@@ -336,12 +391,16 @@ pub static KEYS: &[Key] = &[
 
 /// Keys that take effect on `caponier reload` or SIGHUP, without a restart.
 pub const LIVE: &[&str] = &[
+    "abuse.challenge",
+    "abuse.challenge_paths",
+    "abuse.mode",
     "api.certificate_file",
     "api.private_key_file",
     "api_model.document",
     "api_model.enforce",
     "api_model.mode",
     "api_model.off",
+    "bans.asn_file",
     "gateway.certificate_file",
     "gateway.connections_max",
     "gateway.connections_per_ip",

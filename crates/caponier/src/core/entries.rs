@@ -57,6 +57,17 @@ impl Words {
         }
     }
 
+    /// Who was banned: an address as its network, a network as it is, a key without its name.
+    fn source(self, target: &str) -> String {
+        if self.reveal {
+            return target.to_owned();
+        }
+        let net = target.rsplit(' ').next().unwrap_or_default();
+        let ip = net.split('/').next().and_then(|ip| ip.parse().ok());
+        let net = ip.map_or_else(|| "...".to_owned(), |ip| self.ip(ip));
+        if target.starts_with("key ") { format!("key ... at {net}") } else { net }
+    }
+
     /// A person's name, which only a revealing export has.
     fn account(self, fields: &mut Map<String, Value>, account: &domain::AccountId) {
         if self.reveal {
@@ -181,6 +192,16 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
             put("version", json!(lifecycle.version));
             put("detail", json!(lifecycle.detail));
         }
+        Kind::Ban => {
+            let ban = record::Ban::decode(payload).map_err(said)?;
+            put("what", json!(ban.what.as_str()));
+            put("target", json!(words.source(&ban.target)));
+            put("reason", json!(ban.reason));
+            put("evidence", json!(ban.evidence.into_iter().collect::<std::collections::BTreeMap<_, _>>()));
+            put("score", json!(ban.score));
+            put("until", json!(ban.until.to_string()));
+            put("strikes", json!(ban.strikes));
+        }
         // The envelope says all there is to say.
         _ => {}
     }
@@ -258,6 +279,9 @@ mod tests {
         assert_eq!(hidden.id("T9yD14Nj9j7xAB4dbGeiX9h8unkKHxuWwb"), "T9yD...uWwb");
         assert_eq!(hidden.id("short"), "...");
         assert_eq!(hidden.id("\u{e4}bcdefghijkl"), "...");
+        assert_eq!(hidden.source("192.0.2.77"), "192.0.2.0/24");
+        assert_eq!(hidden.source("2001:db8:1:2::/64"), "2001:db8:1::/48");
+        assert_eq!(hidden.source("key \"k 1\" at 192.0.2.77"), "key ... at 192.0.2.0/24");
         assert_eq!(hidden.ip("192.0.2.77".parse().unwrap()), "192.0.2.0/24");
         assert_eq!(hidden.ip("2001:db8:1:2::3".parse().unwrap()), "2001:db8:1::/48");
         assert_eq!(shown.id("T9yD14Nj9j7xAB4dbGeiX9h8unkKHxuWwb"), "T9yD14Nj9j7xAB4dbGeiX9h8unkKHxuWwb");

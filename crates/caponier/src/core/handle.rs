@@ -13,6 +13,7 @@ use watch::{Format, ListName};
 
 use super::{Core, LABELS_DIR, Progress, chain};
 use crate::{
+    abuse,
     control::{BackupState, CreatedKey, DrillResult, ImportedList, ListedKey, Request, Response},
     exit::{Exit, Failure},
     ground::{Ground, RecordError},
@@ -43,6 +44,18 @@ impl Core {
             Request::Explain { id } => self.explain(&id).await,
             Request::AuditReceipt { seq } => tokio::task::block_in_place(|| self.receipt(seq)),
             Request::ModelLearned => self.learned(),
+            Request::BansList => Ok(Response::Bans(abuse::list(self.bans()?))),
+            Request::BansAdd { target, api_key, minutes } => {
+                abuse::add(self.bans()?, &target, api_key.as_deref(), minutes).map(Response::Banned)
+            }
+            Request::BansLift { target, api_key } => {
+                let lifted = abuse::lift(self.bans()?, &target, api_key.as_deref())?;
+                Ok(Response::BanLifted { target, lifted })
+            }
+            Request::BansExport => Ok(Response::BansExported(abuse::export(self.bans()?, self.clock.now()))),
+            Request::BansImport { path } => tokio::task::block_in_place(|| {
+                abuse::import(self.bans()?, Path::new(&path)).map(Response::BansImported)
+            }),
             Request::Entries { from, kinds, entries_max, reveal } => {
                 tokio::task::block_in_place(|| self.entries(from, &kinds, entries_max, reveal))
             }
@@ -50,6 +63,11 @@ impl Core {
                 Ok(Response::Backup(tokio::task::block_in_place(|| self.backup_state())))
             }
         }
+    }
+
+    /// The bans of the gateway, which a process that does not serve has none of.
+    fn bans(&self) -> Result<&gateway::Bans, Failure> {
+        self.bans.get().ok_or_else(|| Failure::new(Exit::NotFound, "no process serves here"))
     }
 
     async fn change(&self, request: Request, progress: Progress<'_>) -> Result<Response, Failure> {

@@ -51,7 +51,7 @@ fn word<T: PartialEq + Copy>(words: Words<T>, value: T) -> &'static str {
 #[derive(Debug, Clone)]
 pub(crate) struct Routes {
     pub(crate) table: RouteTable,
-    /// Path and line.
+    /// Path and line of each route, in the order of the table; none for the built-in one.
     lines: Vec<(String, usize)>,
 }
 
@@ -61,9 +61,11 @@ impl Routes {
         Self { table: RouteTable::okx_v5(), lines: Vec::new() }
     }
 
-    /// The last line with a path; 0 if there is none.
-    pub(crate) fn line_of(&self, path: &str) -> usize {
-        line_of(&self.lines, path)
+    /// The line of the first route of a path that draws on a limit; 0 if there is none.
+    pub(crate) fn line_of(&self, path: &str, limit: &str) -> usize {
+        let draws = |route: &Route| route.limits.iter().chain(&route.batch_limits).any(|name| name == limit);
+        let mut of_routes = self.table.routes().iter().zip(&self.lines);
+        of_routes.find(|(route, _)| route.path == path && draws(route)).map_or(0, |(_, (_, line))| *line)
     }
 
     /// Reads a file.

@@ -7,8 +7,8 @@ use domain::UnixNanos;
 
 use super::{
     CHUNK_BYTES, ENTRIES_MAX, Field, Key, LABELS_PER_ADDRESS_MAX, LONG_BUCKET, LONG_FIELD, LONG_PAYLOAD,
-    LONG_SLOT, OPAQUE_TAG, SHORT_BUCKET, SHORT_FIELD, SHORT_SLOT, STRING_BYTES_MAX, filter, hash_long,
-    hash_short,
+    LONG_SLOT, OPAQUE_TAG, SHORT_BUCKET, SHORT_FIELD, SHORT_SLOT, STRING_BYTES_MAX, ShortField, filter,
+    hash_long,
     layout::{
         Counts, DIGEST_BYTES, HEADER_BYTES, Layout, MAGIC_PREFIX, N_COUNTS, NUMBER_BYTES, RECORD_BYTES,
         VERSION, header, index,
@@ -186,7 +186,9 @@ impl Builder {
         let next = u32::try_from(self.records.len()).map_err(|_| BuildError::TooMuchText)?;
         let record = *self.records.entry(record).or_insert(next);
         match field {
-            Field::Short(field) => self.shorts.push(Pending { hash: [0; 2], field, record }),
+            Field::Short(field) => {
+                self.shorts.push(Pending { hash: [0; 2], field: field.to_bytes(), record });
+            }
             Field::Long(field) => self.longs.push(Pending { hash: [0; 2], field, record }),
             Field::Spelled(..) => {}
         }
@@ -219,7 +221,7 @@ impl Builder {
     fn assemble(&mut self) -> Result<Option<Vec<u8>>, BuildError> {
         let Self { hash_key, strings, shorts, longs, .. } = self;
         for pending in &mut *shorts {
-            pending.set_hash(hash_short(hash_key, &pending.field));
+            pending.set_hash(ShortField::from_bytes(&pending.field).hash(hash_key));
         }
         for pending in &mut *longs {
             let tag = pending.field.get(LONG_PAYLOAD).copied().unwrap_or(0);

@@ -7,7 +7,7 @@ use domain::{Address, AddressKind, UnixNanos, Verdict};
 
 use super::{
     CHUNK_BYTES, ENTRIES_MAX, Field, HEADER_BYTES, Key, LONG_BUCKET, LONG_FIELD, LONG_PAYLOAD, LONG_SLOT,
-    OPAQUE_TAG, SHORT_BUCKET, SHORT_FIELD, SHORT_PAYLOAD, SHORT_SLOT, filter, hash_long, hash_short,
+    OPAQUE_TAG, SHORT_BUCKET, SHORT_FIELD, SHORT_PAYLOAD, SHORT_SLOT, filter, hash_long,
     layout::{
         Counts, DIGEST_BYTES, Layout, MAGIC_PREFIX, N_COUNTS, NUMBER_BYTES, RECORD_BYTES, VERSION, header,
         index, u32_at, u64_at,
@@ -158,7 +158,7 @@ impl<B: AsRef<[u8]>> Segment<B> {
             // Hashing first: it would stand between one question to memory and the next.
             for (asked, address) in asked.iter_mut().zip(batch) {
                 *asked = match Key::Address(address).field() {
-                    Field::Short(field) => Some(hash_short(&self.hash_key, &field)),
+                    Field::Short(field) => Some(field.hash(&self.hash_key)),
                     _ => None,
                 };
             }
@@ -283,18 +283,31 @@ impl<B: AsRef<[u8]>> Segment<B> {
     /// The label number of `key`.
     #[inline]
     fn find(&self, key: Key<'_>) -> Option<u32> {
-        let all = self.bytes.as_ref();
-        let filter = all.get(self.layout.filter.clone())?;
         match key.field() {
             Field::Short(field) => {
-                let hash = hash_short(&self.hash_key, &field);
-                if !filter::may_have(filter, hash) {
+                let all = self.bytes.as_ref();
+                let hash = field.hash(&self.hash_key);
+                if !filter::may_have(all.get(self.layout.filter.clone())?, hash) {
                     return None;
                 }
                 let table = all.get(self.layout.shorts.clone())?;
-                let shape = self.layout.counts.shorts;
-                table::find::<SHORT_BUCKET, SHORT_SLOT, SHORT_FIELD>(table, shape, hash, &field)
+                table::find_words::<SHORT_BUCKET, SHORT_SLOT, _>(
+                    table,
+                    self.layout.counts.shorts,
+                    hash,
+                    field.0,
+                )
             }
+            other => self.find_long(key.tag(), &other),
+        }
+    }
+
+    /// The same for what is not among the short slots.
+    fn find_long(&self, tag: u8, field: &Field<'_>) -> Option<u32> {
+        let all = self.bytes.as_ref();
+        let filter = all.get(self.layout.filter.clone())?;
+        match field {
+            Field::Short(_) => None,
             Field::Long(field) => {
                 let (payload, [tag, len, ..]) = field.split_at_checked(LONG_PAYLOAD)? else { return None };
                 let hash = hash_long(&self.hash_key, payload.get(..usize::from(*len))?, *tag);
@@ -303,14 +316,14 @@ impl<B: AsRef<[u8]>> Segment<B> {
                 }
                 let table = all.get(self.layout.longs.clone())?;
                 let shape = self.layout.counts.longs;
-                table::find::<LONG_BUCKET, LONG_SLOT, LONG_FIELD>(table, shape, hash, &field)
+                table::find::<LONG_BUCKET, LONG_SLOT, LONG_FIELD>(table, shape, hash, field)
             }
             Field::Spelled(text, len) => {
-                let hash = hash_long(&self.hash_key, text.as_bytes(), key.tag());
+                let hash = hash_long(&self.hash_key, text.as_bytes(), tag);
                 if !filter::may_have(filter, hash) {
                     return None;
                 }
-                self.find_spelled(hash, &text, [key.tag(), len])
+                self.find_spelled(hash, text, [tag, *len])
             }
         }
     }

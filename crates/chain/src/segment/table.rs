@@ -146,6 +146,30 @@ pub(super) fn find<const BUCKET: usize, const STRIDE: usize, const FIELD: usize>
     found.then_some(number)
 }
 
+/// The same for a field of words, in slots of whole words.
+#[inline]
+pub(super) fn find_words<const BUCKET: usize, const STRIDE: usize, const WORDS: usize>(
+    table: &[u8],
+    shape: Shape,
+    hash: u64,
+    field: [u64; WORDS],
+) -> Option<u32> {
+    let (buckets, _) = table.as_chunks::<BUCKET>();
+    let [first, second] = shape.buckets_of(hash);
+    let (first, second) = (buckets.get(first)?, buckets.get(second)?);
+    let (mut found, mut number) = (0, 0);
+    for bucket in [first, second] {
+        for slot in slots::<BUCKET, STRIDE>(bucket) {
+            let words = slot.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+            let differs = words.zip(field).fold(0, |differs, (word, wanted)| differs | (word ^ wanted));
+            let same = u32::from(differs == 0).wrapping_neg();
+            found |= same;
+            number |= same & slot.get(8 * WORDS..).map_or(0, number_of::<0>);
+        }
+    }
+    (found != 0).then_some(number)
+}
+
 /// The slots of a bucket.
 pub(super) fn slots<const BUCKET: usize, const STRIDE: usize>(
     bucket: &[u8; BUCKET],

@@ -41,6 +41,7 @@ use crate::{
         body::{Framing, Step},
         head::{self, HEAD_BYTES_MAX},
     },
+    pace::Resets,
     peer::Peer,
     pipeline::{Admitted, Answered, Body, Own, Shared, Stopped, Unreadable, due, push_field},
     upstream::{AnswerBody, BodyError},
@@ -62,7 +63,7 @@ const STUCK_CHECK: Duration = Duration::from_secs(60);
 /// Serves a connection to its end, or through what is under way when the gateway stops.
 pub(crate) async fn serve<S>(shared: Arc<Shared>, peer: Arc<Peer>, stream: S, opened: Instant)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static,
 {
     peer.line.says_goodbye();
     let activity = Arc::new(Activity::default());

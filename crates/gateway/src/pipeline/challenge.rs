@@ -30,9 +30,10 @@ const COOKIE: &str = "__Host-caponier";
 /// Longest answer of the page, in bytes.
 const SOLVED_BYTES_MAX: usize = 512;
 
-const SCRIPT_PATH: &str = "/.caponier/challenge.js";
-const WORKER_PATH: &str = "/.caponier/worker.js";
-const SOLVED_PATH: &str = "/.caponier/solved";
+/// Without full stops, like every path here: they could be dot segments to somebody.
+const SCRIPT_PATH: &str = "/_caponier/challenge";
+const WORKER_PATH: &str = "/_caponier/worker";
+const SOLVED_PATH: &str = "/_caponier/solved";
 
 const PAGE: &str = include_str!("challenge/page.html");
 const SCRIPT: &str = include_str!("challenge/challenge.js");

@@ -114,8 +114,8 @@ impl Shared {
                 let mut refused = unanswered(&error, is_get);
                 tracing::debug!(error = &error as &dyn std::error::Error, "no answer from the upstream");
                 refused.account = verified.map(|verified| verified.account().clone());
-                refused.decision = decision;
-                refused.standing = standing;
+                refused.decision = decision.map(String::into_boxed_str);
+                refused.standing = standing.map(Box::new);
                 Err(refused)
             }
         }

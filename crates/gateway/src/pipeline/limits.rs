@@ -95,6 +95,18 @@ pub enum PolicyError {
 }
 
 impl PolicyError {
+    /// The limit at fault, where there is one.
+    #[must_use]
+    pub fn limit(&self) -> Option<&str> {
+        match self {
+            Self::DrawnAnyway { name, .. }
+            | Self::UnknownLimit { name, .. }
+            | Self::Unproven { name, .. } => Some(name),
+            Self::Reserved { name, .. } => Some(name),
+            Self::Limits(_) => None,
+        }
+    }
+
     /// The route at fault, where there is one.
     #[must_use]
     pub fn path(&self) -> Option<&str> {
@@ -122,7 +134,7 @@ pub(crate) struct Standing {
     announced: Arc<Announced>,
     remaining: u32,
     /// Until all of it is back, or until there is something again, in seconds; unknown where waiting does not help.
-    reset: Option<u64>,
+    reset: Option<u32>,
 }
 
 impl Standing {
@@ -145,7 +157,7 @@ impl Standing {
         push_number(out, u64::from(self.remaining));
         if let Some(reset) = self.reset {
             out.extend_from_slice(b";t=");
-            push_number(out, reset);
+            push_number(out, u64::from(reset));
         }
     }
 }
@@ -218,13 +230,15 @@ pub(crate) struct UsedUp {
 impl From<UsedUp> for Refused {
     fn from(used_up: UsedUp) -> Self {
         let UsedUp { label, refusal, limited, standing } = used_up;
-        Self { retry_after: limited.retry_after(), standing, ..Self::from(refusal) }.labelled(label)
+        Self { retry_after: limited.retry_after(), standing: standing.map(Box::new), ..Self::from(refusal) }
+            .labelled(label)
     }
 }
 
 /// Whole seconds, rounded up.
-fn seconds(duration: std::time::Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+fn seconds(duration: std::time::Duration) -> u32 {
+    let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    u32::try_from(whole).unwrap_or(u32::MAX)
 }
 
 /// Routes with their limits.
@@ -516,7 +530,7 @@ impl Shared {
         };
         match self.admit_once(&verified, routed.is_get, now) {
             Ok(first) => Ok(Charged { verified, standing, _first: first }),
-            Err(refused) => Err(Refused { standing, ..refused }),
+            Err(refused) => Err(Refused { standing: standing.map(Box::new), ..refused }),
         }
     }
 }

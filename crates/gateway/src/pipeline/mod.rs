@@ -230,7 +230,7 @@ impl Shared {
         record: Option<&mut Passed>,
     ) -> Result<Admitted, Stopped> {
         self.charge_source(peer, now)?;
-        if view.path().starts_with("/.")
+        if view.path().starts_with("/_")
             && let Some(own) = self.own(&view, body, peer, now).await
         {
             return Ok(Admitted::Own(own));
@@ -280,7 +280,9 @@ impl Shared {
             Handling::Decide => match self.decide(body.bytes(), &charged, peer, now).await {
                 Ok(decision) => Some(decision),
                 Err(refused) => {
-                    return Err(Refused { standing: charged.standing().cloned(), ..refused }.into());
+                    return Err(
+                        Refused { standing: charged.standing().cloned().map(Box::new), ..refused }.into()
+                    );
                 }
             },
             _ => None,

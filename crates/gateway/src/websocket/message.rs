@@ -149,7 +149,7 @@ impl Credentials {
                 None if timestamp.get().bytes().all(|byte| byte.is_ascii_digit()) => {
                     timestamp.get().to_owned()
                 }
-                None => return Err(WsError::new("60004", "Invalid timestamp", "ws_login_timestamp")),
+                None => return Err(WsError::LOGIN_TIMESTAMP),
             },
             sign: text("sign")?,
         })

@@ -290,6 +290,7 @@ async fn an_owner_logs_in_and_trades_as_himself() {
     let mut world = world(Scope::Private).await;
     assert_eq!(world.ask(&order()).await["code"], "60011");
     assert_eq!(world.ask(&subscribe("orders")).await["code"], "60011");
+    world.client.send(Message::text("pong")).await.unwrap();
     world.client.send(Message::text("ping")).await.unwrap();
     assert_eq!(world.hear().await, "pong");
     assert_eq!(world.house.connects.load(Ordering::Relaxed), 0, "the exchange hears nothing of strangers");
@@ -720,10 +721,20 @@ async fn ends_from_outside_are_passed_on() {
     // The client leaves, with and without a word.
     for polite in [true, false] {
         let mut world_ = world(Scope::Public).await;
+        world_.say(&subscribe("tickers")).await;
+        let mut exchange = world_.exchange.recv().await.unwrap();
+        exchange.hear().await;
         if polite {
             world_.client.close(None).await.unwrap();
         }
         drop(world_.client);
+        // The exchange hears of it.
+        match exchange.socket.next().await.unwrap().unwrap() {
+            Message::Close(Some(frame)) => assert_eq!(u16::from(frame.code), 1001),
+            other => panic!("{other:?}"),
+        }
+        while exchange.socket.next().await.is_some() {}
+        drop(exchange);
         assert_eq!(world_.serving.await.unwrap(), None);
         assert!(world_.house.refused.lock().is_empty());
     }

@@ -83,7 +83,7 @@ impl Stage {
         self.world.get(&self.key, TARGET).await
     }
 
-    fn connections(&self) -> u64 {
+    fn opened(&self) -> u64 {
         self.world.metrics.snapshot().upstream_connections
     }
 }
@@ -104,7 +104,7 @@ async fn every_way_to_end_a_body_is_understood() {
     assert!(answer.ends_with("\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"), "{answer}");
     let answer = stage.raw("1.0").await;
     assert!(answer.ends_with("\r\n\r\nabcde") && !answer.contains("chunked"), "{answer}");
-    assert_eq!(stage.connections(), 1);
+    assert_eq!(stage.opened(), 1);
     stage.says("HTTP/1.0 404 Gone\r\nDate: then\r\n\r\nuntil the end", true);
     let answer = stage.raw("1.1").await;
     assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\nDate: then\r\n"), "{answer}");
@@ -144,7 +144,7 @@ async fn an_answer_without_a_clear_end_is_none() {
         assert_eq!(order.code(), code("50004", 400), "{answer:?}");
         refused += 2;
         opened += 2;
-        assert_eq!((stage.world.refusals("upstream_malformed"), stage.connections()), (refused, opened));
+        assert_eq!((stage.world.refusals("upstream_malformed"), stage.opened()), (refused, opened));
     }
 }
 
@@ -158,7 +158,7 @@ async fn what_nobody_asked_for_is_not_taken_for_the_next_answer() {
     stage.says(&format!("{answer}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"), false);
     for n in 1..4 {
         assert_eq!(stage.get().await.body, OK.as_bytes());
-        assert_eq!(stage.connections(), n, "a connection that says too much is not used again");
+        assert_eq!(stage.opened(), n, "a connection that says too much is not used again");
     }
 }
 
@@ -202,5 +202,5 @@ async fn answers_may_be_cut_anywhere() {
         *stage.script.lock() = Script { pieces, ends: false };
         assert_eq!(body(&stage.raw("1.1").await), expected);
     }
-    assert_eq!(stage.connections(), 1);
+    assert_eq!(stage.opened(), 1);
 }

@@ -3,10 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "test code outside test functions; a panic names the line")]
 
+mod abuse;
 mod answers;
 mod authentication;
+mod bans;
+mod challenge;
 mod connections;
 mod limits;
+mod overload;
 mod proxy;
 mod strictness;
 mod transport;

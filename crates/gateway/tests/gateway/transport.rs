@@ -22,12 +22,12 @@ use crate::world::{Key, OK, TRADER, WITHDRAWER, World, code, reply, request};
 
 const BALANCE: &str = "/api/v5/account/balance?ccy=BTC%2CETH";
 
-struct Identity {
-    server: Arc<ServerConfig>,
+pub(crate) struct Identity {
+    pub(crate) server: Arc<ServerConfig>,
     roots: RootCertStore,
 }
 
-fn identity() -> Identity {
+pub(crate) fn identity() -> Identity {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let cert: CertificateDer<'static> = made.cert.der().clone();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
@@ -37,7 +37,12 @@ fn identity() -> Identity {
 }
 
 impl Identity {
-    async fn connect(&self, world: &World, provider: CryptoProvider, alpn: &[&[u8]]) -> TlsStream<TcpStream> {
+    pub(crate) async fn connect(
+        &self,
+        world: &World,
+        provider: CryptoProvider,
+        alpn: &[&[u8]],
+    ) -> TlsStream<TcpStream> {
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .unwrap()

@@ -19,7 +19,8 @@ use domain::{
     AccountId, ApiKeyId, Clock as _, ManualClock, ReasonCode, UnixNanos, Verdict, WithdrawalRequest,
 };
 use gateway::{
-    Answer, BoxFuture, Config, Connections, DecisionUnavailable, Deps, Metrics, Observer, Withdrawals,
+    Answer, Ban, Bans, BoxFuture, Config, Connections, DecisionUnavailable, Deps, Metrics, Observer, Target,
+    Withdrawals,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -269,6 +270,8 @@ impl Withdrawals for Decide {
 pub(crate) struct Watcher {
     pub(crate) refused: Mutex<Vec<(Option<String>, &'static str)>>,
     pub(crate) used: Mutex<Vec<String>>,
+    /// What was banned (with whether it is in force), and what was lifted.
+    pub(crate) bans: Mutex<Vec<String>>,
 }
 
 impl Observer for Watcher {
@@ -280,12 +283,21 @@ impl Observer for Watcher {
     fn key_used(&self, key: &ApiKeyId, _: UnixNanos) {
         self.used.lock().push(key.to_string());
     }
+
+    fn banned(&self, ban: &Ban) {
+        self.bans.lock().push(format!("{} {}", ban.target, ban.enforced));
+    }
+
+    fn lifted(&self, target: &Target, _: UnixNanos) {
+        self.bans.lock().push(format!("{target} lifted"));
+    }
 }
 
 /// A running gateway.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
+    pub(crate) bans: Bans,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) control: gateway::Control,
     pub(crate) connections: Connections,
@@ -326,10 +338,11 @@ impl World {
         let gateway = config.build(deps).unwrap();
         let (stop, stopping) = oneshot::channel::<()>();
         let (address, metrics) = (gateway.local_addr(), gateway.metrics());
-        let (connections, control) = (gateway.connections(), gateway.control());
+        let (bans, connections, control) = (gateway.bans(), gateway.connections(), gateway.control());
         let run = gateway.run(async move { drop(stopping.await) });
         Self {
             address,
+            bans,
             clock,
             connections,
             control,

@@ -14,13 +14,17 @@ use crate::{
 const VERSION: u64 = 1;
 
 /// Begins reading a payload of `fields` fields after its version.
-fn begin<'b>(payload: &'b [u8], fields: usize, what: &'static str) -> Result<Strict<'b>, RecordError> {
+pub(super) fn begin<'b>(
+    payload: &'b [u8],
+    fields: usize,
+    what: &'static str,
+) -> Result<Strict<'b>, RecordError> {
     let mut cbor = Strict::new(payload);
     cbor.array(fields + 1, what)?;
     if cbor.u64("a version")? == VERSION { Ok(cbor) } else { Err(cbor.unexpected("version 1").into()) }
 }
 
-fn encoded(fields: usize, write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+pub(super) fn encoded(fields: usize, write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
     let mut out = Vec::with_capacity(96);
     let mut cbor = Writer::new(&mut out);
     cbor.array(fields + 1).uint(VERSION);

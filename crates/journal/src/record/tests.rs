@@ -141,6 +141,7 @@ fn decode_all(payload: &[u8]) -> usize {
         KekRotated::decode(payload).map(|record| record.encode()),
         BackupDrill::decode(payload).map(|record| record.encode()),
         Lifecycle::decode(payload).map(|record| record.encode()),
+        Ban::decode(payload).map(|record| record.encode()),
     ];
     let decoded: Vec<Vec<u8>> = again.into_iter().filter_map(Result::ok).collect();
     decoded.iter().for_each(|bytes| assert_eq!(bytes, payload));
@@ -199,6 +200,19 @@ proptest! {
             let lifecycle = Lifecycle { what, version: a.clone(), detail: b.clone() };
             prop_assert_eq!(Lifecycle::decode(&lifecycle.encode()), Ok(lifecycle.clone()));
             near_misses(&lifecycle.encode(), at, bit);
+        }
+        for what in BanEvent::ALL {
+            let ban = Ban {
+                what,
+                target: a.clone(),
+                reason: ok.then(|| b.clone()),
+                evidence: vec![(b.clone(), y); usize::from(bit % 5)],
+                score: x,
+                until: UnixNanos(y),
+                strikes: u64::from(from),
+            };
+            prop_assert_eq!(Ban::decode(&ban.encode()), Ok(ban.clone()));
+            near_misses(&ban.encode(), at, bit);
         }
         near_misses(&refusals.encode(), at, bit);
         near_misses(&imported.encode(), at, bit);

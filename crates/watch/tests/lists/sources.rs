@@ -68,6 +68,13 @@ fn what_is_listed_under_one_of_two_names_is_found_under_both() {
     assert_eq!(cash.labels.len(), 1);
     let as_bitcoin = chain::address::decode(domain::ChainFamily::Bitcoin, legacy).unwrap();
     assert_eq!(watch.listing(&as_bitcoin).unwrap().labels, 1);
+    // In bulk too, far beyond one chunk.
+    let clean = chain::address::decode_any(TRON).unwrap();
+    let mut many = vec![clean; 1000];
+    many[777] = as_bitcoin;
+    let mut found = Vec::new();
+    watch.for_each_listed(&many, |idx, listing| found.push((idx, listing.category)));
+    assert_eq!(found, [(777, Category::Sanctions)]);
     let as_cash = chain::address::decode(domain::ChainFamily::BitcoinCash, legacy).unwrap();
     assert_eq!(watch.screen(&chain::address::encode(&as_cash), None).labels.len(), 1);
 }

@@ -190,6 +190,17 @@ proptest! {
                 .collect();
             prop_assert_eq!(found.keys().copied().collect::<BTreeSet<_>>(), model.clone());
             prop_assert_eq!(watch.lists()[0].addresses, model.len() as u64);
+            let addresses: Vec<_> =
+                texts.iter().map(|text| chain::address::decode_any(text).unwrap()).collect();
+            let mut in_bulk = Vec::new();
+            watch.for_each_listed(&addresses, |idx, listing| in_bulk.push((idx, listing)));
+            let one_by_one: Vec<_> = addresses
+                .iter()
+                .map(|address| watch.listing(address))
+                .enumerate()
+                .filter_map(|(idx, listing)| Some((idx, listing?)))
+                .collect();
+            prop_assert_eq!(in_bulk, one_by_one);
         }
     }
 }

@@ -3,12 +3,12 @@
 
 const challenge = document.documentElement.dataset.challenge;
 const say = (text) => { document.getElementById("state").textContent = text; };
-const worker = new Worker("/.caponier/worker.js");
+const worker = new Worker("/_caponier/worker");
 
 worker.onmessage = async (found) => {
   worker.terminate();
   try {
-    const answer = await fetch("/.caponier/solved", {
+    const answer = await fetch("/_caponier/solved", {
       method: "POST",
       credentials: "same-origin",
       headers: { "content-type": "application/json" },

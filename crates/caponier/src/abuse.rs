@@ -1,0 +1,278 @@
+//! Overload and abuse: what the configuration says to the gateway, and what becomes of its bans.
+//!
+//! Each ban is journalled, and told to the process that drops packets where one is configured. Both happen beside the
+//! requests: the gateway refuses by itself whatever becomes of either.
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use admission::reputation::AsnTable;
+use bouncer::decisions;
+use domain::{Subject, UnixNanos};
+use gateway::{
+    Ban, BanTarget, Bans, Target,
+    route::{Class, Handling, Route, Verb},
+};
+use ipnet::IpNet;
+use journal::{
+    Draft, Kind,
+    record::{self, BanEvent},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    config::{self, Config},
+    control::{BansImported, ListedBan},
+    exit::{Exit, Failure},
+    ground::Ground,
+};
+
+/// Bans waiting to be journalled: more than may be new in a second.
+pub(crate) const NEWS_MAX: usize = 4_096;
+/// Longest file of operators (ASN) that is read, in bytes.
+const ASN_FILE_BYTES_MAX: u64 = 256 << 20;
+
+/// What happened to a target.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// It was banned, or would have been.
+    Banned(Ban),
+    /// An operator let it in again.
+    Lifted(Target, UnixNanos),
+}
+
+/// What the gateway is told.
+///
+/// # Errors
+/// [`Failure`] naming the key.
+pub(crate) fn settings(config: &Config) -> gateway::Abuse {
+    let config::Abuse { mode, challenge, challenge_bits, .. } = &config.abuse;
+    let mut abuse = gateway::Abuse {
+        mode: *mode,
+        challenge: gateway::Challenge { mode: *challenge, bits: *challenge_bits },
+        ..gateway::Abuse::default()
+    };
+    abuse.reputation.never_ban.extend(&config.bans.never);
+    abuse
+}
+
+/// The pages that browsers ask for, as lines of the table of routes.
+pub(crate) fn pages(config: &Config) -> impl Iterator<Item = Route> {
+    config.abuse.challenge_paths.iter().map(|path| Route {
+        handling: Handling::Browser,
+        criticality: Class::Public.criticality(Handling::Browser),
+        ..Route::new(Verb::Any, path, Class::Public).drawing_on(&["public"])
+    })
+}
+
+/// Reads the table of operators, where one is configured.
+///
+/// # Errors
+/// [`Failure`] naming file and line.
+pub(crate) fn asn_table(file: Option<&Path>) -> Result<Option<Arc<AsnTable>>, Failure> {
+    let Some(file) = file else { return Ok(None) };
+    let bytes = fs::metadata(file).map_err(|error| Failure::io(file.display(), error))?.len();
+    if bytes > ASN_FILE_BYTES_MAX {
+        return Err(Failure::new(
+            Exit::Input,
+            format!("{}: {bytes} bytes, at most {ASN_FILE_BYTES_MAX} are read", file.display()),
+        ));
+    }
+    let text = fs::read_to_string(file).map_err(|error| Failure::io(file.display(), error))?;
+    let table = AsnTable::parse(&text)
+        .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", file.display())))?;
+    Ok(Some(Arc::new(table)))
+}
+
+/// Journals bans and passes them on until the gateway is gone.
+pub(crate) async fn record(
+    ground: Arc<Ground>,
+    helper: Option<bouncer::Client>,
+    mut news: mpsc::Receiver<News>,
+) {
+    let mut batch = Vec::new();
+    while news.recv_many(&mut batch, NEWS_MAX).await > 0 {
+        if let Some(helper) = &helper {
+            batch.iter().for_each(|news| pass_on(helper, news));
+        }
+        let drafts: Vec<Draft> = batch.drain(..).map(|news| draft(&news)).collect();
+        if let Err(error) = ground.record(drafts).await {
+            tracing::error!(%error, "bans were not recorded");
+        }
+    }
+}
+
+fn draft(news: &News) -> Draft {
+    let (at, record) = match news {
+        News::Banned(ban) => (
+            ban.since,
+            record::Ban {
+                what: if ban.enforced { BanEvent::Banned } else { BanEvent::Shadow },
+                target: ban.target.to_string(),
+                reason: ban.reason.map(|reason| reason.label().to_owned()),
+                evidence: ban
+                    .evidence
+                    .seen()
+                    .map(|(event, count)| (event.label().to_owned(), u64::from(count)))
+                    .collect(),
+                score: u64::from(ban.score),
+                until: ban.until,
+                strikes: u64::from(ban.strikes),
+            },
+        ),
+        News::Lifted(target, at) => (
+            *at,
+            record::Ban {
+                what: BanEvent::Lifted,
+                target: target.to_string(),
+                reason: None,
+                evidence: Vec::new(),
+                score: 0,
+                until: *at,
+                strikes: 0,
+            },
+        ),
+    };
+    Draft { at, subject: Subject::System, kind: Kind::Ban, payload: record.encode() }
+}
+
+/// The network that a target is, if it is one.
+fn net_of(target: &Target) -> Option<bouncer::Prefix> {
+    let net = match target {
+        Target::Source(source) => source.net(),
+        Target::Prefix(prefix) => prefix.net(),
+        _ => return None,
+    };
+    bouncer::Prefix::new(net).ok()
+}
+
+fn as_packets(ban: &Ban) -> Option<bouncer::Ban> {
+    let reason = ban.reason.map_or("operator", admission::reputation::Event::label);
+    (ban.enforced).then_some(())?;
+    Some(bouncer::Ban {
+        prefix: net_of(&ban.target)?,
+        ttl: bouncer::Ttl::clamp(ban.ttl().as_secs()),
+        reason: bouncer::Reason::of(reason),
+    })
+}
+
+fn pass_on(helper: &bouncer::Client, news: &News) {
+    match news {
+        News::Banned(ban) => {
+            if let Some(ban) = as_packets(ban)
+                && helper.ban(ban).is_err()
+            {
+                tracing::warn!("a ban was not passed on: too many wait");
+            }
+        }
+        News::Lifted(target, _) => {
+            if let Some(prefix) = net_of(target) {
+                helper.lift(&prefix);
+            }
+        }
+    }
+}
+
+/// What an operator names: an address or network, or a key at one.
+fn target(net: &str, api_key: Option<&str>) -> Result<BanTarget, Failure> {
+    let bad =
+        || Failure::new(Exit::Input, format!("{net:?} is no address and no network such as 192.0.2.0/24"));
+    let net: IpNet =
+        net.parse().or_else(|_| net.parse::<std::net::IpAddr>().map(IpNet::from)).map_err(|_| bad())?;
+    match api_key {
+        None => Ok(BanTarget::Net(net)),
+        Some(api_key) => {
+            let api_key = domain::ApiKeyId::parse(api_key)
+                .map_err(|error| Failure::new(Exit::Input, format!("{api_key:?}: {error}")))?;
+            Ok(BanTarget::KeyAtSource(api_key, net.addr()))
+        }
+    }
+}
+
+fn refused(error: &gateway::BanError) -> Failure {
+    Failure::new(Exit::Input, error.to_string())
+}
+
+fn listed(ban: &Ban) -> ListedBan {
+    ListedBan {
+        target: ban.target.to_string(),
+        reason: ban.reason.map_or("operator", admission::reputation::Event::label).to_owned(),
+        evidence: ban
+            .evidence
+            .seen()
+            .map(|(event, count)| (event.label().to_owned(), u64::from(count)))
+            .collect(),
+        score: (ban.reason.is_some()).then_some(ban.score),
+        since: ban.since.to_string(),
+        until: ban.until.to_string(),
+        strikes: ban.strikes,
+        in_force: ban.enforced,
+    }
+}
+
+/// Bans as an operator sees them, the next to end first.
+pub(crate) fn list(bans: &Bans) -> Vec<ListedBan> {
+    let mut current = bans.current();
+    current.sort_by_key(|ban| ban.until);
+    current.iter().map(listed).collect()
+}
+
+/// Bans by hand.
+///
+/// # Errors
+/// [`Failure`] for what is no target, or never banned.
+pub(crate) fn add(bans: &Bans, net: &str, api_key: Option<&str>, minutes: u64) -> Result<ListedBan, Failure> {
+    let target = target(net, api_key)?;
+    let ban = bans.ban(&target, Duration::from_secs(minutes.saturating_mul(60)));
+    ban.map(|ban| listed(&ban)).map_err(|error| refused(&error))
+}
+
+/// Lets in again; whether there was a ban.
+///
+/// # Errors
+/// [`Failure`] for what is no target.
+pub(crate) fn lift(bans: &Bans, net: &str, api_key: Option<&str>) -> Result<bool, Failure> {
+    bans.lift(&target(net, api_key)?).map_err(|error| refused(&error))
+}
+
+/// Bans of addresses and networks that are in force, in the JSON form of CrowdSec's local API.
+pub(crate) fn export(bans: &Bans, now: UnixNanos) -> String {
+    let left = |mut ban: Ban| {
+        ban.since = now;
+        as_packets(&ban)
+    };
+    decisions::write(&bans.current().into_iter().filter_map(left).collect::<Vec<_>>())
+}
+
+/// Takes in a list in that form.
+///
+/// # Errors
+/// [`Failure`] when the file cannot be read; single decisions that cannot be taken in are counted.
+pub(crate) fn import(bans: &Bans, file: &Path) -> Result<BansImported, Failure> {
+    let bytes = fs::metadata(file).map_err(|error| Failure::io(file.display(), error))?.len();
+    let fits = usize::try_from(bytes).is_ok_and(|bytes| bytes <= decisions::DECISIONS_BYTES_MAX);
+    if !fits {
+        return Err(Failure::new(Exit::Input, format!("{}: too long", file.display())));
+    }
+    let text = fs::read_to_string(file).map_err(|error| Failure::io(file.display(), error))?;
+    let read = decisions::read(&text)
+        .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", file.display())))?;
+    let mut imported =
+        BansImported { skipped: u64::try_from(read.n_skipped).unwrap_or(u64::MAX), ..Default::default() };
+    for decision in &read.new {
+        let ttl = Duration::from_secs(decision.seconds);
+        match bans.ban(&BanTarget::Net(decision.prefix.net()), ttl) {
+            Ok(_) => imported.banned += 1,
+            Err(error) => {
+                tracing::warn!(prefix = %decision.prefix, %error, "not banned");
+                imported.skipped += 1;
+            }
+        }
+    }
+    for prefix in &read.deleted {
+        match bans.lift(&BanTarget::Net(prefix.net())) {
+            Ok(lifted) => imported.lifted += u64::from(lifted),
+            Err(_) => imported.skipped += 1,
+        }
+    }
+    Ok(imported)
+}
