@@ -31,6 +31,7 @@ use crate::{
     refusals::RefusalCounts,
     secret_file,
     socket::ControlSocket,
+    traffic::TrafficFile,
 };
 
 /// Shortest bearer token of the event listener.
@@ -144,6 +145,11 @@ impl App {
         let (banned, bans) = mpsc::channel(abuse::NEWS_MAX);
         gateway.model = api_model::load(&config.api_model)?;
         gateway.learn = config.api_model.learn;
+        if let Some(path) = &config.telemetry.traffic_file {
+            let file = TrafficFile::begin(path, config.telemetry.traffic_size)
+                .map_err(|error| Failure::io(format!("telemetry.traffic_file {}", path.display()), error))?;
+            gateway.recorder = Some(Arc::new(file));
+        }
         let gateway = gateway
             .build(gateway::Deps {
                 authenticator: Arc::new(authenticator),

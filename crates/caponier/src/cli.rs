@@ -60,6 +60,9 @@ pub(crate) enum Command {
         /// As shown to the client, dec-...
         decision_id: String,
     },
+    /// Routes and limits together.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// The route table: which request needs what.
     #[command(subcommand)]
     Routes(RoutesCommand),
@@ -197,6 +200,17 @@ pub(crate) struct Screen {
     /// Network, such as bitcoin, ethereum or tron; any that fits unless given.
     #[arg(long)]
     pub(crate) network: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Say what the routes and limits of --config would have done to recorded traffic; exit code 1 when they would have
+    /// refused a request that was admitted.
+    DryRun {
+        /// Recording, as telemetry.traffic_file makes it.
+        #[arg(long, value_name = "FILE")]
+        traffic: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

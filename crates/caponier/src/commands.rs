@@ -16,7 +16,7 @@ use gateway::route::RouteTable;
 use crate::{
     cli::{
         AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, KeysCommand, ListFormat,
-        ListsCommand, ModelCommand, Permission, Place, RoutesCommand, SubjectsCommand,
+        ListsCommand, ModelCommand, Permission, Place, PolicyCommand, RoutesCommand, SubjectsCommand,
     },
     clock::SystemClock,
     config::{Config, beside, schema},
@@ -80,6 +80,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             logging::start_quiet(true);
             block_on(restore::restore(&place, &from, json))
         }
+        Command::Policy(PolicyCommand::DryRun { traffic }) => dry_run(&traffic, &place, json),
         Command::Routes(RoutesCommand::Default) => {
             output::line(policy::routes::print(&RouteTable::okx_v5()).trim_end());
             Ok(Exit::Ok)
@@ -315,6 +316,15 @@ fn data_dir(place: &Place) -> PathBuf {
 
 fn kek_file(place: &Place, data_dir: &Path) -> PathBuf {
     place.kek_file.clone().unwrap_or_else(|| beside(data_dir))
+}
+
+fn dry_run(traffic: &Path, place: &Place, json: bool) -> Result<Exit, Failure> {
+    let policy = policy::load(&config_file(place)?)?;
+    let bad = |exit, what: String| Failure::new(exit, format!("{}: {what}", traffic.display()));
+    let recording = std::fs::File::open(traffic).map_err(|error| bad(Exit::Usage, error.to_string()))?;
+    let report = policy::dry_run::dry_run(recording, policy).map_err(|error| bad(Exit::Input, error))?;
+    if json { output::line(report.json()) } else { output::line(report.text()) }
+    Ok(if report.refuses_more() { Exit::No } else { Exit::Ok })
 }
 
 fn check_config(path: &Path, json: bool) -> Result<Exit, Failure> {

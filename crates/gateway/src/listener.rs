@@ -90,6 +90,7 @@ impl Config {
             )),
             policy: ArcSwap::from_pointee(policy),
             proxy_trusted: self.proxy_trusted,
+            recorder: self.recorder,
             stopping,
             timeouts: self.timeouts,
             upgrades: Some(Arc::new(WebSockets::new(

@@ -56,6 +56,7 @@ use crate::{
     ports::{Observer, Withdrawals},
     route::{Class, Handling, Route},
     strict::{self, Violation},
+    traffic::{self, ADMITTED, Passed, Recorder},
     upgrade::Upgrades,
     upstream::Upstream,
 };
@@ -78,6 +79,8 @@ pub(crate) struct Shared {
     pub(crate) policy: ArcSwap<Policy>,
     /// Networks of the proxies in front.
     pub(crate) proxy_trusted: Vec<IpNet>,
+    /// Takes in what passes.
+    pub(crate) recorder: Option<Arc<dyn Recorder>>,
     /// Turns true when the gateway stops.
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) timeouts: Timeouts,
@@ -187,7 +190,30 @@ impl Shared {
         in_flight: &mut InFlight,
         now: UnixNanos,
     ) -> Result<Admitted, Stopped> {
-        let admitted = self.judge(peer, view, body, in_flight, now).await;
+        let mut record = self.recorder.as_ref().map(|_| {
+            Box::new(Passed {
+                at: now,
+                source: peer.ip,
+                proven: None,
+                is_operation: false,
+                is_post: view.method() == b"POST",
+                path: traffic::cut(view.path()),
+                instruments: vec![String::new()],
+                outcome: ADMITTED,
+            })
+        });
+        let admitted = self.judge(peer, view, body, in_flight, now, record.as_deref_mut()).await;
+        if let (Some(recorder), Some(mut record)) = (&self.recorder, record) {
+            match &admitted {
+                // It never became a request to the exchange, nor was it charged.
+                Ok(Admitted::Own(_)) | Err(Stopped::Ended) => {}
+                Ok(_) => recorder.record(*record),
+                Err(Stopped::Refused(refused)) => {
+                    record.outcome = refused.label;
+                    recorder.record(*record);
+                }
+            }
+        }
         admitted.map_err(|stopped| match stopped {
             Stopped::Refused(refused) => Stopped::Refused(refused.named(view.credentials().key)),
             Stopped::Ended => Stopped::Ended,
@@ -201,6 +227,7 @@ impl Shared {
         body: &mut B,
         in_flight: &mut InFlight,
         now: UnixNanos,
+        record: Option<&mut Passed>,
     ) -> Result<Admitted, Stopped> {
         self.charge_source(peer, now)?;
         if view.path().starts_with("/_")
@@ -229,6 +256,9 @@ impl Shared {
         let Some(endpoint) = routed.endpoint else {
             self.conforms(&routed, body.bytes())?;
             let load = routed.plan.load(body.bytes())?;
+            if let Some(record) = record {
+                record.instruments = load.names();
+            }
             let who = Who { source: peer.source, proven: None };
             let permit = self.let_through(class, now)?;
             policy.draw(routed.plan, &load, who, now).map_err(Refused::from)?;
@@ -239,6 +269,10 @@ impl Shared {
         in_flight.authenticated()?;
         self.conforms(&routed, body.bytes()).map_err(|refused| refused.of(verified.account()))?;
         let load = routed.plan.load(body.bytes()).map_err(|refused| refused.of(verified.account()))?;
+        if let Some(record) = record {
+            record.instruments = load.names();
+            record.proven = Some((verified.account().to_string(), verified.key_id().to_string()));
+        }
         let permit = self.let_through(class, now).map_err(|refused| refused.of(verified.account()))?;
         let charged = self.charge(&policy, &routed, &load, verified, peer, now)?;
         self.speak_for(peer, now);
