@@ -182,7 +182,11 @@ mod tests {
         assert_eq!((affected.examples.len(), affected.examples[0].key.as_deref()), (3, Some("k1")));
         let read = tight.changes.iter().find(|(change, _)| change.after == ADMITTED).unwrap();
         assert_eq!((read.0.route.as_str(), read.1.requests), ("/api/v5/", 1));
-        assert!(tight.text().contains("now refused, place_rate_limited, /api/v5/trade/order: 41 requests of 1 keys"));
+        assert!(
+            tight
+                .text()
+                .contains("now refused, place_rate_limited, /api/v5/trade/order: 41 requests of 1 keys")
+        );
         assert_eq!(tight.json()["changes"].as_array().unwrap().len(), 2);
         // A source that everybody shares.
         let source = run("[limits]\nsource = \"1 / 24h\"\n");
