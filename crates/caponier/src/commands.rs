@@ -323,7 +323,11 @@ fn dry_run(traffic: &Path, place: &Place, json: bool) -> Result<Exit, Failure> {
     let bad = |exit, what: String| Failure::new(exit, format!("{}: {what}", traffic.display()));
     let recording = std::fs::File::open(traffic).map_err(|error| bad(Exit::Usage, error.to_string()))?;
     let report = policy::dry_run::dry_run(recording, policy).map_err(|error| bad(Exit::Input, error))?;
-    if json { output::line(report.json()) } else { output::line(report.text()) }
+    if json {
+        output::line(report.json())
+    } else {
+        output::line(report.text())
+    }
     Ok(if report.refuses_more() { Exit::No } else { Exit::Ok })
 }
 

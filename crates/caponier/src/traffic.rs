@@ -112,8 +112,7 @@ pub(crate) fn read(
             let is_cut = (bytes.len() as u64) < LINE_BYTES_MAX;
             return if is_cut { Ok(()) } else { Err(format!("line {number}: is too long")) };
         }
-        let line: Line =
-            serde_json::from_slice(&bytes).map_err(|error| format!("line {number}: {error}"))?;
+        let line: Line = serde_json::from_slice(&bytes).map_err(|error| format!("line {number}: {error}"))?;
         each(&line).map_err(|message| format!("line {number}: {message}"))?;
     }
     Ok(())

@@ -99,7 +99,11 @@ impl DryRun {
     /// What becomes of a request under this policy: [`ADMITTED`], or the label of its refusal. Requests must come in the
     /// order of their times.
     pub fn judge<'a>(&self, replayed: &Replayed<'a>) -> &'a str {
-        self.refusal(replayed).unwrap_or(if is_by_policy(replayed.outcome) { ADMITTED } else { replayed.outcome })
+        self.refusal(replayed).unwrap_or(if is_by_policy(replayed.outcome) {
+            ADMITTED
+        } else {
+            replayed.outcome
+        })
     }
 
     fn refusal(&self, replayed: &Replayed<'_>) -> Option<&'static str> {
@@ -121,7 +125,10 @@ impl DryRun {
             _ => {}
         }
         let instruments = replayed.instruments.iter().map(|name| Instrument::new(name.as_str())).collect();
-        self.0.draw(plan, &Load::of(instruments), Who { source, proven }, at).err().map(|used_up| used_up.label)
+        self.0
+            .draw(plan, &Load::of(instruments), Who { source, proven }, at)
+            .err()
+            .map(|used_up| used_up.label)
     }
 }
 

@@ -132,7 +132,8 @@ mod tests {
         policy::load(&config).unwrap()
     }
 
-    /// Two keys place an order every 100 ms for 10 s, one of them in each of two instruments, one reads.
+    /// Two keys place an order every 100 ms for 10 s, one of them in each of two instruments, one reads, and
+    /// somebody signs wrongly.
     fn recording() -> String {
         let mut text = String::new();
         for n in 0..100_u64 {
@@ -140,8 +141,8 @@ mod tests {
                 let line = Line {
                     at: 1_800_000_000_000_000_000 + n * 100_000_000,
                     source: "00112233445566ff".to_owned(),
-                    account: Some(format!("a{key}")),
-                    key: Some(key.to_owned()),
+                    account: Some(format!("a{key}")).filter(|_| !key.is_empty()),
+                    key: Some(key.to_owned()).filter(|key| !key.is_empty()),
                     ws: false,
                     post,
                     path: path.to_owned(),
@@ -154,7 +155,7 @@ mod tests {
             line("k1", "/api/v5/trade/order", true, "BTC-USDT", ADMITTED);
             line("k2", "/api/v5/trade/order", true, if n % 2 == 0 { "A" } else { "B" }, ADMITTED);
             line("k3", "/api/v5/account/balance", false, "", "read_rate_limited");
-            line("k4", "/api/v5/account/balance", false, "", "signature_invalid");
+            line("", "/api/v5/account/balance", false, "", "signature_invalid");
         }
         text
     }
@@ -182,7 +183,11 @@ mod tests {
         assert_eq!((affected.examples.len(), affected.examples[0].key.as_deref()), (3, Some("k1")));
         let read = tight.changes.iter().find(|(change, _)| change.after == ADMITTED).unwrap();
         assert_eq!((read.0.route.as_str(), read.1.requests), ("/api/v5/", 1));
-        assert!(tight.text().contains("now refused, place_rate_limited, /api/v5/trade/order: 41 requests of 1 keys"));
+        assert!(
+            tight
+                .text()
+                .contains("now refused, place_rate_limited, /api/v5/trade/order: 41 requests of 1 keys")
+        );
         assert_eq!(tight.json()["changes"].as_array().unwrap().len(), 2);
         // A source that everybody shares.
         let source = run("[limits]\nsource = \"1 / 24h\"\n");
