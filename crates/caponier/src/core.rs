@@ -6,6 +6,7 @@
 mod entries;
 mod handle;
 mod keys;
+mod lists;
 mod restriction_words;
 mod shipping;
 

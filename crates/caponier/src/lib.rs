@@ -27,4 +27,5 @@ pub mod refusals;
 mod secret_file;
 mod socket;
 mod stop;
+mod traffic;
 mod verify;
