@@ -38,6 +38,7 @@ use crate::{
     refusals::RefusalCounts,
     secret_file,
     socket::ControlSocket,
+    traffic::TrafficFile,
 };
 
 /// Shortest bearer token of the event listener.
@@ -169,6 +170,11 @@ impl App {
         gateway.answer_signer = Some(Arc::new(AnswerSigner::by_thumbprint(core.installation.answer_key())));
         gateway.first_seen = config.keys.first_seen;
         gateway.cool_down = config.keys.withdrawal_cool_down;
+        if let Some(path) = &config.telemetry.traffic_file {
+            let file = TrafficFile::begin(path, config.telemetry.traffic_size)
+                .map_err(|error| Failure::io(format!("telemetry.traffic_file {}", path.display()), error))?;
+            gateway.recorder = Some(Arc::new(file));
+        }
         let gateway = gateway
             .build(gateway::Deps {
                 authenticator: Arc::new(authenticator),

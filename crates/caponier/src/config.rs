@@ -225,6 +225,8 @@ pub struct Backup {
 pub struct Telemetry {
     pub log_format: String,
     pub log_level: String,
+    pub traffic_file: Option<PathBuf>,
+    pub traffic_size: u64,
 }
 
 impl Config {
@@ -395,6 +397,8 @@ impl Config {
                 drill_every: read.duration("backup.drill_every", 1_000..=30 * 86_400_000),
             },
             telemetry: Telemetry {
+                traffic_file: read.path("telemetry.traffic_file"),
+                traffic_size: read.size("telemetry.traffic_size", 1 << 20..=1 << 40),
                 log_format: read.one_of("telemetry.log_format", &["text", "json"]),
                 log_level: read.one_of("telemetry.log_level", &["error", "warn", "info", "debug", "trace"]),
             },

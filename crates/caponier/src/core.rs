@@ -7,6 +7,7 @@ mod apps;
 mod entries;
 mod handle;
 mod keys;
+mod lists;
 mod restriction_words;
 mod shipping;
 

@@ -28,4 +28,5 @@ pub mod refusals;
 mod secret_file;
 mod socket;
 mod stop;
+mod traffic;
 mod verify;

@@ -1,5 +1,6 @@
 //! Routes and limits as configured: the route table's file and `[limits]` to what the gateway charges by.
 
+pub(crate) mod dry_run;
 pub(crate) mod routes;
 
 use std::path::Path;

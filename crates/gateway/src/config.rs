@@ -13,6 +13,7 @@ use crate::{
     pipeline::{AbuseMode, Challenge, PolicyError},
     ports::{AppChanges, Changes, Observer, Withdrawals},
     route::RouteTable,
+    traffic::Recorder,
     upstream, websocket,
 };
 
@@ -50,6 +51,8 @@ pub struct Config {
     /// or 2), and the address in it counts as the client's, also for limits and address bindings of keys; whoever
     /// can open connections from there can be anybody. Default none: no such header is accepted from anywhere.
     pub proxy_trusted: Vec<IpNet>,
+    /// Who takes in what passes, for a dry run of other routes and limits. Default nobody.
+    pub recorder: Option<Arc<dyn Recorder>>,
     /// Web sockets.
     pub websocket: websocket::Config,
     /// The names clients reach the gateway by, as they stand in `Host`: HTTP message signatures for another name are
@@ -88,6 +91,7 @@ impl Config {
             model: None,
             learn: false,
             proxy_trusted: Vec::new(),
+            recorder: None,
             websocket: websocket::Config::default(),
             authorities: Vec::new(),
             apps: None,

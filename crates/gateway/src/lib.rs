@@ -32,6 +32,7 @@ mod proxy_protocol;
 pub mod route;
 mod strict;
 pub mod tls;
+pub mod traffic;
 mod upgrade;
 pub mod upstream;
 pub mod websocket;

@@ -105,6 +105,7 @@ impl Config {
             )),
             policy: ArcSwap::from_pointee(policy),
             proxy_trusted: self.proxy_trusted,
+            recorder: self.recorder,
             signatures,
             stopping,
             timeouts: self.timeouts,

@@ -410,6 +410,19 @@ pub static KEYS: &[Key] = &[
     ),
     key("telemetry.log_format", "\"text\"", "text or json, one line each, on standard error.", "nothing"),
     key("telemetry.log_level", "\"info\"", "error, warn, info, debug or trace.", "nothing"),
+    key(
+        "telemetry.traffic_file",
+        "\"\"",
+        "File to record one line of JSON in for each request, for `caponier policy dry-run`: time, route, instruments and \
+         outcome; source, key and account under pseudonyms whose secret is thrown away. Empty: nothing is recorded.",
+        "who traded what and when, without names",
+    ),
+    key(
+        "telemetry.traffic_size",
+        "\"256 MiB\"",
+        "Most that is kept of it, the older half under the same name with .1 at its end.",
+        "a full disk",
+    ),
 ];
 
 /// Keys that take effect on `caponier reload` or SIGHUP, without a restart.

@@ -41,7 +41,7 @@ use crate::{
     deadline::Deadline,
     pace::{Pace, Resets},
     peer::Peer,
-    pipeline::{Admitted, Answered, Body, Own, Passed, Shared, Stopped, Unreadable, due, push_field},
+    pipeline::{Admitted, Answered, Body, Own, Relayed, Shared, Stopped, Unreadable, due, push_field},
     strict::Violation,
 };
 
@@ -341,8 +341,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static> Connection
         self.write(&mut out).await.map_or(After::Drop, |()| after)
     }
 
-    async fn pass_on(&mut self, answered: Passed, shape: &Shape, now: UnixNanos, after: After) -> After {
-        let Passed { answer, decision, standing } = answered;
+    async fn pass_on(&mut self, answered: Relayed, shape: &Shape, now: UnixNanos, after: After) -> After {
+        let Relayed { answer, decision, standing } = answered;
         let framing = answer.head.framing;
         let is_open_ended = matches!(framing, Framing::Chunked | Framing::UntilClose);
         let is_chunked = is_open_ended && !shape.is_http10;

@@ -43,7 +43,7 @@ use crate::{
     },
     pace::Resets,
     peer::Peer,
-    pipeline::{Admitted, Answered, Body, Own, Passed, Shared, Stopped, Unreadable, due, push_field},
+    pipeline::{Admitted, Answered, Body, Own, Relayed, Shared, Stopped, Unreadable, due, push_field},
     upstream::{AnswerBody, BodyError},
 };
 
@@ -242,8 +242,8 @@ fn whole(reply: Reply) -> Response<Payload> {
     response
 }
 
-fn passed_on(answered: Passed) -> Response<Payload> {
-    let Passed { answer, decision, standing } = answered;
+fn passed_on(answered: Relayed) -> Response<Payload> {
+    let Relayed { answer, decision, standing } = answered;
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(answer.head.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let headers = response.headers_mut();

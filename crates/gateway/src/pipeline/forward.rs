@@ -103,14 +103,14 @@ pub(crate) fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 #[allow(clippy::large_enum_variant, reason = "an answer that is passed on is the usual case")]
 pub(crate) enum Answered {
     /// To be passed on as it comes.
-    Passed(Passed),
+    Passed(Relayed),
     /// Read to its end and signed.
     Whole(Reply),
 }
 
 /// An answer to be passed on, with the id of the decision that let the request through.
 #[derive(Debug)]
-pub(crate) struct Passed {
+pub(crate) struct Relayed {
     pub(crate) answer: Answer,
     pub(crate) decision: Option<String>,
     /// What the sender has left.
@@ -136,7 +136,7 @@ impl Shared {
                     observed.teach(&mut learner.lock());
                 }
                 let Some(answer_for) = answer_for.filter(|_| is_signable(&answer)) else {
-                    return Ok(Answered::Passed(Passed { answer, decision, standing }));
+                    return Ok(Answered::Passed(Relayed { answer, decision, standing }));
                 };
                 match self.sign_answer(answer, decision.as_deref(), standing.as_ref(), &answer_for).await {
                     Ok(reply) => Ok(Answered::Whole(reply)),

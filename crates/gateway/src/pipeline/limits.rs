@@ -21,6 +21,7 @@ use crate::{
     connection::Source,
     peer::Peer,
     route::{Class, Cost, Handling, Route, RouteTable},
+    traffic::Passed,
 };
 
 /// Every request draws on it.
@@ -33,7 +34,7 @@ const ORDER_RATE: &str = "orders";
 const INSTRUMENT_BYTES_MAX: usize = 64;
 
 /// Metric labels of the limits that the built-in routes name, and of all others.
-const LABELS: [(&str, &str); 13] = [
+pub(crate) const LABELS: [(&str, &str); 13] = [
     (SOURCE, "source_rate_limited"),
     (KEY, "key_rate_limited"),
     (ORDER_RATE, "order_rate_limited"),
@@ -48,7 +49,7 @@ const LABELS: [(&str, &str); 13] = [
     ("write", "write_rate_limited"),
     ("withdraw", "withdraw_rate_limited"),
 ];
-const OTHER_LABEL: &str = "named_rate_limited";
+pub(crate) const OTHER_LABEL: &str = "named_rate_limited";
 
 /// Why routes and limits do not fit each other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -193,6 +194,11 @@ pub(crate) struct Load<'a> {
 impl<'a> Load<'a> {
     pub(crate) fn of(instruments: Vec<Instrument<'a>>) -> Self {
         if instruments.is_empty() { Self::one() } else { Self { instruments } }
+    }
+
+    /// What each order counts by.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.instruments.iter().map(|instrument| instrument.counted_by().to_owned()).collect()
     }
 
     fn one() -> Self {
@@ -404,8 +410,12 @@ impl Policy {
         verified: &Verified,
         peer: &Peer,
         now: UnixNanos,
+        record: Option<&mut Passed>,
     ) -> Result<(), Refused> {
         let load = Load::of(orders::read_each(orders)?);
+        if let Some(record) = record {
+            record.instruments = load.names();
+        }
         let proven = Some((verified.account().as_str(), verified.key_id().as_str()));
         let who = Who { source: peer.source, proven };
         self.draw(plan, &load, who, now).map(drop).map_err(Refused::from)

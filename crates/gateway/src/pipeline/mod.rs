@@ -45,7 +45,7 @@ use tokio::sync::{Semaphore, watch};
 pub(crate) use self::{
     body::{Body, Unreadable, due},
     challenge::{Challenger, Own},
-    forward::{Answered, Passage, Passed, push_field},
+    forward::{Answered, Passage, Relayed, push_field},
     limits::{Charged, Plan, Policy, PolicyError, Standing},
     reputation::Guard,
 };
@@ -53,7 +53,10 @@ pub use self::{
     challenge::{Challenge, ChallengeMode},
     reputation::{AbuseMode, BanError, BanTarget, Bans},
 };
-use self::{credentials::Proven, limits::Who};
+use self::{
+    credentials::Proven,
+    limits::{Load, Who},
+};
 use crate::{
     answer::{Refused, Reply},
     config::{Apps, CoolDown, Timeouts},
@@ -65,6 +68,7 @@ use crate::{
     ports::{Changes, Observer, Withdrawals},
     route::{Class, Handling, Route},
     strict::{self, Violation},
+    traffic::{self, ADMITTED, Passed, Recorder},
     upgrade::Upgrades,
     upstream::Upstream,
 };
@@ -94,6 +98,8 @@ pub(crate) struct Shared {
     pub(crate) policy: ArcSwap<Policy>,
     /// Networks of the proxies in front.
     pub(crate) proxy_trusted: Vec<IpNet>,
+    /// Takes in what passes.
+    pub(crate) recorder: Option<Arc<dyn Recorder>>,
     /// Verifies HTTP message signatures.
     pub(crate) signatures: SignatureVerifier,
     /// Turns true when the gateway stops.
@@ -111,6 +117,8 @@ pub(crate) struct Routed<'a> {
     pub(crate) view: View<'a>,
     pub(crate) route: &'a Route,
     pub(crate) plan: &'a Plan,
+    /// Where both are from.
+    policy: &'a Policy,
     /// What its key must be allowed, or `None` where no key is needed.
     endpoint: Option<Endpoint>,
     is_get: bool,
@@ -213,7 +221,30 @@ impl Shared {
         in_flight: &mut InFlight,
         now: UnixNanos,
     ) -> Result<Admitted, Stopped> {
-        let admitted = self.judge(peer, view, body, in_flight, now).await;
+        let mut record = self.recorder.as_ref().map(|_| {
+            Box::new(Passed {
+                at: now,
+                source: peer.ip,
+                proven: None,
+                is_operation: false,
+                is_post: view.method() == b"POST",
+                path: traffic::cut(view.path()),
+                instruments: vec![String::new()],
+                outcome: ADMITTED,
+            })
+        });
+        let admitted = self.judge(peer, view, body, in_flight, now, record.as_deref_mut()).await;
+        if let (Some(recorder), Some(mut record)) = (&self.recorder, record) {
+            match &admitted {
+                // It never became a request to the exchange, nor was it charged.
+                Ok(Admitted::Own(_)) | Err(Stopped::Ended) => {}
+                Ok(_) => recorder.record(*record),
+                Err(Stopped::Refused(refused)) => {
+                    record.outcome = refused.label;
+                    recorder.record(*record);
+                }
+            }
+        }
         admitted.map_err(|stopped| match stopped {
             Stopped::Refused(refused) => Stopped::Refused(refused.named(view.credentials().key)),
             Stopped::Ended => Stopped::Ended,
@@ -227,6 +258,7 @@ impl Shared {
         body: &mut B,
         in_flight: &mut InFlight,
         now: UnixNanos,
+        record: Option<&mut Passed>,
     ) -> Result<Admitted, Stopped> {
         self.charge_source(peer, now)?;
         if view.path().starts_with("/_")
@@ -259,6 +291,9 @@ impl Shared {
             self.read_body(&routed, body).await?;
             self.conforms(&routed, body.bytes())?;
             let load = routed.plan.load(body.bytes())?;
+            if let Some(record) = record {
+                record.instruments = load.names();
+            }
             let who = Who { source: peer.source, proven: None };
             if routed.route.handling == Handling::AnswerKeys {
                 policy.draw(routed.plan, &load, who, now).map_err(Refused::from)?;
@@ -282,32 +317,40 @@ impl Shared {
         }
         let account = proven.verified.account().clone();
         let answer_for = proven.answer_for.clone();
-        let pursued = self.pursue(&policy, &routed, body.bytes(), proven, peer, now).await;
+        let pursued = async {
+            self.conforms(&routed, body.bytes())?;
+            let load = routed.plan.load(body.bytes())?;
+            if let Some(record) = record {
+                let verified = &proven.verified;
+                record.instruments = load.names();
+                record.proven = Some((verified.account().to_string(), verified.key_id().to_string()));
+            }
+            self.pursue(&routed, &load, body.bytes(), proven, peer, now).await
+        };
+        let pursued = pursued.await;
         Ok(pursued.map_err(|refused| self.sign_refusal(refused.of(&account), answer_for.as_deref(), now))?)
     }
 
     /// Whether and how a request goes on whose sender is proven.
     async fn pursue(
         &self,
-        policy: &Policy,
         routed: &Routed<'_>,
+        load: &Load<'_>,
         body: &[u8],
         proven: Proven,
         peer: &Peer,
         now: UnixNanos,
     ) -> Result<Admitted, Refused> {
         let Proven { verified, answer_for, expiry } = proven;
-        self.conforms(routed, body)?;
         let worth = self.authorise(routed, body, &verified, peer, now)?;
-        let load = routed.plan.load(body)?;
         if routed.route.handling == Handling::OpenSession {
-            let charged = self.charge(policy, routed, &load, verified, peer, now)?;
+            let charged = self.charge(routed.policy, routed, load, verified, peer, now)?;
             self.observe(routed, charged.verified(), peer, now).await?;
             let reply = self.open_session(&charged, body, peer, now)?;
             return Ok(Admitted::Reply(self.sign_reply(reply, answer_for.as_deref(), now)));
         }
         let permit = self.let_through(routed.route.criticality, now)?;
-        let charged = self.charge(policy, routed, &load, verified, peer, now)?;
+        let charged = self.charge(routed.policy, routed, load, verified, peer, now)?;
         self.speak_for(peer, now);
         self.observe(routed, charged.verified(), peer, now).await?;
         self.spend(&charged, worth, now).await?;
@@ -408,7 +451,7 @@ fn route<'a>(policy: &'a Policy, view: View<'a>) -> Result<Routed<'a>, Refused> 
         Some(found) if found.0.handling != Handling::Unavailable => found,
         _ => return Err(Refusal::EndpointUnavailable.into()),
     };
-    Ok(Routed { view, route, plan, endpoint: endpoint(route.class), is_get })
+    Ok(Routed { view, route, plan, policy, endpoint: endpoint(route.class), is_get })
 }
 
 /// What the key must be allowed, or `None` where no key is needed.

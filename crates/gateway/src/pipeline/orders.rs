@@ -35,7 +35,6 @@ impl<'a> Instrument<'a> {
     /// Of an order that does not say.
     pub(crate) const NONE: Instrument<'static> = Instrument(Cow::Borrowed(""));
 
-    #[cfg(test)]
     pub(crate) fn new(name: impl Into<Cow<'a, str>>) -> Self {
         Self(name.into())
     }

@@ -25,6 +25,7 @@ use crate::{
     peer::Peer,
     pipeline::Shared,
     ports::BoxFuture,
+    traffic::{ADMITTED, Passed},
     upgrade::{Duplex, Upgrades},
 };
 
@@ -99,6 +100,26 @@ struct Gate {
     in_flight: Mutex<InFlight>,
 }
 
+impl Gate {
+    fn charge_recorded(
+        &self,
+        identity: &Verified,
+        endpoint: &str,
+        orders: &[&RawValue],
+        now: UnixNanos,
+        record: Option<&mut Passed>,
+    ) -> Result<(), Refused> {
+        let shared = &self.shared;
+        let policy = shared.policy.load_full();
+        let (route, plan) = policy.operation(endpoint).ok_or(Refused::from(Refusal::EndpointUnavailable))?;
+        shared.check_key(self.peer.ip, Some(identity.key_id().as_str()), route.criticality, now)?;
+        // Messages are not answered one by one here, so they say nothing about the exchange's latency; they wait for
+        // nobody either, but are turned away when requests are.
+        drop(shared.let_through(route.criticality, now)?);
+        policy.draw_orders(plan, orders, identity, &self.peer, now, record)
+    }
+}
+
 impl Door for Gate {
     fn now(&self) -> UnixNanos {
         self.shared.clock.now()
@@ -129,14 +150,25 @@ impl Door for Gate {
         now: UnixNanos,
     ) -> Result<(), Denied> {
         let shared = &self.shared;
-        let policy = shared.policy.load_full();
-        let (route, plan) = policy.operation(endpoint).ok_or(Denied::from(Refusal::EndpointUnavailable))?;
-        shared.check_key(self.peer.ip, Some(identity.key_id().as_str()), route.criticality, now)?;
-        // Messages are not answered one by one here, so they say nothing about the exchange's latency; they wait for
-        // nobody either, but are turned away when requests are.
-        drop(shared.let_through(route.criticality, now)?);
-        policy.draw_orders(plan, orders, identity, &self.peer, now)?;
-        Ok(())
+        let Some(recorder) = &shared.recorder else {
+            return Ok(self.charge_recorded(identity, endpoint, orders, now, None)?);
+        };
+        let mut record = Passed {
+            at: now,
+            source: self.peer.ip,
+            proven: Some((identity.account().to_string(), identity.key_id().to_string())),
+            is_operation: true,
+            is_post: true,
+            path: endpoint.to_owned(),
+            instruments: vec![String::new()],
+            outcome: ADMITTED,
+        };
+        let charged = self.charge_recorded(identity, endpoint, orders, now, Some(&mut record));
+        if let Err(refused) = &charged {
+            record.outcome = refused.label;
+        }
+        recorder.record(record);
+        Ok(charged?)
     }
 
     fn connect(&self) -> BoxFuture<'_, io::Result<Box<dyn Duplex>>> {

@@ -268,3 +268,67 @@ async fn the_error_over_a_minute_is_nothing() {
     }
     assert!(sent > 1_500 && passed > 500 && passed < sent, "{passed} of {sent}, expected {expected}");
 }
+
+#[derive(Debug, Default)]
+struct Recording(parking_lot::Mutex<Vec<gateway::traffic::Passed>>);
+
+impl gateway::traffic::Recorder for Recording {
+    fn record(&self, passed: gateway::traffic::Passed) {
+        self.0.lock().push(passed);
+    }
+}
+
+/// One line for each request, with what became of it, and judged again under the same policy to the same end.
+#[tokio::test]
+async fn what_passes_is_recorded_and_judged_alike_again() {
+    let recording = std::sync::Arc::new(Recording::default());
+    let mut limits = gateway::Limits::default();
+    limits.set("place", By::Instrument, quota(2, 2_000));
+    let world = World::configured(|config| {
+        config.limits = limits.clone();
+        config.recorder = Some(std::sync::Arc::clone(&recording) as _);
+    })
+    .await;
+    let key = world.key(&TRADER);
+    world.send("GET", "/api/v5/public/time", &[], "").await;
+    for n in 0..3 {
+        world.post(&key, ORDER, &format!(r#"{{"instId":"A","n":{n}}}"#)).await;
+    }
+    world.post(&key, "/api/v5/trade/batch-orders", r#"[{"instId":"A"},{"instId":"B"}]"#).await;
+    world.send("POST", ORDER, &[], "{}").await;
+    world.get(&key, "/elsewhere?secret=1").await;
+    let recorded = recording.0.lock().clone();
+    let shown: Vec<_> = recorded
+        .iter()
+        .map(|passed| {
+            let who = passed.proven.as_ref().map_or("-", |(account, _)| account);
+            format!("{who} {} {} {}", passed.path, passed.instruments.join(","), passed.outcome)
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "- /api/v5/public/time  admitted",
+            "alice /api/v5/trade/order A admitted",
+            "alice /api/v5/trade/order A admitted",
+            "alice /api/v5/trade/order A place_rate_limited",
+            "alice /api/v5/trade/batch-orders A,B admitted",
+            "- /api/v5/trade/order  api_key_missing",
+            "- /elsewhere  endpoint_unavailable",
+        ]
+    );
+    let run = gateway::traffic::DryRun::new(gateway::route::RouteTable::okx_v5(), &limits).unwrap();
+    for passed in &recorded {
+        let replayed = gateway::traffic::Replayed {
+            at: passed.at,
+            source: passed.source,
+            proven: passed.proven.as_ref().map(|(account, key)| (account.as_str(), key.as_str())),
+            is_operation: passed.is_operation,
+            is_post: passed.is_post,
+            path: &passed.path,
+            instruments: &passed.instruments,
+            outcome: passed.outcome,
+        };
+        assert_eq!(run.judge(&replayed), passed.outcome, "{passed:?}");
+    }
+}
