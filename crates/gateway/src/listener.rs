@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use admission::{Class, Concurrency, ConcurrencyConfig, Ja4};
+use admission::{Class, ConcurrencyConfig, Ja4};
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use rustls::ServerConfig;
@@ -30,7 +30,7 @@ use crate::{
     metrics::Metrics,
     model::ApiModel,
     peer::{Peer, TlsFacts},
-    pipeline::{Bans, ChallengeMode, Challenger, Guard, Limiters, Shared},
+    pipeline::{Bans, ChallengeMode, Challenger, Guard, Limiters, Shared, Turnstile},
     proxy_protocol,
     tls::ALPN_H2,
     upstream::Upstream,
@@ -74,7 +74,6 @@ impl Config {
             authenticator: deps.authenticator,
             challenger: Challenger::new(self.abuse.challenge, &crypto::Secret::new(crypto::random::array())),
             clock: deps.clock,
-            concurrency: Concurrency::new(concurrency),
             frames: Arc::new(self.abuse.frames),
             guard: Guard::new(&self.abuse, Arc::clone(&census), seed()),
             limiters: Limiters::new(&limits, seed()),
@@ -89,6 +88,7 @@ impl Config {
             routes: self.routes,
             stopping,
             timeouts: self.timeouts,
+            turnstile: Turnstile::new(concurrency),
             upgrades: Some(Arc::new(WebSockets::new(
                 Weak::clone(shared),
                 self.websocket,
@@ -274,7 +274,7 @@ impl Control {
     /// How much is with the exchange.
     #[must_use]
     pub fn load(&self) -> Load {
-        let concurrency = &self.0.concurrency;
+        let concurrency = &self.0.turnstile.concurrency;
         Load {
             in_flight: concurrency.in_flight(),
             limit: concurrency.limit(),

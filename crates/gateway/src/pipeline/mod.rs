@@ -22,7 +22,7 @@ pub(crate) mod withdrawal;
 
 use std::{net::IpAddr, sync::Arc};
 
-use admission::{Concurrency, FrameLimits};
+use admission::FrameLimits;
 use arc_swap::ArcSwapOption;
 use auth::{Authenticator, Endpoint, Refusal, RequestHead};
 use domain::{Clock, UnixNanos};
@@ -37,6 +37,7 @@ pub(crate) use self::{
     challenge::{Challenger, Own},
     forward::{Answered, Passage, push_field},
     limits::{Charged, Limiters},
+    overload::Turnstile,
     reputation::Guard,
 };
 pub use self::{
@@ -64,7 +65,6 @@ pub(crate) struct Shared {
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) challenger: Challenger,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) concurrency: Arc<Concurrency>,
     pub(crate) frames: Arc<FrameLimits>,
     pub(crate) guard: Guard,
     pub(crate) limiters: Limiters,
@@ -79,6 +79,7 @@ pub(crate) struct Shared {
     /// Turns true when the gateway stops.
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) timeouts: Timeouts,
+    pub(crate) turnstile: Arc<Turnstile>,
     /// Takes over WebSocket connections.
     pub(crate) upgrades: Option<Arc<dyn Upgrades>>,
     pub(crate) upstream: Arc<Upstream>,
@@ -224,29 +225,21 @@ impl Shared {
         self.read_body(&routed, body, peer, now).await?;
         let Some(endpoint) = routed.endpoint else {
             self.conforms(&routed, body.bytes())?;
-            let permit = self.let_through(class, now)?;
-            let passage = Passage::new(self, peer, &routed, body.bytes(), None, None, permit);
+            let turn = self.let_through(class, now).await?;
+            let passage = Passage::new(self, peer, &routed, body.bytes(), None, None, turn);
             return Ok(Admitted::Forward(passage));
         };
         let verified = self.verify(&routed.signed(), body.bytes(), peer, endpoint, now).await?;
         in_flight.authenticated()?;
         self.conforms(&routed, body.bytes()).map_err(|refused| refused.of(verified.account()))?;
-        let permit = self.let_through(class, now).map_err(|refused| refused.of(verified.account()))?;
+        let turn = self.let_through(class, now).await.map_err(|refused| refused.of(verified.account()))?;
         let charged = self.charge(&routed, body.bytes(), verified, now)?;
         self.speak_for(peer, now);
         let decision = match routed.route.handling {
             Handling::Decide => Some(self.decide(body.bytes(), &charged, peer, now).await?),
             _ => None,
         };
-        Ok(Admitted::Forward(Passage::new(
-            self,
-            peer,
-            &routed,
-            body.bytes(),
-            Some(charged),
-            decision,
-            permit,
-        )))
+        Ok(Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), Some(charged), decision, turn)))
     }
 
     fn route<'a>(&'a self, view: View<'a>) -> Result<Routed<'a>, Refused> {

@@ -131,7 +131,8 @@ impl Door for Gate {
         self.shared.check_key(self.peer.ip, Some(identity.key_id().as_str()), budget, now)?;
         // Messages are not answered one by one here, so they say nothing about the exchange's latency; they wait for
         // nobody either, but are turned away when requests are.
-        drop(self.shared.let_through(overload::class_of(budget), now)?);
+        let turn = self.shared.turnstile.pass(overload::class_of(budget));
+        drop(turn.map_err(|shed| self.shared.turn_away(shed, now))?);
         self.shared.limiters.key(identity.key_id(), identity.account(), now)?;
         self.shared.limiters.account(identity.account(), budget, cost, now)?;
         Ok(())
