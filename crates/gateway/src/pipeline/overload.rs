@@ -8,10 +8,10 @@
 //! Bounds: [`WAITING_MAX`] that wait, [`patience`].
 
 use std::{
-    pin::pin,
+    collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, Ordering, fence},
     },
     time::Duration,
 };
@@ -19,7 +19,8 @@ use std::{
 use admission::{Class, Concurrency, ConcurrencyConfig, Outcome, Permit, Shed};
 use auth::Refusal;
 use domain::UnixNanos;
-use tokio::{sync::Notify, time::timeout};
+use parking_lot::Mutex;
+use tokio::{sync::oneshot, time::timeout};
 
 use super::Shared;
 use crate::{
@@ -64,50 +65,61 @@ const fn patience(class: Class) -> Duration {
 /// Most requests that wait; further ones are turned away at once.
 const WAITING_MAX: u32 = 4_096;
 
-/// Those that wait in one class, the first first.
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: AtomicU32,
-    turn: Notify,
-}
+/// Requests that wait, by class, in their order; those that gave up are left out when it is their turn.
+type Queues = [VecDeque<oneshot::Sender<Permit>>; Class::ALL.len()];
 
 /// Where requests wait for their turn: the more important first, and in each class in their order.
 #[derive(Debug)]
 pub(crate) struct Turnstile {
     pub(crate) concurrency: Arc<Concurrency>,
-    /// In all queues.
+    /// In all queues, or about to be: nobody is called while it is zero.
     waiting: AtomicU32,
-    queues: [Queue; Class::ALL.len()],
+    queues: Mutex<Queues>,
 }
 
-/// One that waits, until it is dropped.
-struct Waiting<'t>(&'t Turnstile, &'t Queue);
+/// One that waits. Who leaves with a permit in its hand passes it on.
+struct Waiting<'t>(&'t Turnstile, oneshot::Receiver<Permit>);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
-        self.1.waiting.fetch_sub(1, Ordering::AcqRel);
+        self.1.close();
+        if let Ok(permit) = self.1.try_recv() {
+            drop(permit);
+            self.0.call();
+        }
     }
 }
 
 impl Turnstile {
     pub(crate) fn new(config: ConcurrencyConfig) -> Arc<Self> {
         let concurrency = Concurrency::new(config);
-        Arc::new(Self { concurrency, waiting: AtomicU32::new(0), queues: Default::default() })
+        Arc::new(Self { concurrency, waiting: AtomicU32::new(0), queues: Mutex::default() })
     }
 
     fn turn(self: &Arc<Self>, permit: Permit) -> Turn {
         Turn { permit: Some(permit), of: Arc::clone(self) }
     }
 
-    /// Wakes who is next: of those that wait, who may have the most under way.
+    /// Lets those pass for whom there is room now, the most important first.
     fn call(&self) {
-        if self.waiting.load(Ordering::Acquire) == 0 {
+        // Against the one in `wait_in_line`: whoever found no room before ours was given back is seen here.
+        fence(Ordering::SeqCst);
+        if self.waiting.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let next = self.queues.iter().rev().find(|queue| queue.waiting.load(Ordering::Acquire) > 0);
-        if let Some(queue) = next {
-            queue.turn.notify_one();
+        let queues = &mut *self.queues.lock();
+        for (queue, class) in queues.iter_mut().zip(Class::ALL).rev() {
+            while !queue.is_empty() {
+                // What a more important class has no room for, the others have none for either.
+                let Ok(mut permit) = self.concurrency.try_admit(class) else { return };
+                while let Some(next) = queue.pop_front() {
+                    self.waiting.fetch_sub(1, Ordering::Relaxed);
+                    match next.send(permit) {
+                        Ok(()) => break,
+                        Err(back) => permit = back,
+                    }
+                }
+            }
         }
     }
 
@@ -118,43 +130,53 @@ impl Turnstile {
 
     /// A turn, for which a request waits a while.
     async fn enter(self: &Arc<Self>, class: Class) -> Result<Turn, Shed> {
-        let shed = match self.concurrency.try_admit(class) {
-            Ok(permit) => return Ok(self.turn(permit)),
-            Err(shed) => shed,
-        };
-        let queue = &self.queues[class as usize];
-        let waited = if self.waiting.fetch_add(1, Ordering::AcqRel) < WAITING_MAX {
-            queue.waiting.fetch_add(1, Ordering::AcqRel);
-            let _waiting = Waiting(self, queue);
-            timeout(patience(class), self.called(class, queue)).await.ok()
-        } else {
-            self.waiting.fetch_sub(1, Ordering::AcqRel);
-            None
-        };
-        match waited {
-            Some(permit) => {
-                // There may be room for more than one: the limit moves.
-                self.call();
-                Ok(self.turn(permit))
-            }
-            None => {
-                self.concurrency.turned_away(class);
-                Err(shed)
-            }
+        if self.waiting.load(Ordering::Relaxed) == 0
+            && let Ok(permit) = self.concurrency.try_admit(class)
+        {
+            return Ok(self.turn(permit));
         }
+        let permit = match self.wait_in_line(class) {
+            Line::Passed(permit) => Some(permit),
+            Line::Full => None,
+            Line::Waits(mut waiting) => {
+                timeout(patience(class), &mut waiting.1).await.ok().and_then(Result::ok)
+            }
+        };
+        // A last attempt names the numbers of this moment, and counts.
+        permit.map_or_else(|| self.pass(class), |permit| Ok(self.turn(permit)))
     }
 
-    async fn called(&self, class: Class, queue: &Queue) -> Permit {
-        loop {
-            let mut turn = pin!(queue.turn.notified());
-            // Whoever ends from here on is heard.
-            turn.as_mut().enable();
-            if let Ok(permit) = self.concurrency.try_admit(class) {
-                return permit;
-            }
-            turn.await;
+    fn wait_in_line(&self, class: Class) -> Line<'_> {
+        let queues = &mut *self.queues.lock();
+        let [.., queue] = &mut queues[..=class as usize] else { return Line::Full };
+        while queue.front().is_some_and(oneshot::Sender::is_closed) {
+            queue.pop_front();
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
+        let others = self.waiting.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        // Nobody goes before those of their class that came before them.
+        if queue.is_empty()
+            && let Ok(permit) = self.concurrency.try_admit(class)
+        {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Line::Passed(permit);
+        }
+        if others >= WAITING_MAX {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Line::Full;
+        }
+        let (called, waits) = oneshot::channel();
+        queue.push_back(called);
+        Line::Waits(Waiting(self, waits))
     }
+}
+
+/// What came of standing in line.
+enum Line<'t> {
+    Full,
+    Passed(Permit),
+    Waits(Waiting<'t>),
 }
 
 /// One request with the exchange. When it ends, however it does, the next one is called.
