@@ -22,6 +22,7 @@ mod demo;
 mod disk_full;
 mod erasure;
 mod interop;
+mod limits;
 mod operations;
 mod restore;
 mod support;

@@ -176,6 +176,16 @@ impl Gcra {
         self.tat = self.tat.saturating_sub(quota.emission(cost)).max(least);
     }
 
+    /// The same state under another quota: what is used counts as used, request for request, up to a whole burst of the
+    /// new quota, and wears off at its rate.
+    #[must_use]
+    pub fn under(self, from: Quota, to: Quota, now: UnixNanos) -> Self {
+        let used = self.tat.saturating_sub(from.scaled(now)).min(from.emission(from.burst));
+        // A request is `per` units on either side. At most 10^23 times 10^14, within 128 bits.
+        let used = (used * to.emission(1)).div_ceil(from.emission(1)).min(to.emission(to.burst));
+        Self { tat: to.scaled(now) + used }
+    }
+
     /// Whether the state is worth no more than a fresh one at `now`.
     #[must_use]
     pub fn is_fresh(&self, quota: Quota, now: UnixNanos) -> bool {

@@ -19,6 +19,11 @@ impl Seeded {
         Self { seed, shared: SharedSeed::from_u64(seed) }
     }
 
+    /// Another that hashes alike.
+    pub(crate) const fn again(&self) -> Self {
+        Self::new(self.seed)
+    }
+
     pub(crate) fn of<T: Hash + ?Sized>(&self, value: &T) -> u64 {
         let mut hasher = FoldHasher::with_seed(self.seed, &self.shared);
         value.hash(&mut hasher);

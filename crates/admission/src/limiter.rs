@@ -92,9 +92,15 @@ impl<K: Hash + Eq> KeyedLimiter<K> {
         Self {
             shards: std::array::from_fn(|_| Mutex::new(Shard::new())),
             quota,
-            shard_entries_max: entries_max.clamp(1, Self::ENTRIES_MAX).div_ceil(SHARDS),
+            shard_entries_max: Self::bound_of(entries_max) / SHARDS,
             hash: Seeded::new(seed),
         }
+    }
+
+    /// The bound that `entries_max` is rounded and cut to.
+    pub(crate) const fn bound_of(entries_max: usize) -> usize {
+        let entries_max = if entries_max < Self::ENTRIES_MAX { entries_max } else { Self::ENTRIES_MAX };
+        if entries_max == 0 { SHARDS } else { entries_max.div_ceil(SHARDS) * SHARDS }
     }
 
     /// The quota of every key.
@@ -119,6 +125,25 @@ impl<K: Hash + Eq> KeyedLimiter<K> {
             self.insert(shard, hash, Slot { map_key, state }, now);
         }
         Ok(admitted)
+    }
+
+    /// A limiter of another quota or bound in which every key owes what it owes here; see [`Gcra::under`]. Locks one
+    /// shard after the other: what is charged to this one meanwhile may be missing there.
+    #[must_use]
+    pub fn under(&self, quota: Quota, entries_max: usize, now: UnixNanos) -> Self
+    where
+        K: Clone,
+    {
+        let new = Self { hash: self.hash.again(), ..Self::new(quota, entries_max, 0) };
+        for (from, into) in self.shards.iter().zip(&new.shards) {
+            let (from, into) = (from.lock(), &mut *into.lock());
+            for slot in from.slots.iter().filter(|slot| !slot.state.is_fresh(self.quota, now)) {
+                let state = slot.state.under(self.quota, quota, now);
+                let hash = new.hash.of(&slot.map_key);
+                new.insert(into, hash, Slot { map_key: slot.map_key.clone(), state }, now);
+            }
+        }
+        new
     }
 
     /// Gives back `cost` to `map_key`, for a request that was not carried out after all; never more than a whole

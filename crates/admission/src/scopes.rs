@@ -16,7 +16,7 @@
 
 pub mod header;
 
-use std::{fmt, hash::Hash};
+use std::{fmt, hash::Hash, sync::Arc};
 
 use domain::UnixNanos;
 
@@ -105,12 +105,13 @@ pub struct Refused {
 
 struct Entry {
     name: String,
-    limiter: KeyedLimiter<ScopeKey>,
+    limiter: Arc<KeyedLimiter<ScopeKey>>,
 }
 
 /// A table of limits.
 pub struct Scopes {
     limits: Vec<Entry>,
+    seed: u64,
     low: Seeded,
     high: Seeded,
 }
@@ -121,6 +122,40 @@ impl Scopes {
     /// # Errors
     /// [`ScopesError`] naming the limit.
     pub fn new(limits: Vec<ScopeLimit>, seed: u64) -> Result<Self, ScopesError> {
+        Self::made(limits, seed, |limit| Arc::new(KeyedLimiter::new(limit.quota, limit.entries_max, seed)))
+    }
+
+    /// Another table that goes on where this one is, so that no change of a table is a fresh start for anybody:
+    ///
+    /// - a limit of the same name, quota and bound is **shared** by both tables, so not a charge is lost;
+    /// - one of the same name with another quota or bound is copied: what a key has used counts as used, up to a whole
+    ///   burst of the new quota ([`Gcra::under`](crate::gcra::Gcra::under)); what is charged here during the copy may
+    ///   be missing there;
+    /// - one of another name starts fresh.
+    ///
+    /// Keys are folded as here. Takes time in proportion to the entries of the limits that changed.
+    ///
+    /// # Errors
+    /// [`ScopesError`] naming the limit.
+    pub fn reshaped(&self, limits: Vec<ScopeLimit>, now: UnixNanos) -> Result<Self, ScopesError> {
+        Self::made(limits, self.seed, |limit| {
+            let Some(old) = self.limits.iter().find(|old| old.name == limit.name) else {
+                return Arc::new(KeyedLimiter::new(limit.quota, limit.entries_max, self.seed));
+            };
+            let same_bound =
+                old.limiter.entries_max() == KeyedLimiter::<ScopeKey>::bound_of(limit.entries_max);
+            if old.limiter.quota() == limit.quota && same_bound {
+                return Arc::clone(&old.limiter);
+            }
+            Arc::new(old.limiter.under(limit.quota, limit.entries_max, now))
+        })
+    }
+
+    fn made(
+        limits: Vec<ScopeLimit>,
+        seed: u64,
+        limiter: impl Fn(&ScopeLimit) -> Arc<KeyedLimiter<ScopeKey>>,
+    ) -> Result<Self, ScopesError> {
         if limits.len() > LIMITS_MAX {
             return Err(ScopesError::TooMany { got: limits.len() });
         }
@@ -132,12 +167,10 @@ impl Scopes {
                 return Err(ScopesError::Duplicate { name: limit.name.clone() });
             }
         }
-        let entry = |limit: ScopeLimit| Entry {
-            name: limit.name,
-            limiter: KeyedLimiter::new(limit.quota, limit.entries_max, seed),
-        };
+        let entry = |limit: ScopeLimit| Entry { limiter: limiter(&limit), name: limit.name };
         Ok(Self {
             limits: limits.into_iter().map(entry).collect(),
+            seed,
             low: Seeded::new(seed ^ 0x6c6f_7700),
             high: Seeded::new(seed.rotate_left(32) ^ 0x6869_6768),
         })

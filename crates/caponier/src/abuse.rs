@@ -8,7 +8,10 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use admission::reputation::AsnTable;
 use bouncer::decisions;
 use domain::{Subject, UnixNanos};
-use gateway::{Ban, BanTarget, Bans, Target};
+use gateway::{
+    Ban, BanTarget, Bans, Target,
+    route::{Class, Handling, Route, Verb},
+};
 use ipnet::IpNet;
 use journal::{
     Draft, Kind,
@@ -52,25 +55,13 @@ pub(crate) fn settings(config: &Config) -> gateway::Abuse {
     abuse
 }
 
-/// The table of routes, with the pages that browsers ask for.
-///
-/// # Errors
-/// [`Failure`] for a path that is none or stands in the table already.
-pub(crate) fn routes(config: &Config) -> Result<gateway::route::RouteTable, Failure> {
-    use gateway::route::{BODY_BYTES_MAX, Budget, Class, Handling, Route, RouteTable, Verb};
-    let mut routes = RouteTable::okx_v5().routes().to_vec();
-    let template = |path: &String| Route {
-        verb: Verb::Any,
-        path: path.clone(),
-        class: Class::Public,
-        budget: Budget::Read,
-        cost_is_array_length: false,
-        body_bytes_max: BODY_BYTES_MAX,
+/// The pages that browsers ask for, as lines of the table of routes.
+pub(crate) fn pages(config: &Config) -> impl Iterator<Item = Route> {
+    config.abuse.challenge_paths.iter().map(|path| Route {
         handling: Handling::Browser,
-    };
-    routes.extend(config.abuse.challenge_paths.iter().map(template));
-    RouteTable::new(routes)
-        .map_err(|error| Failure::new(Exit::Usage, format!("abuse.challenge_paths: {error}")))
+        criticality: Class::Public.criticality(Handling::Browser),
+        ..Route::new(Verb::Any, path, Class::Public).drawing_on(&["public"])
+    })
 }
 
 /// Reads the table of operators, where one is configured.

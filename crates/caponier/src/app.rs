@@ -8,7 +8,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use api::Api;
 use auth::{Authenticator, ReplayWindow};
 use domain::Clock;
-use gateway::{Gateway, tls::Certificates};
+use gateway::{Gateway, route::Route, tls::Certificates};
 use journal::record::LifecycleEvent;
 use tokio::{
     sync::{mpsc, watch},
@@ -22,14 +22,16 @@ use crate::{
     adapters::{ApiDecisions, ApiIntake, Decisions, GatewayObserver, GatewayWithdrawals, record_uses},
     api_model,
     cli::Place,
-    config::{Config, Rate},
+    config::Config,
     core::{Core, Progress, chain, control_socket},
     exit::{Exit, Failure},
     live::{Live, Slot},
     metrics::Exposition,
+    policy,
     refusals::RefusalCounts,
     secret_file,
     socket::ControlSocket,
+    traffic::TrafficFile,
 };
 
 /// Shortest bearer token of the event listener.
@@ -61,6 +63,8 @@ pub struct App {
     acme: Option<Acme>,
     /// Certificates from files, of the gateway and of the control API.
     slots: (Option<Slot>, Option<Slot>),
+    /// The route table at the start.
+    routes: Vec<Route>,
 }
 
 /// Whether the parts behind the event listener work.
@@ -97,6 +101,7 @@ impl App {
             Some(path) => Some(secret_file::read_line(path, UPSTREAM_TOKEN_CHARS_MIN)?),
             None => None,
         };
+        let policy = policy::load(&config)?;
         let api_slot = config.api.tls.as_ref().map(Slot::open).transpose()?;
         let api_tls = api_slot.as_ref().map(|slot| server_tls(slot.certificates())).transpose()?;
         let mut tokens = Vec::new();
@@ -125,10 +130,10 @@ impl App {
         gateway.connections_max = usize::try_from(config.gateway.connections_max).unwrap_or(usize::MAX);
         gateway.connections_per_source_max =
             usize::try_from(config.gateway.connections_per_ip).unwrap_or(usize::MAX);
+        let routes = policy.routes.routes().to_vec();
+        (gateway.routes, gateway.limits) = (policy.routes, policy.limits);
         gateway.proxy_trusted.clone_from(&config.gateway.proxy_trusted);
-        gateway.limits = limits(config)?;
         gateway.abuse = abuse::settings(config);
-        gateway.routes = abuse::routes(config)?;
         let operators = abuse::asn_table(config.bans.asn_file.as_deref())?;
         let helper = match &config.bans.helper_socket {
             Some(path) => Some(
@@ -140,6 +145,11 @@ impl App {
         let (banned, bans) = mpsc::channel(abuse::NEWS_MAX);
         gateway.model = api_model::load(&config.api_model)?;
         gateway.learn = config.api_model.learn;
+        if let Some(path) = &config.telemetry.traffic_file {
+            let file = TrafficFile::begin(path, config.telemetry.traffic_size)
+                .map_err(|error| Failure::io(format!("telemetry.traffic_file {}", path.display()), error))?;
+            gateway.recorder = Some(Arc::new(file));
+        }
         let gateway = gateway
             .build(gateway::Deps {
                 authenticator: Arc::new(authenticator),
@@ -183,14 +193,15 @@ impl App {
             _ => None,
         };
         let slots = (gateway_slot, api_slot);
-        Ok(Self { core, gateway, api, control, refusals, uses, bans: (bans, helper), acme, slots })
+        Ok(Self { core, gateway, api, control, refusals, uses, bans: (bans, helper), acme, slots, routes })
     }
 
     /// Lets the configuration be read again from where it came while serving.
     pub(crate) fn reload_from(&mut self, place: Place) {
         let (gateway, api) = (self.slots.0.take(), self.slots.1.take());
         let gate = (self.gateway.control(), self.gateway.bans());
-        let live = Live::new(place, self.core.config.clone(), gate, gateway, api);
+        let routes = std::mem::take(&mut self.routes);
+        let live = Live::new(place, self.core.config.clone(), routes, gate, gateway, api);
         if self.core.reload.set(Box::new(live)).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }
@@ -219,7 +230,7 @@ impl App {
     /// # Errors
     /// [`Failure`] when the start cannot be journalled.
     pub async fn spawn(self) -> Result<Running, Failure> {
-        let Self { core, gateway, api, control, refusals, uses, bans, acme, slots: _ } = self;
+        let Self { core, gateway, api, control, refusals, uses, bans, acme, slots: _, routes: _ } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
         if core.shipper.is_none() {
             tracing::warn!("no backup.target is configured: a lost disk loses everything");
@@ -413,24 +424,4 @@ async fn rehearse(core: Arc<Core>) {
 fn server_tls(certificates: &Arc<Certificates>) -> Result<Arc<rustls::ServerConfig>, Failure> {
     gateway::tls::server_config_with(Arc::clone(certificates))
         .map_err(|error| Failure::new(Exit::Internal, chain(&error)))
-}
-
-fn limits(config: &Config) -> Result<gateway::Limits, Failure> {
-    let quota = |key: &str, rate: Rate| {
-        admission::Quota::new(rate.count, rate.per)
-            .map_err(|error| Failure::new(Exit::Usage, format!("limits.{key}: {error}")))
-    };
-    let rates = &config.limits;
-    Ok(gateway::Limits {
-        source: quota("source", rates.source)?,
-        key: quota("key", rates.key)?,
-        read: quota("read", rates.read)?,
-        place: quota("place", rates.place)?,
-        amend: quota("amend", rates.amend)?,
-        cancel: quota("cancel", rates.cancel)?,
-        orders: quota("orders", rates.orders)?,
-        write: quota("write", rates.write)?,
-        withdraw: quota("withdraw", rates.withdraw)?,
-        ..gateway::Limits::default()
-    })
 }

@@ -11,11 +11,12 @@ use std::{
 };
 
 use clap::Parser as _;
+use gateway::route::RouteTable;
 
 use crate::{
     cli::{
-        AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, KeysCommand, ListFormat,
-        ListsCommand, ModelCommand, Permission, Place, SubjectsCommand,
+        AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, KeysCommand, ListsCommand,
+        ModelCommand, Permission, Place, PolicyCommand, RoutesCommand, SubjectsCommand,
     },
     clock::SystemClock,
     config::{Config, beside, schema},
@@ -24,7 +25,7 @@ use crate::{
     demo,
     exit::{Exit, Failure},
     output::{self, Bar},
-    secret_file, socket, verify,
+    policy, secret_file, socket, verify,
 };
 
 /// Default data directory.
@@ -78,6 +79,11 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Backup(BackupCommand::Restore { from }) => {
             logging::start_quiet(true);
             block_on(restore::restore(&place, &from, json))
+        }
+        Command::Policy(PolicyCommand::DryRun { traffic }) => dry_run(&traffic, &place, json),
+        Command::Routes(RoutesCommand::Default) => {
+            output::line(policy::routes::print(&RouteTable::okx_v5()).trim_end());
+            Ok(Exit::Ok)
         }
         Command::Model(ModelCommand::Check { document }) => check_model(&document, json),
         Command::Log(options) => {
@@ -135,18 +141,8 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
             (Request::SubjectsErase { account }, false)
         }
         Command::Lists(ListsCommand::Import(import)) => {
-            // The process that holds the data directory may have another working directory.
-            let path = std::path::absolute(&import.path)
-                .map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", import.path.display())))?;
-            let format = match import.format {
-                ListFormat::Ofac => "ofac",
-                ListFormat::Tagpack => "tagpack",
-            };
-            let path = path
-                .to_str()
-                .ok_or_else(|| Failure::new(Exit::Usage, format!("{}: not UTF-8", path.display())))?
-                .to_owned();
-            (Request::ListsImport { format: format.to_owned(), name: import.name, path }, true)
+            let path = absolute(&import.path)?;
+            (Request::ListsImport { format: import.format, name: import.name, path }, true)
         }
         Command::Reload => (Request::Reload, false),
         Command::Model(ModelCommand::Learned) => (Request::ModelLearned, false),
@@ -167,6 +163,12 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
                 .ok_or_else(|| Failure::new(Exit::Usage, format!("{}: not UTF-8", path.display())))?;
             (Request::BansImport { path: path.to_owned() }, false)
         }
+        Command::Lists(ListsCommand::Update(update)) => {
+            let add = update.add.as_deref().map(absolute).transpose()?;
+            let remove = update.remove.as_deref().map(absolute).transpose()?;
+            (Request::ListsUpdate { name: update.name, format: update.format, add, remove }, false)
+        }
+        Command::Lists(ListsCommand::Export { name }) => (Request::ListsExport { name }, false),
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),
         Command::Screen(screen) => {
             (Request::Screen { address: screen.address, network: screen.network }, false)
@@ -250,6 +252,13 @@ fn check_model(document: &Path, json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
+/// The process that holds the data directory may have another working directory.
+fn absolute(path: &Path) -> Result<String, Failure> {
+    let bad = |what: String| Failure::new(Exit::Usage, format!("{}: {what}", path.display()));
+    let path = std::path::absolute(path).map_err(|error| bad(error.to_string()))?;
+    path.into_os_string().into_string().map_err(|_| bad("not UTF-8".to_owned()))
+}
+
 /// Reading makes no new data directory.
 fn must_exist(config: &Config) -> Result<(), Failure> {
     if config.data.dir.join(journal::JOURNAL_DIR).is_dir() {
@@ -312,8 +321,21 @@ fn kek_file(place: &Place, data_dir: &Path) -> PathBuf {
     place.kek_file.clone().unwrap_or_else(|| beside(data_dir))
 }
 
+fn dry_run(traffic: &Path, place: &Place, json: bool) -> Result<Exit, Failure> {
+    let policy = policy::load(&config_file(place)?)?;
+    let bad = |exit, what: String| Failure::new(exit, format!("{}: {what}", traffic.display()));
+    let recording = std::fs::File::open(traffic).map_err(|error| bad(Exit::Usage, error.to_string()))?;
+    let report = policy::dry_run::dry_run(recording, policy).map_err(|error| bad(Exit::Input, error))?;
+    if json {
+        output::line(report.json())
+    } else {
+        output::line(report.text())
+    }
+    Ok(if report.refuses_more() { Exit::No } else { Exit::Ok })
+}
+
 fn check_config(path: &Path, json: bool) -> Result<Exit, Failure> {
-    match Config::load(path) {
+    match Config::load(path).and_then(|config| policy::load(&config)) {
         Ok(_) => {
             if json {
                 output::line(serde_json::json!({"ok": true}));

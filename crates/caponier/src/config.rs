@@ -5,7 +5,7 @@
 //! Secrets are never written in the file, only the paths of files that hold them.
 
 mod fault;
-mod reader;
+pub(crate) mod reader;
 pub mod schema;
 
 use std::{
@@ -98,6 +98,7 @@ pub struct Gateway {
     pub proxy_trusted: Vec<ipnet::IpNet>,
     pub connections_per_ip: u32,
     pub connections_max: u32,
+    pub routes_file: Option<PathBuf>,
 }
 
 /// `[api_model]`
@@ -131,18 +132,31 @@ pub struct Bans {
 }
 
 /// `[limits]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    pub source: Rate,
-    pub key: Rate,
-    pub read: Rate,
-    pub place: Rate,
-    pub amend: Rate,
-    pub cancel: Rate,
-    pub orders: Rate,
-    pub write: Rate,
-    pub withdraw: Rate,
+    /// The limits with keys of their own, in the order of the default file, and those of `named`.
+    pub limits: Vec<Limit>,
+    /// Whether answers say what is left.
+    pub headers: bool,
+}
+
+/// One limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// Its name.
+    pub name: String,
+    /// What it counts by.
+    pub by: gateway::By,
+    /// How much.
+    pub rate: Rate,
+}
+
+impl Limits {
+    /// The rate of a limit.
+    #[must_use]
+    pub fn rate(&self, name: &str) -> Option<Rate> {
+        self.limits.iter().find(|limit| limit.name == name).map(|limit| limit.rate)
+    }
 }
 
 /// `[api]`
@@ -196,6 +210,8 @@ pub struct Backup {
 pub struct Telemetry {
     pub log_format: String,
     pub log_level: String,
+    pub traffic_file: Option<PathBuf>,
+    pub traffic_size: u64,
 }
 
 impl Config {
@@ -243,6 +259,7 @@ impl Config {
             proxy_trusted: read.networks("gateway.proxy_trusted"),
             connections_per_ip: read.count("gateway.connections_per_ip", 1..=1_000_000),
             connections_max: read.count("gateway.connections_max", 1..=1_000_000),
+            routes_file: read.existing("gateway.routes_file"),
         };
         if gateway.tls.is_some() && gateway.acme.is_some() {
             read.fault("acme.directory", "cannot be set together with gateway.certificate_file".to_owned());
@@ -290,17 +307,12 @@ impl Config {
             asn_file: read.existing("bans.asn_file"),
             helper_socket: read.path("bans.helper_socket"),
         };
-        let limits = Limits {
-            source: read.rate("limits.source"),
-            key: read.rate("limits.key"),
-            read: read.rate("limits.read"),
-            place: read.rate("limits.place"),
-            amend: read.rate("limits.amend"),
-            cancel: read.rate("limits.cancel"),
-            orders: read.rate("limits.orders"),
-            write: read.rate("limits.write"),
-            withdraw: read.rate("limits.withdraw"),
-        };
+        let mut limits: Vec<Limit> = schema::LIMITS
+            .iter()
+            .map(|(key, name, by)| Limit { name: (*name).to_owned(), by: *by, rate: read.rate(key) })
+            .collect();
+        limits.extend(read.limits("limits.named"));
+        let limits = Limits { limits, headers: read.one_of("limits.headers", &["on", "off"]) == "on" };
         let api = Api {
             listen: read.address("api.listen"),
             tls: read.pair("api.certificate_file", "api.private_key_file"),
@@ -349,6 +361,8 @@ impl Config {
                 drill_every: read.duration("backup.drill_every", 1_000..=30 * 86_400_000),
             },
             telemetry: Telemetry {
+                traffic_file: read.path("telemetry.traffic_file"),
+                traffic_size: read.size("telemetry.traffic_size", 1 << 20..=1 << 40),
                 log_format: read.one_of("telemetry.log_format", &["text", "json"]),
                 log_level: read.one_of("telemetry.log_level", &["error", "warn", "info", "debug", "trace"]),
             },

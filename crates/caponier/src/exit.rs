@@ -78,6 +78,12 @@ impl Failure {
     }
 }
 
+impl From<crate::config::Faults> for Failure {
+    fn from(faults: crate::config::Faults) -> Self {
+        Self::new(Exit::Usage, faults.to_string())
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

@@ -8,7 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use gateway::tls::{Certificate, Certificates};
+use gateway::{
+    route::Route,
+    tls::{Certificate, Certificates},
+};
 use parking_lot::Mutex;
 
 use crate::{
@@ -19,6 +22,7 @@ use crate::{
     control::Reloaded,
     core::{Reload, chain},
     exit::{Exit, Failure},
+    policy,
 };
 
 /// A certificate from two PEM files, with a digest that tells whether they changed.
@@ -86,6 +90,7 @@ impl Slot {
 #[derive(Debug)]
 struct InForce {
     config: Config,
+    routes: Vec<Route>,
     gateway: Option<Slot>,
     api: Option<Slot>,
 }
@@ -104,11 +109,12 @@ impl Live {
     pub(crate) fn new(
         place: Place,
         config: Config,
+        routes: Vec<Route>,
         (control, bans): (gateway::Control, gateway::Bans),
         gateway: Option<Slot>,
         api: Option<Slot>,
     ) -> Self {
-        Self { place, control, bans, in_force: Mutex::new(InForce { config, gateway, api }) }
+        Self { place, control, bans, in_force: Mutex::new(InForce { config, routes, gateway, api }) }
     }
 }
 
@@ -131,15 +137,34 @@ impl Reload for Live {
 
         let model = api_model::load(&new.api_model)?;
         let operators = abuse::asn_table(new.bans.asn_file.as_deref())?;
+        let policy = policy::load(&new)?;
+        let lines = policy.routes.routes().to_vec();
+        // Last: what limits count meanwhile is as little as can be.
+        let prepared = self
+            .control
+            .prepare(policy.routes, &policy.limits)
+            .map_err(|error| Failure::new(Exit::Usage, chain(&error)))?;
 
         // From here on nothing fails.
+        self.control.set_policy(prepared);
         self.control.set_model(model);
+        let cap = |cap| usize::try_from(cap).unwrap_or(usize::MAX);
+        self.control
+            .set_connection_caps(cap(new.gateway.connections_max), cap(new.gateway.connections_per_ip));
+        self.control.set_response_timeout(new.gateway.upstream_timeout);
         self.control.set_challenge(new.abuse.challenge);
         self.bans.set_mode(new.abuse.mode);
         self.bans.set_asn_table(operators.unwrap_or_default());
         let changed = in_force.config.values.changed(&new.values);
         let (live, restart): (Vec<_>, Vec<_>) =
             changed.into_iter().partition(|key| schema::LIVE.contains(key));
+        // The file of routes is new where its text is, under whatever name.
+        let mut live = live;
+        let is_told = live.iter().any(|key| matches!(*key, "gateway.routes_file" | "abuse.challenge_paths"));
+        if lines != in_force.routes && !is_told {
+            live.push("gateway.routes_file");
+        }
+        in_force.routes = lines;
         let mut certificates = false;
         for (slot, new) in [(&mut in_force.gateway, gateway), (&mut in_force.api, api)] {
             if let (Some(slot), Some(new)) = (slot.as_mut(), new) {

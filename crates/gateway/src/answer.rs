@@ -5,10 +5,14 @@ use std::{borrow::Cow, time::Duration};
 use auth::Refusal;
 use domain::AccountId;
 
-use crate::websocket;
+use crate::{pipeline::Standing, websocket};
 
 /// Carries the id of the decision about a withdrawal, to the exchange and to the client.
 pub(crate) const DECISION: &str = "x-caponier-decision";
+
+/// The tightest limit of a private request, and what is left of it: draft-ietf-httpapi-ratelimit-headers-10.
+pub(crate) const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
+pub(crate) const RATE_LIMIT: &str = "ratelimit";
 
 /// A request that is answered here and not by the exchange.
 #[derive(Debug)]
@@ -20,7 +24,9 @@ pub(crate) struct Refused {
     pub(crate) account: Option<AccountId>,
     pub(crate) retry_after: Option<Duration>,
     /// Id of the decision behind it.
-    pub(crate) decision: Option<String>,
+    pub(crate) decision: Option<Box<str>>,
+    /// What the sender has left, once it is proven who that is.
+    pub(crate) standing: Option<Box<Standing>>,
     /// The API key id that was named, whether it exists or not.
     pub(crate) api_key: Option<Box<str>>,
 }
@@ -28,7 +34,15 @@ pub(crate) struct Refused {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         let label = refusal.label();
-        Self { refusal, label, account: None, retry_after: None, decision: None, api_key: None }
+        Self {
+            refusal,
+            label,
+            account: None,
+            retry_after: None,
+            decision: None,
+            standing: None,
+            api_key: None,
+        }
     }
 }
 
@@ -77,6 +91,8 @@ impl Refused {
             // RFC 6455 section 4.4.
             version.then_some(("sec-websocket-version", Cow::Borrowed("13"))),
             decision.map(|id| (DECISION, Cow::Borrowed(id))),
+            self.standing.as_ref().map(|standing| (RATE_LIMIT_POLICY, Cow::Borrowed(standing.policy()))),
+            self.standing.as_ref().map(|standing| (RATE_LIMIT, Cow::Owned(standing.left()))),
         ]
         .into_iter()
         .flatten()
@@ -98,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_decision_is_named_in_text_and_header() {
-        let refused = Refused { decision: Some("d-\"1".to_owned()), ..Refusal::WithdrawalHeld.into() };
+        let refused = Refused { decision: Some("d-\"1".into()), ..Refusal::WithdrawalHeld.into() };
         assert_eq!(refused.status(), 200);
         assert_eq!(field(&refused, DECISION).as_deref(), Some("d-\"1"));
         let body: serde_json::Value = serde_json::from_str(&refused.body()).unwrap();
@@ -107,7 +123,7 @@ mod tests {
         let message = body["msg"].as_str().unwrap();
         assert!(message.starts_with(&*Refusal::WithdrawalHeld.message()), "{message}");
         assert!(message.ends_with(" (decision d-\"1)"), "{message}");
-        let split = Refused { decision: Some("d\r\nx: y".to_owned()), ..Refusal::WithdrawalHeld.into() };
+        let split = Refused { decision: Some("d\r\nx: y".into()), ..Refusal::WithdrawalHeld.into() };
         assert_eq!(field(&split, DECISION), None);
     }
 

@@ -10,9 +10,10 @@ use rustls::ServerConfig;
 
 use crate::{
     model::ApiModel,
-    pipeline::{AbuseMode, Challenge},
+    pipeline::{AbuseMode, Challenge, PolicyError},
     ports::{Observer, Withdrawals},
     route::RouteTable,
+    traffic::Recorder,
     upstream, websocket,
 };
 
@@ -50,6 +51,8 @@ pub struct Config {
     /// or 2), and the address in it counts as the client's, also for limits and address bindings of keys; whoever
     /// can open connections from there can be anybody. Default none: no such header is accepted from anywhere.
     pub proxy_trusted: Vec<IpNet>,
+    /// Who takes in what passes, for a dry run of other routes and limits. Default nobody.
+    pub recorder: Option<Arc<dyn Recorder>>,
     /// Web sockets.
     pub websocket: websocket::Config,
     /// Slow passphrase checks at a time, some 20 ms of one core and 19 MiB each. Default 2.
@@ -73,58 +76,119 @@ impl Config {
             model: None,
             learn: false,
             proxy_trusted: Vec::new(),
+            recorder: None,
             websocket: websocket::Config::default(),
             passphrase_checks_max: 2,
         }
     }
 }
 
+/// What a limit counts by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum By {
+    /// The account.
+    Account,
+    /// The account and the instrument of each order; for options its family.
+    Instrument,
+    /// The API key.
+    Key,
+    /// The source address (IPv6: /64).
+    Source,
+}
+
+impl By {
+    /// Every way of counting.
+    pub const ALL: [Self; 4] = [Self::Account, Self::Instrument, Self::Key, Self::Source];
+
+    /// Its name in configuration and reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Instrument => "instrument",
+            Self::Key => "key",
+            Self::Source => "source",
+        }
+    }
+}
+
+/// A named limit; routes say by name on which they draw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// Its name: lower-case letters, digits, `_` and `-`.
+    pub name: String,
+    /// What it counts by.
+    pub by: By,
+    /// How much.
+    pub quota: Quota,
+}
+
 /// Rate limits. All are exact GCRA: a burst, and its refill over a period.
 ///
-/// The limit per key and the limits per account hold side by side; those per account hold across all keys of the account and all endpoints of a budget; the exchange's own
-/// limits per instrument and endpoint stand behind them.
-#[derive(Debug, Clone, Copy)]
+/// A private request draws on the limit `key` and on those of its route, all of them or, when one is used up, none.
+/// Before anything else, and whatever comes of it, each request draws on `source`. Web sockets draw on the same.
+///
+/// # Defaults
+/// The limits that the built-in route table names, as OKX has them:
+///
+/// | name | by | default |
+/// |---|---|---|
+/// | `source` | source | 200 per second, every request |
+/// | `public` | source | 400 per 2 s (OKX: 20 per 2 s and endpoint) |
+/// | `key` | key | 600 per 2 s, every signed request |
+/// | `read` | account | 200 per 2 s (OKX: 10 to 20 per 2 s and endpoint) |
+/// | `place`, `amend`, `cancel` | instrument | 60 per 2 s each, single orders |
+/// | `place_batch`, `amend_batch`, `cancel_batch` | instrument | 300 orders per 2 s each |
+/// | `orders` | account | 1,000 new and changed orders per 2 s; beyond it the answer is 50061 |
+/// | `write` | account | 60 per 2 s |
+/// | `withdraw` | account | 6 per second |
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests per source address (IPv6: /64), before anything costly. Default 200 per second.
-    pub source: Quota,
-    /// Requests per API key, whatever they do. Default 600 per 2 s.
-    pub key: Quota,
-    /// New orders per account, each order of a batch counted. Default 300 per 2 s (OKX: 60 per 2 s and instrument,
-    /// 300 per 2 s in batches).
-    pub place: Quota,
-    /// Amended orders per account. Default as `place`, independent of it.
-    pub amend: Quota,
-    /// Cancelled orders per account. Default as `place`, independent of it.
-    pub cancel: Quota,
-    /// New and amended orders per account together; beyond it the answer is 50061. Default 1,000 per 2 s.
-    pub orders: Quota,
-    /// Private reads per account. Default 200 per 2 s (OKX: 10 to 20 per 2 s and endpoint).
-    pub read: Quota,
-    /// Other private actions per account. Default 60 per 2 s.
-    pub write: Quota,
-    /// Withdrawals per account. Default 6 per second.
-    pub withdraw: Quota,
-    /// Sources and (account, budget) pairs remembered, each. Default 200,000. Beyond it those nearest to full
-    /// allowance are forgotten first.
+    /// The limits, `source` and `key` among them; at most [`admission::scopes::LIMITS_MAX`].
+    pub limits: Vec<Limit>,
+    /// What each remembers. Default 200,000. Beyond it those nearest to full allowance are forgotten first.
     pub entries_max: usize,
+    /// Whether answers to private requests say what is left (`RateLimit-Policy`, `RateLimit`). Default yes.
+    pub announced: bool,
+}
+
+impl Limits {
+    /// Sets the quota of a limit; one that is not there is added.
+    pub fn set(&mut self, name: &str, by: By, quota: Quota) {
+        match self.limits.iter_mut().find(|limit| limit.name == name) {
+            Some(limit) => (limit.by, limit.quota) = (by, quota),
+            None => self.limits.push(Limit { name: name.to_owned(), by, quota }),
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        let per = |burst, secs| {
-            Quota::new(burst, Duration::from_secs(secs)).expect("constant quotas are within the bounds")
+        let limit = |name: &str, by, burst, secs| Limit {
+            name: name.to_owned(),
+            by,
+            quota: Quota::new(burst, Duration::from_secs(secs))
+                .expect("constant quotas are within the bounds"),
         };
         Self {
-            source: per(200, 1),
-            key: per(600, 2),
-            place: per(300, 2),
-            amend: per(300, 2),
-            cancel: per(300, 2),
-            orders: per(1_000, 2),
-            read: per(200, 2),
-            write: per(60, 2),
-            withdraw: per(6, 1),
+            limits: vec![
+                limit("source", By::Source, 200, 1),
+                limit("public", By::Source, 400, 2),
+                limit("key", By::Key, 600, 2),
+                limit("read", By::Account, 200, 2),
+                limit("place", By::Instrument, 60, 2),
+                limit("place_batch", By::Instrument, 300, 2),
+                limit("amend", By::Instrument, 60, 2),
+                limit("amend_batch", By::Instrument, 300, 2),
+                limit("cancel", By::Instrument, 60, 2),
+                limit("cancel_batch", By::Instrument, 300, 2),
+                limit("orders", By::Account, 1_000, 2),
+                limit("write", By::Account, 60, 2),
+                limit("withdraw", By::Account, 6, 1),
+            ],
             entries_max: 200_000,
+            announced: true,
         }
     }
 }
@@ -171,7 +235,8 @@ pub struct Timeouts {
     pub idle: Duration,
     /// Whole request body; besides, 240 bytes per second after 5 s of grace. Default 30 s.
     pub body: Duration,
-    /// Without the client taking any byte of an answer. Default 10 s.
+    /// Without the client taking any byte of an answer; besides, 240 bytes per second while bytes wait for it, with
+    /// 10 s of grace. Default 10 s.
     pub write_stall: Duration,
     /// Decision about a withdrawal. Default 5 s; its end refuses the withdrawal.
     pub decision: Duration,
@@ -229,6 +294,9 @@ pub enum BuildError {
         /// The address.
         address: SocketAddr,
     },
+    /// Routes and limits do not fit each other.
+    #[error("routes and limits")]
+    Policy(#[source] PolicyError),
     /// The upstream is not usable as configured.
     #[error("upstream configuration")]
     Upstream(#[source] upstream::UpstreamError),

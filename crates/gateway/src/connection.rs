@@ -16,7 +16,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -229,8 +229,8 @@ const SEARCH_PAUSE: Duration = Duration::from_millis(100);
 /// All open connections.
 #[derive(Debug)]
 pub(crate) struct Census {
-    everyone_max: usize,
-    per_source_max: usize,
+    everyone_max: AtomicUsize,
+    per_source_max: AtomicUsize,
     open: Mutex<Open>,
 }
 
@@ -265,7 +265,17 @@ pub(crate) struct Admitted {
 
 impl Census {
     pub(crate) fn new(everyone_max: usize, per_source_max: usize) -> Self {
-        Self { everyone_max, per_source_max, open: Mutex::default() }
+        Self {
+            everyone_max: AtomicUsize::new(everyone_max),
+            per_source_max: AtomicUsize::new(per_source_max),
+            open: Mutex::default(),
+        }
+    }
+
+    /// Changes both caps for newcomers.
+    pub(crate) fn set_caps(&self, everyone_max: usize, per_source_max: usize) {
+        self.everyone_max.store(everyone_max, Ordering::Relaxed);
+        self.per_source_max.store(per_source_max, Ordering::Relaxed);
     }
 
     /// A place for a connection; without a source it is not yet known, see [`Presence::belongs_to`].
@@ -275,12 +285,13 @@ impl Census {
         now: UnixNanos,
     ) -> Result<Admitted, OverCap> {
         let open = &mut *self.open.lock();
-        if source.is_some_and(|source| open.count(source) >= self.per_source_max) {
+        if source.is_some_and(|source| open.count(source) >= self.per_source_max.load(Ordering::Relaxed)) {
             return Err(OverCap::Source);
         }
-        let evicted = open.lines.len() - open.leaving >= self.everyone_max;
+        let everyone_max = self.everyone_max.load(Ordering::Relaxed);
+        let evicted = open.lines.len() - open.leaving >= everyone_max;
         // Those who are leaving still cost something: there may be as many again, no more.
-        if evicted && (open.leaving >= self.everyone_max || !open.evict_worst(now)) {
+        if evicted && (open.leaving >= everyone_max || !open.evict_worst(now)) {
             return Err(OverCap::Everyone);
         }
         if let Some(source) = source {
@@ -390,7 +401,7 @@ impl Presence {
     /// Counts the connection with its source, which only became known now.
     pub(crate) fn belongs_to(&self, source: Source) -> Result<(), OverCap> {
         let open = &mut *self.census.open.lock();
-        if open.count(source) >= self.census.per_source_max {
+        if open.count(source) >= self.census.per_source_max.load(Ordering::Relaxed) {
             return Err(OverCap::Source);
         }
         if let Some(place) = open.lines.get_mut(&self.line.id)

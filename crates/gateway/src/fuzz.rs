@@ -7,8 +7,8 @@ use domain::{AccountId, ApiKeyId, UnixNanos, WithdrawalRequest};
 
 use crate::{
     http1::{answer, body::Step, head},
-    pipeline::{json, withdrawal},
-    proxy_protocol, strict,
+    pipeline::{orders, withdrawal},
+    proxy_protocol, strict, websocket,
 };
 
 /// Length of the request head that `bytes` start with and of the body it announces; `None` while it is incomplete.
@@ -18,6 +18,40 @@ use crate::{
 pub fn head(bytes: &[u8]) -> Result<Option<(usize, u64)>, &'static str> {
     let head = head::parse(bytes).map_err(|violation| violation.label())?;
     Ok(head.map(|head| (head.head_bytes, head.body_bytes)))
+}
+
+/// A web socket message as the gateway reads it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The operation.
+    pub op: &'static str,
+    /// The request's id.
+    pub id: Option<String>,
+    /// The arguments, as they stand.
+    pub args: Vec<String>,
+    /// Key and time of a login.
+    pub login: Option<(String, String)>,
+    /// The same message as the gateway would write it for some of its arguments, here all of them.
+    pub written: String,
+}
+
+/// Reads a web socket message.
+///
+/// # Errors
+/// The code it is refused with.
+pub fn websocket_message(text: &str) -> Result<Message, &'static str> {
+    let request = websocket::Request::parse(text).map_err(|malformed| malformed.error.code)?;
+    let login = match request.op.name() {
+        "login" => Some(websocket::Credentials::read(&request.args).map_err(|error| error.code)?),
+        _ => None,
+    };
+    Ok(Message {
+        op: request.op.name(),
+        written: websocket::with_args(request.op, request.id.as_deref(), &request.args),
+        args: request.args.iter().map(|arg| arg.get().to_owned()).collect(),
+        id: request.id,
+        login: login.map(|login| (login.api_key, login.timestamp)),
+    })
 }
 
 /// One answer as the client would get it.
@@ -86,10 +120,11 @@ pub fn is_canonical(path: &str) -> bool {
     strict::is_canonical(path)
 }
 
-/// How many orders a body holds; `None` if it is not JSON.
+/// What each order of a body counts by; `None` if it cannot be said.
 #[must_use]
-pub fn element_count(body: &[u8]) -> Option<usize> {
-    json::element_count(body).ok()
+pub fn orders(body: &[u8]) -> Option<Vec<String>> {
+    let orders = orders::read(body).ok()?;
+    Some(orders.iter().map(|order| order.counted_by().to_owned()).collect())
 }
 
 /// The withdrawal a body asks for, from a fixed account, key, address and time.

@@ -61,6 +61,13 @@ pub(crate) struct Replayed<S> {
     inner: S,
 }
 
+impl<S> Replayed<S> {
+    /// The stream itself.
+    pub(crate) const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Replayed<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,

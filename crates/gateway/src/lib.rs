@@ -24,6 +24,7 @@ mod http2;
 mod listener;
 mod metrics;
 mod model;
+mod pace;
 mod peer;
 mod pipeline;
 mod ports;
@@ -31,6 +32,7 @@ mod proxy_protocol;
 pub mod route;
 mod strict;
 pub mod tls;
+pub mod traffic;
 mod upgrade;
 pub mod upstream;
 pub mod websocket;
@@ -38,11 +40,14 @@ pub mod websocket;
 pub use admission::reputation::{Ban, Target};
 
 pub use self::{
-    config::{Abuse, BuildError, Config, Deps, Limits, Timeouts},
+    config::{Abuse, BuildError, By, Config, Deps, Limit, Limits, Timeouts},
     connection::Connections,
-    listener::{Control, Gateway, Load},
+    listener::{Control, Gateway, Load, Prepared},
     metrics::{Metrics, MetricsSnapshot},
     model::{ApiModel, ModelMode, UnknownOperation},
-    pipeline::{AbuseMode, BanError, BanTarget, Bans, Challenge, ChallengeMode},
+    pipeline::{
+        AbuseMode, BanError, BanTarget, Bans, Challenge, ChallengeMode,
+        limits::{PolicyError, check_policy},
+    },
     ports::{Answer, BoxFuture, DecisionUnavailable, Observer, Unobserved, Withdrawals},
 };

@@ -10,7 +10,7 @@ use std::{
 };
 
 use admission::{Class, ConcurrencyConfig, Ja4};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use rustls::ServerConfig;
 use tokio::{
@@ -23,15 +23,17 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
-    config::{BuildError, Config, Deps},
+    config::{BuildError, Config, Deps, Limits},
     connection::{Admitted, Census, Connections, OverCap, Presence, Source},
     hello::{Hello, Replayed},
     http1, http2,
     metrics::Metrics,
     model::ApiModel,
+    pace::Resets,
     peer::{Peer, TlsFacts},
-    pipeline::{Bans, ChallengeMode, Challenger, Guard, Limiters, Shared, Turnstile},
+    pipeline::{Bans, ChallengeMode, Challenger, Guard, Policy, PolicyError, Shared, Turnstile},
     proxy_protocol,
+    route::RouteTable,
     tls::ALPN_H2,
     upstream::Upstream,
     websocket::{self, WebSockets},
@@ -68,7 +70,9 @@ impl Config {
         let local_addr = listener.local_addr().map_err(|source| BuildError::Listen { address, source })?;
         let (stop, stopping) = watch::channel(false);
         let seed = || u64::from_le_bytes(crypto::random::array());
-        let (limits, notice) = (self.limits, self.websocket.notice);
+        let notice = self.websocket.notice;
+        let entries_max = self.limits.entries_max;
+        let policy = Policy::new(self.routes, &self.limits, seed()).map_err(BuildError::Policy)?;
         let census = Arc::new(Census::new(self.connections_max, self.connections_per_source_max));
         let shared = Arc::new_cyclic(|shared| Shared {
             authenticator: deps.authenticator,
@@ -76,7 +80,6 @@ impl Config {
             clock: deps.clock,
             frames: Arc::new(self.abuse.frames),
             guard: Guard::new(&self.abuse, Arc::clone(&census), seed()),
-            limiters: Limiters::new(&limits, seed()),
             metrics,
             model: ArcSwapOption::new(self.model),
             learner: self.learn.then(Mutex::default),
@@ -84,15 +87,16 @@ impl Config {
             passphrase_checks: Arc::new(Semaphore::new(
                 self.passphrase_checks_max.clamp(1, Semaphore::MAX_PERMITS),
             )),
+            policy: ArcSwap::from_pointee(policy),
             proxy_trusted: self.proxy_trusted,
-            routes: self.routes,
+            recorder: self.recorder,
             stopping,
             timeouts: self.timeouts,
             turnstile: Turnstile::new(concurrency),
             upgrades: Some(Arc::new(WebSockets::new(
                 Weak::clone(shared),
                 self.websocket,
-                limits.entries_max,
+                entries_max,
                 seed(),
             ))),
             upstream,
@@ -163,7 +167,7 @@ impl Gateway {
     /// What changes its settings and looks into it while it runs.
     #[must_use]
     pub fn control(&self) -> Control {
-        Control(Arc::clone(&self.shared))
+        Control { shared: Arc::clone(&self.shared), census: Arc::clone(&self.census) }
     }
 
     /// Its counters.
@@ -258,23 +262,57 @@ pub struct Load {
 
 /// Changes settings of a gateway while it runs.
 #[derive(Debug, Clone)]
-pub struct Control(Arc<Shared>);
+pub struct Control {
+    shared: Arc<Shared>,
+    census: Arc<Census>,
+}
+
+/// Routes and limits that fit each other, ready to be put in force.
+#[derive(Debug)]
+pub struct Prepared(Policy);
 
 impl Control {
     /// Puts another model of the API in force, or none, for requests from now on.
     pub fn set_model(&self, model: Option<Arc<ApiModel>>) {
-        self.0.model.store(model);
+        self.shared.model.store(model);
+    }
+
+    /// Readies other routes and limits. A limit whose name, quota and bound stay is kept as it is; one whose quota
+    /// changes keeps what was used of it until now, up to a whole burst of the new quota; one of a new name is fresh.
+    ///
+    /// # Errors
+    /// [`PolicyError`]; nothing changes.
+    pub fn prepare(&self, routes: RouteTable, limits: &Limits) -> Result<Prepared, PolicyError> {
+        let now = self.shared.clock.now();
+        self.shared.policy.load().reshaped(routes, limits, now).map(Prepared)
+    }
+
+    /// Puts routes and limits in force for requests from now on; those under way end under the ones they began with.
+    /// What these use of a limit whose quota changed, between [`Control::prepare`] and now, is not counted.
+    pub fn set_policy(&self, prepared: Prepared) {
+        self.shared.policy.store(Arc::new(prepared.0));
+    }
+
+    /// Changes the caps on open connections, in all and of one source. Connections beyond a lower cap stay; newcomers
+    /// take the places of idle ones or are refused until there are fewer.
+    pub fn set_connection_caps(&self, everyone_max: usize, per_source_max: usize) {
+        self.census.set_caps(everyone_max, per_source_max);
+    }
+
+    /// Changes how long the exchange may take for an answer, for requests from now on.
+    pub fn set_response_timeout(&self, timeout: Duration) {
+        self.shared.upstream.set_response_timeout(timeout);
     }
 
     /// Asks browsers for proof of work from now on, or no longer.
     pub fn set_challenge(&self, mode: ChallengeMode) {
-        self.0.challenger.set_mode(mode);
+        self.shared.challenger.set_mode(mode);
     }
 
     /// How much is with the exchange.
     #[must_use]
     pub fn load(&self) -> Load {
-        let concurrency = &self.0.turnstile.concurrency;
+        let concurrency = &self.shared.turnstile.concurrency;
         Load {
             in_flight: concurrency.in_flight(),
             limit: concurrency.limit(),
@@ -285,7 +323,7 @@ impl Control {
     /// What was learned from requests that succeeded, as an OpenAPI 3.1 document; `None` where nothing is learned.
     #[must_use]
     pub fn learned(&self) -> Option<String> {
-        self.0.learner.as_ref().map(|learner| learner.lock().export())
+        self.shared.learner.as_ref().map(|learner| learner.lock().export())
     }
 }
 
@@ -408,7 +446,7 @@ async fn speaks_h2(stream: &TcpStream) -> io::Result<bool> {
 
 async fn converse<S>(shared: Arc<Shared>, peer: Arc<Peer>, stream: S, h2: bool, opened: Instant)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static,
 {
     tracing::debug!(ip = %peer.ip, connection = peer.line.id(), tls = ?peer.tls, h2, "connection opened");
     if h2 {

@@ -2,7 +2,11 @@
 //!
 //! Exact paths win over prefixes, longer prefixes over shorter ones. A path that differs from a listed one only in
 //! case matches nothing, since some servers would find the listed endpoint under it.
+//!
+//! Operations of web sockets are those of the REST endpoint that does the same: what the table says about
+//! `/api/v5/trade/order` holds for `{"op":"order"}`, limits included.
 
+pub use admission::Class as Criticality;
 use foldhash::HashMap;
 use http::Method;
 
@@ -27,29 +31,14 @@ pub enum Class {
     KeyManagement,
 }
 
-/// Which limit a private request draws on. Place, amend and cancel are independent of each other, so that a flood of
-/// new orders never keeps a customer from cancelling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// How a request's cost is counted, for limits other than those of source and key, which count requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Budget {
-    /// Changes of orders.
-    Amend,
-    /// Cancellations.
-    Cancel,
-    /// New orders.
-    Place,
-    /// Private reads.
-    Read,
-    /// Every other private action.
-    Write,
-    /// Withdrawals.
-    Withdraw,
-}
-
-impl Budget {
-    /// Every budget.
-    pub const ALL: [Self; 6] =
-        [Self::Amend, Self::Cancel, Self::Place, Self::Read, Self::Write, Self::Withdraw];
+pub enum Cost {
+    /// 1, whatever it carries.
+    One,
+    /// The number of orders in its body: the elements of an array, else 1.
+    Orders,
 }
 
 /// What is done with an admitted request.
@@ -99,14 +88,58 @@ pub struct Route {
     pub path: String,
     /// What the request is.
     pub class: Class,
-    /// Which limit it draws on; the limit per source address holds for all.
-    pub budget: Budget,
-    /// Whether the cost is the number of elements of the body's array; else it is 1.
-    pub cost_is_array_length: bool,
+    /// Names of the limits it draws on, besides those of source and key, which hold for all.
+    pub limits: Vec<String>,
+    /// Names of the limits that a body of two orders or more draws on instead. Empty: the same.
+    pub batch_limits: Vec<String>,
+    /// How its cost is counted.
+    pub cost: Cost,
     /// Longest body, in bytes.
     pub body_bytes_max: usize,
     /// What is done with it.
     pub handling: Handling,
+    /// How much it matters when not everything can be served.
+    pub criticality: Criticality,
+}
+
+impl Route {
+    /// A line of a class that is forwarded, with the bound and criticality that go with the class, without limits of its
+    /// own.
+    #[must_use]
+    pub fn new(verb: Verb, path: impl Into<String>, class: Class) -> Self {
+        Self {
+            verb,
+            path: path.into(),
+            class,
+            limits: Vec::new(),
+            batch_limits: Vec::new(),
+            cost: Cost::One,
+            body_bytes_max: BODY_BYTES_MAX,
+            handling: Handling::Forward,
+            criticality: class.criticality(Handling::Forward),
+        }
+    }
+
+    /// The same line, drawing on these limits.
+    #[must_use]
+    pub fn drawing_on(self, limits: &[&str]) -> Self {
+        Self { limits: limits.iter().map(|name| (*name).to_owned()).collect(), ..self }
+    }
+}
+
+impl Class {
+    /// How much requests of this class that are handled so matter, unless their line says otherwise.
+    #[must_use]
+    pub const fn criticality(self, handling: Handling) -> Criticality {
+        match self {
+            Self::Public if matches!(handling, Handling::Browser) => Criticality::Anonymous,
+            Self::Public => Criticality::PublicRead,
+            Self::Read | Self::KeyManagement => Criticality::PrivateRead,
+            // Transfers between own accounts and settings: needed to trade, but not in this moment. Lines of orders say
+            // otherwise.
+            Self::Trade | Self::Withdraw => Criticality::Withdraw,
+        }
+    }
 }
 
 /// A table that contradicts itself.
@@ -119,11 +152,25 @@ pub enum RouteError {
         /// The path.
         path: String,
     },
+    /// Limits of batches on a line whose cost is not the number of orders, so that there are none.
+    #[error("route {path:?} has limits of batches, but its cost is not the number of orders")]
+    BatchWithoutOrders {
+        /// The path.
+        path: String,
+    },
     /// A public route that decides about withdrawals: nobody would have signed them.
     #[error("route {path:?} decides about withdrawals without asking for the withdraw permission")]
     DecideWithoutPermission {
         /// The path.
         path: String,
+    },
+    /// A line that draws on one limit twice.
+    #[error("route {path:?} draws on limit {name:?} twice")]
+    LimitTwice {
+        /// The path.
+        path: String,
+        /// The limit.
+        name: String,
     },
     /// A path no request can have.
     #[error("path {path:?} is not canonical")]
@@ -137,6 +184,20 @@ pub enum RouteError {
         /// Lines found.
         got: usize,
     },
+    /// More than [`RouteTable::LIMITS_MAX`] limits on one line.
+    #[error("route {path:?} draws on {got} limits, at most {max} are allowed", max = RouteTable::LIMITS_MAX)]
+    TooManyLimits {
+        /// The path.
+        path: String,
+        /// Limits found.
+        got: usize,
+    },
+    /// A web socket begins with GET and has no body; who may do what is asked of each message.
+    #[error("route {path:?} is a web socket, which takes method get and class public")]
+    WebSocketWithoutGet {
+        /// The path.
+        path: String,
+    },
 }
 
 /// All routes, ready for lookup.
@@ -149,9 +210,28 @@ pub struct RouteTable {
     prefixes: Vec<usize>,
 }
 
+impl RouteError {
+    /// The path of the line, where it is about one.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::BatchWithoutOrders { path }
+            | Self::DecideWithoutPermission { path }
+            | Self::Duplicate { path }
+            | Self::LimitTwice { path, .. }
+            | Self::PathNotCanonical { path }
+            | Self::TooManyLimits { path, .. }
+            | Self::WebSocketWithoutGet { path } => Some(path),
+            Self::TooMany { .. } => None,
+        }
+    }
+}
+
 impl RouteTable {
     /// Most lines of a table.
     pub const ROUTES_MAX: usize = 4096;
+    /// Most limits of a line, and most for its batches.
+    pub const LIMITS_MAX: usize = 8;
 
     /// Builds the lookup.
     ///
@@ -173,6 +253,22 @@ impl RouteTable {
                 && (route.class != Class::Withdraw || route.verb != Verb::Post)
             {
                 return Err(RouteError::DecideWithoutPermission { path: path() });
+            }
+            if route.handling == Handling::WebSocket
+                && (route.verb != Verb::Get || route.class != Class::Public)
+            {
+                return Err(RouteError::WebSocketWithoutGet { path: path() });
+            }
+            if !route.batch_limits.is_empty() && route.cost != Cost::Orders {
+                return Err(RouteError::BatchWithoutOrders { path: path() });
+            }
+            for names in [&route.limits, &route.batch_limits] {
+                if names.len() > Self::LIMITS_MAX {
+                    return Err(RouteError::TooManyLimits { path: path(), got: names.len() });
+                }
+                if let Some(name) = twice(names) {
+                    return Err(RouteError::LimitTwice { path: path(), name: name.to_owned() });
+                }
             }
             let overlaps = |other: &Route| {
                 other.path == route.path
@@ -212,7 +308,13 @@ impl RouteTable {
     /// The line that answers for a request, if any.
     #[must_use]
     pub fn find(&self, method: &Method, path: &str) -> Option<&Route> {
-        let line = |index: &usize| self.routes.get(*index).filter(|route| route.verb.is(method));
+        self.routes.get(self.place(method, path)?)
+    }
+
+    /// As [`RouteTable::find`], the line's place in [`RouteTable::routes`].
+    pub(crate) fn place(&self, method: &Method, path: &str) -> Option<usize> {
+        let line =
+            |index: &usize| self.routes.get(*index).filter(|route| route.verb.is(method)).map(|_| *index);
         if let Some(indexes) = self.exact.get(path) {
             // A listed path answers for the listed methods only: no fall-back to a prefix.
             return indexes.iter().find_map(line);
@@ -237,67 +339,81 @@ impl RouteTable {
     }
 }
 
+/// A name that stands there twice.
+fn twice(names: &[String]) -> Option<&str> {
+    let mut rest = names.iter();
+    std::iter::from_fn(|| rest.next().map(|name| (name, rest.as_slice())))
+        .find(|(name, rest)| rest.contains(name))
+        .map(|(name, _)| name.as_str())
+}
+
 fn okx_v5_routes() -> Vec<Route> {
-    let route = |verb, path: &str, class, budget| Route {
-        verb,
-        path: path.to_owned(),
-        class,
-        budget,
-        cost_is_array_length: false,
-        body_bytes_max: BODY_BYTES_MAX,
-        handling: Handling::Forward,
-    };
-    let trading = |path: &str, budget| Route {
+    let read = |path: &str| Route::new(Verb::Get, path, Class::Read).drawing_on(&["read"]);
+    let write = |path: &str| Route::new(Verb::Post, path, Class::Trade).drawing_on(&["write"]);
+    let public = |path: &str| Route::new(Verb::Get, path, Class::Public).drawing_on(&["public"]);
+    // OKX counts batches of one as single orders, and batches apart from single orders.
+    let orders = |path: &str, single: &[&str], batch: &[&str], criticality| Route {
         body_bytes_max: TRADING_BODY_BYTES_MAX,
-        cost_is_array_length: true,
-        ..route(Verb::Post, path, Class::Trade, budget)
+        cost: Cost::Orders,
+        batch_limits: batch.iter().map(|name| (*name).to_owned()).collect(),
+        criticality,
+        ..Route::new(Verb::Post, path, Class::Trade).drawing_on(single)
     };
-    let unavailable = |path: &str, class, budget| Route {
-        handling: Handling::Unavailable,
-        ..route(Verb::Any, path, class, budget)
-    };
+    let place =
+        |path: &str| orders(path, &["place", "orders"], &["place_batch", "orders"], Criticality::Place);
+    let amend =
+        |path: &str| orders(path, &["amend", "orders"], &["amend_batch", "orders"], Criticality::Amend);
+    let cancel = |path: &str| orders(path, &["cancel"], &["cancel_batch"], Criticality::Cancel);
+    let withdraw = |path: &str| Route::new(Verb::Post, path, Class::Withdraw).drawing_on(&["withdraw"]);
+    let unavailable =
+        |path: &str, class| Route { handling: Handling::Unavailable, ..Route::new(Verb::Any, path, class) };
     // Who may do what is asked of each message, not of the connection.
-    let web_socket = |path: &str| Route {
-        handling: Handling::WebSocket,
-        ..route(Verb::Get, path, Class::Public, Budget::Read)
-    };
+    let web_socket =
+        |path: &str| Route { handling: Handling::WebSocket, ..Route::new(Verb::Get, path, Class::Public) };
     vec![
-        route(Verb::Get, "/api/v5/public/", Class::Public, Budget::Read),
-        route(Verb::Get, "/api/v5/market/", Class::Public, Budget::Read),
-        route(Verb::Get, "/api/v5/system/", Class::Public, Budget::Read),
-        trading("/api/v5/trade/order", Budget::Place),
-        route(Verb::Get, "/api/v5/trade/order", Class::Read, Budget::Read),
-        trading("/api/v5/trade/batch-orders", Budget::Place),
-        trading("/api/v5/trade/order-algo", Budget::Place),
-        route(Verb::Get, "/api/v5/trade/order-algo", Class::Read, Budget::Read),
-        trading("/api/v5/trade/amend-order", Budget::Amend),
-        trading("/api/v5/trade/amend-batch-orders", Budget::Amend),
-        trading("/api/v5/trade/amend-algos", Budget::Amend),
-        trading("/api/v5/trade/cancel-order", Budget::Cancel),
-        trading("/api/v5/trade/cancel-batch-orders", Budget::Cancel),
-        trading("/api/v5/trade/cancel-algos", Budget::Cancel),
-        trading("/api/v5/trade/cancel-advance-algos", Budget::Cancel),
-        trading("/api/v5/trade/cancel-all-after", Budget::Cancel),
-        trading("/api/v5/trade/mass-cancel", Budget::Cancel),
-        trading("/api/v5/trade/close-position", Budget::Place),
+        public("/api/v5/public/"),
+        public("/api/v5/market/"),
+        public("/api/v5/system/"),
+        place("/api/v5/trade/order"),
+        read("/api/v5/trade/order"),
+        place("/api/v5/trade/batch-orders"),
+        place("/api/v5/trade/order-algo"),
+        read("/api/v5/trade/order-algo"),
+        amend("/api/v5/trade/amend-order"),
+        amend("/api/v5/trade/amend-batch-orders"),
+        amend("/api/v5/trade/amend-algos"),
+        cancel("/api/v5/trade/cancel-order"),
+        cancel("/api/v5/trade/cancel-batch-orders"),
+        cancel("/api/v5/trade/cancel-algos"),
+        cancel("/api/v5/trade/cancel-advance-algos"),
+        cancel("/api/v5/trade/cancel-all-after"),
+        cancel("/api/v5/trade/mass-cancel"),
+        // Only ever makes a position smaller.
+        Route { criticality: Criticality::Amend, ..place("/api/v5/trade/close-position") },
+        place("/api/v5/sprd/order"),
+        read("/api/v5/sprd/order"),
+        amend("/api/v5/sprd/amend-order"),
+        cancel("/api/v5/sprd/cancel-order"),
+        cancel("/api/v5/sprd/mass-cancel"),
         Route {
             handling: Handling::Decide,
             body_bytes_max: TRADING_BODY_BYTES_MAX,
-            ..route(Verb::Post, "/api/v5/asset/withdrawal", Class::Withdraw, Budget::Withdraw)
+            ..withdraw("/api/v5/asset/withdrawal")
         },
-        // Stops a withdrawal: needs the permission, draws on no withdrawal's budget, is not decided about.
-        route(Verb::Post, "/api/v5/asset/cancel-withdrawal", Class::Withdraw, Budget::Cancel),
-        unavailable("/api/v5/asset/withdrawal-lightning", Class::Withdraw, Budget::Withdraw),
-        unavailable("/api/v5/fiat/create-withdrawal", Class::Withdraw, Budget::Withdraw),
-        unavailable("/api/v5/fiat/withdrawal", Class::Withdraw, Budget::Withdraw),
-        unavailable("/api/v5/users/subaccount/apikey", Class::KeyManagement, Budget::Write),
-        unavailable("/api/v5/users/subaccount/modify-apikey", Class::KeyManagement, Budget::Write),
-        unavailable("/api/v5/users/subaccount/delete-apikey", Class::KeyManagement, Budget::Write),
+        // Stops a withdrawal: needs the permission, draws on no withdrawal's limit, is not decided about.
+        Route { criticality: Criticality::Cancel, ..withdraw("/api/v5/asset/cancel-withdrawal") }
+            .drawing_on(&["cancel"]),
+        unavailable("/api/v5/asset/withdrawal-lightning", Class::Withdraw),
+        unavailable("/api/v5/fiat/create-withdrawal", Class::Withdraw),
+        unavailable("/api/v5/fiat/withdrawal", Class::Withdraw),
+        unavailable("/api/v5/users/subaccount/apikey", Class::KeyManagement),
+        unavailable("/api/v5/users/subaccount/modify-apikey", Class::KeyManagement),
+        unavailable("/api/v5/users/subaccount/delete-apikey", Class::KeyManagement),
         web_socket("/ws/v5/business"),
         web_socket("/ws/v5/private"),
         web_socket("/ws/v5/public"),
-        route(Verb::Get, "/api/v5/", Class::Read, Budget::Read),
-        route(Verb::Post, "/api/v5/", Class::Trade, Budget::Write),
+        read("/api/v5/"),
+        write("/api/v5/"),
     ]
 }
 
@@ -314,26 +430,26 @@ mod tests {
     fn requests_find_their_line() {
         let table = RouteTable::okx_v5();
         let find = |method: Method, path| {
-            table.find(&method, path).map(|route| (route.class, route.budget, route.handling))
+            table.find(&method, path).map(|route| (route.class, route.limits.join(" "), route.handling))
         };
-        let forward = |class, budget| Some((class, budget, Handling::Forward));
-        assert_eq!(find(Method::GET, "/api/v5/public/time"), forward(Class::Public, Budget::Read));
-        assert_eq!(find(Method::GET, "/api/v5/account/balance"), forward(Class::Read, Budget::Read));
-        assert_eq!(find(Method::GET, "/api/v5/asset/currencies"), forward(Class::Read, Budget::Read));
-        assert_eq!(find(Method::POST, "/api/v5/asset/transfer"), forward(Class::Trade, Budget::Write));
-        assert_eq!(find(Method::POST, "/api/v5/trade/order"), forward(Class::Trade, Budget::Place));
-        assert_eq!(find(Method::GET, "/api/v5/trade/order"), forward(Class::Read, Budget::Read));
+        let forward = |class, limits: &str| Some((class, limits.to_owned(), Handling::Forward));
+        assert_eq!(find(Method::GET, "/api/v5/public/time"), forward(Class::Public, "public"));
+        assert_eq!(find(Method::GET, "/api/v5/account/balance"), forward(Class::Read, "read"));
+        assert_eq!(find(Method::GET, "/api/v5/asset/currencies"), forward(Class::Read, "read"));
+        assert_eq!(find(Method::POST, "/api/v5/asset/transfer"), forward(Class::Trade, "write"));
+        assert_eq!(find(Method::POST, "/api/v5/trade/order"), forward(Class::Trade, "place orders"));
+        assert_eq!(find(Method::GET, "/api/v5/trade/order"), forward(Class::Read, "read"));
         assert_eq!(
             find(Method::POST, "/api/v5/asset/withdrawal"),
-            Some((Class::Withdraw, Budget::Withdraw, Handling::Decide))
+            Some((Class::Withdraw, "withdraw".to_owned(), Handling::Decide))
         );
         for path in ["/ws/v5/business", "/ws/v5/private", "/ws/v5/public"] {
-            assert_eq!(find(Method::GET, path), Some((Class::Public, Budget::Read, Handling::WebSocket)));
+            assert_eq!(find(Method::GET, path), Some((Class::Public, String::new(), Handling::WebSocket)));
             assert_eq!(find(Method::POST, path), None);
         }
         // A listed path does not fall back to the prefix for other methods, and no POST is public.
         assert_eq!(find(Method::GET, "/api/v5/asset/withdrawal"), None);
-        assert_eq!(find(Method::POST, "/api/v5/public/time"), forward(Class::Trade, Budget::Write));
+        assert_eq!(find(Method::POST, "/api/v5/public/time"), forward(Class::Trade, "write"));
         for elsewhere in [
             "/",
             "/ws/v5/privat",
@@ -353,15 +469,7 @@ mod tests {
 
     #[test]
     fn contradictions_are_refused() {
-        let line = |verb, path: &str| Route {
-            verb,
-            path: path.to_owned(),
-            class: Class::Read,
-            budget: Budget::Read,
-            cost_is_array_length: false,
-            body_bytes_max: 1,
-            handling: Handling::Forward,
-        };
+        let line = |verb, path: &str| Route::new(verb, path, Class::Read);
         assert!(RouteTable::new(vec![line(Verb::Get, "/a"), line(Verb::Post, "/a")]).is_ok());
         assert!(matches!(
             RouteTable::new(vec![line(Verb::Get, "/a"), line(Verb::Any, "/a")]),
@@ -373,6 +481,14 @@ mod tests {
         ));
         let decide = Route { handling: Handling::Decide, ..line(Verb::Post, "/a") };
         assert!(matches!(RouteTable::new(vec![decide]), Err(RouteError::DecideWithoutPermission { .. })));
+        let socket = Route { handling: Handling::WebSocket, ..line(Verb::Get, "/a") };
+        assert!(matches!(RouteTable::new(vec![socket]), Err(RouteError::WebSocketWithoutGet { .. })));
+        let twice = line(Verb::Get, "/a").drawing_on(&["x", "y", "x"]);
+        assert!(matches!(RouteTable::new(vec![twice]), Err(RouteError::LimitTwice { .. })));
+        let wide = line(Verb::Get, "/a").drawing_on(&["a", "b", "c", "d", "e", "f", "g", "h", "i"]);
+        assert!(matches!(RouteTable::new(vec![wide]), Err(RouteError::TooManyLimits { got: 9, .. })));
+        let batch = Route { batch_limits: vec!["x".to_owned()], ..line(Verb::Post, "/a") };
+        assert!(matches!(RouteTable::new(vec![batch]), Err(RouteError::BatchWithoutOrders { .. })));
         let many = (0..=RouteTable::ROUTES_MAX).map(|n| line(Verb::Get, &format!("/a{n}"))).collect();
         assert!(matches!(RouteTable::new(many), Err(RouteError::TooMany { .. })));
     }

@@ -11,7 +11,10 @@
 use std::{
     fmt, io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -115,6 +118,8 @@ pub(crate) enum BodyError {
 /// The pool.
 pub(crate) struct Upstream {
     config: Config,
+    /// As [`Config::response_timeout`] until it is changed, in nanoseconds.
+    response_nanos: AtomicU64,
     server_name: Option<ServerName<'static>>,
     /// The lines every forwarded request has: `Host`, and the token if there is one.
     lines: crypto::SecretBytes,
@@ -144,6 +149,10 @@ pub enum UpstreamError {
     Token,
 }
 
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 impl Upstream {
     pub(crate) fn new(config: Config, metrics: Arc<Metrics>) -> Result<Self, UpstreamError> {
         let bad = || UpstreamError::Authority { authority: config.authority.clone() };
@@ -168,7 +177,8 @@ impl Upstream {
         }
         let lines = crypto::SecretBytes::new(lines.into_bytes());
         let permits = Arc::new(Semaphore::new(config.connections_max.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Self { config, server_name, lines, permits, idle: Mutex::default(), metrics })
+        let response_nanos = AtomicU64::new(nanos(config.response_timeout));
+        Ok(Self { config, response_nanos, server_name, lines, permits, idle: Mutex::default(), metrics })
     }
 
     /// The lines that every request to the exchange has: `Host`, and the token if there is one.
@@ -196,6 +206,15 @@ impl Upstream {
         }
     }
 
+    /// Changes how long an answer may take, for requests from now on.
+    pub(crate) fn set_response_timeout(&self, timeout: Duration) {
+        self.response_nanos.store(nanos(timeout), Ordering::Relaxed);
+    }
+
+    fn response_timeout(&self) -> Duration {
+        Duration::from_nanos(self.response_nanos.load(Ordering::Relaxed))
+    }
+
     /// Sends a whole request and gives the head of its answer; the body is read from the answer.
     pub(crate) async fn send(self: &Arc<Self>, mut request: Buffer) -> Result<Answer, SendError> {
         let permit = match Arc::clone(&self.permits).try_acquire_owned() {
@@ -211,7 +230,7 @@ impl Upstream {
                 Some(wire) => (wire, false),
                 None => (self.connect().await?, true),
             };
-            match wire.exchange(request, self.config.response_timeout).await {
+            match wire.exchange(request, self.response_timeout()).await {
                 Ok((head, buffer)) => return Ok(self.answer(head, buffer, wire, permit)),
                 Err(Failed::Unsent(back, _)) if !fresh => request = back,
                 Err(Failed::Unsent(_, error)) => return Err(SendError::Connect(error)),

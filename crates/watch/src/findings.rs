@@ -46,8 +46,13 @@ impl Watch {
                 findings
             }
             Destination::UnknownNetwork { network, address } => {
-                let screening = self.screen(address, None);
-                let mut findings = of_labels(&screening, address);
+                // An exchange writes a destination tag after a colon; a list names the address alone.
+                let bare = match address.rsplit_once(':') {
+                    Some((bare, tag)) if tag.bytes().all(|byte| byte.is_ascii_digit()) => bare,
+                    _ => address,
+                };
+                let screening = self.screen(bare, None);
+                let mut findings = of_labels(&screening, bare);
                 findings.push(Finding {
                     evidence: vec![
                         Evidence::new("address", quoted(address)),
@@ -140,10 +145,15 @@ fn counter_evidence(screening: &Screening, text: &str) -> Vec<Finding> {
                 "watch.known_holder",
                 Verdict::Allow,
                 format!(
-                    "the destination is known {}: {} on list {}",
+                    "the destination is known {}: {} on list {}{}",
                     phrase(first.category),
                     quoted_label(first),
-                    first.list
+                    first.list,
+                    if screening.is_contradictory() {
+                        ", which contradicts what is held against it"
+                    } else {
+                        ""
+                    }
                 ),
             )
         });

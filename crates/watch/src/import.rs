@@ -4,7 +4,9 @@
 //! field. Nothing is dropped silently: an address of a network without a codec here is kept as text and matched
 //! byte for byte, and the report counts it.
 
+mod csv;
 mod ofac;
+mod scamsniffer;
 mod tagpack;
 mod ticker;
 
@@ -12,6 +14,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use chain::{
@@ -39,13 +42,107 @@ const DESCRIPTION_CHARS_MAX: usize = 512;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
+    /// Comma-separated values with a header line.
+    Csv(Box<CsvColumns>),
     /// One sanctioned address a line; one file per ticker.
     Ofac {
         /// The ticker of every file; if absent, that of the name `sanctioned_addresses_<TICKER>.txt`.
         ticker: Option<String>,
     },
+    /// The JSON files of the `ScamSniffer` database.
+    ScamSniffer,
     /// GraphSense TagPacks: YAML.
     TagPack,
+}
+
+/// Where a value of a table comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Column {
+    /// There is none.
+    #[default]
+    Absent,
+    /// The same for every row.
+    Fixed(String),
+    /// The column with this title.
+    Named(String),
+}
+
+/// What the columns of a table mean.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CsvColumns {
+    /// The address.
+    pub address: Column,
+    /// Network or ticker, as in other sources; in any case of letters.
+    pub network: Column,
+    /// A word of the TagPack taxonomy or of [`chain::label::Category`].
+    pub category: Column,
+    /// Who or what the address is said to be.
+    pub label: Column,
+    /// Where the claim was published; the name of the file if absent or empty.
+    pub source: Column,
+    /// The licence of the source.
+    pub licence: Column,
+    /// A word of [`chain::label::Confidence`]; unstated if absent or empty.
+    pub confidence: Column,
+    /// A date or RFC 3339 time.
+    pub first_seen: Column,
+    /// A date or RFC 3339 time.
+    pub last_seen: Column,
+}
+
+/// A text that names no format of sources.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no list format: {reason}")]
+pub struct BadFormat {
+    text: String,
+    reason: &'static str,
+}
+
+impl FromStr for Format {
+    type Err = BadFormat;
+
+    /// `ofac`, `scamsniffer`, `tagpack`, or `csv:` with `field=column` for each field of [`CsvColumns`], separated by
+    /// commas; `field=:value` gives every row the same value. For example
+    /// `csv:address=addr,network=:ETH,category=kind,label=name`.
+    fn from_str(text: &str) -> Result<Self, BadFormat> {
+        let bad = |reason| BadFormat { text: text.chars().take(128).collect(), reason };
+        match text {
+            "ofac" => return Ok(Self::Ofac { ticker: None }),
+            "scamsniffer" => return Ok(Self::ScamSniffer),
+            "tagpack" => return Ok(Self::TagPack),
+            _ => {}
+        }
+        let pairs = text
+            .strip_prefix("csv:")
+            .ok_or_else(|| bad("one of ofac, scamsniffer, tagpack, csv:FIELD=COLUMN,... is expected"))?;
+        let mut columns = CsvColumns::default();
+        for pair in pairs.split(',') {
+            let (field, column) = pair.split_once('=').ok_or_else(|| bad("a pair has no equals sign"))?;
+            let place = match field {
+                "address" => &mut columns.address,
+                "network" => &mut columns.network,
+                "category" => &mut columns.category,
+                "label" => &mut columns.label,
+                "source" => &mut columns.source,
+                "licence" => &mut columns.licence,
+                "confidence" => &mut columns.confidence,
+                "first_seen" => &mut columns.first_seen,
+                "last_seen" => &mut columns.last_seen,
+                _ => return Err(bad("a field is not known")),
+            };
+            if *place != Column::Absent {
+                return Err(bad("a field is given twice"));
+            }
+            *place = match column.strip_prefix(':') {
+                Some(value) => Column::Fixed(value.to_owned()),
+                None => Column::Named(column.to_owned()),
+            };
+        }
+        if [&columns.address, &columns.network, &columns.category].contains(&&Column::Absent) {
+            return Err(bad("address, network and category must be given"));
+        }
+        Ok(Self::Csv(Box::new(columns)))
+    }
 }
 
 impl Format {
@@ -53,14 +150,18 @@ impl Format {
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
+            Self::Csv(_) => "csv",
             Self::Ofac { .. } => "ofac",
+            Self::ScamSniffer => "scamsniffer",
             Self::TagPack => "tagpack",
         }
     }
 
     fn wants(&self, name: &str) -> bool {
         match self {
+            Self::Csv(_) => name.to_ascii_lowercase().ends_with(".csv"),
             Self::Ofac { .. } => ofac::ticker_of(name).is_some(),
+            Self::ScamSniffer => scamsniffer::wants(name),
             Self::TagPack => {
                 let name = name.to_ascii_lowercase();
                 (name.ends_with(".yaml") || name.ends_with(".yml"))
@@ -291,6 +392,8 @@ pub(crate) fn build(
     };
     for file in files {
         match format {
+            Format::Csv(columns) => csv::import(file, columns, &mut sink)?,
+            Format::ScamSniffer => scamsniffer::import(file, &mut sink)?,
             Format::Ofac { ticker } => ofac::import(file, ticker.as_deref(), &mut sink)?,
             Format::TagPack => tagpack::import(file, &mut sink)?,
         }

@@ -19,6 +19,7 @@
 //! `CURRENT` names them and removed after it no longer does; what a crash leaves behind is removed on open. Segments
 //! and `CURRENT` verify with `sha256sum`, [`verify_dir`] says where they do not.
 
+mod export;
 mod findings;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -29,8 +30,8 @@ mod store;
 
 pub use self::{
     import::{
-        Format, ImportError, ImportReport, KeptAsText, SOURCE_BYTES_MAX, SOURCE_FILES_MAX, SourceFile,
-        UNDECODABLE_MAX, Undecodable, read_sources,
+        BadFormat, Column, CsvColumns, Format, ImportError, ImportReport, KeptAsText, SOURCE_BYTES_MAX,
+        SOURCE_FILES_MAX, SourceFile, UNDECODABLE_MAX, Undecodable, read_sources,
     },
     list::{BadListName, ListName, ListState},
     screen::{ListedLabel, Listing, Screening},

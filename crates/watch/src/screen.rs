@@ -78,6 +78,28 @@ pub struct Screening {
     pub lists: Vec<ListState>,
 }
 
+impl Screening {
+    /// Every category the address is listed under, in the order of the labels, each once.
+    #[must_use]
+    pub fn categories(&self) -> Vec<Category> {
+        let mut categories = Vec::new();
+        for label in &self.labels {
+            if !categories.contains(&label.category) {
+                categories.push(label.category);
+            }
+        }
+        categories
+    }
+
+    /// Whether some labels speak against the address and others name it as harmless: the strictest counts, and a person
+    /// should know that sources disagree.
+    #[must_use]
+    pub fn is_contradictory(&self) -> bool {
+        self.labels.iter().any(|label| label.category.is_malicious())
+            && self.labels.iter().any(|label| !label.category.is_malicious())
+    }
+}
+
 /// What the lists say about one address, in short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listing {
@@ -124,30 +146,15 @@ impl Watch {
     /// The text itself is looked up too: lists name addresses of networks without a codec here.
     #[must_use]
     pub fn screen(&self, text: &str, network: Option<Network>) -> Screening {
+        screen(&self.snapshot(), text, network)
+    }
+
+    /// [`Watch::screen`] of each, all against the lists in force at one moment; the answers are in the order of the texts.
+    /// How many are asked at once is the caller's to bound: each answer takes some hundred bytes, and more with its labels.
+    #[must_use]
+    pub fn screen_all(&self, texts: &[(&str, Option<Network>)]) -> Vec<Screening> {
         let snapshot = self.snapshot();
-        let decoded = match (network, address::detect(text)) {
-            (Some(network), _) => Some(address::decode(network.family(), text)),
-            (None, Some(family)) => Some(address::decode(family, text)),
-            (None, None) => None,
-        };
-        let (address, invalid) = match decoded {
-            Some(Ok(address)) => (Some(address), None),
-            Some(Err(error)) => (None, Some(error)),
-            None => (None, None),
-        };
-        let canonical = address.as_ref().map(address::encode);
-        let labels = labels(&snapshot, address.as_ref(), text, canonical.as_deref());
-        let listed = labels.iter().map(|label| label.verdict).max().unwrap_or(Verdict::Allow);
-        let verdict = if network.is_some() && invalid.is_some() { Verdict::Deny } else { listed };
-        Screening {
-            address,
-            family: address.as_ref().map(Address::family),
-            canonical,
-            invalid,
-            labels,
-            verdict,
-            lists: snapshot.lists.iter().map(|list| list.state.clone()).collect(),
-        }
+        texts.iter().map(|(text, network)| screen(&snapshot, text, *network)).collect()
     }
 
     /// What the lists say about an address in short; `None` if it is on none. Neither waits nor allocates nor reads a
@@ -199,6 +206,32 @@ impl Watch {
         snapshot.for_each_label(Key::Address(address), &mut found);
         address::namesakes(address)
             .for_each(|other| snapshot.for_each_label(Key::Address(&other), &mut found));
+    }
+}
+
+fn screen(snapshot: &Snapshot, text: &str, network: Option<Network>) -> Screening {
+    let decoded = match (network, address::detect(text)) {
+        (Some(network), _) => Some(address::decode(network.family(), text)),
+        (None, Some(family)) => Some(address::decode(family, text)),
+        (None, None) => None,
+    };
+    let (address, invalid) = match decoded {
+        Some(Ok(address)) => (Some(address), None),
+        Some(Err(error)) => (None, Some(error)),
+        None => (None, None),
+    };
+    let canonical = address.as_ref().map(address::encode);
+    let labels = labels(snapshot, address.as_ref(), text, canonical.as_deref());
+    let listed = labels.iter().map(|label| label.verdict).max().unwrap_or(Verdict::Allow);
+    let verdict = if network.is_some() && invalid.is_some() { Verdict::Deny } else { listed };
+    Screening {
+        address,
+        family: address.as_ref().map(Address::family),
+        canonical,
+        invalid,
+        labels,
+        verdict,
+        lists: snapshot.lists.iter().map(|list| list.state.clone()).collect(),
     }
 }
 

@@ -158,6 +158,16 @@ impl Active {
         Some(Self { state, whole, added, removed })
     }
 
+    /// Calls `found` with every label in force and what it is about.
+    pub(crate) fn for_each_entry<'s>(&'s self, mut found: impl FnMut(&Listed<'s>, Label<'s>)) {
+        let is_removed =
+            |key: Key<'_>| self.removed.as_ref().is_some_and(|piece| piece.segment.contains(key));
+        let whole = self.whole.segment.entries().filter(|(listed, _)| !is_removed(listed.key()));
+        for (listed, claims) in whole.chain(self.added.iter().flat_map(|piece| piece.segment.entries())) {
+            claims.filter_map(|claim| claim.label()).for_each(|label| found(&listed, label));
+        }
+    }
+
     fn pieces(&self) -> impl Iterator<Item = &Arc<Piece>> {
         std::iter::once(&self.whole).chain(&self.added).chain(&self.removed)
     }
@@ -181,7 +191,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    fn list(&self, name: &ListName) -> Option<&Arc<Active>> {
+    pub(crate) fn list(&self, name: &ListName) -> Option<&Arc<Active>> {
         self.lists.iter().find(|list| list.state.name == *name)
     }
 

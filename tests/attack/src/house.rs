@@ -14,7 +14,7 @@ use crate::signing::Key;
 
 /// Limits high enough that the attack itself is measured, not the limits.
 const GENEROUS: &str = "source = \"100000 / 1s\"\nkey = \"100000 / 1s\"\nread = \"100000 / 1s\"\n\
-                        place = \"100000 / 1s\"\norders = \"100000 / 1s\"\nwrite = \"100000 / 1s\"\n";
+                        public = \"100000 / 1s\"\nplace = \"100000 / 1s\"\norders = \"100000 / 1s\"\nwrite = \"100000 / 1s\"\n";
 
 /// A running program.
 #[derive(Debug)]

@@ -185,6 +185,23 @@ proptest! {
     }
 
     /// Waiting as long as told is enough, and a nanosecond less is not.
+    /// Whoever is used to the brim stays so, nobody gains or loses more than one request by a change of quota.
+    #[test]
+    fn a_change_of_quota_keeps_what_is_used(
+        (from, to) in ((1_u32..500, 1_u64..10_000), (1_u32..500, 1_u64..10_000)),
+        cost in 0_u32..500,
+        now in 10 * SECOND..20 * SECOND,
+    ) {
+        let of = |(burst, millis): (u32, u64)| quota(burst, Duration::from_millis(millis));
+        let (from, to, now) = (of(from), of(to), UnixNanos(now));
+        let mut state = Gcra::default();
+        let cost = cost.min(from.burst());
+        state.check(from, cost, now).unwrap();
+        let left = state.under(from, to, now).check(to, 0, now).unwrap().remaining;
+        prop_assert_eq!(left, to.burst() - cost.min(to.burst()));
+        prop_assert_eq!(state.under(from, from, now).check(from, 0, now), state.check(from, 0, now));
+    }
+
     #[test]
     fn retry_after_is_exact(
         burst in 1_u32..500,

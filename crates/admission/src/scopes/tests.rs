@@ -222,3 +222,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_table_goes_on_in_another() {
+    let scopes = table(&[("same", 10, 1_000), ("less", 60, 2_000), ("more", 10, 1_000), ("gone", 5, 1_000)]);
+    let now = UnixNanos::from_secs(50);
+    let spend = |scopes: &Scopes, name, cost| scopes.charge(&[charge(scopes, name, "k", cost)], now);
+    let left = |scopes: &Scopes, name| spend(scopes, name, 0).unwrap().tightest.unwrap().1.remaining;
+    for (name, cost) in [("same", 4), ("less", 50), ("more", 4), ("gone", 5)] {
+        spend(&scopes, name, cost).unwrap();
+    }
+    let limit = |name: &str, burst, millis| ScopeLimit {
+        name: name.to_owned(),
+        quota: Quota::new(burst, Duration::from_millis(millis)).unwrap(),
+        entries_max: 1_024,
+    };
+    let limits = vec![
+        limit("new", 5, 1_000),
+        limit("more", 100, 1_000),
+        limit("less", 20, 2_000),
+        limit("same", 10, 1_000),
+    ];
+    let next = scopes.reshaped(limits, now).unwrap();
+    // 6 of 10 are left; 50 of 60 used are all of 20; 4 of 10 used are 4 of 100; what is new is fresh.
+    assert_eq!(["same", "less", "more", "new"].map(|name| left(&next, name)), [6, 0, 96, 5]);
+    assert_eq!(next.limit("gone"), None);
+    // An unchanged limit is one: requests that still look at the old table draw on it too.
+    spend(&scopes, "same", 5).unwrap();
+    assert_eq!(left(&next, "same"), 1);
+    spend(&next, "same", 1).unwrap();
+    assert!(spend(&scopes, "same", 1).is_err());
+}

@@ -14,11 +14,11 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Fault, Faults, Rate, Values, schema};
+use super::{Fault, Faults, Limit, Rate, Values, schema};
 use crate::acme;
 
 /// Largest file read.
-const FILE_BYTES_MAX: usize = 1 << 20;
+pub(crate) const FILE_BYTES_MAX: usize = 1 << 20;
 
 enum Item {
     Text(String),
@@ -93,15 +93,7 @@ impl<'t> Reader<'t> {
     }
 
     fn fault_at(&mut self, key: &str, span: Option<Range<usize>>, message: String) {
-        let (line, column) = match &span {
-            Some(span) => {
-                let before = self.text.get(..span.start).unwrap_or(self.text);
-                let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-                let column = before.get(line_start..).unwrap_or("").chars().count() + 1;
-                (before.matches('\n').count() + 1, column)
-            }
-            None => (0, 0),
-        };
+        let (line, column) = span.as_ref().map_or((0, 0), |span| line_column(self.text, span.start));
         let order = span.map_or(usize::MAX, |span| span.start);
         let fault = Fault { file: self.file.to_owned(), line, column, key: key.to_owned(), message };
         self.faults.push((order, fault));
@@ -242,16 +234,7 @@ impl<'t> Reader<'t> {
 
     pub(super) fn size(&mut self, key: &'static str, bytes: RangeInclusive<u64>) -> u64 {
         self.parsed(key, |text| {
-            let bad = || format!("must be a size such as \"64 MiB\", got {text:?}");
-            let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
-            let (number, unit) = text.split_at(at);
-            let unit: u64 = match unit.trim() {
-                "KiB" => 1 << 10,
-                "MiB" => 1 << 20,
-                "GiB" => 1 << 30,
-                _ => return Err(bad()),
-            };
-            let size = number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).ok_or_else(bad)?;
+            let size = size(text)?;
             if bytes.contains(&size) {
                 Ok(size)
             } else {
@@ -261,20 +244,32 @@ impl<'t> Reader<'t> {
     }
 
     pub(super) fn rate(&mut self, key: &'static str) -> Rate {
-        self.parsed(key, |text| {
-            let bad = || format!("must be a rate such as \"60 / 2s\", got {text:?}");
-            let (count, per) = text.split_once('/').ok_or_else(bad)?;
-            let count: u32 = count.trim().parse().map_err(|_| bad())?;
-            let per = duration(per.trim())?;
-            if count == 0
-                || count > 10_000_000
-                || per < Duration::from_millis(1)
-                || per > Duration::from_secs(86_400)
-            {
-                return Err(format!("must be 1 to 10000000 per 1ms to 24h, got {text:?}"));
+        self.parsed(key, rate)
+    }
+
+    /// A table from names to limits, such as `balance = "10 / 2s by account"`.
+    pub(super) fn limits(&mut self, key: &'static str) -> Vec<Limit> {
+        let (message, span) = match self.items.get(key) {
+            None => return Vec::new(),
+            Some((Item::Map(entries), _)) => {
+                let parsed: Result<Vec<_>, _> = entries
+                    .iter()
+                    .map(|(name, text, span)| {
+                        limit(name, text.as_deref().unwrap_or_default())
+                            .map_err(|message| (format!("{name}: {message}"), span.clone()))
+                    })
+                    .collect();
+                match parsed {
+                    Ok(limits) => return limits,
+                    Err(fault) => fault,
+                }
             }
-            Ok(Rate { count, per })
-        })
+            Some((other, span)) => {
+                (format!("must be a table of name = \"limit\", got {}", name_of(other)), span.clone())
+            }
+        };
+        self.fault_at(key, Some(span), message);
+        Vec::new()
     }
 
     pub(super) fn one_of(&mut self, key: &'static str, choices: &[&str]) -> String {
@@ -456,6 +451,59 @@ fn name_of(item: &Item) -> &'static str {
         Item::Map(_) => "a table",
         Item::Other(name) => name,
     }
+}
+
+fn limit(name: &str, text: &str) -> Result<Limit, String> {
+    let known = |(_, known, _): &(_, &str, _)| *known == name;
+    if schema::LIMITS.iter().any(known) {
+        return Err(format!("has a key of its own, limits.{name}"));
+    }
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    if name.is_empty() || name.len() > admission::scopes::NAME_BYTES_MAX || !name.bytes().all(allowed) {
+        return Err("is not a name of 1 to 64 of a-z, 0-9, _ and -".to_owned());
+    }
+    let bad = || format!("must be a limit such as \"10 / 2s by account\", got {text:?}");
+    let (amount, by) = text.split_once(" by ").ok_or_else(bad)?;
+    let by = gateway::By::ALL.into_iter().find(|known| known.as_str() == by.trim()).ok_or_else(|| {
+        let known = gateway::By::ALL.map(gateway::By::as_str).join(", ");
+        format!("counts by {:?}; there are {known}", by.trim())
+    })?;
+    Ok(Limit { name: name.to_owned(), by, rate: rate(amount)? })
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    let bad = || format!("must be a rate such as \"60 / 2s\", got {text:?}");
+    let (count, per) = text.split_once('/').ok_or_else(bad)?;
+    let count: u32 = count.trim().parse().map_err(|_| bad())?;
+    let per = duration(per.trim())?;
+    if count == 0 || count > 10_000_000 || per < Duration::from_millis(1) || per > Duration::from_secs(86_400)
+    {
+        return Err(format!("must be 1 to 10000000 per 1ms to 24h, got {text:?}"));
+    }
+    Ok(Rate { count, per })
+}
+
+/// A size such as `64 MiB`, in bytes.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let bad = || format!("must be a size such as \"64 MiB\", got {text:?}");
+    let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+    let (number, unit) = text.split_at(at);
+    let unit: u64 = match unit.trim() {
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(bad()),
+    };
+    number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).ok_or_else(bad)
+}
+
+/// One-based line and column of a byte offset.
+pub(crate) fn line_column(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let column = before.get(line_start..).unwrap_or("").chars().count() + 1;
+    (before.matches('\n').count() + 1, column)
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -93,6 +93,13 @@ pub static KEYS: &[Key] = &[
         "Connections from one IPv4 address or IPv6 /64 at a time.",
         "one source may use up connections",
     ),
+    key(
+        "gateway.routes_file",
+        "\"\"",
+        "File of the route table: which request needs which permission, draws on which limits, is decided about. Empty: \
+         the built-in table of OKX v5, which `caponier routes default` prints.",
+        "withdrawals that nobody decides about",
+    ),
     key("gateway.connections_max", "10000", "Connections in all.", "memory may run out"),
     key(
         "acme.directory",
@@ -209,18 +216,48 @@ pub static KEYS: &[Key] = &[
         "Requests with one API key, all private routes.",
         "one key may load the exchange",
     ),
+    key(
+        "limits.public",
+        "\"400 / 2s\"",
+        "Public reads from one address (IPv6: /64); OKX counts 20 / 2s for each endpoint.",
+        "one source may load the exchange",
+    ),
     key("limits.read", "\"200 / 2s\"", "Private reads per account.", "one account may load the exchange"),
     key(
         "limits.place",
-        "\"300 / 2s\"",
-        "New orders per account; a batch costs the number of its orders.",
+        "\"60 / 2s\"",
+        "New orders per account and instrument, one a request; options count by their family.",
         "one account may load the exchange",
     ),
-    key("limits.amend", "\"300 / 2s\"", "Amended orders per account.", "one account may load the exchange"),
+    key(
+        "limits.place_batch",
+        "\"300 / 2s\"",
+        "New orders per account and instrument in batches of two or more, each order counted; independent of single \
+         orders.",
+        "one account may load the exchange",
+    ),
+    key(
+        "limits.amend",
+        "\"60 / 2s\"",
+        "Amended orders per account and instrument, one a request.",
+        "one account may load the exchange",
+    ),
+    key(
+        "limits.amend_batch",
+        "\"300 / 2s\"",
+        "Amended orders per account and instrument in batches.",
+        "one account may load the exchange",
+    ),
     key(
         "limits.cancel",
+        "\"60 / 2s\"",
+        "Cancelled orders per account and instrument, one a request.",
+        "one account may load the exchange",
+    ),
+    key(
+        "limits.cancel_batch",
         "\"300 / 2s\"",
-        "Cancelled orders per account.",
+        "Cancelled orders per account and instrument in batches.",
         "one account may load the exchange",
     ),
     key(
@@ -240,6 +277,21 @@ pub static KEYS: &[Key] = &[
         "\"6 / 1s\"",
         "Withdrawal requests per account.",
         "guesses at what passes come faster",
+    ),
+    Key {
+        path: "limits.named",
+        default: "{}",
+        meaning: "Further limits for the routes in gateway.routes_file: name = \"10 / 2s by account\", by source, key, \
+                  account or instrument (account and instrument).",
+        attacker: "one account may load the exchange",
+        is_map: true,
+    },
+    key(
+        "limits.headers",
+        "\"on\"",
+        "on: answers to private requests say what is left of the tightest limit (RateLimit-Policy, RateLimit). off: \
+         they do not.",
+        "nothing",
     ),
     key(
         "api.listen",
@@ -322,11 +374,25 @@ pub static KEYS: &[Key] = &[
     ),
     key("telemetry.log_format", "\"text\"", "text or json, one line each, on standard error.", "nothing"),
     key("telemetry.log_level", "\"info\"", "error, warn, info, debug or trace.", "nothing"),
+    key(
+        "telemetry.traffic_file",
+        "\"\"",
+        "File to record one line of JSON in for each request, for `caponier policy dry-run`: time, route, instruments and \
+         outcome; source, key and account under pseudonyms whose secret is thrown away. Empty: nothing is recorded.",
+        "who traded what and when, without names",
+    ),
+    key(
+        "telemetry.traffic_size",
+        "\"256 MiB\"",
+        "Most that is kept of it, the older half under the same name with .1 at its end.",
+        "a full disk",
+    ),
 ];
 
 /// Keys that take effect on `caponier reload` or SIGHUP, without a restart.
 pub const LIVE: &[&str] = &[
     "abuse.challenge",
+    "abuse.challenge_paths",
     "abuse.mode",
     "api.certificate_file",
     "api.private_key_file",
@@ -336,7 +402,43 @@ pub const LIVE: &[&str] = &[
     "api_model.off",
     "bans.asn_file",
     "gateway.certificate_file",
+    "gateway.connections_max",
+    "gateway.connections_per_ip",
     "gateway.private_key_file",
+    "gateway.routes_file",
+    "gateway.upstream_timeout",
+    "limits.amend",
+    "limits.amend_batch",
+    "limits.cancel",
+    "limits.cancel_batch",
+    "limits.headers",
+    "limits.key",
+    "limits.named",
+    "limits.orders",
+    "limits.place",
+    "limits.place_batch",
+    "limits.public",
+    "limits.read",
+    "limits.source",
+    "limits.withdraw",
+    "limits.write",
+];
+
+/// The limits that have keys of their own: name and what each counts by.
+pub const LIMITS: [(&str, &str, gateway::By); 13] = [
+    ("limits.source", "source", gateway::By::Source),
+    ("limits.public", "public", gateway::By::Source),
+    ("limits.key", "key", gateway::By::Key),
+    ("limits.read", "read", gateway::By::Account),
+    ("limits.place", "place", gateway::By::Instrument),
+    ("limits.place_batch", "place_batch", gateway::By::Instrument),
+    ("limits.amend", "amend", gateway::By::Instrument),
+    ("limits.amend_batch", "amend_batch", gateway::By::Instrument),
+    ("limits.cancel", "cancel", gateway::By::Instrument),
+    ("limits.cancel_batch", "cancel_batch", gateway::By::Instrument),
+    ("limits.orders", "orders", gateway::By::Account),
+    ("limits.write", "write", gateway::By::Account),
+    ("limits.withdraw", "withdraw", gateway::By::Account),
 ];
 
 /// The key of a path.

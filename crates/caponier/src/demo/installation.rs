@@ -84,9 +84,7 @@ impl Installation {
     /// # Errors
     /// When anything cannot be written, bound or opened.
     pub async fn start(dir: &Path, seed: u64, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        if !dir.join("tls/ca.pem").exists() {
-            ca::write(&dir.join("tls"))?;
-        }
+        ca::provide(&dir.join("tls"))?;
         let secrets = dir.join("secrets");
         fs::create_dir_all(&secrets).with_context(|| format!("create {}", secrets.display()))?;
         let token = token(&secrets.join("exchange.token"))?;

@@ -2,12 +2,15 @@
 //!
 //! An answer that two readers could end in different places is refused: more than one length, a length beside a
 //! transfer coding, a coding other than `chunked`, folded lines, half line ends (RFC 9112 sections 6 and 7). What the
-//! exchange says about its connection, or in the gateway's name, is not passed on.
+//! exchange says about its connection, or in the gateway's name, is not passed on, nor what `Connection` names.
 //!
 //! No I/O. Bounds: [`ANSWER_HEAD_BYTES_MAX`] bytes, [`ANSWER_FIELDS_MAX`] fields.
 
 use super::{body::Framing, text};
-use crate::{buffer::BUFFER_BYTES, strict, strict::Violation};
+use crate::{
+    buffer::BUFFER_BYTES,
+    strict::{Violation, is_dropped_from_answers as is_dropped},
+};
 
 /// Longest head of an answer.
 pub(crate) const ANSWER_HEAD_BYTES_MAX: usize = BUFFER_BYTES;
@@ -72,6 +75,46 @@ impl AnswerHead {
         let lines = self.lines.get(..self.n_lines).unwrap_or_default();
         lines.iter().map(move |line| (piece(bytes, line.name), piece(bytes, line.value)))
     }
+
+    /// Drops the fields that a `Connection` field names: they are for this hop only (RFC 9110 section 7.6.1). The
+    /// fields begin at `at`, and all of them are whole lines.
+    fn drop_options(&mut self, bytes: &[u8], mut at: usize) -> Result<(), Violation> {
+        while let Some(end) = text::line(bytes, at, Violation::HeaderField)?
+            && end > at
+        {
+            let line = bytes.get(at..end).unwrap_or_default();
+            let (name, value) = line.split_at(text::name(line)?);
+            if name.eq_ignore_ascii_case(b"connection") {
+                for option in options(value.get(1..).unwrap_or_default()).filter(|option| !is_dropped(option))
+                {
+                    self.drop_field(bytes, option);
+                }
+            }
+            at = end + 2;
+        }
+        Ok(())
+    }
+
+    fn drop_field(&mut self, bytes: &[u8], name: &[u8]) {
+        let mut kept = 0;
+        for n in 0..self.n_lines {
+            let Some(line) = self.lines.get(n).copied() else { break };
+            if piece(bytes, line.name).eq_ignore_ascii_case(name) {
+                continue;
+            }
+            if let Some(place) = self.lines.get_mut(kept) {
+                *place = line;
+                kept += 1;
+            }
+        }
+        self.n_lines = kept;
+        self.has_date &= !name.eq_ignore_ascii_case(b"date");
+    }
+}
+
+/// What a `Connection` field lists.
+fn options(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|option| !option.is_empty())
 }
 
 /// Status and version of the line `HTTP/1.x SP 3DIGIT [SP reason]`.
@@ -119,7 +162,9 @@ fn parse_whole(bytes: &[u8]) -> Result<Option<AnswerHead>, Malformed> {
     let mut length = None;
     let mut chunked = false;
     let mut fields = 0;
-    let mut at = end + 2;
+    let mut names_options = false;
+    let first = end + 2;
+    let mut at = first;
     loop {
         let Some(end) = text::line(bytes, at, Violation::HeaderField)? else { return Ok(None) };
         if end == at {
@@ -134,7 +179,7 @@ fn parse_whole(bytes: &[u8]) -> Result<Option<AnswerHead>, Malformed> {
         let name = bytes.get(at..name_end).unwrap_or_default();
         let (from, to) = text::trimmed(bytes, name_end + 1, end);
         let value = bytes.get(from..to).unwrap_or_default();
-        if strict::is_dropped_from_answers(name) {
+        if is_dropped(name) {
             if name.eq_ignore_ascii_case(b"content-length") {
                 if length.replace(text::length(value).ok_or(Malformed::Framing)?).is_some() {
                     return Err(Malformed::Framing);
@@ -144,12 +189,12 @@ fn parse_whole(bytes: &[u8]) -> Result<Option<AnswerHead>, Malformed> {
                     return Err(Malformed::Framing);
                 }
                 chunked = true;
-            } else if name.eq_ignore_ascii_case(b"connection")
-                && value
-                    .split(|byte| *byte == b',')
-                    .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
-            {
-                head.keep_alive = false;
+            } else if name.eq_ignore_ascii_case(b"connection") {
+                for option in options(value) {
+                    head.keep_alive &= !option.eq_ignore_ascii_case(b"close");
+                    // Fields of these names are dropped anyway, or there are none.
+                    names_options |= !is_dropped(option) && !option.eq_ignore_ascii_case(b"close");
+                }
             }
         } else if let Some(line) = head.lines.get_mut(head.n_lines) {
             head.has_date |= name.eq_ignore_ascii_case(b"date");
@@ -160,6 +205,9 @@ fn parse_whole(bytes: &[u8]) -> Result<Option<AnswerHead>, Malformed> {
     }
     if chunked && length.is_some() {
         return Err(Malformed::Framing);
+    }
+    if names_options {
+        head.drop_options(bytes, first)?;
     }
     head.framing = match (status, length) {
         (100..=199 | 204 | 304, _) => Framing::Empty,
@@ -259,6 +307,36 @@ mod tests {
             .map(|(name, value)| (str::from_utf8(name).unwrap(), str::from_utf8(value).unwrap()))
             .collect();
         assert_eq!(fields, [("Date", "now"), ("X-Kept", "a b"), ("Set-Cookie", "1"), ("Set-Cookie", "2")]);
+    }
+
+    #[test]
+    fn fields_that_the_connection_names_are_for_one_hop() {
+        let names = |fields: &str| {
+            let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
+            let head = parse(text.as_bytes()).unwrap().unwrap();
+            let names: Vec<_> = head
+                .fields(text.as_bytes())
+                .map(|(name, _)| String::from_utf8_lossy(name).into_owned())
+                .collect();
+            (names.join(" "), head.keep_alive, head.has_date)
+        };
+        let length = "Content-Length: 1\r\n";
+        // Before and after the field that names them, in any case, in any of several such fields.
+        let fields = "X-Hop: 1\r\nA: 1\r\nConnection: x-hop ,, Keep-Alive\r\nDate: d\r\nX-HOP: 2\r\nB: 1\r\n\
+                      connection:\tc\r\nC: 1\r\nx-hop-2: 1\r\n";
+        assert_eq!(names(&format!("{fields}{length}")), ("A Date B x-hop-2".to_owned(), true, true));
+        assert_eq!(
+            names(&format!("Date: d\r\nConnection: date, close\r\n{length}")),
+            (String::new(), false, false)
+        );
+        // The length stays what it is, and nothing is lost to an option of which there is no field.
+        let odd = format!("Connection: content-length, absent\r\nA: 1\r\n{length}");
+        assert_eq!(names(&odd), ("A".to_owned(), true, false));
+        // As many as there can be.
+        let listed: Vec<String> = (0..ANSWER_FIELDS_MAX - 2).map(|n| format!("x-{n}")).collect();
+        let all: String = listed.iter().map(|name| format!("{name}: 1\r\n")).collect();
+        let many = format!("{all}Connection: {}\r\n{length}", listed.join(","));
+        assert_eq!(names(&many), (String::new(), true, false));
     }
 
     proptest! {

@@ -5,7 +5,8 @@
 //! so that its connection to the exchange can be used again. An answer goes out with one write if it fits a buffer.
 //!
 //! Clocks: the first head from the start of the connection, later ones from their first byte; silence between
-//! requests; a body by its least rate; a client that takes nothing of its answer. One timer serves them all.
+//! requests; a body by its least rate; a client that takes nothing of its answer, or too little. One timer serves them
+//! all. Who is refused for slowness is not waited for any more.
 //!
 //! Bounds: one buffer for what is read, one for what is written, a body within its route's bound.
 
@@ -14,7 +15,7 @@ use std::{
     io,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Poll, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -33,11 +34,12 @@ use super::{
     text,
 };
 use crate::{
-    answer::{DECISION, Refused},
+    answer::{DECISION, RATE_LIMIT, RATE_LIMIT_POLICY, Refused},
     buffer::{BUFFER_BYTES, Buffer},
     config::Timeouts,
     connection::InFlight,
     deadline::Deadline,
+    pace::{Pace, Resets},
     peer::Peer,
     pipeline::{Admitted, Answered, Body, Own, Shared, Stopped, Unreadable, due, push_field},
     strict::Violation,
@@ -47,10 +49,11 @@ use crate::{
 const BODY_READ_BYTES_MAX: usize = 64 << 10;
 /// Answers are sent in pieces of at most this and one buffer.
 const WRITE_BYTES: usize = BUFFER_BYTES;
-/// Most bytes of a refused body that are thrown away to keep the connection.
+/// Most bytes of a refused body that are thrown away to keep the connection, and how long that may take.
 const SKIP_BYTES_MAX: u64 = 64 << 10;
+const SKIP: Duration = Duration::from_secs(2);
 /// After an answer to a request that was not read to its end, how long and how many bytes of it are taken and thrown
-/// away: closing at once would reset the connection, and the client might never see the answer.
+/// away: closing at once would reset the connection, and the client might never see the answer (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 64 << 10;
 
@@ -62,6 +65,7 @@ pub(crate) struct Connection<'a, S> {
     stream: S,
     buffer: Buffer,
     deadline: Deadline,
+    pace: Pace,
     /// When the first head must be there; later ones have their own time.
     first_due: Option<Instant>,
 }
@@ -97,11 +101,12 @@ enum Served {
     Upgraded(String, InFlight),
 }
 
-impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
+impl<'a, S: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static> Connection<'a, S> {
     /// A connection opened at `opened`.
     pub(crate) fn new(shared: &'a Shared, peer: &'a Arc<Peer>, stream: S, opened: Instant) -> Self {
         let first_due = Some(opened + shared.timeouts.head);
-        Self { shared, peer, stream, buffer: Buffer::default(), deadline: Deadline::default(), first_due }
+        let (buffer, deadline, pace) = (Buffer::default(), Deadline::default(), Pace::default());
+        Self { shared, peer, stream, buffer, deadline, pace, first_due }
     }
 
     /// Serves it to its end.
@@ -199,9 +204,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
             whole: Vec::new(),
             left: head.body_bytes - arrived as u64,
             says_continue: head.expects_continue && !head.is_http10,
+            was_too_slow: false,
             write_stall: self.shared.timeouts.write_stall,
             stream: &mut self.stream,
             deadline: &mut self.deadline,
+            pace: &mut self.pace,
         };
         let admitted = self.shared.admit(self.peer, view, &mut body, &mut in_flight, now).await;
         let path = match &admitted {
@@ -211,6 +218,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
         let after = match (body.left, head.keep_alive) {
             (0, true) => After::Next,
             (0, false) => After::Close,
+            _ if body.was_too_slow => After::Close,
             // Who waits for a word may send the body or not.
             (left, true) if left <= SKIP_BYTES_MAX && !head.expects_continue => After::Skip(left),
             _ => After::Linger,
@@ -312,7 +320,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
     }
 
     async fn pass_on(&mut self, answered: Answered, shape: &Shape, now: UnixNanos, after: After) -> After {
-        let Answered { answer, decision } = answered;
+        let Answered { answer, decision, standing } = answered;
         let framing = answer.head.framing;
         let is_open_ended = matches!(framing, Framing::Chunked | Framing::UntilClose);
         let is_chunked = is_open_ended && !shape.is_http10;
@@ -339,6 +347,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
         }
         if let Some(decision) = decision {
             push_field(into, DECISION.as_bytes(), decision.as_bytes());
+        }
+        if let Some(standing) = standing {
+            push_field(into, RATE_LIMIT_POLICY.as_bytes(), standing.policy().as_bytes());
+            into.extend_from_slice(RATE_LIMIT.as_bytes());
+            into.extend_from_slice(b": ");
+            standing.push_left(into);
+            into.extend_from_slice(b"\r\n");
         }
         shape.push_connection(into, after);
         into.extend_from_slice(b"\r\n");
@@ -383,19 +398,20 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<'a, S> {
 
     async fn write(&mut self, out: &mut Buffer) -> io::Result<()> {
         let stall = self.shared.timeouts.write_stall;
-        let written = write_all(&mut self.stream, &mut self.deadline, stall, out).await;
+        let written = write_all(&mut self.stream, &mut self.deadline, &mut self.pace, stall, out).await;
         if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            self.stream.reset_at_end();
             self.shared.note_slow(self.peer, "answer_too_slow");
         }
         written
     }
 
-    /// Throws away the rest of a body, in the time of a head.
+    /// Throws away the rest of a body.
     async fn skip(&mut self, mut left: u64) -> After {
-        let (mut due, span) = (None, self.shared.timeouts.head);
+        let mut due = None;
         while left > 0 {
             if self.buffer.is_empty() {
-                match self.fill(&mut due, span).await {
+                match self.fill(&mut due, SKIP).await {
                     Ok(n) if n > 0 => {}
                     _ => return After::Drop,
                 }
@@ -474,24 +490,40 @@ fn push_date(out: &mut Vec<u8>, now: UnixNanos) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes all of `out`; the peer must take something at least every `stall`.
+/// Writes all of `out`, at the pace at which the peer must take it.
 async fn write_all<S: AsyncWrite + Unpin>(
     stream: &mut S,
     deadline: &mut Deadline,
+    pace: &mut Pace,
     stall: Duration,
     out: &mut Buffer,
 ) -> io::Result<()> {
-    let stalled = |_| io::Error::new(io::ErrorKind::TimedOut, "the peer stopped reading");
+    let mut in_time = |cx: &mut Context<'_>, polled: Poll<io::Result<usize>>| {
+        if let Poll::Ready(taken) = polled {
+            pace.took(*taken.as_ref().unwrap_or(&0));
+            return Poll::Ready(taken);
+        }
+        ready!(deadline.poll(cx, pace.due(stall)));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the peer stopped reading or reads too slowly",
+        )))
+    };
     while !out.is_empty() {
-        let mut due = None;
-        let write =
-            deadline.within(&mut due, stall, |cx| Pin::new(&mut *stream).poll_write(cx, out.unread()));
-        match write.await.map_err(stalled)?? {
+        let write = poll_fn(|cx| {
+            let polled = Pin::new(&mut *stream).poll_write(cx, out.unread());
+            in_time(cx, polled)
+        });
+        match write.await? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             n => out.consume(n),
         }
     }
-    deadline.within(&mut None, stall, |cx| Pin::new(&mut *stream).poll_flush(cx)).await.map_err(stalled)?
+    let flush = poll_fn(|cx| {
+        let polled = Pin::new(&mut *stream).poll_flush(cx);
+        in_time(cx, polled.map_ok(|()| 0))
+    });
+    flush.await.map(drop)
 }
 
 /// The body of a request: what arrived with its head, and what is still to come.
@@ -501,9 +533,12 @@ struct Content<'c, S> {
     whole: Vec<u8>,
     left: u64,
     says_continue: bool,
+    /// Whether it came too slowly.
+    was_too_slow: bool,
     write_stall: Duration,
     stream: &'c mut S,
     deadline: &'c mut Deadline,
+    pace: &'c mut Pace,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Body for Content<'_, S> {
@@ -527,7 +562,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Body for Content<'_, S> {
         if self.says_continue && self.arrived.is_empty() {
             let mut word = Buffer::default();
             word.writer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-            write_all(self.stream, self.deadline, self.write_stall, &mut word)
+            write_all(self.stream, self.deadline, self.pace, self.write_stall, &mut word)
                 .await
                 .map_err(|_| Unreadable::Broken)?;
         }
@@ -544,7 +579,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Body for Content<'_, S> {
                 Poll::Ready(read)
             });
             match read.await {
-                Err(_) => return Err(Unreadable::TooSlow),
+                Err(_) => {
+                    self.was_too_slow = true;
+                    return Err(Unreadable::TooSlow);
+                }
                 Ok(Ok(n)) if n > 0 => self.left -= n as u64,
                 Ok(_) => return Err(Unreadable::Broken),
             }

@@ -20,7 +20,7 @@ use crate::{
     listener::Gateway,
     peer::Peer,
     pipeline::Shared,
-    route::{Budget, Class, Handling, Route, RouteTable, Verb},
+    route::{Class, Handling, Route, RouteTable, Verb},
     upgrade::{Duplex, Upgrades},
 };
 
@@ -83,13 +83,9 @@ impl Upgrades for Shout {
 fn gateway() -> Gateway {
     let mut config = Config::new("127.0.0.1:0".parse().unwrap(), "127.0.0.1:1");
     let open = |verb, path: &str, handling| Route {
-        verb,
-        path: path.to_owned(),
-        class: Class::Public,
-        budget: Budget::Read,
-        cost_is_array_length: false,
         body_bytes_max: 64 << 10,
         handling,
+        ..Route::new(verb, path, Class::Public)
     };
     config.routes = RouteTable::new(vec![
         open(Verb::Any, "/open", Handling::Forward),
@@ -236,16 +232,82 @@ async fn a_body_has_a_least_rate_and_a_last_moment() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_sends_a_body_too_slowly_is_not_waited_for_after_the_answer() {
+    let head = "POST /open HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n";
+    let mut client = open().await;
+    let start = Instant::now();
+    client.stream.write_all(head.as_bytes()).await.unwrap();
+    let sent = tokio::select! {
+        () = drip(&mut client.stream, LONG) => panic!("it was never closed"),
+        ended = &mut client.task => ended,
+    };
+    sent.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 5);
+    let mut answer = String::new();
+    let _ = client.stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("50004") && answer.contains("connection: close\r\n"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rest_of_a_refused_request_is_waited_for_two_seconds_at_most() {
+    for (length, kept) in [(1_000, true), (100_000, false)] {
+        // Its body is not wanted, small enough to be skipped or not.
+        let head = format!("POST /elsewhere HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+        let mut client = open().await;
+        let start = Instant::now();
+        client.stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = client.read().await;
+        assert!(answer.starts_with("HTTP/1.1 410 "), "{answer}");
+        assert_eq!(answer.contains("connection: close\r\n"), !kept, "{answer}");
+        tokio::select! {
+            () = drip(&mut client.stream, LONG) => panic!("it was never closed"),
+            ended = &mut client.task => ended.unwrap(),
+        }
+        assert_eq!(start.elapsed().as_secs(), if kept { 2 } else { 1 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
     let mut client = open_with(gateway().shared(), 100);
     let start = Instant::now();
-    // Taking a little starts the time anew.
     client.stream.write_all(ELSEWHERE.as_bytes()).await.unwrap();
-    sleep(Duration::from_secs(9)).await;
-    client.stream.read_exact(&mut [0; 50]).await.unwrap();
     client.task.await.unwrap();
-    assert_eq!(start.elapsed().as_secs(), 19);
+    assert_eq!(start.elapsed().as_secs(), 10);
     assert_eq!(client.shared.metrics.snapshot().refusals["answer_too_slow"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_must_take_its_answers_at_a_least_rate() {
+    /// The seconds until the gateway gives a client up that takes `piece` bytes every `pause` and goes on asking;
+    /// `None` if it still serves it after ten minutes.
+    async fn seconds(piece: usize, pause: Duration) -> Option<u64> {
+        let client = open_with(gateway().shared(), 100);
+        let start = Instant::now();
+        let (mut reader, mut writer) = tokio::io::split(client.stream);
+        let asking =
+            tokio::spawn(async move { while writer.write_all(ELSEWHERE.as_bytes()).await.is_ok() {} });
+        let mut into = vec![0; piece];
+        while !client.task.is_finished() && start.elapsed() < Duration::from_secs(600) {
+            sleep(pause).await;
+            if reader.read_exact(&mut into).await.is_err() {
+                break;
+            }
+        }
+        asking.abort();
+        if !client.task.is_finished() {
+            return None;
+        }
+        assert_eq!(client.shared.metrics.snapshot().refusals["answer_too_slow"], 1);
+        Some(start.elapsed().as_secs())
+    }
+    // A few bytes now and then: the first time that it is late is noticed at once.
+    assert_eq!(seconds(1, Duration::from_secs(5)).await, Some(15));
+    assert_eq!(seconds(20, Duration::from_secs(1)).await, Some(11));
+    assert!(seconds(60, Duration::from_millis(500)).await.is_some_and(|at| (18..=22).contains(&at)));
+    // Slow links pass.
+    assert_eq!(seconds(100, Duration::from_millis(100)).await, None);
+    assert_eq!(seconds(100, Duration::from_millis(400)).await, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,7 +23,10 @@ use tokio::{
 };
 
 use super::frames::Sent;
-use crate::deadline::Deadline;
+use crate::{
+    deadline::Deadline,
+    pace::{Pace, Resets},
+};
 
 /// What the requests of a connection are doing, shared between its byte stream and its service.
 #[derive(Debug, Default)]
@@ -84,7 +87,7 @@ pub(crate) struct Clocks {
     pub(crate) head: Duration,
     /// Between requests.
     pub(crate) idle: Duration,
-    /// Without the peer taking a single byte we want to send.
+    /// Without the peer taking a single byte we want to send; beside it, its [`Pace`].
     pub(crate) write_stall: Duration,
 }
 
@@ -135,7 +138,7 @@ pub(crate) struct Guarded<S> {
     /// When a request must be there; unset while one is under way, and until the stream first has nothing to read.
     read_due: Option<Instant>,
     read_deadline: Deadline,
-    write_due: Option<Instant>,
+    pace: Pace,
     write_deadline: Deadline,
     progress_seen: u64,
 }
@@ -149,20 +152,31 @@ impl<S> Guarded<S> {
             watch,
             read_due: Some(opened + clocks.head),
             read_deadline: Deadline::default(),
-            write_due: None,
+            pace: Pace::default(),
             write_deadline: Deadline::default(),
             progress_seen: 0,
         }
     }
 
-    fn watch_write<T>(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if wrote.is_ready() {
-            self.write_due = None;
-            return wrote;
+    fn watch_write<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        wrote: Poll<io::Result<T>>,
+        taken: impl FnOnce(&T) -> usize,
+    ) -> Poll<io::Result<T>>
+    where
+        S: Resets,
+    {
+        if let Poll::Ready(wrote) = wrote {
+            self.pace.took(wrote.as_ref().map_or(0, taken));
+            return Poll::Ready(wrote);
         }
-        let due = *self.write_due.get_or_insert_with(|| Instant::now() + self.clocks.write_stall);
-        ready!(self.write_deadline.poll(cx, due));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer stopped reading")))
+        ready!(self.write_deadline.poll(cx, self.pace.due(self.clocks.write_stall)));
+        self.inner.reset_at_end();
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the peer stopped reading or reads too slowly",
+        )))
     }
 }
 
@@ -201,13 +215,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncWrite + Resets + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.inner).poll_write(cx, buf);
         if let Poll::Ready(Ok(n)) = &wrote {
             self.watch.sent(buf.get(..*n).unwrap_or_default());
         }
-        self.watch_write(cx, wrote)
+        self.watch_write(cx, wrote, |n| *n)
     }
 
     fn poll_write_vectored(
@@ -224,7 +238,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
                 left -= n;
             }
         }
-        self.watch_write(cx, wrote)
+        self.watch_write(cx, wrote, |n| *n)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -233,12 +247,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
-        self.watch_write(cx, flushed)
+        self.watch_write(cx, flushed, |()| 0)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let closed = Pin::new(&mut self.inner).poll_shutdown(cx);
-        self.watch_write(cx, closed)
+        self.watch_write(cx, closed, |()| 0)
     }
 }
 
@@ -300,5 +314,25 @@ mod tests {
         let start = Instant::now();
         assert_eq!(stream.write_all(&[0; 64]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(start.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_must_take_enough_on_average() {
+        for (piece, served) in [(8, false), (800, true)] {
+            let (here, mut there) = duplex(800);
+            let mut stream = Guarded::new(here, CLOCKS, watch(&Arc::default()), Instant::now());
+            let reads = tokio::spawn(async move {
+                let mut into = vec![0; piece];
+                while there.read_exact(&mut into).await.is_ok() {
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                }
+            });
+            let start = Instant::now();
+            let written = stream.write_all(&[0; 40_000]).await;
+            assert_eq!(written.is_ok(), served);
+            assert_eq!(start.elapsed().as_secs(), if served { 96 } else { 10 });
+            drop(stream);
+            reads.await.unwrap();
+        }
     }
 }

@@ -34,13 +34,14 @@ use tokio::{
 
 use self::guard::{Active, Activity, Clocks, Guarded, Watch};
 use crate::{
-    answer::{DECISION, Refused},
+    answer::{DECISION, RATE_LIMIT, RATE_LIMIT_POLICY, Refused},
     buffer::Buffer,
     connection::InFlight,
     http1::{
         body::{Framing, Step},
         head::{self, HEAD_BYTES_MAX},
     },
+    pace::Resets,
     peer::Peer,
     pipeline::{Admitted, Answered, Body, Own, Shared, Stopped, Unreadable, due, push_field},
     upstream::{AnswerBody, BodyError},
@@ -62,7 +63,7 @@ const STUCK_CHECK: Duration = Duration::from_secs(60);
 /// Serves a connection to its end, or through what is under way when the gateway stops.
 pub(crate) async fn serve<S>(shared: Arc<Shared>, peer: Arc<Peer>, stream: S, opened: Instant)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static,
 {
     peer.line.says_goodbye();
     let activity = Arc::new(Activity::default());
@@ -224,7 +225,7 @@ fn refusal(refused: &Refused) -> Response<Payload> {
 }
 
 fn passed_on(answered: Answered) -> Response<Payload> {
-    let Answered { answer, decision } = answered;
+    let Answered { answer, decision, standing } = answered;
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(answer.head.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let headers = response.headers_mut();
@@ -239,6 +240,15 @@ fn passed_on(answered: Answered) -> Response<Payload> {
     }
     if let Some(decision) = decision.and_then(|id| HeaderValue::from_str(&id).ok()) {
         headers.insert(HeaderName::from_static(DECISION), decision);
+    }
+    if let Some(standing) = standing {
+        let (policy, left) =
+            (HeaderValue::from_str(standing.policy()), HeaderValue::try_from(standing.left()));
+        for (name, value) in [(RATE_LIMIT_POLICY, policy.ok()), (RATE_LIMIT, left.ok())] {
+            if let Some(value) = value {
+                headers.append(HeaderName::from_static(name), value);
+            }
+        }
     }
     let is_over = answer.head.framing == Framing::Empty;
     let mut body = answer.into_body();

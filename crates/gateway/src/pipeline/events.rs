@@ -53,6 +53,7 @@ pub(crate) fn classified(label: &str) -> Option<Option<Event>> {
         // Who goes on with a key that is banned there goes on.
         "connections_per_source_max"
         | "key_banned"
+        | "public_rate_limited"
         | "source_rate_limited"
         | "ws_connects_limited"
         | "ws_logins_too_frequent" => Event::RateLimited,
@@ -82,11 +83,11 @@ fn is_harmless(label: &str) -> bool {
         | "demo_only" | "demo_unsupported" | "destination_forbidden" | "endpoint_forbidden"
         | "funding_rate_limited" | "grant_ended" | "hours_closed" | "instrument_forbidden"
         | "internal_recipient_invalid" | "ip_binding_required" | "json_invalid" | "key_cool_down"
-        | "key_rate_limited" | "network_maintenance" | "non_tradable_needs_ip_binding" | "notional_spent"
+        | "key_rate_limited" | "named_rate_limited" | "network_maintenance" | "non_tradable_needs_ip_binding" | "notional_spent"
         | "notional_too_large" | "notional_unknown" | "order_rate_limited" | "ownership_unproven"
         | "parameter_empty" | "parameter_exists" | "parameter_invalid" | "permission_missing"
         | "place_rate_limited" | "rate_limited" | "rate_limited_upstream" | "read_rate_limited"
-        | "sub_account_withdrawal" | "too_frequent" | "transfer_forbidden" | "user_blocked"
+        | "sub_account_withdrawal" | "too_frequent" | "too_many_orders" | "transfer_forbidden" | "user_blocked"
         | "withdraw_rate_limited" | "withdrawal_address_invalid" | "withdrawal_address_missing"
         | "withdrawal_held" | "withdrawal_not_allowed" | "write_rate_limited"
         // Ours, or the exchange's.
@@ -94,10 +95,10 @@ fn is_harmless(label: &str) -> bool {
         | "system_error" | "upstream_busy" | "upstream_down" | "upstream_lost" | "upstream_malformed"
         | "upstream_timeout"
         // Of web sockets.
-        | "ws_args" | "ws_closed_by_exchange" | "ws_id" | "ws_idle" | "ws_illegal" | "ws_key_changed"
-        | "ws_login_failed" | "ws_login_incomplete" | "ws_login_mixed" | "ws_login_repeated"
+        | "ws_account_full" | "ws_args" | "ws_closed_by_exchange" | "ws_handshake_version" | "ws_id" | "ws_idle" | "ws_illegal" | "ws_key_changed"
+        | "ws_login_failed" | "ws_login_incomplete" | "ws_login_mixed" | "ws_login_repeated" | "ws_login_timestamp"
         | "ws_not_logged_in" | "ws_not_upgrade" | "ws_op" | "ws_subscriptions" | "ws_too_frequent" | "ws_upstream_down"
-        | "ws_upstream_lost" | "ws_version" | "ws_wrong_url"
+        | "ws_upstream_lost" | "ws_wrong_url"
     ) || label.starts_with("model_")
 }
 

@@ -3,7 +3,7 @@
 use auth::{Refusal, Verified};
 use tokio::time::Instant;
 
-use super::{Charged, Routed, Shared, overload::Turn};
+use super::{Charged, Routed, Shared, Standing, overload::Turn};
 use crate::{
     answer::{DECISION, Refused},
     buffer::Buffer,
@@ -19,6 +19,7 @@ pub(crate) struct Passage {
     request: Buffer,
     is_get: bool,
     verified: Option<Verified>,
+    standing: Option<Standing>,
     decision: Option<String>,
     /// One of those that may be with the exchange at once.
     turn: Turn,
@@ -37,7 +38,10 @@ impl Passage {
         turn: Turn,
     ) -> Self {
         let mut request = Buffer::default();
-        let verified = charged.map(Charged::into_verified);
+        let (verified, standing) = match charged.map(Charged::into_parts) {
+            Some((verified, standing)) => (Some(verified), standing),
+            None => (None, None),
+        };
         let out = request.writer();
         out.extend_from_slice(routed.view.method());
         out.push(b' ');
@@ -64,7 +68,7 @@ impl Passage {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(body);
         let observed = shared.learner.as_ref().map(|_| Box::new(Observed::of(&routed.as_modelled(body))));
-        Self { request, is_get: routed.is_get, verified, decision, turn, observed }
+        Self { request, is_get: routed.is_get, verified, standing, decision, turn, observed }
     }
 }
 
@@ -81,12 +85,14 @@ pub(crate) fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 pub(crate) struct Answered {
     pub(crate) answer: Answer,
     pub(crate) decision: Option<String>,
+    /// What the sender has left.
+    pub(crate) standing: Option<Standing>,
 }
 
 impl Shared {
     /// Sends a request to the exchange.
     pub(crate) async fn forward(&self, passage: Passage) -> Result<Answered, Refused> {
-        let Passage { request, is_get, verified, decision, turn, observed } = passage;
+        let Passage { request, is_get, verified, standing, decision, turn, observed } = passage;
         let began = Instant::now();
         let sent = self.upstream.send(request).await;
         let answered = sent.as_ref().map(|answer| answer.head.status);
@@ -97,13 +103,14 @@ impl Shared {
                 if let (Some(learner), Some(observed), 200) = (&self.learner, observed, answer.head.status) {
                     observed.teach(&mut learner.lock());
                 }
-                Ok(Answered { answer, decision })
+                Ok(Answered { answer, decision, standing })
             }
             Err(error) => {
                 let mut refused = unanswered(&error, is_get);
                 tracing::debug!(error = &error as &dyn std::error::Error, "no answer from the upstream");
                 refused.account = verified.map(|verified| verified.account().clone());
-                refused.decision = decision;
+                refused.decision = decision.map(String::into_boxed_str);
+                refused.standing = standing.map(Box::new);
                 Err(refused)
             }
         }

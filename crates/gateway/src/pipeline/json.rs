@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::HashSet, fmt};
 
 use serde::{
     Deserialize,
-    de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -127,15 +127,6 @@ impl<'de> Visitor<'de> for Unrepeated {
     }
 }
 
-/// How many elements the array `body` has; 1 for any other JSON value.
-pub(crate) fn element_count(body: &[u8]) -> Result<usize, Ambiguous> {
-    if body.first() == Some(&b'[') {
-        let elements: Vec<IgnoredAny> = serde_json::from_slice(body).map_err(|_| Ambiguous)?;
-        return Ok(elements.len());
-    }
-    serde_json::from_slice::<IgnoredAny>(body).map(|_| 1).map_err(|_| Ambiguous)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,13 +163,5 @@ mod tests {
         assert_eq!(object.field("amt").unwrap().unwrap().get(), "0.10");
         assert!(object.field("toAddr").is_err());
         assert!(object.field("chain").unwrap().is_none());
-    }
-
-    #[test]
-    fn orders_are_counted() {
-        assert_eq!(element_count(br#"[{"a":[1,2]},{"b":{}}]"#), Ok(2));
-        assert_eq!(element_count(b"[]"), Ok(0));
-        assert_eq!(element_count(br#"{"a":1}"#), Ok(1));
-        assert_eq!(element_count(b"[1,"), Err(Ambiguous));
     }
 }

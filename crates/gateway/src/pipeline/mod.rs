@@ -15,6 +15,7 @@ mod events;
 mod forward;
 pub(crate) mod json;
 pub(crate) mod limits;
+pub(crate) mod orders;
 pub(crate) mod overload;
 mod replay;
 mod reputation;
@@ -23,7 +24,7 @@ pub(crate) mod withdrawal;
 use std::{net::IpAddr, sync::Arc};
 
 use admission::FrameLimits;
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use auth::{Authenticator, Endpoint, Refusal, RequestHead};
 use domain::{Clock, UnixNanos};
 use http::Method;
@@ -32,11 +33,12 @@ use parking_lot::Mutex;
 use schema::Learner;
 use tokio::sync::{Semaphore, watch};
 
+use self::limits::Who;
 pub(crate) use self::{
     body::{Body, Unreadable, due},
     challenge::{Challenger, Own},
     forward::{Answered, Passage, push_field},
-    limits::{Charged, Limiters},
+    limits::{Charged, Plan, Policy, PolicyError, Standing},
     overload::Turnstile,
     reputation::Guard,
 };
@@ -53,8 +55,9 @@ use crate::{
     model::{ApiModel, Judgement},
     peer::Peer,
     ports::{Observer, Withdrawals},
-    route::{Class, Handling, Route, RouteTable},
+    route::{Class, Handling, Route},
     strict::{self, Violation},
+    traffic::{self, ADMITTED, Passed, Recorder},
     upgrade::Upgrades,
     upstream::Upstream,
 };
@@ -67,15 +70,17 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) frames: Arc<FrameLimits>,
     pub(crate) guard: Guard,
-    pub(crate) limiters: Limiters,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) model: ArcSwapOption<ApiModel>,
     pub(crate) learner: Option<Mutex<Learner>>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) passphrase_checks: Arc<Semaphore>,
+    /// Routes and limits; replaced as a whole.
+    pub(crate) policy: ArcSwap<Policy>,
     /// Networks of the proxies in front.
     pub(crate) proxy_trusted: Vec<IpNet>,
-    pub(crate) routes: RouteTable,
+    /// Takes in what passes.
+    pub(crate) recorder: Option<Arc<dyn Recorder>>,
     /// Turns true when the gateway stops.
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) timeouts: Timeouts,
@@ -91,6 +96,7 @@ pub(crate) struct Shared {
 pub(crate) struct Routed<'a> {
     pub(crate) view: View<'a>,
     pub(crate) route: &'a Route,
+    pub(crate) plan: &'a Plan,
     /// What its key must be allowed, or `None` where no key is needed.
     endpoint: Option<Endpoint>,
     is_get: bool,
@@ -173,7 +179,7 @@ impl Shared {
     /// Charges a request to where it comes from, before anything else is looked at.
     pub(crate) fn charge_source(&self, peer: &Peer, now: UnixNanos) -> Result<(), Refused> {
         self.metrics.request();
-        self.limiters.source(peer.source, now)
+        self.policy.load().source(peer.source, now).map_err(Refused::from)
     }
 
     /// Whether and how a request goes on to the exchange.
@@ -185,7 +191,30 @@ impl Shared {
         in_flight: &mut InFlight,
         now: UnixNanos,
     ) -> Result<Admitted, Stopped> {
-        let admitted = self.judge(peer, view, body, in_flight, now).await;
+        let mut record = self.recorder.as_ref().map(|_| {
+            Box::new(Passed {
+                at: now,
+                source: peer.ip,
+                proven: None,
+                is_operation: false,
+                is_post: view.method() == b"POST",
+                path: traffic::cut(view.path()),
+                instruments: vec![String::new()],
+                outcome: ADMITTED,
+            })
+        });
+        let admitted = self.judge(peer, view, body, in_flight, now, record.as_deref_mut()).await;
+        if let (Some(recorder), Some(mut record)) = (&self.recorder, record) {
+            match &admitted {
+                // It never became a request to the exchange, nor was it charged.
+                Ok(Admitted::Own(_)) | Err(Stopped::Ended) => {}
+                Ok(_) => recorder.record(*record),
+                Err(Stopped::Refused(refused)) => {
+                    record.outcome = refused.label;
+                    recorder.record(*record);
+                }
+            }
+        }
         admitted.map_err(|stopped| match stopped {
             Stopped::Refused(refused) => Stopped::Refused(refused.named(view.credentials().key)),
             Stopped::Ended => Stopped::Ended,
@@ -199,6 +228,7 @@ impl Shared {
         body: &mut B,
         in_flight: &mut InFlight,
         now: UnixNanos,
+        record: Option<&mut Passed>,
     ) -> Result<Admitted, Stopped> {
         self.charge_source(peer, now)?;
         if view.path().starts_with("/_")
@@ -206,7 +236,8 @@ impl Shared {
         {
             return Ok(Admitted::Own(own));
         }
-        let routed = self.route(view)?;
+        let policy = self.policy.load_full();
+        let routed = route(&policy, view)?;
         if routed.route.handling == Handling::WebSocket {
             let is_upgrade =
                 B::CAN_UPGRADE && view.head.is_upgrade && !view.head.is_http10 && body.is_empty();
@@ -217,48 +248,47 @@ impl Shared {
         if let Some(page) = self.challenge(&routed, peer, now) {
             return Ok(Admitted::Own(page));
         }
-        let class = overload::class(routed.route);
+        let class = routed.route.criticality;
         if routed.endpoint.is_some() {
             let api_key = view.credentials().key.and_then(|key| str::from_utf8(key).ok());
-            self.check_key(peer.ip, api_key, routed.route.budget, now)?;
+            self.check_key(peer.ip, api_key, class, now)?;
         }
         self.read_body(&routed, body, peer, now).await?;
         let Some(endpoint) = routed.endpoint else {
             self.conforms(&routed, body.bytes())?;
+            let load = routed.plan.load(body.bytes())?;
+            if let Some(record) = record {
+                record.instruments = load.names();
+            }
+            let who = Who { source: peer.source, proven: None };
             let turn = self.let_through(class, now).await?;
+            policy.draw(routed.plan, &load, who, now).map_err(Refused::from)?;
             let passage = Passage::new(self, peer, &routed, body.bytes(), None, None, turn);
             return Ok(Admitted::Forward(passage));
         };
         let verified = self.verify(&routed.signed(), body.bytes(), peer, endpoint, now).await?;
         in_flight.authenticated()?;
         self.conforms(&routed, body.bytes()).map_err(|refused| refused.of(verified.account()))?;
+        let load = routed.plan.load(body.bytes()).map_err(|refused| refused.of(verified.account()))?;
+        if let Some(record) = record {
+            record.instruments = load.names();
+            record.proven = Some((verified.account().to_string(), verified.key_id().to_string()));
+        }
         let turn = self.let_through(class, now).await.map_err(|refused| refused.of(verified.account()))?;
-        let charged = self.charge(&routed, body.bytes(), verified, now)?;
+        let charged = self.charge(&policy, &routed, &load, verified, peer, now)?;
         self.speak_for(peer, now);
         let decision = match routed.route.handling {
-            Handling::Decide => Some(self.decide(body.bytes(), &charged, peer, now).await?),
+            Handling::Decide => match self.decide(body.bytes(), &charged, peer, now).await {
+                Ok(decision) => Some(decision),
+                Err(refused) => {
+                    return Err(
+                        Refused { standing: charged.standing().cloned().map(Box::new), ..refused }.into()
+                    );
+                }
+            },
             _ => None,
         };
         Ok(Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), Some(charged), decision, turn)))
-    }
-
-    fn route<'a>(&'a self, view: View<'a>) -> Result<Routed<'a>, Refused> {
-        let (method, is_get) = match view.method() {
-            b"GET" => (Method::GET, true),
-            b"POST" => (Method::POST, false),
-            _ => return Err(Refusal::MethodInvalid.into()),
-        };
-        if !strict::is_canonical(view.path()) {
-            return Err(Violation::PathNotCanonical.into());
-        }
-        if let Some(violation) = view.head.fault {
-            return Err(violation.into());
-        }
-        let route = match self.routes.find(&method, view.path()) {
-            Some(route) if route.handling != Handling::Unavailable => route,
-            _ => return Err(Refusal::EndpointUnavailable.into()),
-        };
-        Ok(Routed { view, route, endpoint: endpoint(route.class), is_get })
     }
 
     /// Whether the model of the API has a word against a request.
@@ -332,6 +362,26 @@ impl Shared {
         self.observer.refused(peer.ip, refused.account.as_ref(), refused.label, now);
         self.hold_against(peer, refused.api_key.as_deref(), refused.label, now);
     }
+}
+
+/// The line of the table a request is for.
+fn route<'a>(policy: &'a Policy, view: View<'a>) -> Result<Routed<'a>, Refused> {
+    let (method, is_get) = match view.method() {
+        b"GET" => (Method::GET, true),
+        b"POST" => (Method::POST, false),
+        _ => return Err(Refusal::MethodInvalid.into()),
+    };
+    if !strict::is_canonical(view.path()) {
+        return Err(Violation::PathNotCanonical.into());
+    }
+    if let Some(violation) = view.head.fault {
+        return Err(violation.into());
+    }
+    let (route, plan) = match policy.find(&method, view.path()) {
+        Some(found) if found.0.handling != Handling::Unavailable => found,
+        _ => return Err(Refusal::EndpointUnavailable.into()),
+    };
+    Ok(Routed { view, route, plan, endpoint: endpoint(route.class), is_get })
 }
 
 /// What the key must be allowed, or `None` where no key is needed.

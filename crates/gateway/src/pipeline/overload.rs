@@ -23,35 +23,10 @@ use parking_lot::Mutex;
 use tokio::{sync::oneshot, time::timeout};
 
 use super::Shared;
-use crate::{
-    answer::Refused,
-    route::{self, Budget, Handling, Route},
-    upstream::SendError,
-};
+use crate::{answer::Refused, upstream::SendError};
 
 /// When a client that was turned away may come again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// How much a request matters.
-pub(crate) fn class(route: &Route) -> Class {
-    match (route.class, route.handling) {
-        (_, Handling::Browser) => Class::Anonymous,
-        (route::Class::Public, _) => Class::PublicRead,
-        _ => class_of(route.budget),
-    }
-}
-
-/// How much a private request matters.
-pub(crate) const fn class_of(budget: Budget) -> Class {
-    match budget {
-        Budget::Amend => Class::Amend,
-        Budget::Cancel => Class::Cancel,
-        Budget::Place => Class::Place,
-        Budget::Read => Class::PrivateRead,
-        // Transfers between own accounts and settings: needed to trade, but not in this moment.
-        Budget::Withdraw | Budget::Write => Class::Withdraw,
-    }
-}
 
 /// How long a request may wait for its turn: a burst is no overload. Who waits longer would only be answered late.
 const fn patience(class: Class) -> Duration {

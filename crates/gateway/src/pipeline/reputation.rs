@@ -24,7 +24,7 @@ use domain::{ApiKeyId, UnixNanos};
 use ipnet::IpNet;
 
 use super::{Shared, events};
-use crate::{answer::Refused, config::Abuse, connection::Census, peer::Peer, route::Budget};
+use crate::{answer::Refused, config::Abuse, connection::Census, peer::Peer, route::Criticality};
 
 /// What is done about sources that misbehave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,11 +152,11 @@ impl Shared {
         &self,
         ip: IpAddr,
         api_key: Option<&str>,
-        budget: Budget,
+        criticality: Criticality,
         now: UnixNanos,
     ) -> Result<(), Refused> {
         let until = match api_key {
-            Some(api_key) if budget != Budget::Cancel => {
+            Some(api_key) if criticality != Criticality::Cancel => {
                 self.guard.reputation.key_banned_until(ip, api_key, now)
             }
             _ => None,

@@ -60,7 +60,9 @@ impl Shared {
             // Client and exchange are told the id in a header line.
             None if !is_field_value(&answer.id) => Err(unavailable("its id cannot be quoted")),
             None => Ok(answer.id),
-            Some(refusal) => Err(Refused { decision: Some(answer.id), ..Refused::from(refusal) }.of(account)),
+            Some(refusal) => {
+                Err(Refused { decision: Some(answer.id.into()), ..Refused::from(refusal) }.of(account))
+            }
         }
     }
 }

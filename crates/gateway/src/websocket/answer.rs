@@ -9,6 +9,11 @@ use serde_json::Value;
 /// Longest piece of a client's text that is repeated to it, in characters.
 const REPEATED_CHARS_MAX: usize = 200;
 
+/// Metric label of a login that finds no room in its account.
+pub(super) const ACCOUNT_FULL_LABEL: &str = "ws_account_full";
+/// Metric label of a handshake in a version that is not 13. The answer must name the one that is spoken.
+pub(crate) const VERSION_LABEL: &str = "ws_handshake_version";
+
 /// Why a connection is closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Closing {
@@ -93,6 +98,7 @@ impl WsError {
         "Batch login by APIKey and token simultaneously is not supported.",
         "ws_login_mixed",
     );
+    pub(crate) const LOGIN_TIMESTAMP: Self = Self::new("60004", "Invalid timestamp", "ws_login_timestamp");
     pub(crate) const LOGIN_REPEATED: Self = Self::new(
         "60031",
         "The WebSocket endpoint does not allow multiple or repeated logins.",

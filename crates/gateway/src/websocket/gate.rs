@@ -23,9 +23,9 @@ use crate::{
     answer::Refused,
     connection::{InFlight, Source},
     peer::Peer,
-    pipeline::{Shared, overload},
+    pipeline::Shared,
     ports::BoxFuture,
-    route::Budget,
+    traffic::{ADMITTED, Passed},
     upgrade::{Duplex, Upgrades},
 };
 
@@ -100,6 +100,28 @@ struct Gate {
     in_flight: Mutex<InFlight>,
 }
 
+impl Gate {
+    fn charge_recorded(
+        &self,
+        identity: &Verified,
+        endpoint: &str,
+        orders: &[&RawValue],
+        now: UnixNanos,
+        record: Option<&mut Passed>,
+    ) -> Result<(), Refused> {
+        let shared = &self.shared;
+        let policy = shared.policy.load_full();
+        let (route, plan) = policy.operation(endpoint).ok_or(Refused::from(Refusal::EndpointUnavailable))?;
+        shared.check_key(self.peer.ip, Some(identity.key_id().as_str()), route.criticality, now)?;
+        // Messages are not answered one by one here, so they say nothing about the exchange's latency; they wait for
+        // nobody either, but are turned away when requests are.
+        // Messages wait for nobody here, but are turned away when requests are.
+        let turn = shared.turnstile.pass(route.criticality);
+        drop(turn.map_err(|shed| shared.turn_away(shed, now))?);
+        policy.draw_orders(plan, orders, identity, &self.peer, now, record)
+    }
+}
+
 impl Door for Gate {
     fn now(&self) -> UnixNanos {
         self.shared.clock.now()
@@ -123,19 +145,30 @@ impl Door for Gate {
     fn charge(
         &self,
         identity: &Verified,
-        budget: Budget,
+        endpoint: &'static str,
         orders: &[&RawValue],
         now: UnixNanos,
     ) -> Result<(), Denied> {
-        let cost = u32::try_from(orders.len()).unwrap_or(u32::MAX);
-        self.shared.check_key(self.peer.ip, Some(identity.key_id().as_str()), budget, now)?;
-        // Messages are not answered one by one here, so they say nothing about the exchange's latency; they wait for
-        // nobody either, but are turned away when requests are.
-        let turn = self.shared.turnstile.pass(overload::class_of(budget));
-        drop(turn.map_err(|shed| self.shared.turn_away(shed, now))?);
-        self.shared.limiters.key(identity.key_id(), identity.account(), now)?;
-        self.shared.limiters.account(identity.account(), budget, cost, now)?;
-        Ok(())
+        let shared = &self.shared;
+        let Some(recorder) = &shared.recorder else {
+            return Ok(self.charge_recorded(identity, endpoint, orders, now, None)?);
+        };
+        let mut record = Passed {
+            at: now,
+            source: self.peer.ip,
+            proven: Some((identity.account().to_string(), identity.key_id().to_string())),
+            is_operation: true,
+            is_post: true,
+            path: endpoint.to_owned(),
+            instruments: vec![String::new()],
+            outcome: ADMITTED,
+        };
+        let charged = self.charge_recorded(identity, endpoint, orders, now, Some(&mut record));
+        if let Err(refused) = &charged {
+            record.outcome = refused.label;
+        }
+        recorder.record(record);
+        Ok(charged?)
     }
 
     fn connect(&self) -> BoxFuture<'_, io::Result<Box<dyn Duplex>>> {

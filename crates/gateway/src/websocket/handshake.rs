@@ -5,10 +5,8 @@
 
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 
-use super::Scope;
+use super::{Scope, answer::VERSION_LABEL};
 
-/// Metric label of a version that is not 13. The answer must name the one that is spoken.
-pub(crate) const VERSION_LABEL: &str = "ws_handshake_version";
 /// Length of a key: 16 bytes in Base64.
 const KEY_BYTES: usize = 24;
 

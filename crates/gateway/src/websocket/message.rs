@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Scope, answer::WsError};
-use crate::{pipeline::json::Object, route::Budget};
+use crate::pipeline::json::Object;
 
 /// Longest request id, in bytes.
 const ID_BYTES_MAX: usize = 64;
@@ -20,26 +20,27 @@ const ID_BYTES_MAX: usize = 64;
 pub(crate) struct OrderOp {
     pub(crate) name: &'static str,
     pub(crate) scope: Scope,
-    pub(crate) budget: Budget,
+    /// The REST endpoint of the same operation, on whose limits it draws.
+    pub(crate) endpoint: &'static str,
 }
 
-const fn order_op(name: &'static str, scope: Scope, budget: Budget) -> OrderOp {
-    OrderOp { name, scope, budget }
+const fn order_op(name: &'static str, scope: Scope, endpoint: &'static str) -> OrderOp {
+    OrderOp { name, scope, endpoint }
 }
 
 /// All operations on orders, sorted by name.
 const ORDER_OPS: [OrderOp; 11] = [
-    order_op("amend-order", Scope::Private, Budget::Amend),
-    order_op("batch-amend-orders", Scope::Private, Budget::Amend),
-    order_op("batch-cancel-orders", Scope::Private, Budget::Cancel),
-    order_op("batch-orders", Scope::Private, Budget::Place),
-    order_op("cancel-order", Scope::Private, Budget::Cancel),
-    order_op("mass-cancel", Scope::Business, Budget::Cancel),
-    order_op("order", Scope::Private, Budget::Place),
-    order_op("sprd-amend-order", Scope::Business, Budget::Amend),
-    order_op("sprd-cancel-order", Scope::Business, Budget::Cancel),
-    order_op("sprd-mass-cancel", Scope::Business, Budget::Cancel),
-    order_op("sprd-order", Scope::Business, Budget::Place),
+    order_op("amend-order", Scope::Private, "/api/v5/trade/amend-order"),
+    order_op("batch-amend-orders", Scope::Private, "/api/v5/trade/amend-batch-orders"),
+    order_op("batch-cancel-orders", Scope::Private, "/api/v5/trade/cancel-batch-orders"),
+    order_op("batch-orders", Scope::Private, "/api/v5/trade/batch-orders"),
+    order_op("cancel-order", Scope::Private, "/api/v5/trade/cancel-order"),
+    order_op("mass-cancel", Scope::Business, "/api/v5/trade/mass-cancel"),
+    order_op("order", Scope::Private, "/api/v5/trade/order"),
+    order_op("sprd-amend-order", Scope::Business, "/api/v5/sprd/amend-order"),
+    order_op("sprd-cancel-order", Scope::Business, "/api/v5/sprd/cancel-order"),
+    order_op("sprd-mass-cancel", Scope::Business, "/api/v5/sprd/mass-cancel"),
+    order_op("sprd-order", Scope::Business, "/api/v5/sprd/order"),
 ];
 
 /// What a message asks for.
@@ -148,7 +149,7 @@ impl Credentials {
                 None if timestamp.get().bytes().all(|byte| byte.is_ascii_digit()) => {
                     timestamp.get().to_owned()
                 }
-                None => return Err(WsError::new("60004", "Invalid timestamp", "ws_login_timestamp")),
+                None => return Err(WsError::LOGIN_TIMESTAMP),
             },
             sign: text("sign")?,
         })

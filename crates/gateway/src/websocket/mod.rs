@@ -35,8 +35,8 @@ use std::time::Duration;
 use admission::Quota;
 
 #[cfg(fuzzing)]
-pub(crate) use self::message::{Credentials, Request};
-pub(crate) use self::{gate::WebSockets, handshake::VERSION_LABEL, relay::GOODBYE_MAX};
+pub(crate) use self::message::{Credentials, Request, with_args};
+pub(crate) use self::{answer::VERSION_LABEL, gate::WebSockets, relay::GOODBYE_MAX};
 
 /// Longest message of a client, in bytes.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 64 * 1024;

@@ -8,7 +8,7 @@ use http::HeaderValue;
 use serde_json::value::RawValue;
 
 use super::Scope;
-use crate::{ports::BoxFuture, route::Budget, upgrade::Duplex};
+use crate::{ports::BoxFuture, upgrade::Duplex};
 
 /// Why something is not done for a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +44,12 @@ pub(crate) trait Door: Send + Sync {
     /// Verifies a login, the slow check of a passphrase included, and counts it as use of the key.
     fn log_in<'a>(&'a self, login: Login<'a>, ip: IpAddr) -> BoxFuture<'a, Result<Verified, Denied>>;
 
-    /// Charges an operation on these orders, one object each, to the limits that REST draws on; the number of them is
-    /// its cost.
+    /// Charges an operation on these orders, one object each, to the limits that the REST endpoint of the same
+    /// operation draws on.
     fn charge(
         &self,
         identity: &Verified,
-        budget: Budget,
+        endpoint: &'static str,
         orders: &[&RawValue],
         now: UnixNanos,
     ) -> Result<(), Denied>;

@@ -14,7 +14,7 @@ use tokio_tungstenite::client_async_with_config;
 
 use super::{
     CLIENT_BUFFER_BYTES_MAX, Config, MESSAGE_BYTES_MAX, Scope, UPSTREAM_MESSAGE_BYTES_MAX,
-    answer::{Closing, WsError},
+    answer::{ACCOUNT_FULL_LABEL, Closing, WsError},
     lobby::Lobby,
     message::Credentials,
     meter::Metered,
@@ -104,14 +104,24 @@ where
         ends_at: None,
     };
     let closing = relay.run(orders).await;
-    let Relay { client, session, .. } = relay;
+    let Relay { client, session, anonymous, identified, .. } = relay;
     let goodbye = closing.clone().unwrap_or(Closing::GOING_AWAY);
     if let Some(closing) = closing.as_ref().filter(|closing| !closing.label.is_empty()) {
         door.refused(ip, session.account(), closing.label, door.now());
     }
     // A client that left hears its own goodbye returned; one that takes nothing hears nothing.
-    let _said = timeout(GOODBYE_MAX, client.close(goodbye)).await.is_ok();
+    let goodbyes = async {
+        tokio::join!(client.close(goodbye), leave(anonymous), leave(identified));
+    };
+    let _said = timeout(GOODBYE_MAX, goodbyes).await.is_ok();
     closing
+}
+
+/// Says goodbye to the exchange.
+async fn leave(upstream: Option<Upstream>) {
+    if let Some(upstream) = upstream {
+        upstream.wire.leave(Closing::GOING_AWAY).await;
+    }
 }
 
 /// A connection to the exchange.
@@ -305,7 +315,7 @@ where
             Ok(verified) => match self.lobby.seat(verified.account()) {
                 Some(seat) => Ok(self.session.logged_in(verified, seat)),
                 None => {
-                    let error = WsError::login(&Refusal::RateLimited, "ws_account_full");
+                    let error = WsError::login(&Refusal::RateLimited, ACCOUNT_FULL_LABEL);
                     self.session.login_refused(&error)
                 }
             },

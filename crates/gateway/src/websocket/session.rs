@@ -145,6 +145,10 @@ impl Session {
             self.on_ping(now)?;
             return Ok(vec![Step::Say(Said { text: "pong".to_owned(), label: None })]);
         }
+        if text == "pong" {
+            // Not asked for, but harmless, as the frame of that name.
+            return self.on_ping(now).map(|()| Vec::new());
+        }
         let request = match Request::parse(text) {
             Ok(request) => request,
             Err(malformed) => {
@@ -216,7 +220,7 @@ impl Session {
         }
         let verified = self.verified().ok_or(WsError::LOG_IN_FIRST)?;
         let permitted = if verified.permissions().contains(Permission::Trade) {
-            door.charge(verified, op.budget, &request.args, now)
+            door.charge(verified, op.endpoint, &request.args, now)
         } else {
             Err(Denied::from(Refusal::PermissionMissing))
         };

@@ -42,7 +42,7 @@ use super::{
     relay::{Guest, Orders, serve},
     *,
 };
-use crate::{ports::BoxFuture, route::Budget, upgrade::Duplex};
+use crate::{ports::BoxFuture, upgrade::Duplex};
 
 const SECRET: &[u8] = b"22582BD0CFF14C41EDBF1AB98506286D";
 const PASSPHRASE: &str = "Correct-Horse-1";
@@ -76,7 +76,7 @@ struct House {
     authenticator: Authenticator,
     registry: Arc<Registry>,
     refused: Mutex<Vec<&'static str>>,
-    charged: Mutex<Vec<(Budget, usize)>>,
+    charged: Mutex<Vec<(&'static str, usize)>>,
     /// What the next charge is refused with.
     deny: Mutex<Option<Refusal>>,
     exchange: Mutex<Option<mpsc::UnboundedSender<ExchangeSide>>>,
@@ -123,8 +123,14 @@ impl Door for House {
         })
     }
 
-    fn charge(&self, _: &Verified, budget: Budget, orders: &[&RawValue], _: UnixNanos) -> Result<(), Denied> {
-        self.charged.lock().push((budget, orders.len()));
+    fn charge(
+        &self,
+        _: &Verified,
+        endpoint: &'static str,
+        orders: &[&RawValue],
+        _: UnixNanos,
+    ) -> Result<(), Denied> {
+        self.charged.lock().push((endpoint, orders.len()));
         self.deny.lock().take().map_or(Ok(()), |refusal| Err(refusal.into()))
     }
 
@@ -284,6 +290,7 @@ async fn an_owner_logs_in_and_trades_as_himself() {
     let mut world = world(Scope::Private).await;
     assert_eq!(world.ask(&order()).await["code"], "60011");
     assert_eq!(world.ask(&subscribe("orders")).await["code"], "60011");
+    world.client.send(Message::text("pong")).await.unwrap();
     world.client.send(Message::text("ping")).await.unwrap();
     assert_eq!(world.hear().await, "pong");
     assert_eq!(world.house.connects.load(Ordering::Relaxed), 0, "the exchange hears nothing of strangers");
@@ -302,10 +309,10 @@ async fn an_owner_logs_in_and_trades_as_himself() {
     }
     exchange.say(r#"{"id":"7","op":"order","code":"0"}"#).await;
     assert_eq!(world.hear().await["code"], "0");
-    assert_eq!(*world.house.charged.lock(), [(Budget::Place, 1)]);
+    assert_eq!(*world.house.charged.lock(), [("/api/v5/trade/order", 1)]);
     world.say(&json!({ "op": "batch-cancel-orders", "args": [{}, {}, {}] })).await;
     exchange.hear().await;
-    assert_eq!(world.house.charged.lock()[1], (Budget::Cancel, 3));
+    assert_eq!(world.house.charged.lock()[1], ("/api/v5/trade/cancel-batch-orders", 3));
     assert_eq!(world.house.connects.load(Ordering::Relaxed), 1);
 }
 
@@ -714,10 +721,20 @@ async fn ends_from_outside_are_passed_on() {
     // The client leaves, with and without a word.
     for polite in [true, false] {
         let mut world_ = world(Scope::Public).await;
+        world_.say(&subscribe("tickers")).await;
+        let mut exchange = world_.exchange.recv().await.unwrap();
+        exchange.hear().await;
         if polite {
             world_.client.close(None).await.unwrap();
         }
         drop(world_.client);
+        // The exchange hears of it.
+        match exchange.socket.next().await.unwrap().unwrap() {
+            Message::Close(Some(frame)) => assert_eq!(u16::from(frame.code), 1001),
+            other => panic!("{other:?}"),
+        }
+        while exchange.socket.next().await.is_some() {}
+        drop(exchange);
         assert_eq!(world_.serving.await.unwrap(), None);
         assert!(world_.house.refused.lock().is_empty());
     }

@@ -172,15 +172,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Says goodbye, giving the reason, and takes what still comes until the side is gone as well: a connection closed
-    /// with bytes unread is reset, and the reason may be lost. To be bounded in time by the caller.
-    pub(super) async fn close(mut self, closing: Closing) {
+    /// Says goodbye, giving the reason, and leaves. To be bounded in time by the caller.
+    pub(super) async fn leave(mut self, closing: Closing) {
+        self.goodbye(closing).await;
+    }
+
+    async fn goodbye(&mut self, closing: Closing) {
         let reason: Utf8Bytes = closing.reason.into_owned().into();
         let frame = CloseFrame { code: CloseCode::from(closing.code), reason };
         if self.socket.close(Some(frame)).await.is_err() {
             // Whoever said goodbye first is answered by the library, and whoever is gone cannot be told.
             let _told = self.socket.flush().await.is_ok();
         }
+    }
+
+    /// Says goodbye, giving the reason, and takes what still comes until the side is gone as well: a connection closed
+    /// with bytes unread is reset, and the reason may be lost. To be bounded in time by the caller.
+    pub(super) async fn close(mut self, closing: Closing) {
+        self.goodbye(closing).await;
         let mut stream = self.socket.into_inner().into_inner();
         if stream.shutdown().await.is_err() {
             return;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gateway::{
     ChallengeMode,
-    route::{Budget, Class, Handling, Route, RouteTable, Verb},
+    route::{Class, Handling, Route, RouteTable, Verb},
 };
 use serde_json::json;
 
@@ -18,12 +18,9 @@ async fn world(mode: ChallengeMode) -> World {
         config.abuse.challenge.bits = 8;
         let mut routes = RouteTable::okx_v5().routes().to_vec();
         routes.push(Route {
-            verb: Verb::Any,
-            path: LOG_IN.to_owned(),
-            class: Class::Public,
-            budget: Budget::Read,
             handling: Handling::Browser,
-            ..routes[0].clone()
+            criticality: Class::Public.criticality(Handling::Browser),
+            ..Route::new(Verb::Any, LOG_IN, Class::Public)
         });
         config.routes = RouteTable::new(routes).unwrap();
     })

@@ -92,13 +92,7 @@ async fn at_three_times_its_capacity_cancels_are_served_and_little_is_lost() {
         config.upstream.authority = exchange.to_string();
         config.upstream.response_timeout = Duration::from_secs(10);
         config.connections_per_source_max = 10_000;
-        let limits = &mut config.limits;
-        for limit in [&mut limits.source, &mut limits.key, &mut limits.place, &mut limits.orders] {
-            *limit = plenty;
-        }
-        for limit in [&mut limits.cancel, &mut limits.read] {
-            *limit = plenty;
-        }
+        config.limits.limits.iter_mut().for_each(|limit| limit.quota = plenty);
     })
     .await;
     let key = world.key(&TRADER);

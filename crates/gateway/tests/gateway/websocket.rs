@@ -129,23 +129,30 @@ async fn a_login_is_a_use_of_the_key_and_orders_draw_on_the_limits_of_rest() {
     assert_eq!((&login["event"], &login["code"]), (&json!("login"), &json!("0")));
     assert_eq!(*world.watcher.used.lock(), [alice.id.as_str()]);
 
-    // 300 new orders in 2 seconds, each order of a batch counted. This exchange speaks no web sockets.
+    // 300 new orders in batches in 2 seconds, each order counted. This exchange speaks no web sockets.
     for _ in 0..15 {
         assert_eq!(client.ask(&batch(20)).await["code"], "64007");
     }
-    let refused = client.ask(&batch(1)).await;
+    let refused = client.ask(&batch(2)).await;
     assert_eq!(
         (&refused["code"], &refused["op"], &refused["id"], &refused["data"]),
         (&json!("50011"), &json!("batch-orders"), &json!("b"), &json!([]))
     );
-    let order = r#"{"instId":"BTC-USDT"}"#;
-    assert_eq!(world.post(&alice, "/api/v5/trade/order", order).await.code(), code("50011", 429));
-    assert_eq!(world.post(&bob, "/api/v5/trade/order", order).await.code(), code("0", 200));
+    // 60 single orders beside them, over web sockets and REST together; a batch of one is one.
+    let order = |number: u32| format!(r#"{{"instId":"BTC-USDT","clOrdId":"{number}"}}"#);
+    for number in 0..30 {
+        assert_eq!(client.ask(&batch(1)).await["code"], "64007");
+        let placed = world.post(&alice, "/api/v5/trade/order", &order(number)).await;
+        assert_eq!(placed.code(), code("0", 200));
+    }
+    assert_eq!(client.ask(&batch(1)).await["code"], "50011");
+    assert_eq!(world.post(&alice, "/api/v5/trade/order", &order(30)).await.code(), code("50011", 429));
+    assert_eq!(world.post(&bob, "/api/v5/trade/order", &order(31)).await.code(), code("0", 200));
     // Cancelling is another budget.
     let cancel = json!({ "op": "cancel-order", "args": [{}] });
     assert_eq!(client.ask(&cancel).await["code"], "64007");
     world.clock.advance(std::time::Duration::from_secs(2));
-    assert_eq!(world.post(&alice, "/api/v5/trade/order", order).await.code(), code("0", 200));
+    assert_eq!(world.post(&alice, "/api/v5/trade/order", &order(32)).await.code(), code("0", 200));
     assert_eq!(client.ask(&batch(20)).await["code"], "64007");
     let told = world.watcher.refused.lock().clone();
     assert!(told.contains(&(Some("alice".to_owned()), "place_rate_limited")), "{told:?}");

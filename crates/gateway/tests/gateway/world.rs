@@ -299,6 +299,7 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) bans: Bans,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) control: gateway::Control,
     pub(crate) connections: Connections,
     pub(crate) decide: Arc<Decide>,
     pub(crate) exchange: Exchange,
@@ -336,14 +337,15 @@ impl World {
         };
         let gateway = config.build(deps).unwrap();
         let (stop, stopping) = oneshot::channel::<()>();
-        let (address, metrics, connections, bans) =
-            (gateway.local_addr(), gateway.metrics(), gateway.connections(), gateway.bans());
+        let (address, metrics) = (gateway.local_addr(), gateway.metrics());
+        let (bans, connections, control) = (gateway.bans(), gateway.connections(), gateway.control());
         let run = gateway.run(async move { drop(stopping.await) });
         Self {
             address,
             bans,
             clock,
             connections,
+            control,
             decide,
             exchange,
             metrics,

@@ -14,10 +14,9 @@ use chain::{
     address::AddressError,
     label::{Category, Confidence, Label},
 };
-use domain::UnixNanos;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
-use super::{ImportError, Resolved, Sink, SourceFile, description, resolve};
+use super::{ImportError, Resolved, Sink, SourceFile, csv::moment, description, resolve};
 
 /// Deepest nesting of YAML values.
 const DEPTH_MAX: usize = 32;
@@ -89,7 +88,8 @@ fn add(header: &Fields<'_>, tag: &Fields<'_>, file: &SourceFile, sink: &mut Sink
     let text = description(inherited(|fields| fields.label.as_deref()).unwrap_or_default());
     let source = description(inherited(|fields| fields.source.as_deref()).unwrap_or(&file.name));
     let licence = description(inherited(|fields| fields.licence.as_deref()).unwrap_or_default());
-    let last_seen = inherited(|fields| fields.lastmod.as_deref()).and_then(day);
+    let last_seen = inherited(|fields| fields.lastmod.as_deref()).and_then(moment);
+    let first_seen = inherited(|fields| fields.first_seen.as_deref()).and_then(moment);
     let confidence =
         inherited(|fields| fields.confidence.as_deref()).map_or(Confidence::Unstated, Confidence::from_word);
     let label = |category| Label {
@@ -99,7 +99,7 @@ fn add(header: &Fields<'_>, tag: &Fields<'_>, file: &SourceFile, sink: &mut Sink
         source: &source,
         asset: &asset,
         licence: &licence,
-        first_seen: None,
+        first_seen,
         last_seen,
     };
     let resolved = match resolve(&network, address) {
@@ -159,12 +159,6 @@ fn categories(header: &Fields<'_>, tag: &Fields<'_>) -> Vec<Category> {
     out
 }
 
-/// Midnight UTC of a date; a time of day after it is ignored. `None` for what is no date: the field is informative.
-fn day(text: &str) -> Option<UnixNanos> {
-    let date = text.trim().get(..10)?;
-    UnixNanos::parse_rfc3339(&format!("{date}T00:00:00Z")).ok()
-}
-
 /// The fields of a tag, or those the header lends to tags.
 #[derive(Debug, Default)]
 struct Fields<'i> {
@@ -180,6 +174,7 @@ struct Fields<'i> {
     abuse: Option<Cow<'i, str>>,
     confidence: Option<Cow<'i, str>>,
     lastmod: Option<Cow<'i, str>>,
+    first_seen: Option<Cow<'i, str>>,
     licence: Option<Cow<'i, str>>,
     concepts: Vec<Cow<'i, str>>,
 }
@@ -198,6 +193,7 @@ impl<'i> Fields<'i> {
             "abuse" => ("abuse", &mut self.abuse),
             "confidence" => ("confidence", &mut self.confidence),
             "lastmod" => ("lastmod", &mut self.lastmod),
+            "first_seen" => ("first_seen", &mut self.first_seen),
             "license" | "licence" => ("licence", &mut self.licence),
             _ => return None,
         })

@@ -7,4 +7,5 @@ mod real;
 mod screening;
 mod sources;
 mod support;
+mod tables;
 mod updates;

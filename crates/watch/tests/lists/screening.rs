@@ -1,5 +1,6 @@
 //! From a destination to findings.
 
+use chain::label::Category;
 use domain::{Destination, Finding, Network, Verdict};
 use tempfile::TempDir;
 use watch::Watch;
@@ -67,6 +68,10 @@ fn every_kind_of_destination() {
     assert_eq!(codes(&unknown("t1abc")), [("watch.unscreenable_network", Hold)]);
     assert_eq!(
         codes(&unknown("t1MMXtBrSp1XG38Lx9cePcNUCJj5vdWfUWL")),
+        [("watch.terrorism_address", Deny), ("watch.unscreenable_network", Hold)]
+    );
+    assert_eq!(
+        codes(&unknown("t1MMXtBrSp1XG38Lx9cePcNUCJj5vdWfUWL:1234")),
         [("watch.terrorism_address", Deny), ("watch.unscreenable_network", Hold)]
     );
     assert!(unknown("t1abc")[0].message.is_ascii());
@@ -140,4 +145,43 @@ fn text_of_lists_and_clients_stays_on_one_line() {
     assert!(
         finding.evidence.iter().all(|e| e.value.is_ascii() && !e.value.contains('\n') && e.value.len() < 700)
     );
+}
+
+#[test]
+fn sources_that_disagree_are_both_shown() {
+    let dir = TempDir::new().unwrap();
+    let watch = watch(&dir);
+    ofac(&watch, "XBT", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4").unwrap();
+    let address = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+    let screening = watch.screen(address, None);
+    assert!(screening.is_contradictory());
+    assert_eq!(screening.categories(), [Category::Sanctions, Category::Exchange]);
+    let findings = watch.examine(&on_chain(Network::Bitcoin, address));
+    assert_eq!(
+        codes(&findings),
+        [("watch.sanctioned_address", Verdict::Deny), ("watch.known_holder", Verdict::Allow)]
+    );
+    assert!(
+        findings[1].message.ends_with("which contradicts what is held against it"),
+        "{}",
+        findings[1].message
+    );
+    assert!(!watch.screen(SANCTIONED, None).is_contradictory());
+}
+
+#[test]
+fn many_texts_are_answered_in_their_order() {
+    let dir = TempDir::new().unwrap();
+    let watch = watch(&dir);
+    let asked = [
+        (SANCTIONED, None),
+        (CLEAN, Some(Network::Bitcoin)),
+        (EVM, Some(Network::Polygon)),
+        (EVM, Some(Network::Tron)),
+        ("", None),
+    ];
+    let one_by_one: Vec<_> = asked.iter().map(|(text, network)| watch.screen(text, *network)).collect();
+    assert_eq!(watch.screen_all(&asked), one_by_one);
+    let verdicts: Vec<_> = one_by_one.iter().map(|screening| screening.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Deny, Verdict::Allow, Verdict::Hold, Verdict::Deny, Verdict::Allow]);
 }
