@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use admission::{Class, Concurrency, ConcurrencyConfig, Ja4};
+use admission::{Class, ConcurrencyConfig, Ja4};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use auth::v2::{self, SignatureVerifier};
 use parking_lot::Mutex;
@@ -32,7 +32,7 @@ use crate::{
     model::ApiModel,
     pace::Resets,
     peer::{Peer, TlsFacts},
-    pipeline::{Bans, ChallengeMode, Challenger, Guard, Policy, PolicyError, Shared},
+    pipeline::{Bans, ChallengeMode, Challenger, Guard, Policy, PolicyError, Shared, Turnstile},
     proxy_protocol,
     route::RouteTable,
     tls::ALPN_H2,
@@ -91,7 +91,6 @@ impl Config {
             challenger: Challenger::new(self.abuse.challenge, &crypto::Secret::new(crypto::random::array())),
             changes: deps.changes,
             clock: deps.clock,
-            concurrency: Concurrency::new(concurrency),
             cool_down: self.cool_down,
             first_seen: self.first_seen,
             frames: Arc::new(self.abuse.frames),
@@ -109,6 +108,7 @@ impl Config {
             signatures,
             stopping,
             timeouts: self.timeouts,
+            turnstile: Turnstile::new(concurrency),
             upgrades: Some(Arc::new(WebSockets::new(
                 Weak::clone(shared),
                 self.websocket,
@@ -337,7 +337,7 @@ impl Control {
     /// How much is with the exchange.
     #[must_use]
     pub fn load(&self) -> Load {
-        let concurrency = &self.shared.concurrency;
+        let concurrency = &self.shared.turnstile.concurrency;
         Load {
             in_flight: concurrency.in_flight(),
             limit: concurrency.limit(),

@@ -1,11 +1,10 @@
 //! What the exchange gets: the request line and body as signed, the head written anew, and the gateway's own words.
 
-use admission::Permit;
 use auth::{Refusal, Verified};
 use domain::AccountId;
 use tokio::time::Instant;
 
-use super::{Charged, Routed, Shared, Standing, overload, signed_answer::is_signable};
+use super::{Charged, Routed, Shared, Standing, overload::Turn, signed_answer::is_signable};
 use crate::{
     answer::{DECISION, Refused, Reply},
     buffer::Buffer,
@@ -24,7 +23,7 @@ pub(crate) struct Passage {
     standing: Option<Standing>,
     decision: Option<String>,
     /// One of those that may be with the exchange at once.
-    permit: Permit,
+    turn: Turn,
     /// To be learned from, once it has succeeded.
     observed: Option<Box<Observed>>,
     /// The `Signature` field, if the answer is to be signed for it.
@@ -39,7 +38,7 @@ impl Passage {
         body: &[u8],
         charged: Option<Charged>,
         decision: Option<String>,
-        permit: Permit,
+        turn: Turn,
     ) -> Self {
         let mut request = Buffer::default();
         let (verified, standing) = match charged.map(Charged::into_parts) {
@@ -78,7 +77,7 @@ impl Passage {
             verified,
             standing,
             decision,
-            permit,
+            turn,
             observed,
             answer_for: None,
         }
@@ -120,15 +119,11 @@ pub(crate) struct Relayed {
 impl Shared {
     /// Sends a request to the exchange.
     pub(crate) async fn forward(&self, passage: Passage) -> Result<Answered, Refused> {
-        let Passage { request, is_get, verified, standing, decision, permit, observed, answer_for } = passage;
+        let Passage { request, is_get, verified, standing, decision, turn, observed, answer_for } = passage;
         let began = Instant::now();
         let sent = self.upstream.send(request).await;
-        overload::settle(
-            permit,
-            began.elapsed(),
-            sent.as_ref().map(|answer| answer.head.status),
-            self.clock.now(),
-        );
+        let answered = sent.as_ref().map(|answer| answer.head.status);
+        turn.settle(began.elapsed(), answered, self.clock.now());
         match sent {
             Ok(answer) => {
                 self.metrics.forwarded();

@@ -28,7 +28,7 @@ pub(crate) mod withdrawal;
 
 use std::{net::IpAddr, sync::Arc};
 
-use admission::{Concurrency, FrameLimits};
+use admission::FrameLimits;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use auth::{
     Authenticator, Endpoint, Proof, Refusal, RequestHead,
@@ -47,6 +47,7 @@ pub(crate) use self::{
     challenge::{Challenger, Own},
     forward::{Answered, Passage, Relayed, push_field},
     limits::{Charged, Plan, Policy, PolicyError, Standing},
+    overload::Turnstile,
     reputation::Guard,
 };
 pub use self::{
@@ -84,7 +85,6 @@ pub(crate) struct Shared {
     pub(crate) challenger: Challenger,
     pub(crate) changes: Arc<dyn Changes>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) concurrency: Arc<Concurrency>,
     pub(crate) cool_down: CoolDown,
     pub(crate) first_seen: FirstSeenMode,
     pub(crate) frames: Arc<FrameLimits>,
@@ -105,6 +105,7 @@ pub(crate) struct Shared {
     /// Turns true when the gateway stops.
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) timeouts: Timeouts,
+    pub(crate) turnstile: Arc<Turnstile>,
     /// Takes over WebSocket connections.
     pub(crate) upgrades: Option<Arc<dyn Upgrades>>,
     pub(crate) upstream: Arc<Upstream>,
@@ -299,9 +300,9 @@ impl Shared {
                 policy.draw(routed.plan, &load, who, now).map_err(Refused::from)?;
                 return Ok(Admitted::Reply(self.answer_keys()?));
             }
-            let permit = self.let_through(class, now)?;
+            let turn = self.let_through(class, now).await?;
             policy.draw(routed.plan, &load, who, now).map_err(Refused::from)?;
-            let passage = Passage::new(self, peer, &routed, body.bytes(), None, None, permit);
+            let passage = Passage::new(self, peer, &routed, body.bytes(), None, None, turn);
             return Ok(Admitted::Forward(passage));
         };
         let claim = self.claim(&routed, body.is_here(), peer, endpoint, now)?;
@@ -349,7 +350,7 @@ impl Shared {
             let reply = self.open_session(&charged, body, peer, now)?;
             return Ok(Admitted::Reply(self.sign_reply(reply, answer_for.as_deref(), now)));
         }
-        let permit = self.let_through(routed.route.criticality, now)?;
+        let turn = self.let_through(routed.route.criticality, now).await?;
         let charged = self.charge(routed.policy, routed, load, verified, peer, now)?;
         self.speak_for(peer, now);
         self.observe(routed, charged.verified(), peer, now).await?;
@@ -366,7 +367,7 @@ impl Shared {
         if let Some(expiry) = expiry {
             expiry.check(self.clock.now())?;
         }
-        let passage = Passage::new(self, peer, routed, body, Some(charged), decision, permit);
+        let passage = Passage::new(self, peer, routed, body, Some(charged), decision, turn);
         Ok(Admitted::Forward(passage.answered_for(answer_for)))
     }
 
