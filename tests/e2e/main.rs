@@ -11,6 +11,7 @@
 )]
 
 mod acme;
+mod api_keys;
 mod api_model;
 mod bans;
 mod clients;

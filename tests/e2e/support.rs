@@ -359,6 +359,7 @@ impl House {
             "version = 1\n[data]\ndir = {data:?}\nsegment_size = \"1 MiB\"\n\
              [gateway]\nlisten = \"127.0.0.1:0\"\ncertificate_file = \"server.pem\"\n\
              private_key_file = \"server.key\"\nupstream = \"http://{}\"\nupstream_token_file = \"upstream.token\"\n\
+             [keys]\nwithdrawal_cool_down = \"off\"\n\
              [api]\nlisten = \"{api}\"\n[api.tokens]\nexchange = \"exchange.token\"\n\
              [backup]\ntarget = \"backup\"\n{}\n",
             exchange.local_addr(),

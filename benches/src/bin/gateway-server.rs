@@ -16,7 +16,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use auth::{Authenticator, Endpoint, Registry, ReplayWindow, RequestHead, Verification, okx};
 use benches::keys;
 use domain::{Clock, UnixNanos, WithdrawalRequest};
-use gateway::{Answer, BoxFuture, Config, DecisionUnavailable, Deps, Limits, Unobserved, Withdrawals};
+use gateway::{
+    Answer, BoxFuture, Config, DecisionUnavailable, Deps, Limits, Unobserved, Unrecorded, Withdrawals,
+};
 
 /// Keys in the registry unless told otherwise.
 const N_KEYS: u32 = 100_000;
@@ -99,6 +101,7 @@ fn main() -> Result<()> {
     config.upstream.connections_max = config.upstream.connections_max.max(256);
     let deps = Deps {
         authenticator,
+        changes: Arc::new(Unrecorded),
         clock: Arc::new(clock),
         observer: Arc::new(Unobserved),
         withdrawals: Arc::new(NoWithdrawals),

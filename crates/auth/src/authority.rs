@@ -59,7 +59,7 @@ pub use self::{
     pattern::{BadPattern, DestinationId, EndpointPattern, InstrumentId, InstrumentPattern},
     restrictions::{Act, NotionalBounds, RestrictionError, Restrictions},
     sightings::{
-        FirstSeenMode, Ja4, LEARNING, LastUse, LastUses, Novelty, Origin, PAIRS_MAX, Pair,
+        FirstSeenMode, Ja4, Known, LEARNING, LastUse, LastUses, Novelty, Origin, PAIRS_MAX, Pair,
         RECORDS_PER_DAY_MAX, Sighting, Sightings, USES_MAX,
     },
 };

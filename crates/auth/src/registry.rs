@@ -20,7 +20,7 @@ use hashbrown::HashTable;
 use parking_lot::RwLock;
 
 use crate::{
-    authority::{LastUse, Restrictions, Standing},
+    authority::{Known, LastUse, Notional, Restrictions, Standing},
     hash::Seeded,
     ip::IpAllowList,
     key::{ApiKey, Environment, KeyState, Permission, Permissions, Scheme},
@@ -320,6 +320,38 @@ impl Registry {
             Found::Known(entry) => entry.standing.last_uses(),
             Found::Revoked | Found::Unknown => Vec::new(),
         }
+    }
+
+    /// What was charged to the day's budget of a key in the last 24 to 25 hours; zero for one without a budget.
+    #[must_use]
+    pub fn spent(&self, id: &ApiKeyId, now: UnixNanos) -> Notional {
+        match self.find(id.as_str().as_bytes()) {
+            Found::Known(entry) => entry.standing.spent_at(now),
+            Found::Revoked | Found::Unknown => Notional::ZERO,
+        }
+    }
+
+    /// From where and with what software a key is known to be used, the last first; see [`Known`].
+    #[must_use]
+    pub fn known_pairs(&self, id: &ApiKeyId) -> Vec<Known> {
+        match self.find(id.as_str().as_bytes()) {
+            Found::Known(entry) => entry.standing.known(),
+            Found::Revoked | Found::Unknown => Vec::new(),
+        }
+    }
+
+    /// The ids of revoked keys, sorted. Walks all keys: for administration, not for requests.
+    #[must_use]
+    pub fn revoked(&self) -> Vec<ApiKeyId> {
+        let mut revoked = Vec::new();
+        for shard in &self.shards {
+            revoked.extend(shard.read().iter().filter_map(|slot| match slot {
+                Slot::Revoked(id) => Some(id.clone()),
+                Slot::Known(_) => None,
+            }));
+        }
+        revoked.sort();
+        revoked
     }
 
     /// Keys ever created.

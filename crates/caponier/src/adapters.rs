@@ -5,10 +5,12 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use api::{
     DecideError as ApiDecideError, Decided as ApiDecided, ExplainError, Explained, IntakeError, Recorded,
 };
-use auth::KeyChange;
+use auth::{Change, KeyChange, authority::DestinationId};
 use decide::{DecideError, Decider, FindingSource, SourceUnavailable};
-use domain::{AccountId, ApiKeyId, Clock, Event, Finding, Subject, UnixNanos, WithdrawalRequest};
-use gateway::{Answer, DecisionUnavailable};
+use domain::{
+    AccountId, ApiKeyId, Clock, Destination, Event, Finding, Subject, UnixNanos, WithdrawalRequest,
+};
+use gateway::{Answer, DecisionUnavailable, NotRecorded};
 use journal::{AppendError, Draft, Kind, record};
 use tokio::sync::mpsc;
 use watch::Watch;
@@ -109,7 +111,12 @@ impl Decisions {
 
 /// `gateway` asks `decide`.
 #[derive(Debug)]
-pub struct GatewayWithdrawals(pub Decisions);
+pub struct GatewayWithdrawals {
+    /// Who decides.
+    pub decisions: Decisions,
+    /// Where the address books are.
+    pub ground: Arc<Ground>,
+}
 
 impl gateway::Withdrawals for GatewayWithdrawals {
     fn decide(
@@ -117,7 +124,7 @@ impl gateway::Withdrawals for GatewayWithdrawals {
         request: WithdrawalRequest,
     ) -> gateway::BoxFuture<'_, Result<Answer, DecisionUnavailable>> {
         Box::pin(async move {
-            let decided = self.0.decide(request, None, None).await.map_err(|error| {
+            let decided = self.decisions.decide(request, None, None).await.map_err(|error| {
                 tracing::error!(%error, "no decision about a withdrawal");
                 DecisionUnavailable { reason: error.to_string() }
             })?;
@@ -137,6 +144,74 @@ impl gateway::Withdrawals for GatewayWithdrawals {
             };
             Ok(Answer { id: decided.id.to_string(), verdict: decision.verdict, code, message })
         })
+    }
+
+    fn entry(&self, account: &AccountId, destination: &Destination) -> Option<DestinationId> {
+        // The books know no tags, and another tag is another recipient.
+        let Destination::OnChain { network, address, tag: None } = destination else { return None };
+        let entry = self.ground.address_book().entry(account, *network, address)?;
+        DestinationId::parse(&entry.to_string()).ok()
+    }
+}
+
+/// A change of a key, of whose account, and when.
+pub type ChangeToRecord = (AccountId, Change, UnixNanos);
+
+/// `gateway` has changes of keys recorded.
+#[derive(Debug)]
+pub struct GatewayChanges {
+    /// Where.
+    pub ground: Arc<Ground>,
+    /// Those nobody waits for. Bounded: a lost one is found again by a later request.
+    pub later: mpsc::Sender<ChangeToRecord>,
+}
+
+impl gateway::Changes for GatewayChanges {
+    fn record(
+        &self,
+        account: &AccountId,
+        change: Change,
+        at: UnixNanos,
+    ) -> gateway::BoxFuture<'_, Result<(), NotRecorded>> {
+        let account = account.clone();
+        Box::pin(async move { record_change(&self.ground, account, &change, at).await })
+    }
+
+    fn note(&self, account: &AccountId, change: Change, at: UnixNanos) {
+        if self.later.try_send((account.clone(), change, at)).is_err() {
+            tracing::warn!("where a key is used from was not recorded: too many at once");
+        }
+    }
+}
+
+async fn record_change(
+    ground: &Ground,
+    account: AccountId,
+    change: &Change,
+    at: UnixNanos,
+) -> Result<(), NotRecorded> {
+    let not_recorded = |reason: String| NotRecorded { reason };
+    match change {
+        Change::Key(change) => {
+            let recorded = ground.record_key_change(account, change, at).await;
+            recorded.map(drop).map_err(|error| not_recorded(error.to_string()))
+        }
+        _ => Err(not_recorded("only changes of API keys are recorded".to_owned())),
+    }
+}
+
+/// Records what nobody waits for.
+pub async fn record_changes(ground: Arc<Ground>, mut later: mpsc::Receiver<ChangeToRecord>) {
+    while let Some((account, change, at)) = later.recv().await {
+        // Of a key revoked meanwhile nothing more is recorded: its account may have been erased.
+        if let Change::Key(change) = &change
+            && ground.registry().summary(change.id()).is_none()
+        {
+            continue;
+        }
+        if let Err(error) = record_change(&ground, account, &change, at).await {
+            tracing::warn!(%error, "where a key is used from was not recorded");
+        }
     }
 }
 

@@ -6,7 +6,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use api::Api;
-use auth::{Authenticator, ReplayWindow};
+use auth::{
+    Authenticator, ReplayWindow,
+    v2::{AUTHORITIES_MAX, AnswerSigner},
+};
 use domain::Clock;
 use gateway::{Gateway, route::Route, tls::Certificates};
 use journal::record::LifecycleEvent;
@@ -19,7 +22,10 @@ use tokio::{
 use crate::{
     abuse::{self, News},
     acme::Acme,
-    adapters::{ApiDecisions, ApiIntake, Decisions, GatewayObserver, GatewayWithdrawals, record_uses},
+    adapters::{
+        ApiDecisions, ApiIntake, ChangeToRecord, Decisions, GatewayChanges, GatewayObserver,
+        GatewayWithdrawals, record_changes, record_uses,
+    },
     api_model,
     cli::Place,
     config::Config,
@@ -40,11 +46,15 @@ const TOKEN_CHARS_MIN: usize = 32;
 /// Shortest upstream token.
 const UPSTREAM_TOKEN_CHARS_MIN: usize = 16;
 
-/// Non-GET requests remembered against replay: 61 seconds at 20,000 per second.
-const REPLAY_ENTRIES_MAX: usize = 1_220_000;
+/// Requests remembered against replay: 61 seconds at 40,000 per second. Under HTTP message signatures reads are
+/// remembered as well.
+const REPLAY_ENTRIES_MAX: usize = 2_440_000;
 
 /// Daily first uses of keys waiting to be journalled.
 const USES_WAITING_MAX: usize = 4096;
+
+/// Changes of keys waiting to be journalled that no request waits for.
+const CHANGES_WAITING_MAX: usize = 4096;
 
 /// How often counted refusals become entries.
 const REFUSALS_EVERY: Duration = Duration::from_secs(1);
@@ -58,6 +68,7 @@ pub struct App {
     control: ControlSocket,
     refusals: Arc<RefusalCounts>,
     uses: mpsc::Receiver<(domain::ApiKeyId, domain::UnixNanos)>,
+    changes: mpsc::Receiver<ChangeToRecord>,
     /// News of bans, and who drops packets.
     bans: (mpsc::Receiver<News>, Option<bouncer::Client>),
     acme: Option<Acme>,
@@ -119,6 +130,7 @@ impl App {
             .map_err(|error| Failure::io("control socket", error))?;
 
         let (used, uses) = mpsc::channel(USES_WAITING_MAX);
+        let (later, changes) = mpsc::channel(CHANGES_WAITING_MAX);
         let refusals = Arc::new(RefusalCounts::default());
         let replay = ReplayWindow::new(REPLAY_ENTRIES_MAX, u64::from_be_bytes(crypto::random::array()));
         let authenticator =
@@ -145,6 +157,13 @@ impl App {
         let (banned, bans) = mpsc::channel(abuse::NEWS_MAX);
         gateway.model = api_model::load(&config.api_model)?;
         gateway.learn = config.api_model.learn;
+        gateway.authorities.clone_from(&config.gateway.authorities);
+        if let (true, Some(acme)) = (gateway.authorities.is_empty(), &config.gateway.acme) {
+            gateway.authorities.extend(acme.domains.iter().take(AUTHORITIES_MAX).cloned());
+        }
+        gateway.answer_signer = Some(Arc::new(AnswerSigner::by_thumbprint(core.installation.answer_key())));
+        gateway.first_seen = config.keys.first_seen;
+        gateway.cool_down = config.keys.withdrawal_cool_down;
         if let Some(path) = &config.telemetry.traffic_file {
             let file = TrafficFile::begin(path, config.telemetry.traffic_size)
                 .map_err(|error| Failure::io(format!("telemetry.traffic_file {}", path.display()), error))?;
@@ -153,11 +172,16 @@ impl App {
         let gateway = gateway
             .build(gateway::Deps {
                 authenticator: Arc::new(authenticator),
+                changes: Arc::new(GatewayChanges { ground: Arc::clone(&core.ground), later }),
                 clock: Arc::clone(&core.clock),
                 observer: Arc::new(GatewayObserver { refusals: Arc::clone(&refusals), used, bans: banned }),
-                withdrawals: Arc::new(GatewayWithdrawals(Decisions::of(&core))),
+                withdrawals: Arc::new(GatewayWithdrawals {
+                    decisions: Decisions::of(&core),
+                    ground: Arc::clone(&core.ground),
+                }),
             })
             .map_err(|error| Failure::new(Exit::Usage, format!("gateway: {}", chain(&error))))?;
+        core.ground.serves(gateway.connections());
 
         if let Some(operators) = operators {
             gateway.bans().set_asn_table(operators);
@@ -193,7 +217,19 @@ impl App {
             _ => None,
         };
         let slots = (gateway_slot, api_slot);
-        Ok(Self { core, gateway, api, control, refusals, uses, bans: (bans, helper), acme, slots, routes })
+        Ok(Self {
+            core,
+            gateway,
+            api,
+            control,
+            refusals,
+            uses,
+            changes,
+            bans: (bans, helper),
+            acme,
+            slots,
+            routes,
+        })
     }
 
     /// Lets the configuration be read again from where it came while serving.
@@ -230,7 +266,8 @@ impl App {
     /// # Errors
     /// [`Failure`] when the start cannot be journalled.
     pub async fn spawn(self) -> Result<Running, Failure> {
-        let Self { core, gateway, api, control, refusals, uses, bans, acme, slots: _, routes: _ } = self;
+        let Self { core, gateway, api, control, refusals, uses, changes, bans, acme, slots: _, routes: _ } =
+            self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
         if core.shipper.is_none() {
             tracing::warn!("no backup.target is configured: a lost disk loses everything");
@@ -245,6 +282,7 @@ impl App {
         let mut background = vec![
             tokio::spawn(control.serve(Arc::clone(&core))),
             tokio::spawn(record_uses(Arc::clone(&core.ground), uses)),
+            tokio::spawn(record_changes(Arc::clone(&core.ground), changes)),
             tokio::spawn(abuse::record(Arc::clone(&core.ground), bans.1, bans.0)),
             tokio::spawn(flush_refusals(Arc::clone(&core), Arc::clone(&refusals))),
             tokio::spawn(publish(Arc::clone(&core))),

@@ -98,12 +98,30 @@ pub(crate) enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
     /// Create an API key; the secret is shown once.
-    Create(KeysCreate),
+    Create(Box<KeysCreate>),
     /// List API keys.
     List {
         /// Only this account's.
         #[arg(long)]
         account: Option<String>,
+        /// With revoked keys, of which only the id is kept.
+        #[arg(long, conflicts_with = "account")]
+        all: bool,
+    },
+    /// Show all that is known of an API key: restrictions, the day's budget, from where it was used.
+    Show {
+        /// The key's id.
+        key: String,
+    },
+    /// Replace what an API key is restricted to. Its connections end at once; it does not withdraw for a day.
+    Restrict {
+        /// The key's id.
+        key: String,
+        #[command(flatten)]
+        restrictions: Box<RestrictionFlags>,
+        /// Take all restrictions away.
+        #[arg(long, conflicts_with = "RestrictionFlags")]
+        none: bool,
     },
     /// Revoke an API key at once and for good.
     Revoke {
@@ -141,9 +159,46 @@ pub(crate) struct KeysCreate {
     /// For the demo-trading environment.
     #[arg(long)]
     pub(crate) demo_trading: bool,
+    /// Public key of a v2 key, Ed25519 or P-256: a PEM file, or the key itself in Base64. The private key stays with
+    /// the customer; without this option a secret is made.
+    #[arg(long, value_name = "FILE|BASE64", conflicts_with = "passphrase_file")]
+    pub(crate) public_key: Option<String>,
+    #[command(flatten)]
+    pub(crate) restrictions: RestrictionFlags,
     /// File with the passphrase (8 to 32 characters with digit, upper, lower and special); without it one is made.
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// What a key may do at most. What is not named is not restricted.
+#[derive(Debug, Args)]
+#[group(multiple = true)]
+pub(crate) struct RestrictionFlags {
+    /// Endpoint it may call, such as "POST /api/v5/trade/order" or "GET /api/v5/account/*"; may be repeated.
+    #[arg(long = "endpoint", value_name = "PATTERN")]
+    pub(crate) endpoints: Vec<String>,
+    /// Instrument it may trade, such as BTC-USDT or BTC-*; may be repeated.
+    #[arg(long = "instrument", value_name = "PATTERN", value_delimiter = ',')]
+    pub(crate) instruments: Vec<String>,
+    /// Most one order may be worth.
+    #[arg(long, value_name = "AMOUNT")]
+    pub(crate) max_order_notional: Option<String>,
+    /// Most all orders of any 24 hours may be worth.
+    #[arg(long, value_name = "AMOUNT")]
+    pub(crate) max_day_notional: Option<String>,
+    /// The asset these two are in; USDT unless given.
+    #[arg(long, value_name = "ASSET")]
+    pub(crate) notional_asset: Option<String>,
+    /// Hours it is good in, UTC, such as "Mon-Fri 08-18", "Sat,Sun 10-12" or "00-06"; may be repeated.
+    #[arg(long, value_name = "HOURS")]
+    pub(crate) hours: Vec<String>,
+    /// Direction it may transfer in: funding_to_trading, trading_to_funding, master_to_sub, sub_to_master or
+    /// sub_to_sub; may be repeated.
+    #[arg(long = "transfer", value_name = "DIRECTION", value_delimiter = ',')]
+    pub(crate) transfers: Vec<String>,
+    /// Entry of the address book it may withdraw to, as NETWORK:ADDRESS or by its id; may be repeated.
+    #[arg(long = "withdraw-to", value_name = "ENTRY")]
+    pub(crate) withdraw_to: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

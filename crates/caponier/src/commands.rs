@@ -16,11 +16,11 @@ use gateway::route::RouteTable;
 use crate::{
     cli::{
         AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, KeysCommand, ListsCommand,
-        ModelCommand, Permission, Place, PolicyCommand, RoutesCommand, SubjectsCommand,
+        ModelCommand, Permission, Place, PolicyCommand, RestrictionFlags, RoutesCommand, SubjectsCommand,
     },
     clock::SystemClock,
     config::{Config, beside, schema},
-    control::{Request, Response},
+    control::{Request, Response, RestrictionWords},
     core::{Core, control_socket},
     demo,
     exit::{Exit, Failure},
@@ -124,10 +124,21 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
                 ips: create.ips.clone(),
                 demo_trading: create.demo_trading,
                 passphrase,
+                public_key: create.public_key.as_deref().map(public_key).transpose()?,
+                restrictions: create.restrictions.into(),
             };
             (request, true)
         }
-        Command::Keys(KeysCommand::List { account }) => (Request::KeysList { account }, false),
+        Command::Keys(KeysCommand::List { account, all }) => (Request::KeysList { account, all }, false),
+        Command::Keys(KeysCommand::Show { key }) => (Request::KeysShow { key }, false),
+        Command::Keys(KeysCommand::Restrict { key, restrictions, none }) => {
+            let restrictions = RestrictionWords::from(*restrictions);
+            if !none && restrictions == RestrictionWords::default() {
+                let message = "to what? Name restrictions, or --none to take all away";
+                return Err(Failure::new(Exit::Usage, message));
+            }
+            (Request::KeysRestrict { key, restrictions }, false)
+        }
         Command::Keys(KeysCommand::Revoke { key }) => (Request::KeysRevoke { key }, false),
         Command::Keys(KeysCommand::Freeze { key }) => (Request::KeysFreeze { key }, false),
         Command::Keys(KeysCommand::Unfreeze { key }) => (Request::KeysUnfreeze { key }, false),
@@ -179,6 +190,41 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         Command::Backup(BackupCommand::Drill) => (Request::BackupDrill, false),
         _ => return Err(Failure::new(Exit::Internal, "the command has no request")),
     })
+}
+
+/// Longest file of a public key, in bytes.
+const PUBLIC_KEY_BYTES_MAX: u64 = 4_096;
+
+/// The text of a public key: of the file of that name, else what was given.
+fn public_key(given: &str) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| Failure::new(Exit::NotFound, format!("{given}: {error}"));
+    match std::fs::File::open(given) {
+        Ok(file) => {
+            let mut text = String::new();
+            std::io::Read::read_to_string(&mut std::io::Read::take(file, PUBLIC_KEY_BYTES_MAX), &mut text)
+                .map_err(failed)?;
+            Ok(text)
+        }
+        // A key in Base64 may have slashes, but never a dot.
+        Err(error) if given.contains('.') => Err(failed(error)),
+        Err(_) => Ok(given.to_owned()),
+    }
+}
+
+impl From<RestrictionFlags> for RestrictionWords {
+    fn from(flags: RestrictionFlags) -> Self {
+        let bounded = flags.max_order_notional.is_some() || flags.max_day_notional.is_some();
+        Self {
+            endpoints: flags.endpoints,
+            instruments: flags.instruments,
+            notional_asset: flags.notional_asset.or_else(|| bounded.then(|| "USDT".to_owned())),
+            order_max: flags.max_order_notional,
+            day_max: flags.max_day_notional,
+            transfers: flags.transfers,
+            destinations: flags.withdraw_to,
+            hours: flags.hours,
+        }
+    }
 }
 
 /// Whether only a process that serves can answer.

@@ -14,6 +14,8 @@ use std::{
     time::Duration,
 };
 
+use auth::{authority::FirstSeenMode, v2::AUTHORITIES_MAX};
+
 pub use self::fault::{Fault, Faults};
 use self::reader::Reader;
 use crate::acme;
@@ -65,6 +67,7 @@ pub struct Config {
     pub abuse: Abuse,
     pub bans: Bans,
     pub limits: Limits,
+    pub keys: Keys,
     pub api: Api,
     pub decide: Decide,
     pub fraud: Fraud,
@@ -92,6 +95,8 @@ pub struct Gateway {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// `[acme]`, when a directory is set.
     pub acme: Option<acme::Config>,
+    /// Names it is reached by; empty for those of the certificate or of loopback.
+    pub authorities: Vec<String>,
     pub upstream: String,
     pub upstream_token_file: Option<PathBuf>,
     pub upstream_timeout: Duration,
@@ -157,6 +162,14 @@ impl Limits {
     pub fn rate(&self, name: &str) -> Option<Rate> {
         self.limits.iter().find(|limit| limit.name == name).map(|limit| limit.rate)
     }
+}
+
+/// `[keys]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Keys {
+    pub first_seen: FirstSeenMode,
+    pub withdrawal_cool_down: gateway::CoolDown,
 }
 
 /// `[api]`
@@ -253,6 +266,7 @@ impl Config {
             listen: read.address("gateway.listen"),
             tls: read.pair("gateway.certificate_file", "gateway.private_key_file"),
             acme: read.acme(),
+            authorities: read.list("gateway.authorities"),
             upstream: read.upstream("gateway.upstream"),
             upstream_token_file: read.existing("gateway.upstream_token_file"),
             upstream_timeout: read.duration("gateway.upstream_timeout", 1..=120_000),
@@ -313,6 +327,24 @@ impl Config {
             .collect();
         limits.extend(read.limits("limits.named"));
         let limits = Limits { limits, headers: read.one_of("limits.headers", &["on", "off"]) == "on" };
+        if gateway.authorities.len() > AUTHORITIES_MAX {
+            read.fault("gateway.authorities", format!("has more than {AUTHORITIES_MAX} names"));
+        }
+        let keys = Keys {
+            first_seen: match read.one_of("keys.first_seen", &["enforce", "shadow", "off"]).as_str() {
+                "enforce" => FirstSeenMode::Enforce,
+                "off" => FirstSeenMode::Off,
+                _ => FirstSeenMode::Shadow,
+            },
+            withdrawal_cool_down: match read
+                .one_of("keys.withdrawal_cool_down", &["enforce", "shadow", "off"])
+                .as_str()
+            {
+                "shadow" => gateway::CoolDown::Shadow,
+                "off" => gateway::CoolDown::Off,
+                _ => gateway::CoolDown::Enforce,
+            },
+        };
         let api = Api {
             listen: read.address("api.listen"),
             tls: read.pair("api.certificate_file", "api.private_key_file"),
@@ -340,6 +372,7 @@ impl Config {
             abuse,
             bans,
             limits,
+            keys,
             api,
             decide: Decide {
                 deadline: read.duration("decide.deadline", 1..=10_000),

@@ -23,9 +23,25 @@ pub enum Request {
         ips: Vec<String>,
         demo_trading: bool,
         passphrase: Option<String>,
+        /// Of a v2 key; without one the key is of the OKX scheme.
+        #[serde(default)]
+        public_key: Option<String>,
+        #[serde(default)]
+        restrictions: RestrictionWords,
     },
     KeysList {
         account: Option<String>,
+        /// With revoked ones, of which only the id is known.
+        #[serde(default)]
+        all: bool,
+    },
+    KeysRestrict {
+        key: String,
+        /// In place of those before.
+        restrictions: RestrictionWords,
+    },
+    KeysShow {
+        key: String,
     },
     KeysRevoke {
         key: String,
@@ -97,6 +113,85 @@ pub enum Request {
     },
 }
 
+/// What a key may do at most, in words. An empty list or an absent value restricts nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RestrictionWords {
+    /// `POST /api/v5/trade/order`, `GET /api/v5/account/*`.
+    pub endpoints: Vec<String>,
+    /// `BTC-USDT`, `BTC-*`.
+    pub instruments: Vec<String>,
+    /// The asset that `order_max` and `day_max` are in.
+    pub notional_asset: Option<String>,
+    /// Most one order may be worth.
+    pub order_max: Option<String>,
+    /// Most all orders of a day may be worth.
+    pub day_max: Option<String>,
+    /// `funding_to_trading` and the like.
+    pub transfers: Vec<String>,
+    /// Entries of the address book: ids, or `network:address`.
+    pub destinations: Vec<String>,
+    /// `Mon-Fri 08-18`, UTC.
+    pub hours: Vec<String>,
+}
+
+/// A registered v2 key. Nothing about it is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisteredKey {
+    /// `keyid` of its signatures.
+    pub key: String,
+    /// The account.
+    pub account: String,
+    /// `alg` of its signatures.
+    pub algorithm: String,
+}
+
+/// All that is known of an API key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownKey {
+    /// As listed.
+    #[serde(flatten)]
+    pub listed: ListedKey,
+    /// Those in force.
+    pub restrictions: RestrictionWords,
+    /// RFC 3339, when they were last changed.
+    pub restricted_at: Option<String>,
+    /// RFC 3339, from when on it may withdraw, as far as its age goes; `None` without the permission.
+    pub may_withdraw_from: Option<String>,
+    /// What it has asked for in the last 24 to 25 hours, in `notional_asset`; `None` without a bound on the day.
+    pub day_spent: Option<String>,
+    /// How it was used since the process started, latest first.
+    pub last_uses: Vec<KeyUse>,
+    /// From where it is known to be used, last used first.
+    pub known_from: Vec<KnownFrom>,
+}
+
+/// One way a key was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyUse {
+    /// RFC 3339, the last time.
+    pub at: String,
+    /// From where.
+    pub ip: String,
+    /// TLS fingerprint of the client.
+    pub ja4: Option<String>,
+    /// `read`, `trade` or `withdraw`.
+    pub permission: String,
+}
+
+/// A network and software a key is used from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownFrom {
+    /// Its number or block.
+    pub network: String,
+    /// TLS fingerprint of the client.
+    pub ja4: Option<String>,
+    /// RFC 3339.
+    pub last_used_at: String,
+    /// Whether it was reported as new and nobody has looked since.
+    pub suspect: bool,
+}
+
 /// A created API key. The only time the secret is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatedKey {
@@ -125,10 +220,16 @@ pub struct ListedKey {
     pub ips: Vec<String>,
     /// `live` or `demo`.
     pub environment: String,
-    /// `active` or `frozen`. Revoked keys are not listed: only their ids are kept, in the journal.
+    /// `okx` or `v2`.
+    #[serde(default)]
+    pub scheme: String,
+    /// Whether it is restricted beyond permissions and networks.
+    #[serde(default)]
+    pub restricted: bool,
+    /// `active` or `frozen`; `revoked` for one of which only the id is kept, all else is empty then.
     pub state: String,
     /// RFC 3339.
-    pub created_at: String,
+    pub created_at: Option<String>,
     /// RFC 3339, to the day it was last used on.
     pub last_used_at: Option<String>,
 }
@@ -250,6 +351,8 @@ pub struct BansImported {
 #[expect(missing_docs, reason = "each variant answers the request of the same name")]
 pub enum Response {
     KeyCreated(CreatedKey),
+    KeyRegistered(RegisteredKey),
+    KeyShown(Box<ShownKey>),
     Keys(Vec<ListedKey>),
     KeyChanged { key: String, state: String },
     KekRotated { from: u32, to: u32, rows: u64 },

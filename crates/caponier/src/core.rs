@@ -5,7 +5,9 @@
 
 mod entries;
 mod handle;
+mod keys;
 mod lists;
+mod restriction_words;
 mod shipping;
 
 use std::{

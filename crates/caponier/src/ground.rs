@@ -7,13 +7,17 @@
 pub mod fold;
 mod installation;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use arc_swap::ArcSwap;
 use auth::{KeyChange, Registry};
 use decide::{AddressBook, DecisionLog, LogUnavailable};
 use domain::{Decision, Subject, UnixNanos};
 use fraud::Fraud;
+use gateway::Connections;
 use journal::{AppendError, Draft, EraseError, Journal, Kind, Opened, record};
 use parking_lot::Mutex;
 
@@ -29,6 +33,8 @@ pub struct Ground {
     book: ArcSwap<AddressBook>,
     fraud_config: fraud::Config,
     fold: Mutex<Fold>,
+    /// The gateway's connections, set while serving.
+    connections: OnceLock<Connections>,
 }
 
 impl std::fmt::Debug for Ground {
@@ -79,6 +85,7 @@ impl Ground {
             book: ArcSwap::new(book),
             fraud_config,
             fold: Mutex::new(fold),
+            connections: OnceLock::new(),
         })
     }
 
@@ -129,7 +136,13 @@ impl Ground {
         self.fold.lock().catch_up(&self.journal, u64::MAX)
     }
 
-    /// Records a change of an API key under its account's data key.
+    /// From now on a key that is taken out of force or restricted loses its connections at once.
+    pub fn serves(&self, connections: Connections) {
+        // Set twice only by a second gateway over one ground, which nobody builds.
+        drop(self.connections.set(connections));
+    }
+
+    /// Records a change of an API key under its account's data key. One that takes away ends the key's connections.
     ///
     /// # Errors
     /// As [`Ground::record`].
@@ -140,7 +153,16 @@ impl Ground {
         at: UnixNanos,
     ) -> Result<u64, RecordError> {
         let payload = change.encode().expose().clone();
-        self.record(vec![Draft { at, subject: Subject::Account(account), kind: Kind::ApiKey, payload }]).await
+        let draft = Draft { at, subject: Subject::Account(account), kind: Kind::ApiKey, payload };
+        let position = self.record(vec![draft]).await?;
+        if let (
+            Some(connections),
+            KeyChange::Frozen { .. } | KeyChange::Restricted { .. } | KeyChange::Revoked { .. },
+        ) = (self.connections.get(), change)
+        {
+            connections.close_key(change.id());
+        }
+        Ok(position)
     }
 
     /// Destroys the account's data key and rebuilds all derived state without what it sealed, so that the live

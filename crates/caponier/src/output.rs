@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use crate::{
-    control::{BackupState, DrillResult, ImportedList, ListedBan, ListedKey, Response},
+    control::{BackupState, DrillResult, ImportedList, ListedBan, ListedKey, Response, ShownKey},
     exit::Failure,
 };
 
@@ -88,6 +88,10 @@ pub(crate) fn response_text(response: &Response) -> String {
             "API key      {}\nsecret       {}\npassphrase   {}\naccount      {}\n\nThe secret is shown only now.",
             key.key, key.secret, key.passphrase, key.account
         ),
+        Response::KeyRegistered(key) => {
+            format!("API key      {}\nalgorithm    {}\naccount      {}", key.key, key.algorithm, key.account)
+        }
+        Response::KeyShown(key) => shown_key_text(key),
         Response::Keys(keys) if keys.is_empty() => "no API keys".to_owned(),
         Response::Keys(keys) => keys.iter().map(key_text).collect::<Vec<_>>().join("\n"),
         Response::KeyChanged { key, state } => format!("API key {key} is {state}"),
@@ -141,18 +145,52 @@ fn ban_text(ban: &ListedBan) -> String {
 }
 
 fn key_text(key: &ListedKey) -> String {
+    let Some(created_at) = &key.created_at else { return format!("{}  {}", key.key, key.state) };
     let ips = if key.ips.is_empty() { "any address".to_owned() } else { key.ips.join(",") };
     format!(
-        "{}  {}  {}  {}  {}  {}  created {}  last used {}",
+        "{}  {}  {}  {}  {}  {}{}  created {created_at}  last used {}",
         key.key,
         key.account,
         key.permissions.join("+"),
         key.state,
         key.environment,
         ips,
-        key.created_at,
+        if key.restricted { "  restricted" } else { "" },
         key.last_used_at.as_deref().unwrap_or("never")
     )
+}
+
+fn shown_key_text(key: &ShownKey) -> String {
+    let mut text = key_text(&key.listed);
+    let mut part = |name: &str, value: String| {
+        if !value.is_empty() {
+            text.push_str(&format!("\n  {name:<16}{value}"));
+        }
+    };
+    let words = &key.restrictions;
+    part("scheme", key.listed.scheme.clone());
+    part("endpoints", words.endpoints.join(", "));
+    part("instruments", words.instruments.join(", "));
+    let asset = words.notional_asset.as_deref().unwrap_or_default();
+    let amount = |amount: &Option<String>| amount.as_ref().map(|amount| format!("{amount} {asset}"));
+    part("order at most", amount(&words.order_max).unwrap_or_default());
+    let spent = key.day_spent.as_ref().map(|spent| format!(", {spent} used")).unwrap_or_default();
+    part("day at most", amount(&words.day_max).map(|most| most + &spent).unwrap_or_default());
+    part("transfers", words.transfers.join(", "));
+    part("withdraws to", words.destinations.join(", "));
+    part("hours (UTC)", words.hours.join("; "));
+    part("restricted at", key.restricted_at.clone().unwrap_or_default());
+    part("withdraws from", key.may_withdraw_from.clone().unwrap_or_default());
+    let software = |ja4: &Option<String>| ja4.as_ref().map(|ja4| format!(" {ja4}")).unwrap_or_default();
+    for last in &key.last_uses {
+        part("used", format!("{} {} from {}{}", last.at, last.permission, last.ip, software(&last.ja4)));
+    }
+    for known in &key.known_from {
+        let suspect = if known.suspect { ", suspect" } else { "" };
+        let software = software(&known.ja4);
+        part("known from", format!("{}{software}, last {}{suspect}", known.network, known.last_used_at));
+    }
+    text
 }
 
 fn list_text(list: &ImportedList) -> String {

@@ -1,8 +1,9 @@
 //! The withdrawal address book as policy: funds go only where the customer has said before that they may go.
 //!
 //! A fold over the exchange's `address_added` events. Addresses are compared by what they decode to, so the same
-//! holder written in another case is the same entry; a text that does not decode is compared as it is. What is
-//! forgotten for lack of room counts as not in the book: this errs on the strict side.
+//! holder written in another case is the same entry; a text that does not decode is compared as it is. An entry's id
+//! ([`EntryId`]) follows from its address alone, so it is the same in every account's book and before the entry is
+//! made. What is forgotten for lack of room counts as not in the book: this errs on the strict side.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -42,11 +43,37 @@ pub enum AddressBookMode {
     Enforce,
 }
 
-type Entry = [u8; 16];
+/// The stable name of an entry: half a SHA-256 of its canonical address, shown as 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId([u8; 16]);
+
+impl EntryId {
+    /// Of an address on a network's address family: family and payload where the text decodes, family and text where
+    /// it does not.
+    #[must_use]
+    pub fn of(network: Network, address: &str) -> Self {
+        let family = network.family();
+        let digest = match address::decode(family, address) {
+            Ok(address) => crypto::sha256(&[&[0, address.kind().tag()], address.payload()]),
+            Err(_) => crypto::sha256(&[&[1], family.as_str().as_bytes(), &[0], address.as_bytes()]),
+        };
+        let mut short = [0; 16];
+        for (to, from) in short.iter_mut().zip(digest) {
+            *to = from;
+        }
+        Self(short)
+    }
+}
+
+impl std::fmt::Display for EntryId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
 
 /// All books.
 #[derive(Debug, Default)]
-pub struct AddressBook(RwLock<HashMap<AccountId, BTreeSet<Entry>, foldhash::fast::RandomState>>);
+pub struct AddressBook(RwLock<HashMap<AccountId, BTreeSet<EntryId>, foldhash::fast::RandomState>>);
 
 impl AddressBook {
     /// Takes in an event; only additions matter.
@@ -58,14 +85,21 @@ impl AddressBook {
         }
         let book = books.entry(event.account.clone()).or_default();
         if book.len() < ENTRIES_MAX {
-            book.insert(entry(*network, address));
+            book.insert(EntryId::of(*network, address));
         }
     }
 
     /// Whether the account's book has the address on that network's address family.
     #[must_use]
     pub fn contains(&self, account: &AccountId, network: Network, address: &str) -> bool {
-        self.0.read().get(account).is_some_and(|book| book.contains(&entry(network, address)))
+        self.entry(account, network, address).is_some()
+    }
+
+    /// The entry of the account's book that an address is.
+    #[must_use]
+    pub fn entry(&self, account: &AccountId, network: Network, address: &str) -> Option<EntryId> {
+        let entry = EntryId::of(network, address);
+        self.0.read().get(account).is_some_and(|book| book.contains(&entry)).then_some(entry)
     }
 
     /// Digest of all entries in canonical order.
@@ -79,24 +113,10 @@ impl AddressBook {
             hasher.update(&(account.as_str().len() as u64).to_be_bytes());
             hasher.update(account.as_str().as_bytes());
             hasher.update(&(book.len() as u64).to_be_bytes());
-            book.iter().for_each(|entry| hasher.update(entry));
+            book.iter().for_each(|entry| hasher.update(&entry.0));
         }
         hasher.finish()
     }
-}
-
-/// The canonical form: family and payload where the text decodes, family and text where it does not.
-fn entry(network: Network, text: &str) -> Entry {
-    let family = network.family();
-    let digest = match address::decode(family, text) {
-        Ok(address) => crypto::sha256(&[&[0, address.kind().tag()], address.payload()]),
-        Err(_) => crypto::sha256(&[&[1], family.as_str().as_bytes(), &[0], text.as_bytes()]),
-    };
-    let mut short = [0; 16];
-    for (to, from) in short.iter_mut().zip(digest) {
-        *to = from;
-    }
-    short
 }
 
 /// The policy over the books in force; `book` gives the current ones.
@@ -180,6 +200,19 @@ mod tests {
         assert!(!book.contains(&alice, Network::Tron, checksummed));
         assert!(!book.contains(&AccountId::parse("bob").unwrap(), Network::Ethereum, checksummed));
         assert!(!book.contains(&alice, Network::Ethereum, "0x0000000000000000000000000000000000000001"));
+    }
+
+    #[test]
+    fn an_entry_has_one_name() {
+        let book = AddressBook::default();
+        let alice = AccountId::parse("alice").unwrap();
+        let checksummed = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+        let id = EntryId::of(Network::Ethereum, checksummed);
+        assert_eq!(book.entry(&alice, Network::Ethereum, checksummed), None);
+        book.apply(&added("alice", Network::Ethereum, checksummed));
+        assert_eq!(book.entry(&alice, Network::Ethereum, &checksummed.to_lowercase()), Some(id));
+        let text = id.to_string();
+        assert!(text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()), "{text}");
     }
 
     #[test]

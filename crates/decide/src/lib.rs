@@ -16,7 +16,7 @@ mod idempotency;
 mod ports;
 
 pub use self::{
-    address_book::{AddressBook, AddressBookMode, AddressBookPolicy, IN_BOOK, NOT_IN_BOOK},
+    address_book::{AddressBook, AddressBookMode, AddressBookPolicy, EntryId, IN_BOOK, NOT_IN_BOOK},
     combine::{SOURCE_UNAVAILABLE, combine},
     decider::{Config, DecideError, Decided, Decider},
     id::{DecisionId, DecisionIds, MalformedDecisionId},

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use auth::Refusal;
+use auth::{Refusal, v2::AnswerFields};
 use domain::AccountId;
 
 use crate::{pipeline::Standing, websocket};
@@ -27,22 +27,63 @@ pub(crate) struct Refused {
     pub(crate) decision: Option<Box<str>>,
     /// What the sender has left, once it is proven who that is.
     pub(crate) standing: Option<Box<Standing>>,
+    /// What few refusals have.
+    pub(crate) aside: Option<Box<Aside>>,
+}
+
+/// What few refusals have; apart, since refusals are returned by value everywhere.
+#[derive(Debug, Default)]
+pub(crate) struct Aside {
     /// The API key id that was named, whether it exists or not.
-    pub(crate) api_key: Option<Box<str>>,
+    api_key: Option<Box<str>>,
+    /// The signature of the answer, where the client asked for one and was proven.
+    signed: Option<AnswerFields>,
+}
+
+/// An answer that is whole: one of the gateway's own to a request that was accepted, or one of the exchange's that was
+/// signed here.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// Besides those of the body's length and the connection.
+    pub(crate) fields: Vec<(Cow<'static, [u8]>, Vec<u8>)>,
+    pub(crate) has_date: bool,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    /// A JSON text.
+    pub(crate) fn json(body: String) -> Self {
+        let content_type = (Cow::Borrowed(&b"content-type"[..]), b"application/json".to_vec());
+        Self { status: 200, fields: vec![content_type], has_date: false, body: body.into_bytes() }
+    }
+
+    /// With its signature.
+    pub(crate) fn signed(mut self, signed: AnswerFields) -> Self {
+        let named = signature_fields(signed);
+        self.fields.extend(named.map(|(name, value)| (Cow::Borrowed(name.as_bytes()), value.into_bytes())));
+        self
+    }
+}
+
+fn signature_fields(signed: AnswerFields) -> impl Iterator<Item = (&'static str, String)> {
+    let AnswerFields { content_digest, signature_input, signature } = signed;
+    [("content-digest", content_digest), ("signature-input", signature_input), ("signature", signature)]
+        .into_iter()
+}
+
+/// Whether a field would stand beside one of a signed answer.
+pub(crate) fn is_signature_field(name: &[u8]) -> bool {
+    [&b"content-digest"[..], b"signature-input", b"signature"]
+        .iter()
+        .any(|own| own.eq_ignore_ascii_case(name))
 }
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         let label = refusal.label();
-        Self {
-            refusal,
-            label,
-            account: None,
-            retry_after: None,
-            decision: None,
-            standing: None,
-            api_key: None,
-        }
+        let (account, retry_after, decision, standing, aside) = (None, None, None, None, None);
+        Self { refusal, label, account, retry_after, decision, standing, aside }
     }
 }
 
@@ -52,8 +93,22 @@ impl Refused {
     }
 
     /// With the API key id that was named, if it is text.
-    pub(crate) fn named(self, api_key: Option<&[u8]>) -> Self {
-        Self { api_key: api_key.and_then(|key| str::from_utf8(key).ok()).map(Into::into), ..self }
+    pub(crate) fn named(mut self, api_key: Option<&[u8]>) -> Self {
+        if let Some(api_key) = api_key.and_then(|key| str::from_utf8(key).ok()) {
+            self.aside.get_or_insert_default().api_key = Some(api_key.into());
+        }
+        self
+    }
+
+    /// The API key id that was named.
+    pub(crate) fn api_key(&self) -> Option<&str> {
+        self.aside.as_ref()?.api_key.as_deref()
+    }
+
+    /// With the signature of the answer.
+    pub(crate) fn signed(mut self, signed: AnswerFields) -> Self {
+        self.aside.get_or_insert_default().signed = Some(signed);
+        self
     }
 
     pub(crate) fn labelled(self, label: &'static str) -> Self {
@@ -96,6 +151,13 @@ impl Refused {
         ]
         .into_iter()
         .flatten()
+        .chain(
+            self.aside
+                .iter()
+                .filter_map(|aside| aside.signed.clone())
+                .flat_map(signature_fields)
+                .map(|(name, value)| (name, Cow::Owned(value))),
+        )
     }
 }
 

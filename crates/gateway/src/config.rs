@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use admission::{ConcurrencyConfig, FrameLimits, Quota, ReputationConfig};
-use auth::Authenticator;
+use auth::{Authenticator, authority::FirstSeenMode, v2::AnswerSigner};
 use domain::Clock;
 use ipnet::IpNet;
 use rustls::ServerConfig;
@@ -11,7 +11,7 @@ use rustls::ServerConfig;
 use crate::{
     model::ApiModel,
     pipeline::{AbuseMode, Challenge, PolicyError},
-    ports::{Observer, Withdrawals},
+    ports::{Changes, Observer, Withdrawals},
     route::RouteTable,
     traffic::Recorder,
     upstream, websocket,
@@ -55,6 +55,18 @@ pub struct Config {
     pub recorder: Option<Arc<dyn Recorder>>,
     /// Web sockets.
     pub websocket: websocket::Config,
+    /// The names clients reach the gateway by, as they stand in `Host`: HTTP message signatures for another name are
+    /// refused. At most [`AUTHORITIES_MAX`](auth::v2::AUTHORITIES_MAX), lower case. Default none, which stands for the
+    /// loopback names with the port that is listened at.
+    pub authorities: Vec<String>,
+    /// Signs answers to clients that ask for it. Default `None`: answers are not signed.
+    pub answer_signer: Option<Arc<AnswerSigner>>,
+    /// What is done about a key that is used from a network and with software not seen with it before. Default
+    /// [`FirstSeenMode::Shadow`].
+    pub first_seen: FirstSeenMode,
+    /// What is done about withdrawals with a key that is new or whose restrictions were changed in the last
+    /// [24 hours](auth::authority::COOL_DOWN). Default [`CoolDown::Enforce`].
+    pub cool_down: CoolDown,
     /// Slow passphrase checks at a time, some 20 ms of one core and 19 MiB each. Default 2.
     pub passphrase_checks_max: usize,
 }
@@ -78,9 +90,25 @@ impl Config {
             proxy_trusted: Vec::new(),
             recorder: None,
             websocket: websocket::Config::default(),
+            authorities: Vec::new(),
+            answer_signer: None,
+            first_seen: FirstSeenMode::default(),
+            cool_down: CoolDown::default(),
             passphrase_checks_max: 2,
         }
     }
+}
+
+/// What is done about withdrawals with a key that is too new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CoolDown {
+    /// They are refused: 58219.
+    #[default]
+    Enforce,
+    /// Nothing.
+    Off,
+    /// They are counted.
+    Shadow,
 }
 
 /// What a limit counts by.
@@ -267,6 +295,8 @@ impl Default for Timeouts {
 pub struct Deps {
     /// Verifies requests.
     pub authenticator: Arc<Authenticator>,
+    /// Records what requests change about their keys.
+    pub changes: Arc<dyn Changes>,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// Sees refusals and the use of keys.
@@ -279,6 +309,9 @@ pub struct Deps {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// The names the gateway is reached by are not usable.
+    #[error("names the gateway is reached by")]
+    Authorities(#[source] auth::v2::ConfigError),
     /// The address cannot be listened at.
     #[error("cannot listen at {address}")]
     Listen {

@@ -22,7 +22,7 @@ use std::{
 };
 
 pub(crate) use admission::reputation::Source;
-use domain::UnixNanos;
+use domain::{ApiKeyId, UnixNanos};
 use foldhash::HashMap;
 use ipnet::IpNet;
 use parking_lot::Mutex;
@@ -53,6 +53,34 @@ enum Task {
     Killed,
 }
 
+/// Most keys remembered of one connection.
+const KEYS_MAX: usize = 8;
+
+/// The keys a connection was used with.
+#[derive(Debug, Default)]
+struct Keys {
+    known: Vec<ApiKeyId>,
+    /// Whether there are more than are remembered: it may then be anybody's.
+    overflowed: bool,
+}
+
+impl Keys {
+    fn add(&mut self, key: &ApiKeyId) {
+        if self.overflowed || self.known.contains(key) {
+            return;
+        }
+        if self.known.len() >= KEYS_MAX {
+            *self = Self { known: Vec::new(), overflowed: true };
+        } else {
+            self.known.push(key.clone());
+        }
+    }
+
+    fn may_have(&self, key: &ApiKeyId) -> bool {
+        self.overflowed || self.known.contains(key)
+    }
+}
+
 /// One open connection.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -66,6 +94,7 @@ pub(crate) struct Line {
     active_at: AtomicU64,
     /// Whether its task says goodbye by itself when the gateway stops.
     says_goodbye: AtomicBool,
+    keys: Mutex<Keys>,
     task: Mutex<Task>,
 }
 
@@ -84,6 +113,7 @@ impl Line {
             refusals: AtomicU32::new(0),
             active_at: AtomicU64::new(now.0),
             says_goodbye: AtomicBool::new(false),
+            keys: Mutex::default(),
             task: Mutex::default(),
         }
     }
@@ -100,6 +130,11 @@ impl Line {
             Task::Killed => handle.abort(),
             Task::Unknown | Task::Known(_) => *task = Task::Known(handle),
         }
+    }
+
+    /// A request signed with this key has come over it.
+    pub(crate) fn used_with(&self, key: &ApiKeyId) {
+        self.keys.lock().add(key);
     }
 
     fn add(&self, what: u32) -> Result<(), Ended> {
@@ -331,6 +366,15 @@ impl Census {
     }
 }
 
+impl Census {
+    /// Ends the connections a key was used on at once; how many.
+    pub(crate) fn kill_key(&self, key: &ApiKeyId) -> usize {
+        let open = self.open.lock();
+        let used = |line: &&Arc<Line>| line.keys.lock().may_have(key);
+        open.lines.values().map(|place| &place.line).filter(used).map(|line| line.kill()).count()
+    }
+}
+
 /// The open connections of a gateway, for whoever decides that some must end now: a ban, a freeze, a revocation.
 #[derive(Debug, Clone)]
 pub struct Connections(pub(crate) Arc<Census>);
@@ -340,6 +384,14 @@ impl Connections {
     /// request; gives their number. What was already sent to the exchange is not undone. New ones are not kept out.
     pub fn close_source(&self, ip: IpAddr) -> usize {
         self.0.kill(Source::of(ip).net())
+    }
+
+    /// Ends all connections over which requests signed with a key came at once, and those that carried more than 8 keys;
+    /// gives their number. To be called after the key was taken out of force or restricted: what comes later is
+    /// refused, or held to its new restrictions. Web sockets that are logged in with it act on nothing more and end by
+    /// themselves, with the reason, within [their period](crate::websocket::Config::in_force_period).
+    pub fn close_key(&self, key: &ApiKeyId) -> usize {
+        self.0.kill_key(key)
     }
 }
 

@@ -40,7 +40,7 @@ pub mod websocket;
 pub use admission::reputation::{Ban, Target};
 
 pub use self::{
-    config::{Abuse, BuildError, By, Config, Deps, Limit, Limits, Timeouts},
+    config::{Abuse, BuildError, By, Config, CoolDown, Deps, Limit, Limits, Timeouts},
     connection::Connections,
     listener::{Control, Gateway, Load, Prepared},
     metrics::{Metrics, MetricsSnapshot},
@@ -49,5 +49,8 @@ pub use self::{
         AbuseMode, BanError, BanTarget, Bans, Challenge, ChallengeMode,
         limits::{PolicyError, check_policy},
     },
-    ports::{Answer, BoxFuture, DecisionUnavailable, Observer, Unobserved, Withdrawals},
+    ports::{
+        Answer, BoxFuture, Changes, DecisionUnavailable, NotRecorded, Observer, Unobserved, Unrecorded,
+        Withdrawals,
+    },
 };

@@ -11,6 +11,7 @@ use std::{
 
 use admission::{Class, ConcurrencyConfig, Ja4};
 use arc_swap::{ArcSwap, ArcSwapOption};
+use auth::v2::{self, SignatureVerifier};
 use parking_lot::Mutex;
 use rustls::ServerConfig;
 use tokio::{
@@ -45,6 +46,8 @@ const BACKLOG: u32 = 4096;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often idle upstream connections that the exchange closed are let go.
 const UPSTREAM_SWEEP: Duration = Duration::from_secs(5);
+/// How often sessions that have run out are forgotten.
+const SESSION_SWEEP: Duration = Duration::from_secs(60);
 
 impl Config {
     /// Binds the listener and makes the gateway; [`Gateway::run`] starts it. Must be called inside a tokio runtime.
@@ -73,11 +76,22 @@ impl Config {
         let notice = self.websocket.notice;
         let entries_max = self.limits.entries_max;
         let policy = Policy::new(self.routes, &self.limits, seed()).map_err(BuildError::Policy)?;
+        let authorities =
+            if self.authorities.is_empty() { loopback_names(local_addr.port()) } else { self.authorities };
+        let signatures = SignatureVerifier::new(
+            Arc::clone(deps.authenticator.registry()),
+            v2::Config::new(authorities, seed()),
+        )
+        .map_err(BuildError::Authorities)?;
         let census = Arc::new(Census::new(self.connections_max, self.connections_per_source_max));
         let shared = Arc::new_cyclic(|shared| Shared {
+            answer_signer: self.answer_signer,
             authenticator: deps.authenticator,
             challenger: Challenger::new(self.abuse.challenge, &crypto::Secret::new(crypto::random::array())),
+            changes: deps.changes,
             clock: deps.clock,
+            cool_down: self.cool_down,
+            first_seen: self.first_seen,
             frames: Arc::new(self.abuse.frames),
             guard: Guard::new(&self.abuse, Arc::clone(&census), seed()),
             metrics,
@@ -90,6 +104,7 @@ impl Config {
             policy: ArcSwap::from_pointee(policy),
             proxy_trusted: self.proxy_trusted,
             recorder: self.recorder,
+            signatures,
             stopping,
             timeouts: self.timeouts,
             turnstile: Turnstile::new(concurrency),
@@ -112,6 +127,11 @@ impl Config {
             stop,
         })
     }
+}
+
+/// The names a client on this machine reaches `port` by.
+fn loopback_names(port: u16) -> Vec<String> {
+    ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("{host}:{port}")).into()
 }
 
 /// Waits until all tasks ended.
@@ -181,6 +201,7 @@ impl Gateway {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let mut connections = JoinSet::new();
         let mut sweep = interval(UPSTREAM_SWEEP);
+        let mut session_sweep = interval(SESSION_SWEEP);
         let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {
@@ -207,6 +228,9 @@ impl Gateway {
                     }
                 },
                 _ = sweep.tick() => self.shared.upstream.sweep(),
+                _ = session_sweep.tick() => {
+                    self.shared.signatures.sweep(self.shared.clock.now());
+                }
             }
         }
         drop(self.listener);

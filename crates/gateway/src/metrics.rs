@@ -17,6 +17,7 @@ pub struct Metrics {
     upstream_connections: AtomicU64,
     refusals: Labelled,
     departures: Labelled,
+    shadows: Labelled,
 }
 
 /// Counters by label.
@@ -39,6 +40,8 @@ pub struct MetricsSnapshot {
     pub departures: BTreeMap<&'static str, u64>,
     /// Refused requests and connections by label, sorted by label.
     pub refusals: BTreeMap<&'static str, u64>,
+    /// Requests that passed although a rule in shadow speaks against them, by label, sorted by label.
+    pub shadows: BTreeMap<&'static str, u64>,
 }
 
 impl Metrics {
@@ -66,6 +69,10 @@ impl Metrics {
         self.departures.count(label);
     }
 
+    pub(crate) fn shadow(&self, label: &'static str) {
+        self.shadows.count(label);
+    }
+
     /// The counters now. Not a consistent cut: requests in flight may show in one counter and not yet in another.
     #[must_use]
     pub fn snapshot(&self) -> MetricsSnapshot {
@@ -76,6 +83,7 @@ impl Metrics {
             upstream_connections: self.upstream_connections.load(Ordering::Relaxed),
             departures: self.departures.snapshot(),
             refusals: self.refusals.snapshot(),
+            shadows: self.shadows.snapshot(),
         }
     }
 }

@@ -1,10 +1,12 @@
-//! What the gateway needs from others: the withdrawal decision and an observer of what happened at the door.
-//! The product crate plugs these in; the gateway knows neither who decides nor who watches.
+//! What the gateway needs from others: the withdrawal decision, an observer of what happened at the door, and a record
+//! of what requests change about their keys. The product crate plugs these in; the gateway knows neither who decides
+//! nor who watches.
 
 use std::{fmt, future::Future, net::IpAddr, pin::Pin};
 
 use admission::{Ban, reputation::Target};
-use domain::{AccountId, ApiKeyId, ReasonCode, UnixNanos, Verdict, WithdrawalRequest};
+use auth::{Change, authority::DestinationId};
+use domain::{AccountId, ApiKeyId, Destination, ReasonCode, UnixNanos, Verdict, WithdrawalRequest};
 
 /// A boxed future that may borrow from its maker.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -42,6 +44,13 @@ pub trait Withdrawals: Send + Sync + fmt::Debug {
     /// `clientId`: an earlier yes must not outlive what has become known since, and every request that is
     /// forwarded counts towards the limits.
     fn decide(&self, request: WithdrawalRequest) -> BoxFuture<'_, Result<Answer, DecisionUnavailable>>;
+
+    /// Which entry of the account's address book a destination is; `None` for one that is in no entry. Keys may be
+    /// bound to entries. Without an address book there are none, and such a key withdraws nowhere.
+    fn entry(&self, account: &AccountId, destination: &Destination) -> Option<DestinationId> {
+        let _ = (account, destination);
+        None
+    }
 }
 
 /// Sees refusals and the use of keys. Called on the request path: must return at once and never block.
@@ -57,6 +66,42 @@ pub trait Observer: Send + Sync + fmt::Debug {
 
     /// An operator ended a ban before its time.
     fn lifted(&self, _target: &Target, _at: UnixNanos) {}
+}
+
+/// A change could not be made durable, so it is not in force.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a change was not recorded: {reason}")]
+pub struct NotRecorded {
+    /// What was missing, for the log; never shown to the client.
+    pub reason: String,
+}
+
+/// Records what requests change about the keys they are signed with: budgets, sightings, freezes.
+pub trait Changes: Send + Sync + fmt::Debug {
+    /// Records a change. When it returns, the change is durable and in force for all requests. The gateway adds its own
+    /// bound in time ([`Timeouts::decision`](crate::Timeouts::decision)).
+    fn record(
+        &self,
+        account: &AccountId,
+        change: Change,
+        at: UnixNanos,
+    ) -> BoxFuture<'_, Result<(), NotRecorded>>;
+
+    /// As [`Changes::record`], later and without being waited for: must return at once, and may drop the change where
+    /// too many wait.
+    fn note(&self, account: &AccountId, change: Change, at: UnixNanos);
+}
+
+/// Records nothing, so whatever must be on record is refused: keys with a bound on a day's orders cannot trade.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unrecorded;
+
+impl Changes for Unrecorded {
+    fn record(&self, _: &AccountId, _: Change, _: UnixNanos) -> BoxFuture<'_, Result<(), NotRecorded>> {
+        Box::pin(std::future::ready(Err(NotRecorded { reason: "there is no record".to_owned() })))
+    }
+
+    fn note(&self, _: &AccountId, _: Change, _: UnixNanos) {}
 }
 
 /// An observer that ignores everything.

@@ -7,6 +7,7 @@
 //! `/api/v5/trade/order` holds for `{"op":"order"}`, limits included.
 
 pub use admission::Class as Criticality;
+use auth::v2::session::SESSION_BODY_BYTES_MAX;
 use foldhash::HashMap;
 use http::Method;
 
@@ -14,6 +15,11 @@ use http::Method;
 pub const TRADING_BODY_BYTES_MAX: usize = 64 << 10;
 /// Body bound of all other endpoints, in bytes.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Where v2 keys open sessions.
+pub const SESSION_PATH: &str = "/caponier/v2/session";
+/// Where the keys are told that signed answers are verified with, as a JSON Web Key Set (RFC 7517).
+pub const KEYS_PATH: &str = "/caponier/v2/keys";
 
 /// What a request is, and so who may send it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,6 +35,8 @@ pub enum Class {
     Withdraw,
     /// API keys. Always refused here: keys are managed where they are verified, never behind the gateway.
     KeyManagement,
+    /// Opening a session: any v2 key, by its own signature.
+    Session,
 }
 
 /// How a request's cost is counted, for limits other than those of source and key, which count requests.
@@ -50,6 +58,10 @@ pub enum Handling {
     Browser,
     /// Goes to the upstream.
     Forward,
+    /// Is answered here: the keys that signed answers are verified with.
+    AnswerKeys,
+    /// Is answered here: a session of a v2 key.
+    OpenSession,
     /// Is a withdrawal: goes to the upstream only if the decision says so.
     Decide,
     /// Is handed over as a WebSocket if it asks for one over HTTP/1.1; else it is answered 410.
@@ -137,7 +149,7 @@ impl Class {
             Self::Read | Self::KeyManagement => Criticality::PrivateRead,
             // Transfers between own accounts and settings: needed to trade, but not in this moment. Lines of orders say
             // otherwise.
-            Self::Trade | Self::Withdraw => Criticality::Withdraw,
+            Self::Session | Self::Trade | Self::Withdraw => Criticality::Withdraw,
         }
     }
 }
@@ -203,7 +215,9 @@ pub enum RouteError {
 /// All routes, ready for lookup.
 #[derive(Debug, Clone)]
 pub struct RouteTable {
+    /// Those given, then our own.
     routes: Vec<Route>,
+    n_given: usize,
     exact: HashMap<String, Vec<usize>>,
     folded: HashMap<String, String>,
     /// Longest first.
@@ -237,10 +251,12 @@ impl RouteTable {
     ///
     /// # Errors
     /// [`RouteError`] naming the line.
-    pub fn new(routes: Vec<Route>) -> Result<Self, RouteError> {
+    pub fn new(mut routes: Vec<Route>) -> Result<Self, RouteError> {
         if routes.len() > Self::ROUTES_MAX {
             return Err(RouteError::TooMany { got: routes.len() });
         }
+        let n_given = routes.len();
+        routes.extend(own_routes());
         let mut exact: HashMap<String, Vec<usize>> = HashMap::default();
         let mut prefixes = Vec::new();
         for (index, route) in routes.iter().enumerate() {
@@ -286,13 +302,13 @@ impl RouteTable {
         prefixes
             .sort_by_key(|index| std::cmp::Reverse(routes.get(*index).map_or(0, |route| route.path.len())));
         let folded = exact.keys().map(|path| (path.to_ascii_lowercase(), path.clone())).collect();
-        Ok(Self { routes, exact, folded, prefixes })
+        Ok(Self { routes, n_given, exact, folded, prefixes })
     }
 
     /// The table of the OKX v5 API.
     ///
     /// Unlisted paths below `/api/v5/` are private: GET is [`Class::Read`], POST is [`Class::Trade`]. Paths elsewhere
-    /// match nothing, but for the three of WebSocket. Endpoints that move funds out in ways that are not decided about here (Lightning and fiat
+    /// match nothing, but for the three of WebSocket and the two that are answered here. Endpoints that move funds out in ways that are not decided about here (Lightning and fiat
     /// withdrawals) and endpoints that manage API keys are [`Handling::Unavailable`].
     #[must_use]
     pub fn okx_v5() -> Self {
@@ -302,6 +318,11 @@ impl RouteTable {
     /// The lines, in the order given.
     #[must_use]
     pub fn routes(&self) -> &[Route] {
+        self.routes.get(..self.n_given).unwrap_or_default()
+    }
+
+    /// The lines, and behind them those that are answered here.
+    pub(crate) fn lines(&self) -> &[Route] {
         &self.routes
     }
 
@@ -311,7 +332,7 @@ impl RouteTable {
         self.routes.get(self.place(method, path)?)
     }
 
-    /// As [`RouteTable::find`], the line's place in [`RouteTable::routes`].
+    /// As [`RouteTable::find`], the line's place in [`RouteTable::lines`].
     pub(crate) fn place(&self, method: &Method, path: &str) -> Option<usize> {
         let line =
             |index: &usize| self.routes.get(*index).filter(|route| route.verb.is(method)).map(|_| *index);
@@ -345,6 +366,18 @@ fn twice(names: &[String]) -> Option<&str> {
     std::iter::from_fn(|| rest.next().map(|name| (name, rest.as_slice())))
         .find(|(name, rest)| rest.contains(name))
         .map(|(name, _)| name.as_str())
+}
+
+/// What every table has besides: what is answered here, within the limits of source and key.
+fn own_routes() -> [Route; 2] {
+    [
+        Route { handling: Handling::AnswerKeys, ..Route::new(Verb::Get, KEYS_PATH, Class::Public) },
+        Route {
+            handling: Handling::OpenSession,
+            body_bytes_max: SESSION_BODY_BYTES_MAX,
+            ..Route::new(Verb::Post, SESSION_PATH, Class::Session)
+        },
+    ]
 }
 
 fn okx_v5_routes() -> Vec<Route> {
@@ -447,6 +480,12 @@ mod tests {
             assert_eq!(find(Method::GET, path), Some((Class::Public, String::new(), Handling::WebSocket)));
             assert_eq!(find(Method::POST, path), None);
         }
+        assert_eq!(
+            find(Method::POST, SESSION_PATH),
+            Some((Class::Session, String::new(), Handling::OpenSession))
+        );
+        assert_eq!(find(Method::GET, KEYS_PATH), Some((Class::Public, String::new(), Handling::AnswerKeys)));
+        assert_eq!((find(Method::GET, SESSION_PATH), find(Method::POST, KEYS_PATH)), (None, None));
         // A listed path does not fall back to the prefix for other methods, and no POST is public.
         assert_eq!(find(Method::GET, "/api/v5/asset/withdrawal"), None);
         assert_eq!(find(Method::POST, "/api/v5/public/time"), forward(Class::Trade, "write"));

@@ -125,6 +125,8 @@ pub(crate) enum Field {
     Dropped,
     /// A credential this gateway does not know: never forwarded.
     Credential,
+    /// Part of an HTTP message signature: forwarded once it was verified, as proof.
+    MessageSignature,
     /// Any other, forwarded as it is.
     Plain,
 }
@@ -162,6 +164,9 @@ impl Field {
             b"ok-access-passphrase" => Self::Passphrase,
             b"x-simulated-trading" => Self::Simulated,
             b"exptime" => Self::Expires,
+            b"signature" | b"signature-input" => Self::MessageSignature,
+            // Speaks to this gateway, which signs the answer.
+            b"accept-signature" => Self::Dropped,
             b"content-type" => Self::ContentType,
             b"content-length" => Self::ContentLength,
             b"transfer-encoding" => Self::TransferEncoding,

@@ -57,6 +57,14 @@ impl Notional {
     }
 }
 
+impl fmt::Display for Notional {
+    /// Decimal, without zeroes at the end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{self:?}");
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
 impl fmt::Debug for Notional {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = 10_u128.pow(Self::PLACES);
@@ -72,6 +80,13 @@ mod tests {
 
     fn value(left: &str, right: &str) -> Option<u128> {
         Notional::of(Amount::parse(left).unwrap())?.times(Amount::parse(right).unwrap()).map(Notional::atoms)
+    }
+
+    #[test]
+    fn values_are_shown_without_zeroes_at_the_end() {
+        let shown = |atoms| Notional::from_atoms(atoms).to_string();
+        assert_eq!([shown(0), shown(10_000_000_000_000), shown(100_500_000_000_000)], ["0", "10", "100.5"]);
+        assert_eq!(shown(1), "0.000000000001");
     }
 
     #[test]

@@ -154,11 +154,15 @@ pub enum Novelty {
     },
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    pair: Pair,
-    used_at: UnixNanos,
-    suspect: bool,
+/// A pair that a key is known to be used from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// From where, with what.
+    pub pair: Pair,
+    /// When last, as far as this process has seen.
+    pub used_at: UnixNanos,
+    /// Whether it was reported and nobody has looked since.
+    pub suspect: bool,
 }
 
 /// The pairs of one key.
@@ -210,6 +214,14 @@ impl Sightings {
             }
         }
         self.pairs.push(Known { pair, used_at: at, suspect });
+    }
+
+    /// The known pairs, the last used first.
+    #[must_use]
+    pub fn known(&self) -> Vec<Known> {
+        let mut known = self.pairs.clone();
+        known.sort_by_key(|one| std::cmp::Reverse(one.used_at));
+        known
     }
 
     /// The key was unfrozen: somebody has looked at its suspects.

@@ -8,8 +8,8 @@ use domain::UnixNanos;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    Charge, DayBudget, FirstSeenMode, LastUse, LastUses, Notional, Novelty, Pair, Reservation, Restrictions,
-    Sighting, Sightings,
+    Charge, DayBudget, FirstSeenMode, Known, LastUse, LastUses, Notional, Novelty, Pair, Reservation,
+    Restrictions, Sighting, Sightings,
 };
 
 #[derive(Default)]
@@ -82,6 +82,17 @@ impl Standing {
 
     pub(crate) fn last_uses(&self) -> Vec<LastUse> {
         self.memory.lock().as_ref().map_or_else(Vec::new, |memory| memory.uses.latest_first())
+    }
+
+    /// Charged in the last day.
+    pub(crate) fn spent_at(&self, now: UnixNanos) -> Notional {
+        let memory = self.memory.lock();
+        let budget = memory.as_ref().and_then(|memory| memory.budget.as_ref());
+        budget.map_or(Notional::ZERO, |budget| budget.spent_at(now))
+    }
+
+    pub(crate) fn known(&self) -> Vec<Known> {
+        self.memory.lock().as_ref().map_or_else(Vec::new, |memory| memory.sightings.known())
     }
 
     fn memory<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {

@@ -5,8 +5,11 @@
 //! the last is the `Signature` field of the request, which nobody else can have sent, so an answer fits one request.
 //! Not for refusals of requests that did not verify: signing costs some 20 microseconds, which strangers must not cause.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use crypto::{SigningKey, VerifyingKey};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use crypto::{SigningKey, VerifyingKey, sha256};
 use domain::{ApiKeyId, UnixNanos};
 
 use super::{
@@ -41,6 +44,29 @@ impl AnswerSigner {
     #[must_use]
     pub const fn new(key: SigningKey, key_id: ApiKeyId) -> Self {
         Self { key, key_id }
+    }
+
+    /// Under the thumbprint of its public half (RFC 7638), as [`AnswerSigner::key_set`] tells it.
+    ///
+    /// # Panics
+    /// Never: 43 letters, digits, `-` and `_` are an id.
+    #[must_use]
+    pub fn by_thumbprint(key: SigningKey) -> Self {
+        let x = URL_SAFE_NO_PAD.encode(key.verifying_key().0);
+        let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
+        let thumbprint = URL_SAFE_NO_PAD.encode(sha256(&[canonical.as_bytes()]));
+        let key_id = ApiKeyId::parse(&thumbprint).expect("Base64 for URLs is an id");
+        Self { key, key_id }
+    }
+
+    /// What clients verify with, as a JSON Web Key Set (RFC 7517, RFC 8037).
+    #[must_use]
+    pub fn key_set(&self) -> String {
+        let x = URL_SAFE_NO_PAD.encode(self.key.verifying_key().0);
+        let key_id = &self.key_id;
+        format!(
+            r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","use":"sig","alg":"EdDSA","kid":"{key_id}","x":"{x}"}}]}}"#
+        )
     }
 
     /// What clients verify with.
@@ -85,9 +111,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_thumbprint_is_that_of_the_rfc() {
+        // RFC 8037 appendix A: key and thumbprint.
+        let seed = URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
+        let signer = AnswerSigner::by_thumbprint(SigningKey::from_seed(seed.try_into().unwrap()));
+        assert_eq!(signer.key_id.as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        assert!(signer.key_set().contains(r#""x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#));
+    }
+
+    #[test]
     fn the_base_is_the_one_of_the_rfc() {
         let signer = AnswerSigner::new(SigningKey::from_seed([1; 32]), ApiKeyId::parse("server-1").unwrap());
-        let digest = crypto::sha256(&[b"{}"]);
+        let digest = sha256(&[b"{}"]);
         let fields =
             signer.sign(200, &digest, b"caponier=:AAAA:", UnixNanos::from_secs(1_700_000_000)).unwrap();
         let params = "(\"@status\" \"content-digest\" \"signature\";req);created=1700000000;keyid=\"server-1\";\

@@ -2,7 +2,10 @@
 //!
 //! Not here: private keys, which never leave the client.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
+};
 use crypto::{BadSignature, P256VerifyingKey, VerifyingKey};
 
 /// SubjectPublicKeyInfo of an Ed25519 key up to the key itself (RFC 8410 section 4).
@@ -170,6 +173,27 @@ impl PublicKey {
         let body = body.and_then(|body| body.strip_suffix("-----END PUBLIC KEY-----"));
         let body: String = body.ok_or(PublicKeyError::Encoding)?.split_ascii_whitespace().collect();
         Self::from_spki(&STANDARD.decode(body).map_err(|_| PublicKeyError::Encoding)?)
+    }
+
+    /// From what a person pastes: PEM text, or the Base64 (of either alphabet, padded or not) of a bare key or of a
+    /// DER SubjectPublicKeyInfo.
+    ///
+    /// # Errors
+    /// [`PublicKeyError`].
+    pub fn from_text(text: &str) -> Result<Self, PublicKeyError> {
+        let text = text.trim_ascii();
+        if text.starts_with("-----") {
+            return Self::from_pem(text);
+        }
+        if text.len() > PEM_BYTES_MAX {
+            return Err(PublicKeyError::Encoding);
+        }
+        let standard = text.trim_end_matches('=').replace('-', "+").replace('_', "/");
+        let bytes = STANDARD_NO_PAD.decode(standard).map_err(|_| PublicKeyError::Encoding)?;
+        Self::from_bytes(&bytes).or_else(|error| match error {
+            PublicKeyError::Encoding => Self::from_spki(&bytes),
+            error => Err(error),
+        })
     }
 
     /// Which algorithm it verifies.

@@ -62,6 +62,14 @@ pub static KEYS: &[Key] = &[
     ),
     key("gateway.private_key_file", "\"\"", "PEM file with the private key.", "the server's identity"),
     key(
+        "gateway.authorities",
+        "[]",
+        "Names clients reach the gateway by, at most 16, lower case, with the port where it is not the scheme's own, such \
+         as \"api.example.com\". HTTP message signatures for another name are refused. Empty: acme.domains, else the names \
+         of loopback with the port that is listened at.",
+        "requests signed for those names may be passed on here by whoever they were sent to",
+    ),
+    key(
         "gateway.upstream",
         "\"http://127.0.0.1:9000\"",
         "The exchange's own API. Plain HTTP: the hop must stay on this machine or in a private network.",
@@ -292,6 +300,21 @@ pub static KEYS: &[Key] = &[
         "on: answers to private requests say what is left of the tightest limit (RateLimit-Policy, RateLimit). off: \
          they do not.",
         "nothing",
+    ),
+    key(
+        "keys.first_seen",
+        "\"shadow\"",
+        "What is done about a key with trade or withdraw permission that is used from a network, or with software, not \
+         seen with it before, once it has been in use for a day: enforce (the request is refused and the key frozen), \
+         shadow (counted and journalled) or off.",
+        "stolen keys work from anywhere",
+    ),
+    key(
+        "keys.withdrawal_cool_down",
+        "\"enforce\"",
+        "What is done about withdrawals with a key that was issued, or whose restrictions were changed, less than 24 hours \
+         ago: enforce (code 58219), shadow (counted) or off.",
+        "a key made by an intruder withdraws at once",
     ),
     key(
         "api.listen",

@@ -114,6 +114,19 @@ impl Words {
     fn key_change(self, fields: &mut Map<String, Value>, change: &KeyChange) {
         fields.insert("api_key".to_owned(), json!(self.id(change.id().as_str())));
         fields.insert("change".to_owned(), json!(name_of(change)));
+        match change {
+            KeyChange::Restricted { restrictions, .. } => {
+                let parts = restrictions.parts().into_iter();
+                let parts: Map<String, Value> =
+                    parts.map(|(name, text)| (name.to_owned(), json!(text))).collect();
+                fields.insert("restrictions".to_owned(), json!(parts));
+            }
+            KeyChange::Seen { sighting, .. } => {
+                fields.insert("network".to_owned(), json!(sighting.pair.origin.to_string()));
+                fields.insert("suspect".to_owned(), json!(sighting.suspect));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::{path::Path, sync::Arc};
 
-use auth::{ApiKey, Environment, IpAllowList, KeyChange, NewApiKey, Permission, Permissions};
-use domain::{AccountId, ApiKeyId, Network, Subject, UnixNanos};
+use auth::KeyChange;
+use domain::{AccountId, Network, Subject};
 use journal::{
     Draft, Journal, Kind,
     disk::{Disk, RealDisk},
@@ -14,7 +14,7 @@ use watch::ListName;
 use super::{Core, LABELS_DIR, Progress, chain, lists::list_format};
 use crate::{
     abuse,
-    control::{BackupState, CreatedKey, DrillResult, ImportedList, ListedKey, Request, Response},
+    control::{BackupState, DrillResult, ImportedList, Request, Response},
     exit::{Exit, Failure},
     ground::{Ground, RecordError},
 };
@@ -27,6 +27,7 @@ impl Core {
     pub async fn handle(&self, request: Request, progress: Progress<'_>) -> Result<Response, Failure> {
         match request {
             Request::KeysCreate { .. }
+            | Request::KeysRestrict { .. }
             | Request::KeysRevoke { .. }
             | Request::KeysFreeze { .. }
             | Request::KeysUnfreeze { .. }
@@ -39,7 +40,8 @@ impl Core {
                 let _one_at_a_time = self.changes.lock().await;
                 self.change(request, progress).await
             }
-            Request::KeysList { account } => self.keys_list(account.as_deref()),
+            Request::KeysList { account, all } => self.keys_list(account.as_deref(), all),
+            Request::KeysShow { key } => self.keys_show(&key),
             Request::ListsStatus => Ok(Response::Lists(self.lists())),
             Request::ListsExport { name } => self.lists_export(&name),
             Request::Screen { address, network } => self.screen(&address, network.as_deref()),
@@ -74,16 +76,8 @@ impl Core {
 
     async fn change(&self, request: Request, progress: Progress<'_>) -> Result<Response, Failure> {
         match request {
-            Request::KeysCreate { account, label, read, trade, withdraw, ips, demo_trading, passphrase } => {
-                let wanted =
-                    [(read, Permission::Read), (trade, Permission::Trade), (withdraw, Permission::Withdraw)];
-                let permissions: Vec<Permission> = wanted
-                    .into_iter()
-                    .filter_map(|(wanted, permission)| wanted.then_some(permission))
-                    .collect();
-                let environment = if demo_trading { Environment::Demo } else { Environment::Live };
-                self.keys_create(&account, label, &permissions, &ips, environment, passphrase).await
-            }
+            Request::KeysCreate { .. } => self.keys_create(request).await,
+            Request::KeysRestrict { key, restrictions } => self.keys_restrict(&key, &restrictions).await,
             Request::KeysRevoke { key } => {
                 self.key_change(&key, "revoked", |id, at| KeyChange::Revoked { id, at }).await
             }
@@ -106,85 +100,6 @@ impl Core {
             Request::BackupDrill => self.drill(progress).await.map(Response::Drilled),
             _ => Err(Failure::new(Exit::Internal, "not a change")),
         }
-    }
-
-    async fn keys_create(
-        &self,
-        account: &str,
-        label: String,
-        permissions: &[Permission],
-        ips: &[String],
-        environment: Environment,
-        passphrase: Option<String>,
-    ) -> Result<Response, Failure> {
-        let account = account_id(account)?;
-        let bad = |error: auth::KeyError| Failure::new(Exit::Input, error.to_string());
-        let ips: Vec<&str> = ips.iter().map(String::as_str).collect();
-        let secret = auth::key::generate_secret(crypto::random::array());
-        let shown = String::from_utf8_lossy(secret.expose()).into_owned();
-        let passphrase = passphrase.unwrap_or_else(made_passphrase);
-        let new = NewApiKey {
-            id: auth::key::generate_id(crypto::random::array()),
-            account: account.clone(),
-            label,
-            permissions: Permissions::new(permissions).map_err(bad)?,
-            ip_allow: IpAllowList::parse(&ips).map_err(bad)?,
-            environment,
-            secret,
-        };
-        let at = self.clock.now();
-        let key = ApiKey::create(new, passphrase.as_bytes(), crypto::random::array(), at).map_err(bad)?;
-        let id = key.id().clone();
-        self.ground
-            .record_key_change(account.clone(), &KeyChange::Created(Box::new(key)), at)
-            .await
-            .map_err(|error| record_failure(&error))?;
-        Ok(Response::KeyCreated(CreatedKey {
-            key: id.to_string(),
-            secret: shown,
-            passphrase,
-            account: account.to_string(),
-        }))
-    }
-
-    fn keys_list(&self, account: Option<&str>) -> Result<Response, Failure> {
-        let summaries = match account {
-            Some(account) => self.ground.registry().summaries_of(&account_id(account)?),
-            None => self.ground.registry().summaries(),
-        };
-        let listed = summaries.into_iter().map(|key| ListedKey {
-            key: key.id.to_string(),
-            account: key.account.to_string(),
-            label: key.label.to_string(),
-            permissions: key.permissions.iter().map(|permission| permission.as_str().to_owned()).collect(),
-            ips: key.ip_allow.entries().map(|entry| entry.to_string()).collect(),
-            environment: key.environment.as_str().to_owned(),
-            state: key.state.as_str().to_owned(),
-            created_at: key.created_at.to_string(),
-            last_used_at: key.last_used_at.map(|at| at.to_string()),
-        });
-        Ok(Response::Keys(listed.collect()))
-    }
-
-    async fn key_change(
-        &self,
-        key: &str,
-        state: &str,
-        change: impl FnOnce(ApiKeyId, UnixNanos) -> KeyChange,
-    ) -> Result<Response, Failure> {
-        let unknown =
-            || Failure::new(Exit::NotFound, format!("there is no API key {key:?} that is not revoked"));
-        let id = ApiKeyId::parse(key).map_err(|_| unknown())?;
-        let summary = self.ground.registry().summary(&id).ok_or_else(unknown)?;
-        if summary.state.as_str() == state {
-            return Ok(Response::KeyChanged { key: id.to_string(), state: state.to_owned() });
-        }
-        let at = self.clock.now();
-        self.ground
-            .record_key_change(summary.account, &change(id.clone(), at), at)
-            .await
-            .map_err(|error| record_failure(&error))?;
-        Ok(Response::KeyChanged { key: id.to_string(), state: state.to_owned() })
     }
 
     fn learned(&self) -> Result<Response, Failure> {
@@ -507,7 +422,7 @@ impl Drop for Scratch {
     }
 }
 
-fn account_id(text: &str) -> Result<AccountId, Failure> {
+pub(super) fn account_id(text: &str) -> Result<AccountId, Failure> {
     AccountId::parse(text).map_err(|error| Failure::new(Exit::Input, error.to_string()))
 }
 
@@ -518,12 +433,6 @@ pub(super) fn record_failure(error: &RecordError) -> Failure {
         _ => Exit::Io,
     };
     Failure::new(exit, error.to_string())
-}
-
-/// A passphrase within the policy: 24 characters, at least one of each required class.
-fn made_passphrase() -> String {
-    let random: [u8; 10] = crypto::random::array();
-    format!("Aa1-{}", hex::encode(random))
 }
 
 /// Cut to what an entry holds comfortably.

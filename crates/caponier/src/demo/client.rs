@@ -173,7 +173,8 @@ impl Client {
         {
             self.connection = None;
         }
-        if self.connection.is_none() {
+        let is_reused = self.connection.is_some();
+        if !is_reused {
             self.connection = Some(self.connect().await?);
         }
         let Some((sender, _)) = &mut self.connection else { bail!("not connected") };
@@ -188,6 +189,12 @@ impl Client {
         let answered = sender.send_request(request).await;
         let answer = match answered {
             Ok(answer) => answer,
+            // The gateway ends connections of keys that are taken away, which a client may notice too late. What
+            // changes nothing may be sent again.
+            Err(_) if is_reused && signed.method == Method::GET => {
+                self.connection = None;
+                return Box::pin(self.send_patiently(signed)).await;
+            }
             Err(error) => {
                 self.connection = None;
                 return Err(error).with_context(|| format!("{} {}", signed.method, signed.target));

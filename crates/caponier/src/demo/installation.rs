@@ -28,7 +28,7 @@ use super::{
 use crate::{
     app::{App, Running},
     config::Config,
-    control::{Request, Response},
+    control::{Request, Response, RestrictionWords},
     secret_file,
 };
 
@@ -214,6 +214,8 @@ impl Installation {
             ips: ips.iter().map(|ip| (*ip).to_owned()).collect(),
             demo_trading: false,
             passphrase: None,
+            public_key: None,
+            restrictions: RestrictionWords::default(),
         };
         let Response::KeyCreated(key) = self.running.core().handle(request, &mut |_, _, _| ()).await? else {
             bail!("creating a key answered something else");
@@ -342,6 +344,10 @@ certificate_file = "tls/server.pem"
 private_key_file = "tls/server.key"
 upstream = "http://{upstream}"
 upstream_token_file = "secrets/upstream.token"
+
+[keys]
+# Everything here is new.
+withdrawal_cool_down = "off"
 
 [limits]
 # Low enough that one attacker on a slow machine exceeds it.

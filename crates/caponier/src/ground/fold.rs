@@ -213,7 +213,7 @@ impl Fold {
     }
 
     /// What two states are compared by. The time a key was last used is left out: it moves ahead of the journal
-    /// within a day.
+    /// within a day. So is what a key has spent: it moves ahead of what is reserved.
     pub(super) fn digest_parts(&self) -> BTreeMap<String, String> {
         let mut parts = BTreeMap::new();
         for (kind, count) in &self.counts {
@@ -224,7 +224,7 @@ impl Fold {
         for key in self.registry.summaries() {
             let _ = writeln!(
                 keys,
-                "{} {} {:?} {} {:?} {:?} {:?} {}",
+                "{} {} {:?} {} {:?} {:?} {:?} {} {:?} {:?}",
                 key.id,
                 key.account,
                 key.label,
@@ -232,7 +232,9 @@ impl Fold {
                 key.ip_allow,
                 key.environment,
                 key.state,
-                key.created_at.0
+                key.created_at.0,
+                key.restrictions,
+                key.restricted_at
             );
         }
         parts.insert("api_keys".to_owned(), hex::encode(crypto::sha256(&[keys.as_bytes()])));

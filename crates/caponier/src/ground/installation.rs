@@ -60,6 +60,12 @@ impl Installation {
         AeadKey::new(&key)
     }
 
+    /// Signs answers of the gateway.
+    #[must_use]
+    pub fn answer_key(&self) -> SigningKey {
+        SigningKey::from_seed(crypto::hkdf_sha512(self.seed.expose(), b"caponier", b"answer key v1"))
+    }
+
     /// Public name of the installation, for the backup target.
     #[must_use]
     pub fn id(&self) -> String {

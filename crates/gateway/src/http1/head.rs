@@ -74,6 +74,8 @@ pub(crate) struct Head {
     pub(crate) is_upgrade: bool,
     /// Whether it is HTTP/1.0.
     pub(crate) is_http10: bool,
+    /// Whether it carries an HTTP message signature, or part of one.
+    pub(crate) is_signed: bool,
     method: Span,
     target: Span,
     path: Span,
@@ -112,6 +114,7 @@ impl Head {
             expects_continue: false,
             is_upgrade: false,
             is_http10: false,
+            is_signed: false,
             method: Span::default(),
             target: Span::default(),
             path: Span::default(),
@@ -226,6 +229,10 @@ impl Head {
                 return Ok(());
             }
             Field::Simulated => !self.credential(4, value),
+            Field::MessageSignature => {
+                self.is_signed = true;
+                true
+            }
             Field::ContentType => {
                 if self.method.of(bytes) == b"POST" && !strict::is_json(text) {
                     self.note(Violation::ContentType);
@@ -360,6 +367,11 @@ impl<'a> View<'a> {
         self.fields(true)
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .and_then(|(_, value)| str::from_utf8(value).ok())
+    }
+
+    /// The host that is asked for, as sent.
+    pub(crate) fn host(&self) -> &'a [u8] {
+        self.head.host.map(|span| span.of(self.bytes)).unwrap_or_default()
     }
 
     /// The credential.

@@ -34,14 +34,14 @@ use super::{
     text,
 };
 use crate::{
-    answer::{DECISION, RATE_LIMIT, RATE_LIMIT_POLICY, Refused},
+    answer::{DECISION, RATE_LIMIT, RATE_LIMIT_POLICY, Refused, Reply},
     buffer::{BUFFER_BYTES, Buffer},
     config::Timeouts,
     connection::InFlight,
     deadline::Deadline,
     pace::{Pace, Resets},
     peer::Peer,
-    pipeline::{Admitted, Answered, Body, Own, Shared, Stopped, Unreadable, due, push_field},
+    pipeline::{Admitted, Answered, Body, Own, Relayed, Shared, Stopped, Unreadable, due, push_field},
     strict::Violation,
 };
 
@@ -227,6 +227,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static> Connection
         self.buffer.consume(head.head_bytes + arrived);
         let answered = match admitted {
             Ok(Admitted::Forward(passage)) => self.shared.forward(passage).await,
+            Ok(Admitted::Reply(reply)) => Ok(Answered::Whole(reply)),
             Ok(Admitted::Own(own)) => {
                 in_flight.refused();
                 return Served::Answered(self.say(&own, &shape, now, after).await);
@@ -245,7 +246,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static> Connection
         Served::Answered(match answered {
             Ok(answered) => {
                 in_flight.served();
-                self.pass_on(answered, &shape, now, after).await
+                match answered {
+                    Answered::Passed(passed) => self.pass_on(passed, &shape, now, after).await,
+                    Answered::Whole(reply) => self.reply(&reply, &shape, now, after).await,
+                }
             }
             Err(refused) => self.refuse(&refused, &shape, &in_flight, now, after).await,
         })
@@ -319,8 +323,26 @@ impl<'a, S: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static> Connection
         self.write(&mut out).await.map_or(After::Drop, |()| after)
     }
 
-    async fn pass_on(&mut self, answered: Answered, shape: &Shape, now: UnixNanos, after: After) -> After {
-        let Answered { answer, decision, standing } = answered;
+    async fn reply(&mut self, reply: &Reply, shape: &Shape, now: UnixNanos, after: After) -> After {
+        let after = self.settled(after);
+        let mut out = Buffer::default();
+        let into = out.writer();
+        push_status(into, reply.status);
+        for (name, value) in &reply.fields {
+            push_field(into, name, value);
+        }
+        push_length(into, reply.body.len() as u64);
+        if !reply.has_date {
+            push_date(into, now);
+        }
+        shape.push_connection(into, after);
+        into.extend_from_slice(b"\r\n");
+        into.extend_from_slice(&reply.body);
+        self.write(&mut out).await.map_or(After::Drop, |()| after)
+    }
+
+    async fn pass_on(&mut self, answered: Relayed, shape: &Shape, now: UnixNanos, after: After) -> After {
+        let Relayed { answer, decision, standing } = answered;
         let framing = answer.head.framing;
         let is_open_ended = matches!(framing, Framing::Chunked | Framing::UntilClose);
         let is_chunked = is_open_ended && !shape.is_http10;

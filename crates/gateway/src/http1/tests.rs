@@ -14,7 +14,7 @@ use tokio::{
 
 use super::server::Connection;
 use crate::{
-    Answer, BoxFuture, Config, DecisionUnavailable, Deps, Unobserved, Withdrawals,
+    Answer, BoxFuture, Config, DecisionUnavailable, Deps, Unobserved, Unrecorded, Withdrawals,
     answer::Refused,
     connection::{Admitted, Census, InFlight, Presence, Source},
     listener::Gateway,
@@ -96,6 +96,7 @@ fn gateway() -> Gateway {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW));
     let deps = Deps {
         authenticator: Arc::new(authenticator),
+        changes: Arc::new(Unrecorded),
         clock,
         observer: Arc::new(Unobserved),
         withdrawals: Arc::new(Nobody),

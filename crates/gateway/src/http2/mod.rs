@@ -34,7 +34,7 @@ use tokio::{
 
 use self::guard::{Active, Activity, Clocks, Guarded, Watch};
 use crate::{
-    answer::{DECISION, RATE_LIMIT, RATE_LIMIT_POLICY, Refused},
+    answer::{DECISION, RATE_LIMIT, RATE_LIMIT_POLICY, Refused, Reply},
     buffer::Buffer,
     connection::InFlight,
     http1::{
@@ -43,7 +43,7 @@ use crate::{
     },
     pace::Resets,
     peer::Peer,
-    pipeline::{Admitted, Answered, Body, Own, Shared, Stopped, Unreadable, due, push_field},
+    pipeline::{Admitted, Answered, Body, Own, Relayed, Shared, Stopped, Unreadable, due, push_field},
     upstream::{AnswerBody, BodyError},
 };
 
@@ -168,7 +168,14 @@ async fn pass(
         Admitted::Forward(passage) => {
             let answered = shared.forward(passage).await?;
             in_flight.served();
-            Ok(passed_on(answered))
+            Ok(match answered {
+                Answered::Passed(passed) => passed_on(passed),
+                Answered::Whole(reply) => whole(reply),
+            })
+        }
+        Admitted::Reply(reply) => {
+            in_flight.served();
+            Ok(whole(reply))
         }
         Admitted::Own(own) => {
             in_flight.refused();
@@ -224,8 +231,19 @@ fn refusal(refused: &Refused) -> Response<Payload> {
     response
 }
 
-fn passed_on(answered: Answered) -> Response<Payload> {
-    let Answered { answer, decision, standing } = answered;
+fn whole(reply: Reply) -> Response<Payload> {
+    let mut response = Response::new(Payload::Whole(Some(Bytes::from(reply.body))));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    for (name, value) in reply.fields {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(&name), HeaderValue::from_bytes(&value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+fn passed_on(answered: Relayed) -> Response<Payload> {
+    let Relayed { answer, decision, standing } = answered;
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(answer.head.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let headers = response.headers_mut();

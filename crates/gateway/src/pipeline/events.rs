@@ -89,9 +89,9 @@ fn is_harmless(label: &str) -> bool {
         | "place_rate_limited" | "rate_limited" | "rate_limited_upstream" | "read_rate_limited"
         | "sub_account_withdrawal" | "too_frequent" | "too_many_orders" | "transfer_forbidden" | "user_blocked"
         | "withdraw_rate_limited" | "withdrawal_address_invalid" | "withdrawal_address_missing"
-        | "withdrawal_held" | "withdrawal_not_allowed" | "write_rate_limited"
+        | "key_seen_elsewhere" | "withdrawal_held" | "withdrawal_not_allowed" | "write_rate_limited"
         // Ours, or the exchange's.
-        | "decision_unavailable" | "passphrase_checks_busy" | "service_unavailable" | "shed" | "system_busy"
+        | "answer_too_large" | "budget_contended" | "change_not_recorded" | "decision_unavailable" | "passphrase_checks_busy" | "service_unavailable" | "shed" | "system_busy"
         | "system_error" | "upstream_busy" | "upstream_down" | "upstream_lost" | "upstream_malformed"
         | "upstream_timeout"
         // Of web sockets.

@@ -1,11 +1,12 @@
 //! What the exchange gets: the request line and body as signed, the head written anew, and the gateway's own words.
 
 use auth::{Refusal, Verified};
+use domain::AccountId;
 use tokio::time::Instant;
 
-use super::{Charged, Routed, Shared, Standing, overload::Turn};
+use super::{Charged, Routed, Shared, Standing, overload::Turn, signed_answer::is_signable};
 use crate::{
-    answer::{DECISION, Refused},
+    answer::{DECISION, Refused, Reply},
     buffer::Buffer,
     http1::text,
     model::Observed,
@@ -25,6 +26,8 @@ pub(crate) struct Passage {
     turn: Turn,
     /// To be learned from, once it has succeeded.
     observed: Option<Box<Observed>>,
+    /// The `Signature` field, if the answer is to be signed for it.
+    answer_for: Option<Box<[u8]>>,
 }
 
 impl Passage {
@@ -68,7 +71,21 @@ impl Passage {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(body);
         let observed = shared.learner.as_ref().map(|_| Box::new(Observed::of(&routed.as_modelled(body))));
-        Self { request, is_get: routed.is_get, verified, standing, decision, turn, observed }
+        Self {
+            request,
+            is_get: routed.is_get,
+            verified,
+            standing,
+            decision,
+            turn,
+            observed,
+            answer_for: None,
+        }
+    }
+
+    /// Whose answer is to be signed for this `Signature` field.
+    pub(super) fn answered_for(self, answer_for: Option<Box<[u8]>>) -> Self {
+        Self { answer_for, ..self }
     }
 }
 
@@ -80,9 +97,19 @@ pub(crate) fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// What the exchange answered, with the id of the decision that let the request through.
+/// What the exchange answered.
 #[derive(Debug)]
-pub(crate) struct Answered {
+#[allow(clippy::large_enum_variant, reason = "an answer that is passed on is the usual case")]
+pub(crate) enum Answered {
+    /// To be passed on as it comes.
+    Passed(Relayed),
+    /// Read to its end and signed.
+    Whole(Reply),
+}
+
+/// An answer to be passed on, with the id of the decision that let the request through.
+#[derive(Debug)]
+pub(crate) struct Relayed {
     pub(crate) answer: Answer,
     pub(crate) decision: Option<String>,
     /// What the sender has left.
@@ -92,7 +119,7 @@ pub(crate) struct Answered {
 impl Shared {
     /// Sends a request to the exchange.
     pub(crate) async fn forward(&self, passage: Passage) -> Result<Answered, Refused> {
-        let Passage { request, is_get, verified, standing, decision, turn, observed } = passage;
+        let Passage { request, is_get, verified, standing, decision, turn, observed, answer_for } = passage;
         let began = Instant::now();
         let sent = self.upstream.send(request).await;
         let answered = sent.as_ref().map(|answer| answer.head.status);
@@ -103,17 +130,40 @@ impl Shared {
                 if let (Some(learner), Some(observed), 200) = (&self.learner, observed, answer.head.status) {
                     observed.teach(&mut learner.lock());
                 }
-                Ok(Answered { answer, decision, standing })
+                let Some(answer_for) = answer_for.filter(|_| is_signable(&answer)) else {
+                    return Ok(Answered::Passed(Relayed { answer, decision, standing }));
+                };
+                match self.sign_answer(answer, decision.as_deref(), standing.as_ref(), &answer_for).await {
+                    Ok(reply) => Ok(Answered::Whole(reply)),
+                    Err(refused) => {
+                        let account = verified.map(|verified| verified.account().clone());
+                        Err(self.told(refused, account, decision, standing, Some(&answer_for)))
+                    }
+                }
             }
             Err(error) => {
-                let mut refused = unanswered(&error, is_get);
                 tracing::debug!(error = &error as &dyn std::error::Error, "no answer from the upstream");
-                refused.account = verified.map(|verified| verified.account().clone());
-                refused.decision = decision.map(String::into_boxed_str);
-                refused.standing = standing.map(Box::new);
-                Err(refused)
+                let account = verified.map(|verified| verified.account().clone());
+                let refused = unanswered(&error, is_get);
+                Err(self.told(refused, account, decision, standing, answer_for.as_deref()))
             }
         }
+    }
+}
+
+impl Shared {
+    /// A refusal with all that belongs to its request.
+    fn told(
+        &self,
+        refused: Refused,
+        account: Option<AccountId>,
+        decision: Option<String>,
+        standing: Option<Standing>,
+        answer_for: Option<&[u8]>,
+    ) -> Refused {
+        let (decision, standing) = (decision.map(String::into_boxed_str), standing.map(Box::new));
+        let refused = Refused { account, decision, standing, ..refused };
+        self.sign_refusal(refused, answer_for, self.clock.now())
     }
 }
 

@@ -316,14 +316,14 @@ impl Policy {
             let by_instrument = single.iter().chain(&batch).any(|draw| draw.by == By::Instrument);
             Ok(Plan { single, batch, reads_orders: costs_orders || by_instrument, costs_orders })
         };
-        let plans = routes.routes().iter().map(plan).collect::<Result<_, _>>()?;
+        let plans = routes.lines().iter().map(plan).collect::<Result<_, _>>()?;
         Ok(Self { routes, plans, scopes, source })
     }
 
     /// The line that answers for a request, and what it draws on.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Option<(&Route, &Plan)> {
         let place = self.routes.place(method, path)?;
-        Some((self.routes.routes().get(place)?, self.plans.get(place)?))
+        Some((self.routes.lines().get(place)?, self.plans.get(place)?))
     }
 
     /// Charges one request to where it comes from.

@@ -1,17 +1,19 @@
 //! One request on its way through: cheap checks first, the exchange last.
 //!
-//! Order: source limit, method, path, head, route; then, for private routes, credentials, body, signature, limits of
-//! key and account, replay; then, for withdrawals, the decision; then the exchange. The first check that fails is the
-//! answer. The request target and the body are verified and forwarded as the bytes they are.
+//! Order: source limit, method, path, head, route; then, for private routes, credentials, body, signature, what the key
+//! is restricted to, limits of key and account, replay, the key's budget; then, for withdrawals, the decision; then the
+//! exchange. The first check that fails is the answer. The request target and the body are verified and forwarded as the bytes they are.
 //!
 //! Each step takes what the one before it made, so none can be left out: [`Routed`] (it is for an endpoint that
 //! exists), `auth::Verified` (its sender is proven), [`Charged`] (within limits, and not seen before), [`Passage`]
 //! (written anew for the exchange). A new check is a module of its own, called here between the two it belongs.
 
+mod authority;
 mod body;
 mod challenge;
 mod credentials;
 mod events;
+mod expiry;
 mod forward;
 pub(crate) mod json;
 pub(crate) mod limits;
@@ -19,13 +21,19 @@ pub(crate) mod orders;
 pub(crate) mod overload;
 mod replay;
 mod reputation;
+mod session;
+mod signed_answer;
 pub(crate) mod withdrawal;
 
 use std::{net::IpAddr, sync::Arc};
 
 use admission::FrameLimits;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use auth::{Authenticator, Endpoint, Refusal, RequestHead};
+use auth::{
+    Authenticator, Endpoint, Refusal, RequestHead,
+    authority::FirstSeenMode,
+    v2::{AnswerSigner, SignatureVerifier},
+};
 use domain::{Clock, UnixNanos};
 use http::Method;
 use ipnet::IpNet;
@@ -33,11 +41,10 @@ use parking_lot::Mutex;
 use schema::Learner;
 use tokio::sync::{Semaphore, watch};
 
-use self::limits::Who;
 pub(crate) use self::{
     body::{Body, Unreadable, due},
     challenge::{Challenger, Own},
-    forward::{Answered, Passage, push_field},
+    forward::{Answered, Passage, Relayed, push_field},
     limits::{Charged, Plan, Policy, PolicyError, Standing},
     overload::Turnstile,
     reputation::Guard,
@@ -46,15 +53,19 @@ pub use self::{
     challenge::{Challenge, ChallengeMode},
     reputation::{AbuseMode, BanError, BanTarget, Bans},
 };
+use self::{
+    credentials::Proven,
+    limits::{Load, Who},
+};
 use crate::{
-    answer::Refused,
-    config::Timeouts,
+    answer::{Refused, Reply},
+    config::{CoolDown, Timeouts},
     connection::{Ended, InFlight},
     http1::head::View,
     metrics::Metrics,
     model::{ApiModel, Judgement},
     peer::Peer,
-    ports::{Observer, Withdrawals},
+    ports::{Changes, Observer, Withdrawals},
     route::{Class, Handling, Route},
     strict::{self, Violation},
     traffic::{self, ADMITTED, Passed, Recorder},
@@ -65,9 +76,14 @@ use crate::{
 /// What all requests share.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// Signs answers.
+    pub(crate) answer_signer: Option<Arc<AnswerSigner>>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) challenger: Challenger,
+    pub(crate) changes: Arc<dyn Changes>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) cool_down: CoolDown,
+    pub(crate) first_seen: FirstSeenMode,
     pub(crate) frames: Arc<FrameLimits>,
     pub(crate) guard: Guard,
     pub(crate) metrics: Arc<Metrics>,
@@ -81,6 +97,8 @@ pub(crate) struct Shared {
     pub(crate) proxy_trusted: Vec<IpNet>,
     /// Takes in what passes.
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
+    /// Verifies HTTP message signatures.
+    pub(crate) signatures: SignatureVerifier,
     /// Turns true when the gateway stops.
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) timeouts: Timeouts,
@@ -97,6 +115,8 @@ pub(crate) struct Routed<'a> {
     pub(crate) view: View<'a>,
     pub(crate) route: &'a Route,
     pub(crate) plan: &'a Plan,
+    /// Where both are from.
+    policy: &'a Policy,
     /// What its key must be allowed, or `None` where no key is needed.
     endpoint: Option<Endpoint>,
     is_get: bool,
@@ -138,6 +158,8 @@ pub(crate) enum Admitted {
     /// To the exchange.
     Forward(Passage),
     /// Not at all: this is the answer.
+    Reply(Reply),
+    /// Nor in the words of the API: a page for a browser.
     Own(Own),
     /// As another protocol, after this head.
     Upgrade(String),
@@ -160,6 +182,12 @@ impl From<Ended> for Stopped {
 impl From<Refused> for Stopped {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
+    }
+}
+
+impl From<Violation> for Stopped {
+    fn from(violation: Violation) -> Self {
+        Self::Refused(violation.into())
     }
 }
 
@@ -253,42 +281,86 @@ impl Shared {
             let api_key = view.credentials().key.and_then(|key| str::from_utf8(key).ok());
             self.check_key(peer.ip, api_key, class, now)?;
         }
-        self.read_body(&routed, body, peer, now).await?;
+        Self::check_shape(&routed, body)?;
         let Some(endpoint) = routed.endpoint else {
+            self.read_body(&routed, body).await?;
             self.conforms(&routed, body.bytes())?;
             let load = routed.plan.load(body.bytes())?;
             if let Some(record) = record {
                 record.instruments = load.names();
             }
             let who = Who { source: peer.source, proven: None };
+            if routed.route.handling == Handling::AnswerKeys {
+                policy.draw(routed.plan, &load, who, now).map_err(Refused::from)?;
+                return Ok(Admitted::Reply(self.answer_keys()?));
+            }
             let turn = self.let_through(class, now).await?;
             policy.draw(routed.plan, &load, who, now).map_err(Refused::from)?;
             let passage = Passage::new(self, peer, &routed, body.bytes(), None, None, turn);
             return Ok(Admitted::Forward(passage));
         };
-        let verified = self.verify(&routed.signed(), body.bytes(), peer, endpoint, now).await?;
+        let claim = self.claim(&routed, body.is_here(), peer, endpoint, now)?;
+        self.read_body(&routed, body).await?;
+        let proven = self.verify(claim, body.bytes(), peer, endpoint, now).await?;
         in_flight.authenticated()?;
-        self.conforms(&routed, body.bytes()).map_err(|refused| refused.of(verified.account()))?;
-        let load = routed.plan.load(body.bytes()).map_err(|refused| refused.of(verified.account()))?;
-        if let Some(record) = record {
-            record.instruments = load.names();
-            record.proven = Some((verified.account().to_string(), verified.key_id().to_string()));
+        peer.line.used_with(proven.verified.key_id());
+        if !proven.verified.is_in_force() {
+            // Taken out of force since it was looked at: whoever did has ended the connections known by then.
+            return Err(Refused::from(Refusal::ApiKeyFrozen).into());
         }
-        let turn = self.let_through(class, now).await.map_err(|refused| refused.of(verified.account()))?;
-        let charged = self.charge(&policy, &routed, &load, verified, peer, now)?;
+        let account = proven.verified.account().clone();
+        let answer_for = proven.answer_for.clone();
+        let pursued = async {
+            self.conforms(&routed, body.bytes())?;
+            let load = routed.plan.load(body.bytes())?;
+            if let Some(record) = record {
+                let verified = &proven.verified;
+                record.instruments = load.names();
+                record.proven = Some((verified.account().to_string(), verified.key_id().to_string()));
+            }
+            self.pursue(&routed, &load, body.bytes(), proven, peer, now).await
+        };
+        let pursued = pursued.await;
+        Ok(pursued.map_err(|refused| self.sign_refusal(refused.of(&account), answer_for.as_deref(), now))?)
+    }
+
+    /// Whether and how a request goes on whose sender is proven.
+    async fn pursue(
+        &self,
+        routed: &Routed<'_>,
+        load: &Load<'_>,
+        body: &[u8],
+        proven: Proven,
+        peer: &Peer,
+        now: UnixNanos,
+    ) -> Result<Admitted, Refused> {
+        let Proven { verified, answer_for, expiry } = proven;
+        let worth = self.authorise(routed, body, &verified, peer, now)?;
+        if routed.route.handling == Handling::OpenSession {
+            let charged = self.charge(routed.policy, routed, load, verified, peer, now)?;
+            self.observe(routed, charged.verified(), peer, now).await?;
+            let reply = self.open_session(&charged, body, peer, now)?;
+            return Ok(Admitted::Reply(self.sign_reply(reply, answer_for.as_deref(), now)));
+        }
+        let turn = self.let_through(routed.route.criticality, now).await?;
+        let charged = self.charge(routed.policy, routed, load, verified, peer, now)?;
         self.speak_for(peer, now);
+        self.observe(routed, charged.verified(), peer, now).await?;
+        self.spend(&charged, worth, now).await?;
         let decision = match routed.route.handling {
-            Handling::Decide => match self.decide(body.bytes(), &charged, peer, now).await {
+            Handling::Decide => match self.decide(body, &charged, peer, now).await {
                 Ok(decision) => Some(decision),
                 Err(refused) => {
-                    return Err(
-                        Refused { standing: charged.standing().cloned().map(Box::new), ..refused }.into()
-                    );
+                    return Err(Refused { standing: charged.standing().cloned().map(Box::new), ..refused });
                 }
             },
             _ => None,
         };
-        Ok(Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), Some(charged), decision, turn)))
+        if let Some(expiry) = expiry {
+            expiry.check(self.clock.now())?;
+        }
+        let passage = Passage::new(self, peer, routed, body, Some(charged), decision, turn);
+        Ok(Admitted::Forward(passage.answered_for(answer_for)))
     }
 
     /// Whether the model of the API has a word against a request.
@@ -305,27 +377,18 @@ impl Shared {
         }
     }
 
-    async fn read_body<B: Body>(
-        &self,
-        routed: &Routed<'_>,
-        body: &mut B,
-        peer: &Peer,
-        now: UnixNanos,
-    ) -> Result<(), Refused> {
+    /// Whether the request has a body where it should, and only there.
+    fn check_shape<B: Body>(routed: &Routed<'_>, body: &B) -> Result<(), Violation> {
+        match routed.is_get {
+            true if !body.is_empty() => Err(Violation::BodyOnGet),
+            false if routed.view.has_query() => Err(Violation::QueryWithBody),
+            _ => Ok(()),
+        }
+    }
+
+    async fn read_body<B: Body>(&self, routed: &Routed<'_>, body: &mut B) -> Result<(), Refused> {
         if routed.is_get {
-            return if body.is_empty() { Ok(()) } else { Err(Violation::BodyOnGet.into()) };
-        }
-        if routed.view.has_query() {
-            return Err(Violation::QueryWithBody.into());
-        }
-        if let Some(endpoint) = routed.endpoint
-            && !body.is_here()
-        {
-            // Whatever fails before the signature fails before a byte of the body is awaited.
-            match self.authenticator.verify(&routed.signed(), b"", peer.ip, endpoint, now) {
-                Err(refusal) if refusal != Refusal::SignatureInvalid => return Err(refusal.into()),
-                _ => {}
-            }
+            return Ok(());
         }
         body.read(routed.route.body_bytes_max, self.timeouts.body).await.map_err(|unreadable| {
             let refusal = match unreadable {
@@ -360,7 +423,7 @@ impl Shared {
         in_flight.refused();
         self.metrics.refusal(refused.label);
         self.observer.refused(peer.ip, refused.account.as_ref(), refused.label, now);
-        self.hold_against(peer, refused.api_key.as_deref(), refused.label, now);
+        self.hold_against(peer, refused.api_key(), refused.label, now);
     }
 }
 
@@ -381,7 +444,7 @@ fn route<'a>(policy: &'a Policy, view: View<'a>) -> Result<Routed<'a>, Refused> 
         Some(found) if found.0.handling != Handling::Unavailable => found,
         _ => return Err(Refusal::EndpointUnavailable.into()),
     };
-    Ok(Routed { view, route, plan, endpoint: endpoint(route.class), is_get })
+    Ok(Routed { view, route, plan, policy, endpoint: endpoint(route.class), is_get })
 }
 
 /// What the key must be allowed, or `None` where no key is needed.
@@ -389,6 +452,7 @@ fn endpoint(class: Class) -> Option<Endpoint> {
     match class {
         Class::Public => None,
         Class::Read => Some(Endpoint::READ),
+        Class::Session => Some(Endpoint::SESSION),
         Class::Trade => Some(Endpoint::TRADE),
         // Key management is never forwarded; should a table say otherwise, it takes the highest permission.
         Class::Withdraw | Class::KeyManagement => Some(Endpoint::WITHDRAW),

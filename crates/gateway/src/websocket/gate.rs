@@ -132,6 +132,8 @@ impl Door for Gate {
             let shared = &*self.shared;
             let attempt = || shared.authenticator.verify_login(&login, ip, shared.clock.now());
             let verified = shared.prove(attempt).await?;
+            // Restrictions that come later end the connection, as a freeze does.
+            verified.check_unread_channel()?;
             shared.speak_for(&self.peer, shared.clock.now());
             if verified.use_to_record().is_some() {
                 shared.observer.key_used(verified.key_id(), shared.clock.now());

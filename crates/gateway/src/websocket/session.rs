@@ -117,9 +117,10 @@ impl Session {
         self.identity.is_some() || !self.subscriptions.is_empty()
     }
 
-    /// The key is still good, or there is none.
+    /// The key is still good for a web socket, or there is none.
     pub(super) fn check_in_force(&self) -> Result<(), Closing> {
-        if self.verified().is_none_or(Verified::is_in_force) { Ok(()) } else { Err(Closing::KEY_CHANGED) }
+        let is_good = |verified: &Verified| verified.is_in_force() && verified.check_unread_channel().is_ok();
+        if self.verified().is_none_or(is_good) { Ok(()) } else { Err(Closing::KEY_CHANGED) }
     }
 
     /// Charges a message to the connection; if it came too soon, it is not charged, and to be

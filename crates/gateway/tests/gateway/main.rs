@@ -6,10 +6,12 @@
 mod abuse;
 mod answers;
 mod authentication;
+mod authority;
 mod bans;
 mod challenge;
 mod connections;
 mod limits;
+mod message_signatures;
 mod overload;
 mod proxy;
 mod strictness;

@@ -134,6 +134,25 @@ async fn http1_over_tls_and_http2_with_prior_knowledge_work_too() {
 }
 
 #[tokio::test]
+async fn an_http2_connection_ends_with_the_key_it_was_used_with() {
+    let world = World::start().await;
+    let key = world.key(&TRADER);
+    let mut sender = h2(TcpStream::connect(world.address).await.unwrap()).await;
+    let balance = h2_request(&world, &key, "GET", BALANCE, "");
+    assert_eq!(h2_code(sender.send_request(balance).await.unwrap()).await, code("0", 200));
+    let waiting = sender.send_request(h2_request(&world, &key, "GET", "/api/v5/test/wait", ""));
+    let waiting = tokio::spawn(waiting);
+    world.exchange.waiting.notified().await;
+    let start = tokio::time::Instant::now();
+    let id = domain::ApiKeyId::parse(&key.id).unwrap();
+    assert_eq!(world.change(auth::KeyChange::Frozen { id, at: crate::world::NOW }), 1);
+    assert!(waiting.await.unwrap().is_err());
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    eprintln!("an HTTP/2 connection of a frozen key ended after {took:?}");
+}
+
+#[tokio::test]
 async fn the_hybrid_group_is_preferred_and_old_clients_still_connect() {
     let groups: Vec<_> = tls::provider().kx_groups.iter().map(|group| group.name()).collect();
     assert_eq!(
@@ -175,6 +194,7 @@ async fn plain_http_stays_on_loopback() {
             auth::ReplayWindow::new(1, 1),
             [0; 32],
         )),
+        changes: Arc::new(gateway::Unrecorded),
         clock: Arc::clone(&world.clock) as _,
         observer: Arc::new(Unobserved),
         withdrawals: Arc::clone(&world.decide) as _,

@@ -1,6 +1,6 @@
 //! Web sockets as part of the gateway: who may open them, what they share with REST, how they end.
 
-use auth::{KeyChange, okx};
+use auth::{KeyChange, authority::Restrictions, okx};
 use domain::{ApiKeyId, Clock as _};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -185,6 +185,35 @@ async fn keys_are_good_where_and_while_they_are_good() {
     assert_eq!(tokio::time::timeout(revoked, client.closed()).await, Ok(4007));
     let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
     assert_eq!(client.log_in(&world, &key).await["code"], "60032");
+}
+
+#[tokio::test]
+async fn restricted_keys_do_not_log_in_and_new_restrictions_end_the_connection() {
+    let world = World::configured(|config| config.websocket.connects = admission_free()).await;
+    let restricted = || Box::new(Restrictions::default().with_instruments(&["BTC-USDT"]).unwrap());
+    let restrict = |key: &Key, restrictions| {
+        let id = ApiKeyId::parse(&key.id).unwrap();
+        world.registry.apply(KeyChange::Restricted { id, at: NOW, restrictions }).unwrap();
+    };
+    let key = world.key(&TRADER);
+    let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
+    assert_eq!(client.log_in(&world, &key).await["code"], "0");
+    restrict(&key, restricted());
+    // Nothing is acted on any more, and the connection ends.
+    client.0.send(Message::text(batch(1).to_string())).await.unwrap();
+    assert_eq!(client.closed().await, 4007);
+    assert_eq!(world.exchange.count(), 0);
+    let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
+    assert_eq!(client.log_in(&world, &key).await["code"], "60009");
+    restrict(&key, Box::default());
+    assert_eq!(client.log_in(&world, &key).await["code"], "0");
+    // A silent one ends as well.
+    let start = tokio::time::Instant::now();
+    restrict(&key, restricted());
+    assert_eq!(client.closed().await, 4007);
+    let took = start.elapsed();
+    assert!(took < std::time::Duration::from_secs(1), "{took:?}");
+    eprintln!("a silent web socket of a restricted key ended after {took:?}");
 }
 
 #[tokio::test]

@@ -5,22 +5,27 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use auth::{
-    ApiKey, Authenticator, Environment, IpAllowList, KeyChange, NewApiKey, Permission, Permissions, Registry,
-    ReplayWindow, key, okx,
+    ApiKey, Authenticator, Change, Environment, IpAllowList, KeyChange, NewApiKey, NewV2Key, Permission,
+    Permissions, Registry, ReplayWindow,
+    authority::{DestinationId, Restrictions},
+    key, okx,
+    v2::{PublicKey, generate_key_id},
 };
-use crypto::SecretBytes;
+use caponier_client::Signer;
+use crypto::{SecretBytes, SigningKey};
 use domain::{
-    AccountId, ApiKeyId, Clock as _, ManualClock, ReasonCode, UnixNanos, Verdict, WithdrawalRequest,
+    AccountId, ApiKeyId, Clock as _, Destination, ManualClock, ReasonCode, UnixNanos, Verdict,
+    WithdrawalRequest,
 };
 use gateway::{
-    Answer, Ban, Bans, BoxFuture, Config, Connections, DecisionUnavailable, Deps, Metrics, Observer, Target,
-    Withdrawals,
+    Answer, Ban, Bans, BoxFuture, Changes, Config, Connections, DecisionUnavailable, Deps, Metrics,
+    NotRecorded, Observer, Target, Withdrawals,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -35,6 +40,9 @@ pub(crate) const PASSPHRASE: &str = "Correct-Horse-1";
 /// 2026-11-22T10:00:00Z.
 pub(crate) const NOW: UnixNanos = UnixNanos::from_secs(1_795_341_600);
 pub(crate) const OK: &str = r#"{"code":"0","msg":"","data":[]}"#;
+
+/// The name the gateway is reached by.
+pub(crate) const HOST: &str = "api.example";
 
 /// A key as its holder knows it.
 #[derive(Debug, Clone)]
@@ -65,7 +73,8 @@ pub(crate) const WITHDRAWER: KeySpec<'static> = KeySpec {
     permissions: &Permission::ALL,
     ips: &["127.0.0.1"],
     environment: Environment::Live,
-    created_at: NOW,
+    // Old enough to withdraw.
+    created_at: UnixNanos::from_secs(1_795_341_600 - 2 * 86_400),
 };
 
 /// One request as the exchange got it.
@@ -264,6 +273,43 @@ impl Withdrawals for Decide {
             }
         })
     }
+
+    /// The address book has one entry, the same for everybody.
+    fn entry(&self, _: &AccountId, destination: &Destination) -> Option<DestinationId> {
+        match destination {
+            Destination::OnChain { address, .. } if address == "TXabc" => DestinationId::parse("cold-1").ok(),
+            _ => None,
+        }
+    }
+}
+
+/// What requests change about their keys, in force at once.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    registry: Arc<Registry>,
+    pub(crate) recorded: Mutex<Vec<KeyChange>>,
+    pub(crate) fails: AtomicBool,
+}
+
+impl Ledger {
+    fn apply(&self, change: Change) -> Result<(), NotRecorded> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(NotRecorded { reason: "the disk is full".to_owned() });
+        }
+        let Change::Key(change) = change else { panic!("there are no apps: {change:?}") };
+        self.recorded.lock().push(change.clone());
+        self.registry.apply(change).map_err(|error| NotRecorded { reason: error.to_string() })
+    }
+}
+
+impl Changes for Ledger {
+    fn record(&self, _: &AccountId, change: Change, _: UnixNanos) -> BoxFuture<'_, Result<(), NotRecorded>> {
+        Box::pin(std::future::ready(self.apply(change)))
+    }
+
+    fn note(&self, _: &AccountId, change: Change, _: UnixNanos) {
+        drop(self.apply(change));
+    }
 }
 
 #[derive(Debug, Default)]
@@ -302,6 +348,7 @@ pub(crate) struct World {
     pub(crate) control: gateway::Control,
     pub(crate) connections: Connections,
     pub(crate) decide: Arc<Decide>,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) exchange: Exchange,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) registry: Arc<Registry>,
@@ -325,12 +372,19 @@ impl World {
         let decide =
             Arc::new(Decide { next: Mutex::new(Ok((Verdict::Allow, "ok"))), asked: Mutex::default() });
         let watcher = Arc::new(Watcher::default());
+        let ledger = Arc::new(Ledger {
+            registry: Arc::clone(&registry),
+            recorded: Mutex::default(),
+            fails: AtomicBool::new(false),
+        });
         let mut config = Config::new("127.0.0.1:0".parse().unwrap(), exchange.address.to_string());
+        config.authorities = vec![HOST.to_owned()];
         config.upstream.token = Some(crypto::Secret::new("upstream-token".to_owned()));
         config.upstream.response_timeout = Duration::from_millis(300);
         configure(&mut config);
         let deps = Deps {
             authenticator,
+            changes: Arc::clone(&ledger) as _,
             clock: Arc::clone(&clock) as _,
             observer: Arc::clone(&watcher) as _,
             withdrawals: Arc::clone(&decide) as _,
@@ -347,6 +401,7 @@ impl World {
             connections,
             control,
             decide,
+            ledger,
             exchange,
             metrics,
             registry,
@@ -355,6 +410,32 @@ impl World {
             watcher,
             ids: AtomicU64::new(0),
         }
+    }
+
+    /// Registers a v2 key with these restrictions; its holder.
+    pub(crate) fn signer(&self, spec: &KeySpec<'_>, restrictions: Restrictions) -> Signer {
+        let number = u8::try_from(self.ids.fetch_add(1, Ordering::Relaxed)).unwrap();
+        let pair = SigningKey::from_seed([number + 1; 32]);
+        let new = NewV2Key {
+            id: generate_key_id(spec.environment, [number; 16]),
+            account: AccountId::parse(spec.account).unwrap(),
+            label: String::new(),
+            permissions: Permissions::new(spec.permissions).unwrap(),
+            ip_allow: IpAllowList::parse(spec.ips).unwrap(),
+            environment: spec.environment,
+            public_key: PublicKey::ed25519(pair.verifying_key().0).unwrap(),
+        };
+        let signer = Signer::new(new.id.as_str(), pair).unwrap();
+        let key = ApiKey::register(new, spec.created_at).unwrap().with_restrictions(restrictions);
+        self.registry.apply(KeyChange::Created(Box::new(key))).unwrap();
+        signer
+    }
+
+    /// Puts a change of a key in force and ends its connections; how many.
+    pub(crate) fn change(&self, change: KeyChange) -> usize {
+        let id = change.id().clone();
+        self.registry.apply(change).unwrap();
+        self.connections.close_key(&id)
     }
 
     pub(crate) fn key(&self, spec: &KeySpec<'_>) -> Key {
@@ -440,7 +521,7 @@ pub(crate) fn signed_at(
 }
 
 pub(crate) fn request(method: &str, target: &str, headers: &[(String, String)], body: &str) -> String {
-    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: api.example\r\n");
+    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: {HOST}\r\n");
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
