@@ -71,3 +71,46 @@ async fn every_refusal_has_its_code() {
     assert!(house.desk().withdrawals(&AccountId::parse("carla").unwrap()).unwrap().is_empty());
     assert_eq!(serving.stop(), 0);
 }
+
+/// A list changes by a few addresses without a new import, and leaves as a TagPack that comes back equal.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_changed_and_exported_while_it_serves() {
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    let (listed, later) = (tron_address("listed"), tron_address("later"));
+    let file = |name: &str, text: &str| {
+        let path = house.path(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let first = file("sanctioned_addresses_TRX.txt", &format!("{listed}\n"));
+    house.ask(&["lists", "import", "--format", "ofac", "--name", "sanctions", &first]).exits(0);
+    house.ask(&["screen", &listed]).exits(1);
+    house.ask(&["screen", &later]).exits(0);
+
+    let add = file("more.csv", &format!("wallet,why\n{later},reported by a customer\n"));
+    let format = "csv:address=wallet,network=:TRX,category=:scam,label=why";
+    let changed = ["lists", "update", "sanctions", "--format", format, "--add", &add];
+    assert_eq!(house.ask(&changed).exits(0).json()["added"], 1);
+    let screened = house.ask(&["screen", &later]).exits(1).json();
+    assert!(screened.to_string().contains("reported by a customer"), "{screened}");
+    let gone = file("gone.csv", &format!("wallet,why\n{listed},appeal\n"));
+    let changed = ["lists", "update", "sanctions", "--format", format, "--remove", &gone];
+    assert_eq!(house.ask(&changed).exits(0).json()["removed_listed"], 1);
+    house.ask(&["screen", &listed]).exits(0);
+
+    let pack = house.ask(&["lists", "export", "sanctions"]).exits(0).json();
+    let pack = file("export.yaml", pack["tagpack"].as_str().unwrap());
+    house.ask(&["lists", "import", "--format", "tagpack", "--name", "copy", &pack]).exits(0);
+    let screened = house.ask(&["screen", &later]).exits(1).json();
+    assert_eq!(screened["labels"].as_array().unwrap().len(), 2, "{screened}");
+    assert_eq!(serving.stop(), 0);
+    let serving = house.serve();
+    house.ask(&["screen", &later]).exits(1);
+    house.ask(&["screen", &listed]).exits(0);
+    assert_eq!(house.ask(&["lists", "export", "nothing"]).code, 66);
+    assert!(
+        house.ask(&["lists", "import", "--format", "xml", &pack]).exits(64).text().contains("scamsniffer")
+    );
+    assert_eq!(serving.stop(), 0);
+}

@@ -185,6 +185,19 @@ impl Concurrency {
     /// # Errors
     /// [`Shed`]; nothing is counted as under way.
     pub fn admit(self: &Arc<Self>, class: Class) -> Result<Permit, Shed> {
+        self.try_admit(class).inspect_err(|_| self.turned_away(class))
+    }
+
+    /// Counts a request that [`Concurrency::try_admit`] did not let through as turned away for good.
+    pub fn turned_away(&self, class: Class) {
+        self.shed[class.index()].fetch_add(1, Relaxed);
+    }
+
+    /// As [`Concurrency::admit`], for a caller who may try again before the client is turned away.
+    ///
+    /// # Errors
+    /// [`Shed`]; nothing is counted as under way.
+    pub fn try_admit(self: &Arc<Self>, class: Class) -> Result<Permit, Shed> {
         let ceiling = self.ceilings[class.index()].load(Relaxed);
         let admitted =
             self.in_flight.fetch_update(Relaxed, Relaxed, |count| (count < ceiling).then_some(count + 1));
@@ -192,7 +205,6 @@ impl Concurrency {
             Ok(_) => Ok(Permit { of: Arc::clone(self) }),
             Err(in_flight) => {
                 self.samples.shed.fetch_add(1, Relaxed);
-                self.shed[class.index()].fetch_add(1, Relaxed);
                 Err(Shed { class, in_flight, ceiling })
             }
         }

@@ -169,15 +169,24 @@ pub(crate) enum SubjectsCommand {
 pub(crate) enum ListsCommand {
     /// Import a list; it replaces the earlier state of the list of that name, all or nothing.
     Import(ListsImport),
+    /// Add addresses to a list or take some out, without importing it anew; the next whole import takes it back.
+    Update(ListsUpdate),
+    /// Print a list as a TagPack.
+    Export {
+        /// Its name.
+        name: String,
+    },
     /// Show the active lists.
     Status,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ListsImport {
-    /// Format of the files.
-    #[arg(long, value_enum)]
-    pub(crate) format: ListFormat,
+    /// Format of the files: ofac (one address a line, file named sanctioned_addresses_TICKER.txt), scamsniffer (JSON), tagpack
+    /// (GraphSense, YAML), or csv:FIELD=COLUMN,... with the fields address, network, category, label, source, licence,
+    /// confidence, first_seen and last_seen; FIELD=:VALUE gives every row the same.
+    #[arg(long)]
+    pub(crate) format: String,
     /// Name of the list; the file's name unless given.
     #[arg(long)]
     pub(crate) name: Option<String>,
@@ -185,12 +194,19 @@ pub(crate) struct ListsImport {
     pub(crate) path: PathBuf,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ListFormat {
-    /// One address a line, file named sanctioned_addresses_TICKER.txt.
-    Ofac,
-    /// GraphSense TagPack, YAML.
-    Tagpack,
+#[derive(Debug, Args)]
+pub(crate) struct ListsUpdate {
+    /// Name of the list.
+    pub(crate) name: String,
+    /// Format of the files, as for import.
+    #[arg(long)]
+    pub(crate) format: String,
+    /// File with what to add.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) add: Option<PathBuf>,
+    /// File with the addresses to take out.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) remove: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -15,8 +15,8 @@ use gateway::route::RouteTable;
 
 use crate::{
     cli::{
-        AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, KeysCommand, ListFormat,
-        ListsCommand, ModelCommand, Permission, Place, PolicyCommand, RoutesCommand, SubjectsCommand,
+        AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, KeysCommand, ListsCommand,
+        ModelCommand, Permission, Place, PolicyCommand, RoutesCommand, SubjectsCommand,
     },
     clock::SystemClock,
     config::{Config, beside, schema},
@@ -141,18 +141,8 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
             (Request::SubjectsErase { account }, false)
         }
         Command::Lists(ListsCommand::Import(import)) => {
-            // The process that holds the data directory may have another working directory.
-            let path = std::path::absolute(&import.path)
-                .map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", import.path.display())))?;
-            let format = match import.format {
-                ListFormat::Ofac => "ofac",
-                ListFormat::Tagpack => "tagpack",
-            };
-            let path = path
-                .to_str()
-                .ok_or_else(|| Failure::new(Exit::Usage, format!("{}: not UTF-8", path.display())))?
-                .to_owned();
-            (Request::ListsImport { format: format.to_owned(), name: import.name, path }, true)
+            let path = absolute(&import.path)?;
+            (Request::ListsImport { format: import.format, name: import.name, path }, true)
         }
         Command::Reload => (Request::Reload, false),
         Command::Model(ModelCommand::Learned) => (Request::ModelLearned, false),
@@ -173,6 +163,12 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
                 .ok_or_else(|| Failure::new(Exit::Usage, format!("{}: not UTF-8", path.display())))?;
             (Request::BansImport { path: path.to_owned() }, false)
         }
+        Command::Lists(ListsCommand::Update(update)) => {
+            let add = update.add.as_deref().map(absolute).transpose()?;
+            let remove = update.remove.as_deref().map(absolute).transpose()?;
+            (Request::ListsUpdate { name: update.name, format: update.format, add, remove }, false)
+        }
+        Command::Lists(ListsCommand::Export { name }) => (Request::ListsExport { name }, false),
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),
         Command::Screen(screen) => {
             (Request::Screen { address: screen.address, network: screen.network }, false)
@@ -254,6 +250,13 @@ fn check_model(document: &Path, json: bool) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Ok)
+}
+
+/// The process that holds the data directory may have another working directory.
+fn absolute(path: &Path) -> Result<String, Failure> {
+    let bad = |what: String| Failure::new(Exit::Usage, format!("{}: {what}", path.display()));
+    let path = std::path::absolute(path).map_err(|error| bad(error.to_string()))?;
+    path.into_os_string().into_string().map_err(|_| bad("not UTF-8".to_owned()))
 }
 
 /// Reading makes no new data directory.

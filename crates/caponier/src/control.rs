@@ -46,6 +46,15 @@ pub enum Request {
         path: String,
     },
     ListsStatus,
+    ListsUpdate {
+        name: String,
+        format: String,
+        add: Option<String>,
+        remove: Option<String>,
+    },
+    ListsExport {
+        name: String,
+    },
     Screen {
         address: String,
         network: Option<String>,
@@ -143,6 +152,23 @@ pub struct ImportedList {
     pub imported_at: String,
 }
 
+/// A changed list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdatedList {
+    /// Its name.
+    pub name: String,
+    /// Addresses labels were added of.
+    pub added: u64,
+    /// Addresses taken out, whether they were listed or not.
+    pub removed: u64,
+    /// Of those, how many were listed.
+    pub removed_listed: u64,
+    /// Changes since the list was last imported whole, which takes them back.
+    pub changes: u64,
+    /// Addresses listed now.
+    pub listed: u64,
+}
+
 /// State of the backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupState {
@@ -230,6 +256,8 @@ pub enum Response {
     SubjectErased { account: String },
     ListImported(ImportedList),
     Lists(Vec<ImportedList>),
+    ListUpdated(UpdatedList),
+    TagPack(String),
     Screened(serde_json::Value),
     Explained(serde_json::Value),
     Receipt(String),

@@ -5,6 +5,7 @@
 
 mod entries;
 mod handle;
+mod lists;
 mod shipping;
 
 use std::{

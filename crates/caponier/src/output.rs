@@ -65,6 +65,7 @@ pub(crate) fn response_json(response: &Response) -> Value {
         Response::Learned(text) | Response::BansExported(text) => {
             serde_json::from_str(text).unwrap_or(Value::Null)
         }
+        Response::TagPack(text) => serde_json::json!({"tagpack": text}),
         Response::Keys(keys) => serde_json::json!({"keys": keys}),
         Response::Lists(lists) => serde_json::json!({"lists": lists}),
         Response::Bans(bans) => serde_json::json!({"bans": bans}),
@@ -99,11 +100,16 @@ pub(crate) fn response_text(response: &Response) -> String {
         Response::ListImported(list) => format!("imported {}", list_text(list)),
         Response::Lists(lists) if lists.is_empty() => "no lists".to_owned(),
         Response::Lists(lists) => lists.iter().map(list_text).collect::<Vec<_>>().join("\n"),
+        Response::ListUpdated(list) => format!(
+            "{}: {} added, {} removed ({} were listed); {} listed, {} changes since the last whole import",
+            list.name, list.added, list.removed, list.removed_listed, list.listed, list.changes
+        ),
         Response::Screened(value) => screened_text(value),
         Response::Explained(value) => explained_text(value),
-        Response::Receipt(text) | Response::Learned(text) | Response::BansExported(text) => {
-            text.trim_end().to_owned()
-        }
+        Response::Receipt(text)
+        | Response::Learned(text)
+        | Response::BansExported(text)
+        | Response::TagPack(text) => text.trim_end().to_owned(),
         Response::Backup(state) => backup_text(state),
         Response::Drilled(drill) => drill_text(drill),
         Response::Reloaded(reloaded) => {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use admission::{Class, Concurrency, ConcurrencyConfig, Ja4};
+use admission::{Class, ConcurrencyConfig, Ja4};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use rustls::ServerConfig;
@@ -31,7 +31,7 @@ use crate::{
     model::ApiModel,
     pace::Resets,
     peer::{Peer, TlsFacts},
-    pipeline::{Bans, ChallengeMode, Challenger, Guard, Policy, PolicyError, Shared},
+    pipeline::{Bans, ChallengeMode, Challenger, Guard, Policy, PolicyError, Shared, Turnstile},
     proxy_protocol,
     route::RouteTable,
     tls::ALPN_H2,
@@ -78,7 +78,6 @@ impl Config {
             authenticator: deps.authenticator,
             challenger: Challenger::new(self.abuse.challenge, &crypto::Secret::new(crypto::random::array())),
             clock: deps.clock,
-            concurrency: Concurrency::new(concurrency),
             frames: Arc::new(self.abuse.frames),
             guard: Guard::new(&self.abuse, Arc::clone(&census), seed()),
             metrics,
@@ -93,6 +92,7 @@ impl Config {
             recorder: self.recorder,
             stopping,
             timeouts: self.timeouts,
+            turnstile: Turnstile::new(concurrency),
             upgrades: Some(Arc::new(WebSockets::new(
                 Weak::clone(shared),
                 self.websocket,
@@ -312,7 +312,7 @@ impl Control {
     /// How much is with the exchange.
     #[must_use]
     pub fn load(&self) -> Load {
-        let concurrency = &self.shared.concurrency;
+        let concurrency = &self.shared.turnstile.concurrency;
         Load {
             in_flight: concurrency.in_flight(),
             limit: concurrency.limit(),

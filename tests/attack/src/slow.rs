@@ -22,8 +22,8 @@ const DRIPS: usize = 100;
 const DRIP_PACE: Duration = Duration::from_millis(500);
 /// A head must be whole by then, with half a second for the machine.
 const HEAD_MAX: Duration = Duration::from_millis(10_500);
-/// A body slower than 240 bytes a second must be given up and its connection closed by then, likewise.
-const BODY_MAX: Duration = Duration::from_millis(15_500);
+/// A body slower than 240 bytes a second must be given up and its connection closed by then; its grace is 5 s.
+const BODY_MAX: Duration = Duration::from_secs(15);
 /// An answer nobody reads must be given up by then: 10 s without progress, and what comes before.
 const READ_MAX: Duration = Duration::from_secs(15);
 /// Connections that never read.

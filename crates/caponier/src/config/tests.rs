@@ -67,6 +67,21 @@ fn tokens_are_a_table_of_files() {
 }
 
 #[test]
+fn each_trusted_proxy_that_is_no_network_is_a_fault() {
+    let config = parse("[gateway]\nproxy_trusted = [\"192.0.2.0/24\", \"2001:db8::1\"]\n").unwrap();
+    let networks: Vec<String> = config.gateway.proxy_trusted.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["192.0.2.0/24", "2001:db8::1/128"]);
+    assert!(parse("").unwrap().gateway.proxy_trusted.is_empty());
+    let faults =
+        parse("[gateway]\nproxy_trusted = [\"10.0.0.0/33\", \"::1\", \"lb.example\"]\n").unwrap_err();
+    let named: Vec<&str> = faults.0.iter().map(|fault| fault.key.as_str()).collect();
+    assert_eq!(named, ["gateway.proxy_trusted"; 2]);
+    assert!(
+        faults.0[0].message.contains("\"10.0.0.0/33\"") && faults.0[1].message.contains("\"lb.example\"")
+    );
+}
+
+#[test]
 fn the_reference_in_the_documentation_is_the_default_file() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating/configuration.md");
     let page = std::fs::read_to_string(path).unwrap();

@@ -9,9 +9,9 @@ use journal::{
     disk::{Disk, RealDisk},
     record::{self, LifecycleEvent},
 };
-use watch::{Format, ListName};
+use watch::ListName;
 
-use super::{Core, LABELS_DIR, Progress, chain};
+use super::{Core, LABELS_DIR, Progress, chain, lists::list_format};
 use crate::{
     abuse,
     control::{BackupState, CreatedKey, DrillResult, ImportedList, ListedKey, Request, Response},
@@ -33,6 +33,7 @@ impl Core {
             | Request::KeysRotateKek
             | Request::SubjectsErase { .. }
             | Request::ListsImport { .. }
+            | Request::ListsUpdate { .. }
             | Request::BackupDrill
             | Request::Reload => {
                 let _one_at_a_time = self.changes.lock().await;
@@ -40,6 +41,7 @@ impl Core {
             }
             Request::KeysList { account } => self.keys_list(account.as_deref()),
             Request::ListsStatus => Ok(Response::Lists(self.lists())),
+            Request::ListsExport { name } => self.lists_export(&name),
             Request::Screen { address, network } => self.screen(&address, network.as_deref()),
             Request::Explain { id } => self.explain(&id).await,
             Request::AuditReceipt { seq } => tokio::task::block_in_place(|| self.receipt(seq)),
@@ -96,6 +98,10 @@ impl Core {
             Request::SubjectsErase { account } => self.erase(&account).await,
             Request::ListsImport { format, name, path } => {
                 self.lists_import(&format, name.as_deref(), Path::new(&path)).await
+            }
+            Request::ListsUpdate { name, format, add, remove } => {
+                let (add, remove) = (add.as_deref().map(Path::new), remove.as_deref().map(Path::new));
+                self.lists_update(&name, &format, add, remove).await
             }
             Request::BackupDrill => self.drill(progress).await.map(Response::Drilled),
             _ => Err(Failure::new(Exit::Internal, "not a change")),
@@ -245,11 +251,7 @@ impl Core {
 
     async fn lists_import(&self, format: &str, name: Option<&str>, path: &Path) -> Result<Response, Failure> {
         let bad = |error: &dyn std::error::Error| Failure::new(Exit::Input, chain(error));
-        let format = match format {
-            "ofac" => Format::Ofac { ticker: None },
-            "tagpack" => Format::TagPack,
-            other => return Err(Failure::new(Exit::Usage, format!("unknown list format {other:?}"))),
-        };
+        let format = list_format(format)?;
         // Published files have names in capitals; names of lists have none.
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_ascii_lowercase();
         let list = ListName::parse(name.unwrap_or(&stem)).map_err(|error| bad(&error))?;
@@ -509,7 +511,7 @@ fn account_id(text: &str) -> Result<AccountId, Failure> {
     AccountId::parse(text).map_err(|error| Failure::new(Exit::Input, error.to_string()))
 }
 
-fn record_failure(error: &RecordError) -> Failure {
+pub(super) fn record_failure(error: &RecordError) -> Failure {
     let exit = match error {
         RecordError::Append(journal::AppendError::Overloaded) => Exit::Busy,
         RecordError::Append(journal::AppendError::SubjectErased { .. }) => Exit::Input,

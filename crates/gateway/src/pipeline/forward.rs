@@ -1,10 +1,9 @@
 //! What the exchange gets: the request line and body as signed, the head written anew, and the gateway's own words.
 
-use admission::Permit;
 use auth::{Refusal, Verified};
 use tokio::time::Instant;
 
-use super::{Charged, Routed, Shared, Standing, overload};
+use super::{Charged, Routed, Shared, Standing, overload::Turn};
 use crate::{
     answer::{DECISION, Refused},
     buffer::Buffer,
@@ -23,7 +22,7 @@ pub(crate) struct Passage {
     standing: Option<Standing>,
     decision: Option<String>,
     /// One of those that may be with the exchange at once.
-    permit: Permit,
+    turn: Turn,
     /// To be learned from, once it has succeeded.
     observed: Option<Box<Observed>>,
 }
@@ -36,7 +35,7 @@ impl Passage {
         body: &[u8],
         charged: Option<Charged>,
         decision: Option<String>,
-        permit: Permit,
+        turn: Turn,
     ) -> Self {
         let mut request = Buffer::default();
         let (verified, standing) = match charged.map(Charged::into_parts) {
@@ -69,7 +68,7 @@ impl Passage {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(body);
         let observed = shared.learner.as_ref().map(|_| Box::new(Observed::of(&routed.as_modelled(body))));
-        Self { request, is_get: routed.is_get, verified, standing, decision, permit, observed }
+        Self { request, is_get: routed.is_get, verified, standing, decision, turn, observed }
     }
 }
 
@@ -93,15 +92,11 @@ pub(crate) struct Answered {
 impl Shared {
     /// Sends a request to the exchange.
     pub(crate) async fn forward(&self, passage: Passage) -> Result<Answered, Refused> {
-        let Passage { request, is_get, verified, standing, decision, permit, observed } = passage;
+        let Passage { request, is_get, verified, standing, decision, turn, observed } = passage;
         let began = Instant::now();
         let sent = self.upstream.send(request).await;
-        overload::settle(
-            permit,
-            began.elapsed(),
-            sent.as_ref().map(|answer| answer.head.status),
-            self.clock.now(),
-        );
+        let answered = sent.as_ref().map(|answer| answer.head.status);
+        turn.settle(began.elapsed(), answered, self.clock.now());
         match sent {
             Ok(answer) => {
                 self.metrics.forwarded();

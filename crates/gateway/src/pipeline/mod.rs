@@ -23,7 +23,7 @@ pub(crate) mod withdrawal;
 
 use std::{net::IpAddr, sync::Arc};
 
-use admission::{Concurrency, FrameLimits};
+use admission::FrameLimits;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use auth::{Authenticator, Endpoint, Refusal, RequestHead};
 use domain::{Clock, UnixNanos};
@@ -39,6 +39,7 @@ pub(crate) use self::{
     challenge::{Challenger, Own},
     forward::{Answered, Passage, push_field},
     limits::{Charged, Plan, Policy, PolicyError, Standing},
+    overload::Turnstile,
     reputation::Guard,
 };
 pub use self::{
@@ -67,7 +68,6 @@ pub(crate) struct Shared {
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) challenger: Challenger,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) concurrency: Arc<Concurrency>,
     pub(crate) frames: Arc<FrameLimits>,
     pub(crate) guard: Guard,
     pub(crate) metrics: Arc<Metrics>,
@@ -84,6 +84,7 @@ pub(crate) struct Shared {
     /// Turns true when the gateway stops.
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) timeouts: Timeouts,
+    pub(crate) turnstile: Arc<Turnstile>,
     /// Takes over WebSocket connections.
     pub(crate) upgrades: Option<Arc<dyn Upgrades>>,
     pub(crate) upstream: Arc<Upstream>,
@@ -260,9 +261,9 @@ impl Shared {
                 record.instruments = load.names();
             }
             let who = Who { source: peer.source, proven: None };
-            let permit = self.let_through(class, now)?;
+            let turn = self.let_through(class, now).await?;
             policy.draw(routed.plan, &load, who, now).map_err(Refused::from)?;
-            let passage = Passage::new(self, peer, &routed, body.bytes(), None, None, permit);
+            let passage = Passage::new(self, peer, &routed, body.bytes(), None, None, turn);
             return Ok(Admitted::Forward(passage));
         };
         let verified = self.verify(&routed.signed(), body.bytes(), peer, endpoint, now).await?;
@@ -273,7 +274,7 @@ impl Shared {
             record.instruments = load.names();
             record.proven = Some((verified.account().to_string(), verified.key_id().to_string()));
         }
-        let permit = self.let_through(class, now).map_err(|refused| refused.of(verified.account()))?;
+        let turn = self.let_through(class, now).await.map_err(|refused| refused.of(verified.account()))?;
         let charged = self.charge(&policy, &routed, &load, verified, peer, now)?;
         self.speak_for(peer, now);
         let decision = match routed.route.handling {
@@ -287,15 +288,7 @@ impl Shared {
             },
             _ => None,
         };
-        Ok(Admitted::Forward(Passage::new(
-            self,
-            peer,
-            &routed,
-            body.bytes(),
-            Some(charged),
-            decision,
-            permit,
-        )))
+        Ok(Admitted::Forward(Passage::new(self, peer, &routed, body.bytes(), Some(charged), decision, turn)))
     }
 
     /// Whether the model of the API has a word against a request.

@@ -115,7 +115,9 @@ impl Gate {
         shared.check_key(self.peer.ip, Some(identity.key_id().as_str()), route.criticality, now)?;
         // Messages are not answered one by one here, so they say nothing about the exchange's latency; they wait for
         // nobody either, but are turned away when requests are.
-        drop(shared.let_through(route.criticality, now)?);
+        // Messages wait for nobody here, but are turned away when requests are.
+        let turn = shared.turnstile.pass(route.criticality);
+        drop(turn.map_err(|shed| shared.turn_away(shed, now))?);
         policy.draw_orders(plan, orders, identity, &self.peer, now, record)
     }
 }

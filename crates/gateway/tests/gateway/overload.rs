@@ -153,3 +153,31 @@ async fn at_three_times_its_capacity_cancels_are_served_and_little_is_lost() {
     assert_eq!(known, OFFERED * SECONDS, "{outcomes:?}");
     assert_eq!(world.refusals("shed"), u64::from(of("place", "50013", 429) + of("read", "50001", 503)));
 }
+
+/// More at once than may be under way is no overload, if the exchange answers quickly.
+#[tokio::test]
+async fn a_burst_waits_its_turn() {
+    let world = World::configured(|config| {
+        config.abuse.concurrency.limit_initial = 8;
+        config.abuse.concurrency.limit_max = 8;
+        config.upstream.response_timeout = Duration::from_secs(10);
+        config.connections_per_source_max = 1_000;
+    })
+    .await;
+    let key = world.key(&TRADER);
+    let (world, key) = (Arc::new(world), Arc::new(key));
+    let mut requests = JoinSet::new();
+    for i in 0..100 {
+        let (world, key) = (Arc::clone(&world), Arc::clone(&key));
+        requests.spawn(async move {
+            match i % 2 {
+                0 => world.get(&key, "/api/v5/account/balance").await.code(),
+                _ => world.post(&key, "/api/v5/trade/order", &format!("{{\"n\":\"{i}\"}}")).await.code(),
+            }
+        });
+    }
+    for said in requests.join_all().await {
+        assert_eq!(said, ("0".to_owned(), 200));
+    }
+    assert_eq!(world.refusals("shed"), 0);
+}

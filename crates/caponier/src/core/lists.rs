@@ -1,0 +1,82 @@
+//! Changing and exporting a list that is in force.
+
+use std::path::Path;
+
+use domain::Subject;
+use journal::{Draft, Kind, record};
+use watch::{Format, ListName, SourceFile};
+
+use super::{Core, chain, handle::record_failure};
+use crate::{
+    control::{Response, UpdatedList},
+    exit::{Exit, Failure},
+};
+
+/// A list format as operators write it.
+///
+/// # Errors
+/// [`Failure`] that names the formats there are.
+pub(super) fn list_format(text: &str) -> Result<Format, Failure> {
+    text.parse().map_err(|error: watch::BadFormat| Failure::new(Exit::Usage, error.to_string()))
+}
+
+fn list_name(text: &str) -> Result<ListName, Failure> {
+    ListName::parse(text).map_err(|error| Failure::new(Exit::Usage, chain(&error)))
+}
+
+impl Core {
+    /// Adds addresses to a list and takes others out.
+    ///
+    /// # Errors
+    /// [`Failure`]; the list is as before, unless only its entry in the journal is missing: the next start adds that.
+    pub(super) async fn lists_update(
+        &self,
+        name: &str,
+        format: &str,
+        add: Option<&Path>,
+        remove: Option<&Path>,
+    ) -> Result<Response, Failure> {
+        let bad = |error: &dyn std::error::Error| Failure::new(Exit::Input, chain(error));
+        let (list, parsed) = (list_name(name)?, list_format(format)?);
+        let now = self.clock.now();
+        let report = tokio::task::block_in_place(|| {
+            let read = |path: Option<&Path>| -> Result<Vec<SourceFile>, Failure> {
+                let files = path.map(|path| watch::read_sources(path, &parsed)).transpose();
+                Ok(files.map_err(|error| bad(&error))?.unwrap_or_default())
+            };
+            let (added, removed) = (read(add)?, read(remove)?);
+            self.watch.update(&list, &parsed, &added, &removed, now).map_err(|error| bad(&error))
+        })?;
+        let words = |what, path: Option<&Path>| path.map(|path| format!("{what} {}", path.display()));
+        let source: Vec<String> = words("added", add).into_iter().chain(words("removed", remove)).collect();
+        let entry = record::ListImported {
+            name: list.to_string(),
+            format: format.to_owned(),
+            sha256: report.source_sha256,
+            entries: report.listed,
+            source: source.join(", "),
+        };
+        let draft =
+            Draft { at: now, subject: Subject::System, kind: Kind::ListImported, payload: entry.encode() };
+        self.ground.record(vec![draft]).await.map_err(|error| record_failure(&error))?;
+        Ok(Response::ListUpdated(UpdatedList {
+            name: list.to_string(),
+            added: report.added,
+            removed: report.removed,
+            removed_listed: report.removed_listed,
+            changes: report.changes,
+            listed: report.listed,
+        }))
+    }
+
+    /// A list as a TagPack.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is no such list.
+    pub(super) fn lists_export(&self, name: &str) -> Result<Response, Failure> {
+        let list = list_name(name)?;
+        tokio::task::block_in_place(|| self.watch.tagpack(&list))
+            .map(Response::TagPack)
+            .ok_or_else(|| Failure::new(Exit::NotFound, format!("there is no list {name}")))
+    }
+}
