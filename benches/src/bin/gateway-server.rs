@@ -169,15 +169,7 @@ fn check_passphrase(authenticator: &Authenticator, now: UnixNanos, index: u32) -
 /// Every limit is counted and none is reached.
 fn unlimited() -> Result<Limits> {
     let quota = Quota::new(Quota::BURST_MAX, Duration::from_secs(1)).context("quota")?;
-    Ok(Limits {
-        source: quota,
-        place: quota,
-        amend: quota,
-        cancel: quota,
-        orders: quota,
-        read: quota,
-        write: quota,
-        withdraw: quota,
-        ..Limits::default()
-    })
+    let mut limits = Limits::default();
+    limits.limits.iter_mut().for_each(|limit| limit.quota = quota);
+    Ok(limits)
 }

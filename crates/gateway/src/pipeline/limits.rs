@@ -187,26 +187,27 @@ pub(crate) struct Plan {
 /// What a request carries, as far as limits go.
 #[derive(Debug)]
 pub(crate) struct Load<'a> {
-    /// One for each order; never empty.
+    /// One for each order; none for a single one that says nothing.
     pub(crate) instruments: Vec<Instrument<'a>>,
 }
 
 impl<'a> Load<'a> {
     pub(crate) fn of(instruments: Vec<Instrument<'a>>) -> Self {
-        if instruments.is_empty() { Self::one() } else { Self { instruments } }
+        Self { instruments }
     }
 
     /// What each order counts by.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.instruments.iter().map(|instrument| instrument.counted_by().to_owned()).collect()
+        let names = self.instruments.iter().map(|instrument| instrument.counted_by().to_owned());
+        if self.instruments.is_empty() { vec![String::new()] } else { names.collect() }
     }
 
-    fn one() -> Self {
-        Self { instruments: vec![Instrument::NONE] }
+    const fn one() -> Self {
+        Self { instruments: Vec::new() }
     }
 
     fn orders(&self) -> u32 {
-        u32::try_from(self.instruments.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.instruments.len()).unwrap_or(u32::MAX).max(1)
     }
 }
 
@@ -423,6 +424,7 @@ impl Policy {
 
     /// How many orders for each instrument of an account.
     fn by_instrument(&self, account: &str, instruments: &[Instrument<'_>]) -> Vec<(ScopeKey, u32)> {
+        let instruments = if instruments.is_empty() { &[Instrument::NONE] } else { instruments };
         let mut counts: Vec<(ScopeKey, u32)> = Vec::with_capacity(1);
         for instrument in instruments {
             let name = instrument.counted_by().as_bytes();
