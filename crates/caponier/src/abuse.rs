@@ -17,7 +17,7 @@ use journal::{
     Draft, Kind,
     record::{self, BanEvent},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     config::{self, Config},
@@ -80,14 +80,30 @@ pub(crate) fn asn_table(file: Option<&Path>) -> Result<Option<Arc<AsnTable>>, Fa
     Ok(Some(Arc::new(table)))
 }
 
-/// Journals bans and passes them on until the gateway is gone.
+/// Journals bans and passes them on until `end`, and what had happened by then.
 pub(crate) async fn record(
     ground: Arc<Ground>,
     helper: Option<bouncer::Client>,
     mut news: mpsc::Receiver<News>,
+    mut end: oneshot::Receiver<()>,
 ) {
     let mut batch = Vec::new();
-    while news.recv_many(&mut batch, NEWS_MAX).await > 0 {
+    let mut ends = false;
+    while !ends {
+        tokio::select! {
+            biased;
+            n = news.recv_many(&mut batch, NEWS_MAX) => ends = n == 0,
+            // A sender that is gone says the same.
+            _ = &mut end => {
+                ends = true;
+                while let Ok(last) = news.try_recv() {
+                    batch.push(last);
+                }
+            }
+        }
+        if batch.is_empty() {
+            continue;
+        }
         if let Some(helper) = &helper {
             batch.iter().for_each(|news| pass_on(helper, news));
         }
