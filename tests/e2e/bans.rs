@@ -104,12 +104,12 @@ async fn a_forger_is_banned_within_two_seconds_and_an_operator_sees_it() {
     assert!(value(&counters, "caponier_gateway_bans_total") >= 4, "{counters}");
     assert!(value(&counters, "caponier_gateway_refusals_total{reason=\"banned\"}") >= 3);
     assert_eq!(value(&counters, "caponier_gateway_shed_total{class=\"cancel\"}"), 0);
+    assert_eq!(serving.stop(), 0);
     let log = house.ask(&["log", "--kind", "ban", "--reveal"]).exits(0).text();
     for what in ["\"banned\"", "\"lifted\"", "\"target\":\"198.51.100.0/24\"", "\"bad_signature\""] {
         assert!(log.contains(what), "{what} not in {log}");
     }
     let hidden = house.ask(&["log", "--kind", "ban"]).exits(0).text();
     assert!(!hidden.contains("192.0.2.7") && !hidden.contains(key), "{hidden}");
-    assert_eq!(serving.stop(), 0);
     assert_eq!(house.ask(&["bans", "list"]).code, 66, "nobody serves, so nobody knows");
 }

@@ -17,7 +17,7 @@ use journal::{
     Draft, Kind,
     record::{self, BanEvent},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     config::{self, Config},
@@ -41,9 +41,6 @@ pub enum News {
 }
 
 /// What the gateway is told.
-///
-/// # Errors
-/// [`Failure`] naming the key.
 pub(crate) fn settings(config: &Config) -> gateway::Abuse {
     let config::Abuse { mode, challenge, challenge_bits, .. } = &config.abuse;
     let mut abuse = gateway::Abuse {
@@ -83,14 +80,30 @@ pub(crate) fn asn_table(file: Option<&Path>) -> Result<Option<Arc<AsnTable>>, Fa
     Ok(Some(Arc::new(table)))
 }
 
-/// Journals bans and passes them on until the gateway is gone.
+/// Journals bans and passes them on until `end`, and what had happened by then.
 pub(crate) async fn record(
     ground: Arc<Ground>,
     helper: Option<bouncer::Client>,
     mut news: mpsc::Receiver<News>,
+    mut end: oneshot::Receiver<()>,
 ) {
     let mut batch = Vec::new();
-    while news.recv_many(&mut batch, NEWS_MAX).await > 0 {
+    let mut ends = false;
+    while !ends {
+        tokio::select! {
+            biased;
+            n = news.recv_many(&mut batch, NEWS_MAX) => ends = n == 0,
+            // A sender that is gone says the same.
+            _ = &mut end => {
+                ends = true;
+                while let Ok(last) = news.try_recv() {
+                    batch.push(last);
+                }
+            }
+        }
+        if batch.is_empty() {
+            continue;
+        }
         if let Some(helper) = &helper {
             batch.iter().for_each(|news| pass_on(helper, news));
         }
@@ -275,4 +288,65 @@ pub(crate) fn import(bans: &Bans, file: &Path) -> Result<BansImported, Failure> 
         }
     }
     Ok(imported)
+}
+
+#[cfg(test)]
+mod tests {
+    use bouncer::{Limits, Server, Setup, Table, client::BATCH_EVERY};
+    use domain::{Clock as _, ManualClock};
+
+    use super::*;
+
+    fn ban(target: Target, enforced: bool) -> Ban {
+        let now = UnixNanos::from_secs(1_000);
+        Ban {
+            target,
+            reason: Some(admission::reputation::Event::BadSignature),
+            evidence: admission::reputation::Evidence::default(),
+            score: 100,
+            since: now,
+            until: now.plus(Duration::from_secs(60)),
+            strikes: 0,
+            enforced,
+        }
+    }
+
+    /// A ban reaches the packet filter, one of the shadow mode and one of a key do not, and a lifted one leaves it.
+    #[test]
+    fn bans_are_passed_on_to_the_packet_filter() {
+        let dir = tempfile::tempdir().unwrap();
+        let (socket, script) = (dir.path().join("socket"), dir.path().join("script"));
+        let clock = Arc::new(ManualClock::new(UnixNanos::from_secs(1_000)));
+        let table = Table::new(Limits::default(), Setup::default(), clock.now());
+        let firewall = Box::new(bouncer::DryRun(fs::File::create(&script).unwrap()));
+        let uid = rustix::process::geteuid().as_raw();
+        let mut server = Server::start(&socket, uid, BATCH_EVERY, table, firewall, clock.clone()).unwrap();
+        let serving = std::thread::spawn(move || server.serve_next().map(drop));
+        let helper = bouncer::Client::start(socket, Duration::from_millis(5), clock).unwrap();
+
+        let source = |ip: &str| admission::reputation::Source::of(ip.parse().unwrap());
+        let bad = Target::Source(source("192.0.2.7"));
+        let key = Target::KeyAtSource { api_key: "k".into(), source: source("192.0.2.8") };
+        for news in [ban(bad.clone(), true), ban(Target::Source(source("192.0.2.9")), false), ban(key, true)]
+        {
+            pass_on(&helper, &News::Banned(news));
+        }
+        let wait = |in_force: usize| {
+            for _ in 0..4_000 {
+                if helper.status().connected && helper.status().in_force == in_force {
+                    return;
+                }
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+            panic!("{:?}", helper.status());
+        };
+        wait(1);
+        pass_on(&helper, &News::Lifted(bad, UnixNanos::from_secs(1_001)));
+        wait(0);
+        drop(helper);
+        serving.join().unwrap().unwrap();
+        let said = fs::read_to_string(script).unwrap();
+        assert!(said.contains("add element inet caponier ban4 { 192.0.2.7 timeout 60s }"), "{said}");
+        assert!(!said.contains("192.0.2.8") && !said.contains("192.0.2.9"), "{said}");
+    }
 }

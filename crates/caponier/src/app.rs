@@ -14,7 +14,7 @@ use domain::Clock;
 use gateway::{Gateway, route::Route, tls::Certificates};
 use journal::record::LifecycleEvent;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
     time::{MissedTickBehavior, interval},
 };
@@ -289,11 +289,12 @@ impl App {
         if let Some(api) = api {
             listeners.push(tokio::spawn(api.run(until(stopping.clone()))));
         }
+        let (end, ended) = oneshot::channel();
+        let bans = (end, tokio::spawn(abuse::record(Arc::clone(&core.ground), bans.1, bans.0, ended)));
         let mut background = vec![
             tokio::spawn(control.serve(Arc::clone(&core))),
             tokio::spawn(record_uses(Arc::clone(&core.ground), uses)),
             tokio::spawn(record_changes(Arc::clone(&core.ground), changes)),
-            tokio::spawn(abuse::record(Arc::clone(&core.ground), bans.1, bans.0)),
             tokio::spawn(flush_refusals(Arc::clone(&core), Arc::clone(&refusals))),
             tokio::spawn(publish(Arc::clone(&core))),
         ];
@@ -304,7 +305,7 @@ impl App {
             background.push(tokio::spawn(ship(Arc::clone(&core))));
             background.push(tokio::spawn(rehearse(Arc::clone(&core))));
         }
-        Ok(Running { core, gateway_addr, api_addr, stop, listeners, background, refusals })
+        Ok(Running { core, gateway_addr, api_addr, stop, listeners, background, refusals, bans })
     }
 }
 
@@ -318,6 +319,8 @@ pub struct Running {
     listeners: Vec<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
     refusals: Arc<RefusalCounts>,
+    /// Ends, and is, what journals bans.
+    bans: (oneshot::Sender<()>, JoinHandle<()>),
 }
 
 impl Running {
@@ -357,6 +360,11 @@ impl Running {
             if let Err(error) = listener.await {
                 tracing::error!(%error, "a listener ended badly");
             }
+        }
+        let (end, bans) = self.bans;
+        drop(end);
+        if let Err(error) = bans.await {
+            tracing::error!(%error, "bans were not recorded to the end");
         }
         for task in &self.background {
             task.abort();

@@ -278,3 +278,40 @@ impl Bans {
         self.0.guard.reputation.set_asn_table(table);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::pipeline::limits::Policy;
+
+    /// Resident memory of this process in bytes (proc(5), `statm`).
+    fn resident_bytes() -> u64 {
+        let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+        4_096 * text.split(' ').nth(1).unwrap().parse::<u64>().unwrap()
+    }
+
+    /// Ten million sources with a key of their own each, all of them guessing: what is kept of them has a bound.
+    #[test]
+    #[ignore = "some minutes without optimization"]
+    fn ten_million_strangers_leave_little_behind() {
+        let config = crate::Config::new("127.0.0.1:0".parse().unwrap(), "127.0.0.1:1");
+        let before = resident_bytes();
+        let guard = Guard::new(&config.abuse, Arc::new(Census::new(1, 1)), 7);
+        let policy = Policy::new(config.routes, &config.limits, 7).unwrap();
+        let mut banned = 0;
+        for i in 0..10_000_000_u32 {
+            // Ten minutes' worth.
+            let now = UnixNanos(1_000_000_000_000 + u64::from(i) * 60_000);
+            let ip = IpAddr::V4(Ipv4Addr::from(0x0b00_0000 + i));
+            let api_key = format!("key-{i}");
+            drop(policy.source(Source::of(ip), now));
+            let sighting = Sighting { peer: Proven::by_handshake(ip), api_key: Some(&api_key), ja4: None };
+            banned += guard.reputation.record(sighting, admission::reputation::Event::UnknownKey, now).len();
+        }
+        let grown = resident_bytes().saturating_sub(before);
+        eprintln!("{} MB more for ten million sources and keys, {banned} bans", grown >> 20);
+        assert!(grown < 100 << 20, "{grown} bytes");
+    }
+}
