@@ -8,7 +8,7 @@
 //! abuse all the same (rapid reset, CVE-2023-44487; CONTINUATION flood, CVE-2024-27316; made-you-reset,
 //! CVE-2025-8671; floods of SETTINGS, PING, PRIORITY, WINDOW_UPDATE and empty DATA).
 //!
-//! Budgets per window are exact [`Gcra`]: a whole budget at once, and the same amount in every further window of one
+//! Budgets per window are exact [`Gcra`](crate::Gcra): a whole budget at once, and the same amount in every further window of one
 //! second ([`FrameLimits::default`]). One second, because a flood empties any budget within milliseconds, while what
 //! trickles in at the budget's own rate costs less than the same number of ordinary requests. Frames that honest
 //! clients send in proportion to their work are paid for by that work first:

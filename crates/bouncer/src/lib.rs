@@ -2,7 +2,7 @@
 //!
 //! Two processes share this crate. The gateway, which is exposed and unprivileged, uses [`client`]: it queues bans and
 //! sends them once a second over a local socket. The program `caponier-bouncer`, which may change the packet filter and
-//! does nothing else, checks each ban itself ([`table`], [`never`]) and puts it into a table of its own ([`nft`]). A
+//! does nothing else, checks each ban itself ([`table`], [`mod@never`]) and puts it into a table of its own ([`nft`]). A
 //! gateway that is taken over can at worst ban addresses that may be banned, for at most an hour.
 //!
 //! Every ban has an end that the kernel enforces: if either process dies, bans run out by themselves.
@@ -13,7 +13,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`prefix`] | an address or network that may be banned at all |
-//! | [`never`] | what is never banned |
+//! | [`mod@never`] | what is never banned |
 //! | [`protocol`] | the lines spoken over the socket |
 //! | [`table`] | the bans in force, checks, limits; pure |
 //! | [`nft`] | scripts for nftables and running them |

@@ -198,7 +198,7 @@ impl Gateway {
     }
 
     /// Serves until `shutdown` ends, then drains: no new connections, idle ones are closed (HTTP/2: GOAWAY), requests
-    /// in flight get [`Timeouts::drain`] to finish; what is left is cut off.
+    /// in flight get [`Timeouts::drain`](crate::Timeouts::drain) to finish; what is left is cut off.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let mut connections = JoinSet::new();
         let mut sweep = interval(UPSTREAM_SWEEP);

@@ -1,6 +1,6 @@
 //! The route table as a file: TOML, one `[[route]]` for each line of the table, every fault reported at once.
 //!
-//! Strict: unknown keys, unknown words and contradictions are faults with their line. [`print`] writes any table in the
+//! Strict: unknown keys, unknown words and contradictions are faults with their line. [`print()`] writes any table in the
 //! form that [`Routes::parse`] reads; `docs/operating/routes.md` shows the built-in one.
 
 use std::{collections::HashSet, fmt::Write as _, ops::Range};

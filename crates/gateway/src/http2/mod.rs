@@ -1,6 +1,6 @@
 //! HTTP/2 for clients: hyper speaks the protocol, the pipeline sees an HTTP/1.1 head.
 //!
-//! A request's fields are written as the head that [`head`](crate::http1::head) judges, so nothing can pass here that
+//! A request's fields are written as the head that [`crate::http1::head`] judges, so nothing can pass here that
 //! would not pass there. HTTP/2 is never spoken to the exchange.
 //!
 //! Bounds: [`STREAMS_MAX`] requests at a time, resets, header list, bytes of answers buffered per stream.

@@ -1,4 +1,4 @@
-//! Proof of work for browsers: routes of [`Handling::Browser`](crate::route::Handling::Browser) are shown a page that
+//! Proof of work for browsers: routes of [`Handling::Browser`] are shown a page that
 //! solves a puzzle before they are let through.
 //!
 //! In force by an operator's word, or by itself for [`HOLDS`] whenever requests were shed. The page, its script and its

@@ -11,7 +11,7 @@
 //! logins one signature. Messages behind a login are not signed one by one; they are as safe as the connection.
 //!
 //! Not here: who may log in (the `auth` engine), how limits count (the `admission` engine), the connection before the
-//! upgrade; all reached by the [`Door`] port.
+//! upgrade; all reached by the `Door` port.
 //!
 //! Bounds: a message has [`MESSAGE_BYTES_MAX`] bytes, whatever frames it comes in; a connection has a control
 //! operation budget per hour, a message rate, a ping rate, a number of malformed messages, of failed logins, and a
