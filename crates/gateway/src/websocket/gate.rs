@@ -44,6 +44,13 @@ impl WebSockets {
     }
 }
 
+impl WebSockets {
+    /// Puts other bounds in force; see [`Lobby::set_config`].
+    pub(crate) fn set_config(&self, config: Config) {
+        self.lobby.set_config(config);
+    }
+}
+
 impl Upgrades for WebSockets {
     fn accept<'a>(
         &self,
