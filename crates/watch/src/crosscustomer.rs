@@ -77,7 +77,8 @@ impl<K: Clone + Eq + Hash + Ord, C: Clone + Eq> FreshPayees<K, C> {
         payee.first_seen = payee.first_seen.min(at);
         if at.since(payee.first_seen) >= fresh {
             payee.payers = Vec::new();
-        } else if payee.payers.len() < PAYERS_MAX && !payee.payers.iter().any(|(payer, _)| payer == customer) {
+        } else if payee.payers.len() < PAYERS_MAX && !payee.payers.iter().any(|(payer, _)| payer == customer)
+        {
             payee.payers.push((customer.clone(), at));
         }
     }

@@ -17,7 +17,7 @@ mod report;
 mod stream;
 
 pub use self::{
-    labels::{ListedParties, LABELS_CSV},
+    labels::{LABELS_CSV, ListedParties},
     monitor::{Alert, AlertKind, HISTORY_MAX, Monitor, Options},
     parties::{AddressesError, PARTIES_MAX, Parties, Party, PartyError},
     report::{EXAMPLES_MAX, Report},
@@ -30,7 +30,11 @@ use std::io::BufRead;
 ///
 /// # Errors
 /// [`TableError`] with file, line and column.
-pub fn run<R: BufRead>(stream: &mut Stream<R>, monitor: &mut Monitor, report: &mut Report) -> Result<(), TableError> {
+pub fn run<R: BufRead>(
+    stream: &mut Stream<R>,
+    monitor: &mut Monitor,
+    report: &mut Report,
+) -> Result<(), TableError> {
     while let Some(item) = stream.advance()? {
         monitor.take(&item, &stream.parties, |alert| report.alert(alert, &stream.parties));
         report.count(&item);

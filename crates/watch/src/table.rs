@@ -110,13 +110,11 @@ impl<R: BufRead> Table<R> {
     /// # Errors
     /// [`TableError`] when it cannot be read, is compressed, or lacks a required column.
     pub fn open(file: &str, mut source: R, wanted: &'static [Wanted]) -> Result<Self, TableError> {
-        let start = source.fill_buf().map_err(|source| TableError::Io {
-            file: file.to_owned(),
-            line: 1,
-            source,
-        })?;
+        let start =
+            source.fill_buf().map_err(|source| TableError::Io { file: file.to_owned(), line: 1, source })?;
         if start.starts_with(&ZSTD_MAGIC) {
-            let what = "compressed with zstd; unpack it first, as in: zstd -dc FILE | caponier ... -".to_owned();
+            let what =
+                "compressed with zstd; unpack it first, as in: zstd -dc FILE | caponier ... -".to_owned();
             return Err(TableError::Header { file: file.to_owned(), what });
         }
         let mut table = Self {
@@ -138,7 +136,8 @@ impl<R: BufRead> Table<R> {
             .collect();
         table.width = header.len();
         for want in wanted {
-            let mut found = (0..header.len()).filter(|at| header.get(*at).is_some_and(|title| title == want.title));
+            let mut found =
+                (0..header.len()).filter(|at| header.get(*at).is_some_and(|title| title == want.title));
             let place = found.next();
             if found.next().is_some() {
                 return Err(table.header(format!("two columns are called {}", want.title)));
@@ -515,7 +514,8 @@ mod tests {
 
     #[test]
     fn numbers_are_exact_or_refused() {
-        let text = "a,b\n340282366920938463463374607431768211455,12\n340282366920938463463374607431768211456,x\n";
+        let text =
+            "a,b\n340282366920938463463374607431768211455,12\n340282366920938463463374607431768211456,x\n";
         let mut table = Table::open("t", text.as_bytes(), WANTED).unwrap();
         let row = table.next_row().unwrap().unwrap();
         assert_eq!(row.u128(0).unwrap(), Some(u128::MAX));

@@ -49,7 +49,7 @@ impl ListedParties {
             Ok(Format::Csv(columns)) => columns,
             _ => Box::<CsvColumns>::default(),
         };
-        let name: ListName = "replay".parse().expect("a list may be called that");
+        let name: ListName = ListName::parse("replay").expect("a list may be called that");
         // The key of the segment's hash protects a list others can add to; this one lives for one run.
         let built = import::build(&name, &Format::Csv(columns), &[file], [0; 16], now)?;
         let segment = Segment::parse(built.segment).expect("a segment just built is one");

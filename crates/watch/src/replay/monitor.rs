@@ -8,7 +8,7 @@ use chain::{
         judge,
     },
 };
-use domain::{UnixNanos, Verdict};
+use domain::{Network, UnixNanos, Verdict};
 use hashbrown::HashMap;
 
 use super::{Item, ListedParties, Parties, Party, TokenTransfer, Transaction};
@@ -30,8 +30,8 @@ const BAITERS_MAX: usize = 1 << 22;
 pub struct Options {
     /// Labels of addresses.
     pub labels: ListedParties,
-    /// Tokens that are genuine.
-    pub tokens: Registry,
+    /// Whose chain it is: decides which tokens are genuine.
+    pub network: Network,
     /// When several payers of one address are worth an alert; `None`: never.
     pub cross_customer: Option<Thresholds>,
 }
@@ -82,7 +82,8 @@ pub enum AlertKind {
 /// State per address of a stream.
 #[derive(Debug)]
 pub struct Monitor {
-    options: Options,
+    labels: ListedParties,
+    tokens: Registry,
     /// When each party was first seen, in seconds, plus one; zero for never.
     first_seen: Vec<u64>,
     histories: Vec<Option<Box<History<u32>>>>,
@@ -101,9 +102,11 @@ impl Monitor {
     /// One that has seen nothing.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let payees = options.cross_customer.map(|thresholds| FreshPayees::new(thresholds, super::PARTIES_MAX));
+        let payees =
+            options.cross_customer.map(|thresholds| FreshPayees::new(thresholds, super::PARTIES_MAX));
         Self {
-            options,
+            labels: options.labels,
+            tokens: Registry::of_network(options.network),
             first_seen: Vec::new(),
             histories: Vec::new(),
             shapes: Vec::new(),
@@ -156,7 +159,7 @@ impl Monitor {
             let standing = token
                 .token
                 .and_then(|contract| parties.address(contract))
-                .map_or(Standing::Unknown, |contract| self.options.tokens.standing(&contract, &token.symbol));
+                .map_or(Standing::Unknown, |contract| self.tokens.standing(&contract, &token.symbol));
             let dust = token
                 .decimals
                 .filter(|decimals| *decimals <= DECIMALS_MAX)
@@ -185,10 +188,10 @@ impl Monitor {
 
     fn payment(&mut self, place: &Place, parties: &Parties, found: &mut impl FnMut(Alert)) {
         self.sends += 1;
-        if let Some((category, verdict)) = self.options.labels.claim(place.to, parties) {
+        if let Some((category, verdict)) = self.labels.claim(place.to, parties) {
             found(place.alert(AlertKind::Exposure { outgoing: true, category, verdict }));
         }
-        if let Some((category, verdict)) = self.options.labels.claim(place.from, parties) {
+        if let Some((category, verdict)) = self.labels.claim(place.from, parties) {
             found(place.alert(AlertKind::Exposure { outgoing: false, category, verdict }));
         }
         if let Some(kind) = self.poisoning(place, parties) {

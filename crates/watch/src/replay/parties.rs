@@ -85,7 +85,10 @@ impl Parties {
     /// [`AddressesError`].
     pub fn read(source: impl Read) -> Result<Self, AddressesError> {
         let mut bytes = Vec::new();
-        source.take((PARTIES_MAX * PAYLOAD) as u64 + 1).read_to_end(&mut bytes).map_err(AddressesError::Read)?;
+        source
+            .take((PARTIES_MAX * PAYLOAD) as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(AddressesError::Read)?;
         if bytes.len() > PARTIES_MAX * PAYLOAD {
             return Err(AddressesError::TooMany);
         }

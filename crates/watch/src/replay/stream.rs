@@ -265,18 +265,23 @@ mod tests {
         ))
     }
 
-    const HEADER: &str = "block,ts,txidx,from,to,value_wei,gas_price,gas_used,is_error,method_id,input_len,created\n";
+    const HEADER: &str =
+        "block,ts,txidx,from,to,value_wei,gas_price,gas_used,is_error,method_id,input_len,created\n";
 
     #[test]
     fn both_tables_make_one_stream() {
-        let transactions =
-            format!("{HEADER}1,10,0,,0,5,0,0,0,,0,\n2,20,1,0,1,7,9,21000,1,0x,0,\n2,20,3,1,,0,9,9,0,0xa9059cbb00,68,2\n");
-        let tokens = "block,ts,txidx,token,from,to,value,decimals,symbol\n1,10,5,2,0,1,3,18,X\n2,20,1,2,0,1,4,,\n";
+        let transactions = format!(
+            "{HEADER}1,10,0,,0,5,0,0,0,,0,\n2,20,1,0,1,7,9,21000,1,0x,0,\n2,20,3,1,,0,9,9,0,0xa9059cbb00,68,2\n"
+        );
+        let tokens =
+            "block,ts,txidx,token,from,to,value,decimals,symbol\n1,10,5,2,0,1,3,18,X\n2,20,1,2,0,1,4,,\n";
         let mut stream = stream(&transactions, tokens).unwrap();
         let mut order = Vec::new();
         while let Some(item) = stream.advance().unwrap() {
             order.push(match item {
-                Item::Transaction(transaction) => (transaction.block, transaction.index, false, transaction.value),
+                Item::Transaction(transaction) => {
+                    (transaction.block, transaction.index, false, transaction.value)
+                }
                 Item::Token(token) => (token.block, token.index, true, token.value),
             });
         }
@@ -299,8 +304,13 @@ mod tests {
                 }
             }
         };
-        assert!(fault("2,20,0,0,1,1,0,0,0,0x,0,\n1,20,0,0,1,1,0,0,0,0x,0,\n").starts_with("txs, line 3: block 1"));
-        assert!(fault("2,20,0,0,9,1,0,0,0,0x,0,\n").starts_with("txs, line 2, column to: there is no address number 9"));
+        assert!(
+            fault("2,20,0,0,1,1,0,0,0,0x,0,\n1,20,0,0,1,1,0,0,0,0x,0,\n").starts_with("txs, line 3: block 1")
+        );
+        assert!(
+            fault("2,20,0,0,9,1,0,0,0,0x,0,\n")
+                .starts_with("txs, line 2, column to: there is no address number 9")
+        );
         assert!(fault("2,20,0,0,1,,0,0,0,0x,0,\n").ends_with("column value_wei: empty"));
         assert!(fault("2,20,0,0,1,1,0,0,2,0x,0,\n").ends_with("neither 0 nor 1"));
         assert!(fault("2,20,0,0,1,1,0,0,0,zz,0,\n").contains("column method_id"));
