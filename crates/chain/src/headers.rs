@@ -313,7 +313,10 @@ mod tests {
         assert!(matches!(headers.push(foreign), Err(LinkError::WrongParent { .. })));
         // A node that answers a question for one block with another one does not lead the walk astray.
         let head = block(1, 5, BlockHash([8; 32]));
-        assert!(matches!(headers.connect(&[head, foreign]), Connection::Broken(LinkError::WrongHeight { .. })));
+        assert!(matches!(
+            headers.connect(&[head, foreign]),
+            Connection::Broken(LinkError::WrongHeight { .. })
+        ));
     }
 
     proptest! {

@@ -331,7 +331,9 @@ impl Facts {
                     self.transfer(Transfer { batch_index: place, ..transfer });
                 }
             }
-            (&TRANSFER | &APPROVAL | &APPROVAL_FOR_ALL | &TRANSFER_SINGLE | &TRANSFER_BATCH, _) => return None,
+            (&TRANSFER | &APPROVAL | &APPROVAL_FOR_ALL | &TRANSFER_SINGLE | &TRANSFER_BATCH, _) => {
+                return None;
+            }
             _ => {}
         }
         Some(())

@@ -76,7 +76,9 @@ pub enum Lie {
     #[error("the transactions of block {0} do not have the root its header says")]
     TransactionsRootMismatch(BlockHash),
     /// A transaction of a type whose form is not known, so that its root cannot be recomputed.
-    #[error("transaction {index} of block {block} has the type {kind}, which only proof = \"links\" can follow")]
+    #[error(
+        "transaction {index} of block {block} has the type {kind}, which only proof = \"links\" can follow"
+    )]
     UnknownTransactionType {
         /// The block.
         block: BlockHash,
