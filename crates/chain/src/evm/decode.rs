@@ -350,9 +350,12 @@ fn one_word(data: &[u8]) -> Option<U256> {
     Some(U256::from_be_bytes(data.try_into().ok()?))
 }
 
+/// Words of the ABI.
+type Words<'d> = &'d [[u8; 32]];
+
 /// Two lists of words of the same length, one behind the other, as the ABI lays them out: two offsets, then for each list
 /// its length and its words. Other layouts are legal and nobody's.
-fn two_lists(data: &[u8]) -> Option<(&[[u8; 32]], &[[u8; 32]])> {
+fn two_lists(data: &[u8]) -> Option<(Words<'_>, Words<'_>)> {
     let (words, []) = data.as_chunks::<32>() else { return None };
     let small = |at: usize| usize::try_from(U256::from_be_bytes(*words.get(at)?).to_u64()?).ok();
     let list = |offset: usize| -> Option<&[[u8; 32]]> {

@@ -62,8 +62,9 @@ pub struct Parts<S: Source> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FollowError {
-    /// The node has chosen a branch that leaves ours below the oldest header kept. What was derived is taken back, and
-    /// following begins again below it.
+    /// The node has chosen a branch that leaves ours below the oldest header kept. What was derived from the headers kept
+    /// is taken back, and following begins again below them. Alerts of blocks older than those stay as they were told:
+    /// whether they still hold, a person has to look.
     #[error(
         "the node's branch leaves ours below height {oldest}, the oldest kept: all is taken back, following begins again at \
          height {restart}"
@@ -290,7 +291,10 @@ impl<S: Source> Follower<S> {
         loop {
             match self.state.headers().connect(&walked) {
                 Connection::Known => return self.known(head),
-                Connection::NeedParent(id) => walked.push(self.header(id).await?),
+                Connection::NeedParent(id) => {
+                    let child = walked.last().map_or(head.id, |child| child.id);
+                    walked.push(self.parent(child, id).await?);
+                }
                 Connection::Attached { ancestor } => {
                     self.take_off(ancestor);
                     for header in walked.into_iter().rev() {
@@ -305,8 +309,9 @@ impl<S: Source> Follower<S> {
         }
     }
 
-    async fn header(&self, id: BlockId) -> Result<Header, SourceError> {
-        let header = self.parts.source.header(id).await?.ok_or(SourceError::Gone(id.hash))?;
+    async fn parent(&self, child: BlockId, id: BlockId) -> Result<Header, SourceError> {
+        let missing = SourceError::ParentMissing { child, parent: id.hash };
+        let header = self.parts.source.header(id).await?.ok_or(missing)?;
         if header.id == id {
             return Ok(header);
         }

@@ -31,6 +31,14 @@ pub enum SourceError {
         /// What is wrong and where.
         detail: String,
     },
+    /// A block whose parent the node does not have: a forged parent, or a node that has changed its mind meanwhile.
+    #[error("the node has block {child} but not the parent it names, {parent}")]
+    ParentMissing {
+        /// The block.
+        child: BlockId,
+        /// The parent it names.
+        parent: BlockHash,
+    },
     /// The answer is an error.
     #[error("{method}: the node answered {code}: {message}")]
     Refused {
@@ -86,6 +94,7 @@ impl SourceError {
             Self::Gone(_) => "gone",
             Self::Links(_) => "links",
             Self::Malformed { .. } => "malformed",
+            Self::ParentMissing { .. } => "parent_missing",
             Self::Refused { .. } => "refused",
             Self::TimedOut { .. } => "timed_out",
             Self::TooLarge { .. } => "too_large",
@@ -146,7 +155,7 @@ pub enum ChainEvent<'f, F> {
         /// Which.
         id: BlockId,
     },
-    /// Following starts anew from a height: nothing known before is connected to what comes.
+    /// Following starts anew from a height: nothing known before is connected to what comes, so it is to be forgotten.
     Restarted {
         /// The first height that will be connected.
         height: u64,
