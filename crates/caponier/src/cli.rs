@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod watch;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -86,6 +88,9 @@ pub(crate) enum Command {
     /// Backups: state, restore, rehearsal.
     #[command(subcommand)]
     Backup(BackupCommand),
+    /// Chains: recorded transactions replayed, and what watches them measured.
+    #[command(subcommand)]
+    Watch(watch::WatchCommand),
     /// Show it all on loopback: a simulated exchange, honest users, attackers.
     Demo(Demo),
 }
@@ -361,7 +366,7 @@ pub(crate) enum BansCommand {
     List,
     /// Ban at once; what is open ends.
     Add {
-        /// IPv4 address or /24, IPv6 address, /64 or /48.
+        /// IPv4 address or /24, IPv6 address, /64 or /48; or a network operator such as AS64500.
         target: String,
         /// Only requests that name this API key, from the source of the address.
         #[arg(long, value_name = "KEY")]

@@ -124,7 +124,7 @@ pub fn is_canonical(path: &str) -> bool {
 #[must_use]
 pub fn orders(body: &[u8]) -> Option<Vec<String>> {
     let orders = orders::read(body).ok()?;
-    Some(orders.iter().map(|order| order.counted_by().to_owned()).collect())
+    Some(orders.instruments.iter().map(|order| order.counted_by().to_owned()).collect())
 }
 
 /// The withdrawal a body asks for, from a fixed account, key, address and time.
@@ -139,6 +139,7 @@ pub fn withdrawal(body: &[u8]) -> Result<WithdrawalRequest, Refusal> {
         account: &AccountId::parse("alice").expect("a valid account id"),
         api_key: &ApiKeyId::parse("key-1").expect("a valid key id"),
         ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ja4: None,
         at: UnixNanos(7),
     };
     withdrawal::parse(body, origin)

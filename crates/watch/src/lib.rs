@@ -5,8 +5,8 @@
 //! replaces its earlier state, so an address that is gone from a list stops blocking at once; a change of a few
 //! addresses of a large list need not wait for a whole import ([`Watch::update`]).
 //!
-//! Chains are followed by [`follow`]. What it is not: it ships no list and calls no vendor. The label store owns one directory and is its only
-//! writer; that one process writes it is the caller's promise (the lock of the data directory).
+//! Chains are followed by [`follow`]. What it is not: it ships no list and calls no vendor. The label store owns one
+//! directory and is its only writer; that one process writes it is the caller's promise (the lock of the data directory).
 //!
 //! Readers never wait: the set of active lists is swapped whole. Bounds: [`LISTS_MAX`] lists, and per import
 //! [`SOURCE_BYTES_MAX`] bytes in [`SOURCE_FILES_MAX`] files; an import needs about 200 bytes of memory per address beside its source,
@@ -19,6 +19,8 @@
 //! `CURRENT` names them and removed after it no longer does; what a crash leaves behind is removed on open. Segments
 //! and `CURRENT` verify with `sha256sum`, [`verify_dir`] says where they do not.
 
+pub mod crosscustomer;
+pub mod evaluate;
 mod export;
 mod findings;
 pub mod follow;
@@ -26,8 +28,10 @@ pub mod follow;
 pub mod fuzz;
 mod import;
 mod list;
+pub mod replay;
 mod screen;
 mod store;
+pub mod table;
 
 pub use self::{
     import::{

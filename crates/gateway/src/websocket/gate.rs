@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use auth::{Environment, Login, Refusal, Verified};
+use auth::{Environment, Login, Permission, Refusal, Verified};
 use domain::{AccountId, UnixNanos};
 use http::HeaderValue;
 use parking_lot::Mutex;
@@ -23,7 +23,7 @@ use crate::{
     answer::Refused,
     connection::{InFlight, Source},
     peer::Peer,
-    pipeline::Shared,
+    pipeline::{Shared, limits::Load},
     ports::BoxFuture,
     traffic::{ADMITTED, Passed},
     upgrade::{Duplex, Upgrades},
@@ -41,6 +41,13 @@ impl WebSockets {
     /// `sources_max` sources are remembered; `seed` is random and secret.
     pub(crate) fn new(shared: Weak<Shared>, config: Config, sources_max: usize, seed: u64) -> Self {
         Self { shared, lobby: Lobby::new(config, sources_max, seed) }
+    }
+}
+
+impl WebSockets {
+    /// Puts other bounds in force; see [`Lobby::set_config`].
+    pub(crate) fn set_config(&self, config: Config) {
+        self.lobby.set_config(config);
     }
 }
 
@@ -86,7 +93,7 @@ impl Upgrades for WebSockets {
             };
             // Whoever ends the connection ends the task that this is part of.
             let orders = Orders { draining: shared.stopping.clone(), kill: std::future::pending() };
-            let gate = Gate { shared, peer, in_flight: Mutex::new(in_flight) };
+            let gate = Gate { shared, peer, in_flight: Mutex::new(in_flight), named: Mutex::default() };
             let ended = serve(&gate, &self.lobby, guest, stream, orders).await;
             tracing::debug!(connection = gate.peer.line.id(), ?ended, "web socket ended");
         })
@@ -98,6 +105,8 @@ struct Gate {
     shared: Arc<Shared>,
     peer: Arc<Peer>,
     in_flight: Mutex<InFlight>,
+    /// The key that the last login named, whether it exists or not.
+    named: Mutex<Option<Box<str>>>,
 }
 
 impl Gate {
@@ -113,12 +122,15 @@ impl Gate {
         let policy = shared.policy.load_full();
         let (route, plan) = policy.operation(endpoint).ok_or(Refused::from(Refusal::EndpointUnavailable))?;
         shared.check_key(self.peer.ip, Some(identity.key_id().as_str()), route.criticality, now)?;
+        let load = Load::of_message(orders)?;
+        if let Some(record) = record {
+            record.instruments = load.names();
+        }
         // Messages are not answered one by one here, so they say nothing about the exchange's latency; they wait for
         // nobody either, but are turned away when requests are.
-        // Messages wait for nobody here, but are turned away when requests are.
-        let turn = shared.turnstile.pass(route.criticality);
+        let turn = shared.turnstile.pass(load.criticality(route.criticality));
         drop(turn.map_err(|shed| shared.turn_away(shed, now))?);
-        policy.draw_orders(plan, orders, identity, &self.peer, now, record)
+        policy.draw_operation(plan, &load, identity, &self.peer, now)
     }
 }
 
@@ -130,11 +142,18 @@ impl Door for Gate {
     fn log_in<'a>(&'a self, login: Login<'a>, ip: IpAddr) -> BoxFuture<'a, Result<Verified, Denied>> {
         Box::pin(async move {
             let shared = &*self.shared;
+            *self.named.lock() = str::from_utf8(login.api_key).ok().map(Box::from);
+            // A key that is banned here may log in, since it may cancel; its other operations are refused.
             let attempt = || shared.authenticator.verify_login(&login, ip, shared.clock.now());
             let verified = shared.prove(attempt).await?;
             // Restrictions that come later end the connection, as a freeze does.
             verified.check_unread_channel()?;
-            shared.speak_for(&self.peer, shared.clock.now());
+            let now = shared.clock.now();
+            shared.speak_for(&self.peer, now);
+            let permissions = verified.permissions();
+            let permission =
+                if permissions.contains(Permission::Trade) { Permission::Trade } else { Permission::Read };
+            shared.observe_use(&verified, permission, &self.peer, now).await?;
             if verified.use_to_record().is_some() {
                 shared.observer.key_used(verified.key_id(), shared.clock.now());
             }
@@ -205,7 +224,7 @@ impl Door for Gate {
         self.in_flight.lock().refused();
         self.shared.metrics.refusal(label);
         self.shared.observer.refused(ip, account, label, at);
-        self.shared.hold_against(&self.peer, None, label, at);
+        self.shared.hold_against(&self.peer, self.named.lock().as_deref(), label, at);
     }
 }
 
