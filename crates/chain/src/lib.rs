@@ -5,14 +5,21 @@
 //!
 //! Reading order: [`address`] (text to [`domain::Address`] and back), [`label`] (categories, confidence, one label),
 //! [`segment`] (the immutable on-disk index of labels by address), [`poisoning`] (addresses made to look like known ones),
+//! [`graph`] (addresses as numbers), [`cluster`] (addresses that spent together), [`propagation`] (labels spread to those around them), [`flow`] (tainted money followed), [`exposure`] (where it
+//! came from),
 //! [`headers`] (the newest blocks as a chain of parents), [`evm`] (blocks of EVM chains: verified, decoded), [`u256`]
 //! (what they count in).
 
 pub mod address;
+pub mod cluster;
 pub mod evm;
+pub mod exposure;
+pub mod flow;
+pub mod graph;
 pub mod headers;
 pub mod label;
 pub mod poisoning;
+pub mod propagation;
 pub mod segment;
 mod siphash;
 pub mod u256;

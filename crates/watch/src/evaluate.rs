@@ -3,4 +3,6 @@
 //! Each module states its protocol. Nothing here serves: whatever is measured is the code that serves, called the way the
 //! product calls it.
 
+pub mod clustering;
 pub mod poisoning;
+pub mod propagation;

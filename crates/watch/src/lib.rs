@@ -28,6 +28,7 @@ pub mod follow;
 pub mod fuzz;
 mod import;
 mod list;
+pub mod propagation;
 pub mod replay;
 mod screen;
 mod store;

@@ -42,6 +42,10 @@ pub(crate) struct Replay {
 pub(crate) enum EvaluateCommand {
     /// Look-alike addresses: how many real victims would have been warned, how often others would be.
     Poisoning(EvaluatePoisoning),
+    /// Labels spread over a graph: how often a share of them finds what the others hide.
+    Propagation(EvaluatePropagation),
+    /// Clusters of addresses that spent together: how many, how fast, and whether a reference agrees.
+    Clustering(EvaluateClustering),
 }
 
 #[derive(Debug, Args)]
@@ -58,4 +62,34 @@ pub(crate) struct EvaluatePoisoning {
     /// Addresses of the organic tables, as for replay.
     #[arg(long, value_name = "FILE", requires = "transactions")]
     pub(crate) addresses: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluatePropagation {
+    /// Nodes: CSV with the columns node and class (illicit, licit or unknown).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) nodes: PathBuf,
+    /// Edges: CSV with the columns src and dst (money flows from src to dst) and, if there, kind.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) edges: PathBuf,
+    /// How many times, each with another choice of the labels that are revealed.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) seeds: u32,
+    /// What share of the labels is revealed.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
+    pub(crate) reveal: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateClustering {
+    /// Transactions in the order of the chain: CSV with the columns txid, inputs (addresses, spaces between), outputs
+    /// (address:satoshi, spaces between) and, if there, height and coinjoin (1 or 0; else judged by shape).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) transactions: PathBuf,
+    /// Clusters to compare with: CSV with the columns address and cluster.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) reference: Option<PathBuf>,
+    /// Join the inputs of `CoinJoin` transactions too.
+    #[arg(long)]
+    pub(crate) without_guard: bool,
 }

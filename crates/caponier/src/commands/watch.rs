@@ -17,7 +17,10 @@ use watch::{
 };
 
 use crate::{
-    cli::watch::{EvaluateCommand, EvaluatePoisoning, Recording, Replay, WatchCommand},
+    cli::watch::{
+        EvaluateClustering, EvaluateCommand, EvaluatePoisoning, EvaluatePropagation, Recording, Replay,
+        WatchCommand,
+    },
     clock::SystemClock,
     core::chain as causes,
     exit::{Exit, Failure},
@@ -34,6 +37,8 @@ pub(super) fn watch(command: WatchCommand, json: bool) -> Result<Exit, Failure> 
     let value = match command {
         WatchCommand::Replay(options) => replay(&options)?,
         WatchCommand::Evaluate(EvaluateCommand::Poisoning(options)) => poisoning(&options)?,
+        WatchCommand::Evaluate(EvaluateCommand::Propagation(options)) => propagation(&options)?,
+        WatchCommand::Evaluate(EvaluateCommand::Clustering(options)) => clustering(&options)?,
     };
     if json {
         output::line(value);
@@ -88,6 +93,35 @@ fn poisoning(options: &EvaluatePoisoning) -> Result<Value, Failure> {
     Ok(value)
 }
 
+fn propagation(options: &EvaluatePropagation) -> Result<Value, Failure> {
+    let nodes = table(&options.nodes, evaluate::propagation::NODE_COLUMNS)?;
+    let edges = table(&options.edges, evaluate::propagation::EDGE_COLUMNS)?;
+    let labelled = evaluate::propagation::read(nodes, edges).map_err(|error| input(&error))?;
+    let options = evaluate::propagation::Options { seeds: options.seeds, reveal: options.reveal };
+    let report =
+        evaluate::propagation::run(&labelled, &options, processor_time).map_err(|error| input(&error))?;
+    Ok(report.to_json())
+}
+
+fn clustering(options: &EvaluateClustering) -> Result<Value, Failure> {
+    let started = Stopwatch::start();
+    let guard = match options.without_guard {
+        true => evaluate::clustering::Guard::Off,
+        false => evaluate::clustering::Guard::On,
+    };
+    let transactions = table(&options.transactions, evaluate::clustering::TRANSACTION_COLUMNS)?;
+    let clustering = evaluate::clustering::Clustering::read(transactions, guard, processor_time)
+        .map_err(|error| input(&error))?;
+    let mut value = clustering.to_json();
+    add(&mut value, "stream", started.lap().to_json());
+    if let Some(reference) = &options.reference {
+        let reference = table(reference, evaluate::clustering::REFERENCE_COLUMNS)?;
+        let comparison = clustering.compare(reference).map_err(|error| input(&error))?;
+        add(&mut value, "reference", comparison.to_json());
+    }
+    Ok(value)
+}
+
 fn stream(recording: &Recording) -> Result<Stream<Source>, Failure> {
     let parties = match &recording.addresses {
         Some(path) => Parties::read(open(path)?)
@@ -135,10 +169,8 @@ fn whole(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// What is wrong with a file is the fault of its giver, unless it could not be read.
 fn input(error: &(dyn std::error::Error + 'static)) -> Failure {
-    let exit = match error.downcast_ref::<TableError>() {
-        Some(TableError::Io { .. }) => Exit::Io,
-        _ => Exit::Input,
-    };
+    let mut causes_of = std::iter::successors(Some(error), |error| error.source());
+    let exit = if causes_of.any(|error| error.is::<io::Error>()) { Exit::Io } else { Exit::Input };
     Failure::new(exit, causes(error))
 }
 
