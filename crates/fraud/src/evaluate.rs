@@ -11,7 +11,7 @@ pub mod protocol;
 
 use std::sync::Arc;
 
-use features::Pack;
+use features::{Pack, Stepped};
 use scoring::{
     gbdt::{self, Params, TrainError},
     matrix::{FeatureNames, Matrix, MatrixError},
@@ -108,7 +108,9 @@ impl Table {
                 break;
             }
             let (time, id) = (recording.time(event), recording.id(event));
-            if !feed.step(time, id, recording.cells(event), judged.fraud, &mut values)?.is_taken() {
+            let stepped = feed.step(time, id, recording.cells(event), judged.fraud, &mut values)?;
+            if stepped != Stepped::Taken {
+                // Events come in the order of their time, so none is late.
                 table.duplicates += 1;
                 continue;
             }

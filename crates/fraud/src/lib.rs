@@ -21,7 +21,10 @@
 //! was seen least recently. Forgetting errs on the strict side: a forgotten device or destination is a new one.
 
 pub mod evaluate;
+pub mod feed;
 pub mod mapping;
+pub mod preset;
+pub mod recording;
 pub mod stream;
 
 mod config;

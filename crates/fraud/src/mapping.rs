@@ -155,6 +155,20 @@ pub enum FieldKind {
     Number,
 }
 
+impl FieldKind {
+    /// Its word in a mapping.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Bool { .. } => "bool",
+            Self::Category => "category",
+            Self::Entity => "entity",
+            Self::Money { .. } => "money",
+            Self::Number => "number",
+        }
+    }
+}
+
 /// Where the value of a field comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {

@@ -4,7 +4,7 @@
 //! the order a journal would have had. Nothing is corrected and nothing left out: rows that cannot be read are handed
 //! to the caller as dead letters and counted.
 //!
-//! Bounds: [`EVENTS_MAX`] events; 8 bytes per field and about 40 more per event, and the text of each subject once.
+//! Bounds: [`EVENTS_MAX`] events; 16 bytes per field and about 40 more per event, and the text of each subject once.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,8 @@ use domain::UnixNanos;
 
 use crate::{
     evaluate::protocol::{Day, Judged},
-    mapping::{Event, Field, Mapping, Value},
+    feed::{engine_value, event_id},
+    mapping::{Event, Field, Mapping},
     stream::{DeadLetter, Events, Next, StreamError},
 };
 
@@ -47,21 +48,6 @@ pub enum RecordingError {
     TooManyEvents,
 }
 
-/// The value of a field as features take it: a hash of an entity or category, minor units, a number, a truth.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Cell {
-    /// Nothing was given.
-    Missing,
-    /// A hash of an entity or category.
-    Hash(u64),
-    /// Minor units.
-    Money(i64),
-    /// A number.
-    Number(f64),
-    /// True or false.
-    Bool(bool),
-}
-
 /// Events in the order of event time.
 #[derive(Debug, Clone)]
 pub struct Recording {
@@ -71,7 +57,7 @@ pub struct Recording {
     ids: Vec<u64>,
     judged: Vec<Judged>,
     /// Row by row, one per field.
-    cells: Vec<Cell>,
+    cells: Vec<features::Value>,
     subjects: Vec<Box<str>>,
     dead: u64,
     label_delay: Option<std::time::Duration>,
@@ -158,7 +144,8 @@ impl Recording {
                     let day = Day::of(event.time);
                     recording.judged.push(Judged { day, subject, fraud: event.label });
                     for field in 0..recording.fields.len() {
-                        recording.cells.push(cell(&event, field, &recording.fields));
+                        let kind = &recording.fields[field].kind;
+                        recording.cells.push(engine_value(&event, field, kind));
                     }
                 }
             }
@@ -257,7 +244,7 @@ impl Recording {
         self.ids[event]
     }
 
-    pub(crate) fn cells(&self, event: usize) -> &[Cell] {
+    pub(crate) fn cells(&self, event: usize) -> &[features::Value] {
         let width = self.fields.len();
         &self.cells[event * width..(event + 1) * width]
     }
