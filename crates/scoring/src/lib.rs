@@ -6,11 +6,14 @@
 //!
 //! - [`matrix`]: rows of named features, NaN for unknown.
 //! - [`gbdt`]: training. [`model`]: scoring, the model file, the model card. [`tree`]: the stored form of a tree.
+//! - [`shap`]: what each feature added to a score. [`calibration`]: from scores to probabilities.
 //! - [`metrics`]: ranking and calibration figures.
 
+pub mod calibration;
 pub mod gbdt;
 pub mod matrix;
 pub mod metrics;
 pub mod model;
 mod random;
+pub mod shap;
 pub mod tree;
