@@ -207,7 +207,8 @@ impl Pool {
     }
 
     fn is_below(&self, other: &Self) -> bool {
-        u128::from(self.positives) * u128::from(other.rows) < u128::from(other.positives) * u128::from(self.rows)
+        u128::from(self.positives) * u128::from(other.rows)
+            < u128::from(other.positives) * u128::from(self.rows)
     }
 }
 

@@ -7,6 +7,8 @@
 //! # Bounds
 //! [`TREES_MAX`] trees, [`NODES_MAX`] nodes, [`LOGIT_MAX`](crate::gbdt::LOGIT_MAX) for the base logit and each leaf.
 
+pub mod card;
+pub mod file;
 mod serving;
 
 use std::fmt;

@@ -25,7 +25,8 @@ fn brute_force(model: &Model, row: &[f32]) -> Explanation {
     let m = model.features().len();
     let worth: Vec<f64> = (0..1u32 << m)
         .map(|known| {
-            model.base_logit() + model.trees().iter().map(|tree| conditional(tree, 0, row, known)).sum::<f64>()
+            model.base_logit()
+                + model.trees().iter().map(|tree| conditional(tree, 0, row, known)).sum::<f64>()
         })
         .collect();
     let factorial = |n: u32| (1..=n).map(f64::from).product::<f64>();
@@ -120,7 +121,14 @@ fn the_longest_path_is_exact() {
         let cover = 13 - u64::from(level);
         // Left is a leaf, right goes on.
         let right = 2 * u32::from(level) + 2;
-        nodes.push(Node::Split { feature: level, threshold: 0.5, missing_left: false, gain: 0.0, right, cover });
+        nodes.push(Node::Split {
+            feature: level,
+            threshold: 0.5,
+            missing_left: false,
+            gain: 0.0,
+            right,
+            cover,
+        });
         nodes.push(Node::Leaf { value: f32::from(level), cover: 1 });
     }
     nodes.push(Node::Leaf { value: -20.0, cover: 1 });
