@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use domain::UnixNanos;
 use features::{
-    Counts, Engine, EngineBounds, EntityHash, Label, LabelError, Pack, Record, StepError, Stepped, category,
+    Counts, Engine, Limits, EntityHash, Label, LabelError, Pack, Record, StepError, Stepped, category,
 };
 
 use crate::mapping::{Event, Field, FieldKind, Value};
@@ -99,7 +99,7 @@ impl Feed {
     /// [`FeedError`] when types do not fit.
     pub fn new(pack: Arc<Pack>, fields: &[Field], label_delay: Option<Duration>) -> Result<Self, FeedError> {
         let taken = pack.fields().iter().map(|wanted| take(wanted, fields)).collect::<Result<_, _>>()?;
-        let bounds = EngineBounds { labels_max: LABELS_WAITING_MAX, ..EngineBounds::default() };
+        let bounds = Limits { labels_max: LABELS_WAITING_MAX, ..Limits::default() };
         let values = Vec::with_capacity(pack.fields().len());
         Ok(Self { engine: Engine::new(pack, bounds), taken, label_delay, position: 0, values })
     }
