@@ -7,6 +7,7 @@
 //!
 //! It tunes nothing and chooses no threshold. The same recording, pack and parameters give the same figures.
 
+pub mod model;
 pub mod protocol;
 
 use std::sync::Arc;
@@ -115,7 +116,9 @@ impl Table {
                 continue;
             }
             let needed = judged.fraud.is_some()
-                && folds.iter().any(|fold| fold.train.contains(&judged.day) || fold.test.contains(&judged.day));
+                && folds
+                    .iter()
+                    .any(|fold| fold.train.contains(&judged.day) || fold.test.contains(&judged.day));
             if needed {
                 table.row[event] = Some(table.matrix.n_rows());
                 table.matrix.push_f64(&values)?;

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use domain::UnixNanos;
 use features::{
-    Counts, Engine, Limits, EntityHash, Label, LabelError, Pack, Record, StepError, Stepped, category,
+    Counts, Engine, EntityHash, Label, LabelError, Limits, Pack, Record, StepError, Stepped, category,
 };
 
 use crate::mapping::{Event, Field, FieldKind, Value};

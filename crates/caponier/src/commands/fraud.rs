@@ -10,15 +10,16 @@ use std::{
     },
 };
 
-use domain::UnixNanos;
+use domain::{Clock as _, UnixNanos};
 use features::Pack;
 use fraud::{
     evaluate::{
         FALSE_POSITIVE_RATES, Figures, FoldResult, Table,
+        model::model_file,
         protocol::{Day, Protocol},
         run,
     },
-    mapping::{FieldKind, Mapping, TEXT_BYTES_MAX},
+    mapping::{Mapping, TEXT_BYTES_MAX},
     preset::{self, PARAMS_BYTES_MAX},
     recording::Recording,
     stream::{DeadLetter, DeadReason},
@@ -29,6 +30,8 @@ use serde_json::{Value, json};
 use super::watch::{Stopwatch, open};
 use crate::{
     cli::fraud::{Evaluate, Events, FraudCommand},
+    clock::SystemClock,
+    core::chain as causes,
     exit::{Exit, Failure},
     output::{self, Bar},
 };
@@ -172,12 +175,11 @@ fn evaluate(options: &Evaluate, json: bool) -> Result<Exit, Failure> {
     let mut bar = Bar::new(json);
     bar.report("reading", 0, 3);
     let file = &options.events.events;
-    let input = |error: &dyn std::fmt::Display| {
-        Failure::new(Exit::Input, format!("{}: {error}", file.display()))
-    };
+    let input =
+        |error: &dyn std::fmt::Display| Failure::new(Exit::Input, format!("{}: {error}", file.display()));
     let mut dead = DeadLetters::create(options.events.dead_letter.as_deref())?;
-    let recording =
-        Recording::read(open(file)?, &mapping, &mut |letter| dead.take(letter)).map_err(|error| input(&error))?;
+    let recording = Recording::read(open(file)?, &mapping, &mut |letter| dead.take(letter))
+        .map_err(|error| input(&error))?;
     dead.finish().map_err(|error| Failure::io("dead letters", error))?;
     let read = clock.lap();
     bar.report("features", 1, 3);
@@ -200,17 +202,37 @@ fn evaluate(options: &Evaluate, json: bool) -> Result<Exit, Failure> {
     let mut value = input_json(&options.events, &recording, &pack);
     for (key, more) in [
         ("protocol", protocol_json(&protocol)),
-        ("parameters", params.describe().into_iter().map(|(key, value)| (key, Value::String(value))).collect()),
+        (
+            "parameters",
+            params.describe().into_iter().map(|(key, value)| (key, Value::String(value))).collect(),
+        ),
         ("folds", results.iter().map(|result| fold_json(result, options.capacity)).collect()),
         ("mean", figures_json(&mean, options.capacity)),
         ("standard_deviation", figures_json(&deviation, options.capacity)),
         ("duplicates", table.duplicates().into()),
-        ("importance", importance(&results).into_iter().map(|(name, share)| json!({"feature": name, "share": share})).collect()),
+        (
+            "importance",
+            importance(&results)
+                .into_iter()
+                .map(|(name, share)| json!({"feature": name, "share": share}))
+                .collect(),
+        ),
         ("reading", read.to_json()),
         ("computing", computed.since(&read).to_json()),
         ("training", trained.since(&computed).to_json()),
     ] {
         value[key] = more;
+    }
+    if let Some(path) = &options.model_out {
+        let by = concat!("caponier ", env!("CARGO_PKG_VERSION"), " fraud evaluate");
+        let file = model_file(&results[0], &recording, &pack, &params, by, SystemClock.now());
+        let bytes = file.encode().map_err(|error| Failure::new(Exit::Internal, causes(&error)))?;
+        let mut out = create(path)?;
+        out.write_all(&bytes)
+            .and_then(|()| out.flush())
+            .map_err(|error| Failure::io(path.display(), error))?;
+        value["model"] =
+            json!({"file": path, "digest": scoring::model::file::digest(&bytes).map(hex::encode)});
     }
     if json {
         output::line(&value);
@@ -262,8 +284,10 @@ fn rates() -> impl Iterator<Item = String> {
 }
 
 fn figures_json(figures: &Figures, capacity: usize) -> Value {
-    let recall: serde_json::Map<String, Value> =
-        rates().zip(figures.recall).map(|(rate, recall)| (format!("fpr_{rate}_percent"), recall.into())).collect();
+    let recall: serde_json::Map<String, Value> = rates()
+        .zip(figures.recall)
+        .map(|(rate, recall)| (format!("fpr_{rate}_percent"), recall.into()))
+        .collect();
     let mut value = json!({
         "auc_roc": figures.auc_roc, "average_precision": figures.average_precision, "recall": recall,
     });
@@ -335,7 +359,15 @@ fn print(results: &[FoldResult], summary: (&Figures, &Figures), value: &Value, c
     let rates: Vec<String> = rates().map(|rate| format!("{:>7}", format!("@{rate}%"))).collect();
     output::line(format!(
         "\n{:<24} {:>8} {:>7} {:>8} {:>7} {:>8} {:>8} {:>8} {}",
-        "test", "train", "frauds", "test", "frauds", "AUC", "AP", format!("CP@{capacity}"), rates.join(" ")
+        "test",
+        "train",
+        "frauds",
+        "test",
+        "frauds",
+        "AUC",
+        "AP",
+        format!("CP@{capacity}"),
+        rates.join(" ")
     ));
     let figures = |figures: &Figures| {
         let recall: Vec<String> = figures.recall.iter().map(|recall| format!("{recall:>7.4}")).collect();

@@ -76,7 +76,9 @@ pub enum ProtocolError {
     #[error("the capacity must be at least one subject a day")]
     Capacity,
     /// The delay between training and test is shorter than that of the labels.
-    #[error("labels arrive {label_days} days after their events, but the test begins {delay_days} days after training")]
+    #[error(
+        "labels arrive {label_days} days after their events, but the test begins {delay_days} days after training"
+    )]
     DelayTooShort {
         /// Days until a label arrives, rounded up.
         label_days: u64,
@@ -242,8 +244,9 @@ pub fn card_precision(
             }
         }
         let place = |subject: u32| rank.get(subject as usize).copied().unwrap_or(u32::MAX);
-        subjects
-            .sort_by(|left, right| right.1.total_cmp(&left.1).then_with(|| place(left.0).cmp(&place(right.0))));
+        subjects.sort_by(|left, right| {
+            right.1.total_cmp(&left.1).then_with(|| place(left.0).cmp(&place(right.0)))
+        });
         let found = subjects.iter().take(capacity).filter(|(.., fraud)| *fraud);
         let before = detected.len();
         detected.extend(found.map(|(subject, ..)| *subject));

@@ -102,7 +102,8 @@ impl World {
                 for _ in 0..dice.below(per_day + 1) {
                     let at = day * 86_400 + dice.below(43_200) + dice.below(43_200);
                     // Bell-shaped around the card's mean, within a factor of about two.
-                    let spread = dice.below(mean / 2 + 1) + dice.below(mean / 2 + 1) + dice.below(mean / 2 + 1);
+                    let spread =
+                        dice.below(mean / 2 + 1) + dice.below(mean / 2 + 1) + dice.below(mean / 2 + 1);
                     let mut cents = mean / 4 + spread;
                     let shop = (home + dice.below(20)) % self.shops;
                     let thief = day < stolen_until[card] && dice.below(self.stolen_one_in) == 0;
@@ -218,14 +219,20 @@ fn labels_that_have_not_arrived_change_no_score() {
         assert!(compared > honest.len() / 2, "{compared} of {}", honest.len());
     };
     let mut flipped = recording.clone();
-    flipped.relabel(|event, judged| {
-        if judged.day >= fold.test.start { Some(event % 2 == 0) } else { judged.fraud }
-    });
+    flipped.relabel(
+        |event, judged| {
+            if judged.day >= fold.test.start { Some(event % 2 == 0) } else { judged.fraud }
+        },
+    );
     assert_same(&flipped);
     // A label of the delay days arrives during the test and may change scores after its arrival: the check can fail.
     let mut early = recording.clone();
     early.relabel(|event, judged| {
-        if judged.day >= fold.train.end && judged.day < fold.test.start { Some(event % 2 == 0) } else { judged.fraud }
+        if judged.day >= fold.train.end && judged.day < fold.test.start {
+            Some(event % 2 == 0)
+        } else {
+            judged.fraud
+        }
     });
     let seen = scores(&early);
     let by_event: std::collections::BTreeMap<usize, u64> = seen.into_iter().collect();

@@ -307,11 +307,7 @@ impl Reader<'_> {
         };
         let scale = self.integer(at, "scale").unwrap_or(2);
         let scale = u8::try_from(scale).ok().filter(|scale| *scale <= SCALE_MAX).unwrap_or_else(|| {
-            self.fault(
-                at.span("scale"),
-                &at.path("scale"),
-                format!("must be 0 to {SCALE_MAX}, got {scale}"),
-            );
+            self.fault(at.span("scale"), &at.path("scale"), format!("must be 0 to {SCALE_MAX}, got {scale}"));
             0
         });
         FieldKind::Money { minor, scale, unit: self.text(at, "unit").unwrap_or_default() }

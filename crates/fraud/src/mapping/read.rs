@@ -275,9 +275,13 @@ impl Reading {
                         .map_err(|problem| fault(column, given, problem))?
                 }
                 (Source::Constant(text), _) => {
-                    value(&field.kind, field.optional, text.as_bytes(), &mut event.text).map_err(|problem| {
-                        EventFault { column: field.name.clone(), value: shown(text.as_bytes()), problem }
-                    })?
+                    value(&field.kind, field.optional, text.as_bytes(), &mut event.text).map_err(
+                        |problem| EventFault {
+                            column: field.name.clone(),
+                            value: shown(text.as_bytes()),
+                            problem,
+                        },
+                    )?
                 }
                 (Source::Column(_), None) => Value::Missing,
             };
@@ -310,11 +314,11 @@ fn value(kind: &FieldKind, optional: bool, given: &[u8], text: &mut String) -> R
         return if optional { Ok(Value::Missing) } else { Err(Problem::Empty) };
     }
     match kind {
-        FieldKind::Bool { positive } => {
-            Ok(Value::Bool(positive.iter().any(|word| word.as_bytes() == given)))
-        }
+        FieldKind::Bool { positive } => Ok(Value::Bool(positive.iter().any(|word| word.as_bytes() == given))),
         FieldKind::Category | FieldKind::Entity => push_text(given, text).map(Value::Text),
-        FieldKind::Money { minor: true, .. } => whole(given).unwrap_or(Err(Problem::NotWhole)).map(Value::Money),
+        FieldKind::Money { minor: true, .. } => {
+            whole(given).unwrap_or(Err(Problem::NotWhole)).map(Value::Money)
+        }
         FieldKind::Money { minor: false, scale, .. } => decimal(given, *scale).map(Value::Money),
         FieldKind::Number => number(given).map(Value::Number).ok_or(Problem::NotANumber),
     }

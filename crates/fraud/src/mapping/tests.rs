@@ -59,10 +59,8 @@ fn faults(mapping: &str) -> String {
 
 #[test]
 fn a_row_becomes_an_event() {
-    let (events, dead) = read(
-        CARDS,
-        "tx_id,t,customer,terminal,cents,fraud\n7,86400,596,3156,5716,1\n8,86401,596,,-3,\n",
-    );
+    let (events, dead) =
+        read(CARDS, "tx_id,t,customer,terminal,cents,fraud\n7,86400,596,3156,5716,1\n8,86401,596,,-3,\n");
     assert_eq!(dead, Vec::<String>::new());
     assert_eq!(events[0].time, UnixNanos::parse_rfc3339("2018-04-02T00:00:00Z").unwrap());
     assert_eq!((events[0].id(), events[0].label), ("7", Some(true)));
@@ -118,7 +116,8 @@ value = "web"
 type = "number"
 column = 5
 "#;
-    let (events, dead) = read(mapping, "a;2018-04-01T02:00:00+02:00;1.50;yes;-1e3\nb;2018-04-01T00:00:00Z;1;no;1\n");
+    let (events, dead) =
+        read(mapping, "a;2018-04-01T02:00:00+02:00;1.50;yes;-1e3\nb;2018-04-01T00:00:00Z;1;no;1\n");
     assert_eq!(dead, Vec::<String>::new());
     assert_eq!(events[0].time, events[1].time);
     assert_eq!((events[0].id(), events[1].id()), ("1", "2"));
@@ -130,7 +129,9 @@ column = 5
 #[test]
 fn amounts_are_exact() {
     let mapping = |scale: u8| {
-        format!("version = 1\ntime = {{ column = \"t\", unit = \"d\" }}\n[field.a]\ntype = \"money\"\ncolumn = \"a\"\nscale = {scale}\n")
+        format!(
+            "version = 1\ntime = {{ column = \"t\", unit = \"d\" }}\n[field.a]\ntype = \"money\"\ncolumn = \"a\"\nscale = {scale}\n"
+        )
     };
     let one = |scale, text: &str| {
         let (events, dead) = read(&mapping(scale), &format!("t,a\n1,{text}\n"));

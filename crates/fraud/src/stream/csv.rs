@@ -121,9 +121,14 @@ pub struct Rows<R> {
 /// What splitting a prefix of the input says.
 enum Split {
     /// A row took this many bytes and this many line ends.
-    Row { bytes: usize, lines: u64 },
+    Row {
+        bytes: usize,
+        lines: u64,
+    },
     /// The prefix ends inside a row; the field tells whether that is inside quotes.
-    More { quoted: Option<usize> },
+    More {
+        quoted: Option<usize>,
+    },
     Fault(RowFault),
 }
 

@@ -46,23 +46,16 @@ fn rows_of_every_shape() {
 
 #[test]
 fn a_bad_row_costs_one_row() {
-    check("a\n\"b\"c,d\ne\n", &[
-        (1, Ok(&["a"])),
-        (2, Err(RowFault::AfterQuote { field: 1 })),
-        (3, Ok(&["e"])),
-    ]);
-    check("a\nb,c\"d\ne\n", &[
-        (1, Ok(&["a"])),
-        (2, Err(RowFault::BareQuote { field: 2 })),
-        (3, Ok(&["e"])),
-    ]);
+    check(
+        "a\n\"b\"c,d\ne\n",
+        &[(1, Ok(&["a"])), (2, Err(RowFault::AfterQuote { field: 1 })), (3, Ok(&["e"]))],
+    );
+    check("a\nb,c\"d\ne\n", &[(1, Ok(&["a"])), (2, Err(RowFault::BareQuote { field: 2 })), (3, Ok(&["e"]))]);
     // A quote that is never closed would swallow the rest of the file.
-    check("a\nb,\"c\nd\ne\n", &[
-        (1, Ok(&["a"])),
-        (2, Err(RowFault::Unclosed { field: 2 })),
-        (3, Ok(&["d"])),
-        (4, Ok(&["e"])),
-    ]);
+    check(
+        "a\nb,\"c\nd\ne\n",
+        &[(1, Ok(&["a"])), (2, Err(RowFault::Unclosed { field: 2 })), (3, Ok(&["d"])), (4, Ok(&["e"]))],
+    );
     let long = format!("a\n{}\nb\n", "x".repeat(ROW_BYTES_MAX + 1));
     check(&long, &[(1, Ok(&["a"])), (2, Err(RowFault::TooLong)), (3, Ok(&["b"]))]);
     let unclosed = format!("a\n\"{}\nb\n", "x\n".repeat(ROW_BYTES_MAX));
