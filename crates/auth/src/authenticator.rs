@@ -169,18 +169,6 @@ impl Verified {
         self.entry.standing.restrictions()
     }
 
-    /// Whether the key may act where its messages are not read, such as over a WebSocket that is handed over: only one
-    /// without any restriction may, since none could be held there.
-    ///
-    /// # Errors
-    /// [`Refusal::ActionUnreadable`].
-    pub fn check_unread_channel(&self) -> Result<(), Refusal> {
-        match self.restrictions() {
-            Some(_) => Err(Refusal::ActionUnreadable),
-            None => Ok(()),
-        }
-    }
-
     /// Takes `value` from the day's budget of the key, if it has one. A change that is returned is to be journalled
     /// and applied first; nothing is taken until then, so charge again. What is taken stays taken: to be called last.
     ///

@@ -25,8 +25,8 @@
 //! } }
 //! ```
 //!
-//! Over a WebSocket whose messages are not read no restriction can be held: a restricted key is refused the login
-//! ([`Verified::check_unread_channel`](crate::Verified::check_unread_channel)).
+//! Over a WebSocket each operation is held against them as the REST endpoint that does the same, and reading as a GET of
+//! the WebSocket's own path ([`Restrictions::check_stream`]).
 //!
 //! Where a key was used from: `verified.observe(..)` after the checks; a sighting goes on record by `verified.seen(..)`.
 //! Enforcing the rule on a key is to freeze it, on an app's grant to revoke it.
