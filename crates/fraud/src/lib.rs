@@ -25,6 +25,7 @@ pub mod feed;
 pub mod mapping;
 pub mod preset;
 pub mod recording;
+pub mod replay;
 pub mod stream;
 
 mod config;

@@ -9,6 +9,8 @@ pub(crate) enum FraudCommand {
     /// Train and test on labelled events, fold by fold: learn from some days, wait until the labels of those days
     /// would be known, judge by the days after that.
     Evaluate(Box<Evaluate>),
+    /// Stream events through a feature pack and, if given, a model and rules, as live traffic would run through them.
+    Replay(Box<Replay>),
 }
 
 /// Recorded events and how to read them.
@@ -59,4 +61,25 @@ pub(crate) struct Evaluate {
     /// Folds trained at the same time; the result does not depend on it.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) threads: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    #[command(flatten)]
+    pub(crate) events: Events,
+    /// Model that scores each event, as fraud evaluate --model-out writes it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+    /// Rules that each event is tried on; nothing acts on what they say.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
+    /// Where the judgements go, one JSON object per event; must not exist.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write every feature of every event as well.
+    #[arg(long, requires = "out")]
+    pub(crate) features: bool,
+    /// Give reasons for scores from this probability on.
+    #[arg(long, value_name = "P", default_value_t = 0.5)]
+    pub(crate) reasons_from: f64,
 }

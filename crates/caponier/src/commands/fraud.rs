@@ -1,5 +1,7 @@
 //! `caponier fraud`: recorded events evaluated and replayed.
 
+mod replay;
+
 use std::{
     fs::{File, OpenOptions},
     io::{self, BufWriter, Read as _, Write},
@@ -44,21 +46,27 @@ const IMPORTANT_SHOWN: usize = 20;
 pub(super) fn fraud(command: FraudCommand, json: bool) -> Result<Exit, Failure> {
     match command {
         FraudCommand::Evaluate(options) => evaluate(&options, json),
+        FraudCommand::Replay(options) => replay::replay(&options, json),
     }
 }
 
-/// A text file with a bound on its size.
-fn text(path: &Path, bytes_max: usize) -> Result<String, Failure> {
+/// A file with a bound on its size.
+fn bytes(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     open(path)?
         .take(bytes_max as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::io(path.display(), error))?;
-    let bad = |what: String| Failure::new(Exit::Input, format!("{}: {what}", path.display()));
     if bytes.len() > bytes_max {
-        return Err(bad(format!("is longer than {bytes_max} bytes")));
+        let message = format!("{}: is longer than {bytes_max} bytes", path.display());
+        return Err(Failure::new(Exit::Input, message));
     }
-    String::from_utf8(bytes).map_err(|_| bad("is not UTF-8".to_owned()))
+    Ok(bytes)
+}
+
+fn text(path: &Path, bytes_max: usize) -> Result<String, Failure> {
+    String::from_utf8(bytes(path, bytes_max)?)
+        .map_err(|_| Failure::new(Exit::Input, format!("{}: is not UTF-8", path.display())))
 }
 
 fn mapping(path: &Path) -> Result<Mapping, Failure> {

@@ -18,27 +18,27 @@ use crate::{
 
 /// The parameters of a world.
 #[derive(Debug, Clone, Copy)]
-struct World {
-    seed: u64,
-    cards: u64,
-    shops: u64,
-    days: u64,
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) cards: u64,
+    pub(crate) shops: u64,
+    pub(crate) days: u64,
     /// Purchases of the busiest card per day.
-    per_day: u64,
+    pub(crate) per_day: u64,
     /// What the amounts of a stolen card are multiplied by, in hundredths.
-    stolen_times: u64,
-    stolen_days: u64,
+    pub(crate) stolen_times: u64,
+    pub(crate) stolen_days: u64,
     /// One in so many purchases of a stolen card is the thief's.
-    stolen_one_in: u64,
+    pub(crate) stolen_one_in: u64,
     /// Cards stolen each day.
-    stolen_a_day: u64,
+    pub(crate) stolen_a_day: u64,
     /// How long a shop that skims cards does so.
-    skimming_days: u64,
+    pub(crate) skimming_days: u64,
     /// Shops that begin to skim, per hundred days.
-    skimming_per_100_days: u64,
+    pub(crate) skimming_per_100_days: u64,
 }
 
-const CARDS: World = World {
+pub(crate) const CARDS: World = World {
     seed: 1,
     cards: 220,
     shops: 120,
@@ -52,7 +52,7 @@ const CARDS: World = World {
     skimming_per_100_days: 20,
 };
 
-const MAPPING: &str = r#"
+pub(crate) const MAPPING: &str = r#"
 version = 1
 name = "world"
 subject = "subject"
@@ -65,7 +65,7 @@ counterparty = { type = "entity", column = "shop" }
 amount = { type = "money", column = "cents", form = "minor" }
 "#;
 /// 2024-01-01, in days since 1970.
-const FIRST_DAY: u32 = 19_723;
+pub(crate) const FIRST_DAY: u32 = 19_723;
 
 /// Pseudo-random numbers (SplitMix64, Steele and others 2014).
 struct Dice(u64);
@@ -81,7 +81,7 @@ impl Dice {
 }
 
 impl World {
-    fn csv(self) -> String {
+    pub(crate) fn csv(self) -> String {
         let mut dice = Dice(self.seed);
         let habits: Vec<(u64, u64, u64)> = (0..self.cards)
             .map(|_| (1 + dice.below(self.per_day), 500 + dice.below(9_500), dice.below(self.shops)))
