@@ -235,12 +235,9 @@ impl Verified {
         mode: FirstSeenMode,
         now: UnixNanos,
     ) -> Novelty {
-        let standing = &self.entry.standing;
-        standing.note(LastUse { at: now, ip: ip.to_canonical(), ja4, permission });
-        if !self.entry.may_move() {
-            return Novelty::None;
-        }
-        standing.observe(Pair { origin: Origin::of(ip, asn), ja4 }, mode, now)
+        let last = LastUse { at: now, ip: ip.to_canonical(), ja4, permission };
+        let seen = self.entry.may_move().then(|| (Pair { origin: Origin::of(ip, asn), ja4 }, mode));
+        self.entry.standing.used(last, seen)
     }
 
     /// A change to be journalled: there on the first verified request of a key in a day, nothing otherwise. The

@@ -200,6 +200,13 @@ impl Sightings {
         if suspect { Novelty::Suspect { record: Some(sighting), pair } } else { Novelty::Learnt(sighting) }
     }
 
+    /// A known pair was used again.
+    pub(crate) fn touch(&mut self, pair: Pair, at: UnixNanos) {
+        if let Some(known) = self.pairs.iter_mut().find(|known| known.pair == pair) {
+            known.used_at = known.used_at.max(at);
+        }
+    }
+
     /// Takes in a journalled sighting. Doing so twice changes nothing.
     pub fn apply(&mut self, sighting: Sighting) {
         let Sighting { pair, at, suspect } = sighting;
