@@ -13,7 +13,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     operations::{scrape, value},
-    support::{BALANCE, House, Settings, trusting},
+    support::{BALANCE, House, PATIENCE, Settings, trusting},
 };
 
 /// Connects as a client behind the proxy would; `None` when the connection ends before TLS is agreed on.
@@ -112,4 +112,72 @@ async fn a_forger_is_banned_within_two_seconds_and_an_operator_sees_it() {
     let hidden = house.ask(&["log", "--kind", "ban"]).exits(0).text();
     assert!(!hidden.contains("192.0.2.7") && !hidden.contains(key), "{hidden}");
     assert_eq!(house.ask(&["bans", "list"]).code, 66, "nobody serves, so nobody knows");
+}
+
+/// A restart lets nobody in who is banned, and nobody out who was let in: what is in force comes from the journal, and
+/// goes to the packet filter anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn bans_survive_a_restart() {
+    let house = House::build(Settings::default()).await;
+    let socket = house.path("bouncer");
+    let config = fs::read_to_string(house.config()).unwrap();
+    let config = config.replace("[gateway]\n", "[gateway]\nproxy_trusted = [\"127.0.0.0/8\"]\n")
+        + &format!("\n[bans]\nhelper_socket = \"{}\"\n", socket.display());
+    fs::write(house.config(), &config).unwrap();
+    let serving = house.serve();
+    house.open_account("anna").await;
+    let key = house.key("anna");
+    let key = key["key"].as_str().unwrap();
+    let mut stream = connect(&house, serving.gateway(), "192.0.2.7").await.unwrap();
+    while forge(&mut stream, key).await.is_some() {}
+    house.ask(&["bans", "add", "198.51.100.0/24", "--minutes", "30"]).exits(0);
+    house.ask(&["bans", "add", "198.51.101.1"]).exits(0);
+    house.ask(&["bans", "lift", "198.51.101.1"]).exits(0);
+    let before = house.ask(&["bans", "list"]).exits(0).json();
+    assert_eq!(before["bans"].as_array().unwrap().len(), 3, "the source, its key and the network: {before}");
+    assert_eq!(serving.stop(), 0);
+
+    // What the packet filter is told after the start, by a bouncer that only writes it down.
+    let script = house.path("script");
+    let clock = Arc::new(caponier::clock::SystemClock);
+    let now = domain::Clock::now(&*clock);
+    let table = bouncer::Table::new(bouncer::Limits::default(), bouncer::Setup::default(), now);
+    let dry_run = Box::new(bouncer::DryRun(fs::File::create(&script).unwrap()));
+    let uid = std::os::unix::fs::MetadataExt::uid(&fs::metadata(&script).unwrap());
+    let every = std::time::Duration::from_millis(10);
+    let mut bouncer = bouncer::Server::start(&socket, uid, every, table, dry_run, clock).unwrap();
+    let packets = std::thread::spawn(move || bouncer.serve_next().unwrap());
+    let serving = house.serve();
+    let after = house.ask(&["bans", "list"]).exits(0).json();
+    assert_eq!(before, after);
+    for (ip, is_let_in) in
+        [("192.0.2.7", false), ("198.51.100.9", false), ("198.51.101.1", true), ("192.0.2.8", true)]
+    {
+        assert_eq!(connect(&house, serving.gateway(), ip).await.is_some(), is_let_in, "{ip}");
+    }
+    let told = async |what: [&str; 2]| {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let script = fs::read_to_string(&script).unwrap();
+            if what.into_iter().all(|what| script.contains(what)) {
+                return script;
+            }
+            assert!(Instant::now() < deadline, "{what:?} not in {script}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    told(["net4 { 198.51.100.0/24 timeout", "ban4 { 192.0.2.7 timeout"]).await;
+    house.ask(&["bans", "lift", "192.0.2.7"]).exits(0);
+    assert!(connect(&house, serving.gateway(), "192.0.2.7").await.is_some());
+    let said = told(["delete element inet caponier ban4 { 192.0.2.7 }"; 2]).await;
+    assert!(!said.contains("198.51.101.1"), "{said}");
+    assert_eq!(serving.stop(), 0);
+    packets.join().unwrap();
+
+    // Lifted stays lifted, and shadow mode sends nobody away but whom an operator banned.
+    fs::write(house.config(), config + "\n[abuse]\nmode = \"shadow\"\n").unwrap();
+    let serving = house.serve();
+    assert!(connect(&house, serving.gateway(), "192.0.2.7").await.is_some());
+    assert!(connect(&house, serving.gateway(), "198.51.100.9").await.is_none());
+    assert_eq!(serving.stop(), 0);
 }

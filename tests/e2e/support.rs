@@ -7,7 +7,11 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -487,11 +491,13 @@ pub(crate) fn certificates(dir: &Path) {
 }
 
 /// An address that is free now and stays ours by custom: below the range from which the kernel takes ports, and
-/// each test process begins to look at another place. The exchange must know it before the program starts, and
-/// it must stay the same over restarts, so port 0 does not do.
+/// each test process begins to look at another place, each test behind the last one. The exchange must know it before
+/// the program starts, and it must stay the same over restarts, so port 0 does not do.
 fn unused_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + u16::try_from(std::process::id() * 13 % 20_000).unwrap();
-    (first..32_000)
+    std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed))
+        .take_while(|port| *port < 32_000)
         .map(|port| SocketAddr::new(HOME, port))
         .find(|address| TcpListener::bind(address).is_ok())
         .expect("a port is free")

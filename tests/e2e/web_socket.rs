@@ -179,3 +179,46 @@ async fn a_stop_is_announced_to_open_sockets() {
     assert_eq!(timeout(PATIENCE, stopping).await.unwrap().unwrap(), 0);
     crate::support::assert_sound(house.data());
 }
+
+/// What an operator allows web sockets: from the start, and after a reload for newcomers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bounds_are_the_operators() {
+    let house = House::build(Settings::default()).await;
+    let config = std::fs::read_to_string(house.config()).unwrap();
+    let with = |bounds: &str| format!("{config}\n[websocket]\nconnects = \"100 / 1s\"\n{bounds}");
+    std::fs::write(house.config(), with("control_per_hour = 2\nconnections_per_account = 1\n")).unwrap();
+    let serving = house.serve();
+    house.open_account("anna").await;
+    let key = house.key("anna");
+    let ca = house.path("ca.pem");
+    let subscribe = json!({ "op": "subscribe", "args": [{ "channel": "orders", "instType": "SPOT" }] });
+    let mut first = Client::open(&serving, &ca, "/ws/v5/private").await;
+    assert_eq!(first.log_in(&key).await["code"], "0");
+    first.say(&subscribe).await;
+    first.hear(|message| message["event"] == "subscribe").await;
+    first.say(&subscribe).await;
+    assert_eq!(first.hear(|message| message["event"] == "error").await["code"], "60014");
+    let mut second = Client::open(&serving, &ca, "/ws/v5/private").await;
+    assert_ne!(second.log_in(&key).await["code"], "0", "there is one connection of the account");
+
+    let wider = "control_per_hour = 3\nconnections_per_account = 2\nnotice = \"1s\"\n";
+    std::fs::write(house.config(), with(wider)).unwrap();
+    let reloaded = house.ask(&["reload"]).exits(0).json();
+    let (now, later) = (["connections_per_account", "control_per_hour"], ["notice"]);
+    let named =
+        |names: &[&str]| json!(names.iter().map(|name| format!("websocket.{name}")).collect::<Vec<_>>());
+    assert_eq!((&reloaded["in_force"], &reloaded["at_next_start"]), (&named(&now), &named(&later)));
+    // One that is open has room for an account's second connection at once, but what it may do stays.
+    assert_eq!(second.log_in(&key).await["code"], "0");
+    second.say(&subscribe).await;
+    assert_eq!(second.hear(|message| message["event"] == "error").await["code"], "60014");
+    drop(second);
+    let mut third = Client::open(&serving, &ca, "/ws/v5/private").await;
+    assert_eq!(third.log_in(&key).await["code"], "0");
+    for _ in 0..2 {
+        third.say(&subscribe).await;
+        third.hear(|message| message["event"] == "subscribe").await;
+    }
+    drop((first, third));
+    assert_eq!(serving.stop(), 0);
+}

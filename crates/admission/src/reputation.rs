@@ -25,6 +25,7 @@ pub mod asn;
 mod bans;
 mod event;
 mod place;
+mod restore;
 mod score;
 pub mod topk;
 

@@ -23,7 +23,7 @@ use crate::{
     config::{self, Config},
     control::{BansImported, ListedBan},
     exit::{Exit, Failure},
-    ground::Ground,
+    ground::{FoundBans, Ground},
 };
 
 /// Bans waiting to be journalled: more than may be new in a second.
@@ -78,6 +78,21 @@ pub(crate) fn asn_table(file: Option<&Path>) -> Result<Option<Arc<AsnTable>>, Fa
     let table = AsnTable::parse(&text)
         .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", file.display())))?;
     Ok(Some(Arc::new(table)))
+}
+
+/// Puts bans of before the start in force again, and has their packets dropped for what is left of them.
+pub(crate) fn restore(found: FoundBans, bans: &Bans, helper: Option<&bouncer::Client>, now: UnixNanos) {
+    let mut n_restored = 0_u64;
+    for ban in found.into_bans(now) {
+        let Some(ban) = bans.restore(ban) else { continue };
+        n_restored += 1;
+        if let Some(helper) = helper {
+            pass_on(helper, &News::Banned(Ban { since: now, ..ban }));
+        }
+    }
+    if n_restored > 0 {
+        tracing::info!(bans = n_restored, "bans of before the start are in force again");
+    }
 }
 
 /// Journals bans and passes them on until `end`, and what had happened by then.

@@ -145,6 +145,7 @@ impl App {
             usize::try_from(config.gateway.connections_per_ip).unwrap_or(usize::MAX);
         let routes = policy.routes.routes().to_vec();
         (gateway.routes, gateway.limits) = (policy.routes, policy.limits);
+        gateway.websocket = policy.web_sockets;
         gateway.proxy_trusted.clone_from(&config.gateway.proxy_trusted);
         gateway.abuse = abuse::settings(config);
         let operators = abuse::asn_table(config.bans.asn_file.as_deref())?;
@@ -192,6 +193,7 @@ impl App {
         if let Some(operators) = operators {
             gateway.bans().set_asn_table(operators);
         }
+        abuse::restore(core.ground.take_bans(), &gateway.bans(), helper.as_ref(), core.clock.now());
         if core.bans.set(gateway.bans()).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }

@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod watch;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -86,6 +88,9 @@ pub(crate) enum Command {
     /// Backups: state, restore, rehearsal.
     #[command(subcommand)]
     Backup(BackupCommand),
+    /// Chains: recorded transactions replayed, and what watches them measured.
+    #[command(subcommand)]
+    Watch(watch::WatchCommand),
     /// Show it all on loopback: a simulated exchange, honest users, attackers.
     Demo(Demo),
 }

@@ -4,6 +4,7 @@ mod log;
 mod logging;
 mod restore;
 mod run;
+mod watch;
 
 use std::{
     path::{Path, PathBuf},
@@ -90,6 +91,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Log(options) => {
             logging::start_quiet(true);
             block_on(log::log(&place, options))
+        }
+        Command::Watch(command) => {
+            logging::start_quiet(true);
+            watch::watch(command, json)
         }
         command => {
             logging::start_quiet(true);

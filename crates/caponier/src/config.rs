@@ -67,6 +67,7 @@ pub struct Config {
     pub abuse: Abuse,
     pub bans: Bans,
     pub limits: Limits,
+    pub websocket: WebSocket,
     pub keys: Keys,
     /// `[oauth]`, when an issuer is set.
     pub oauth: Option<OauthConfig>,
@@ -164,6 +165,24 @@ impl Limits {
     pub fn rate(&self, name: &str) -> Option<Rate> {
         self.limits.iter().find(|limit| limit.name == name).map(|limit| limit.rate)
     }
+}
+
+/// `[websocket]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct WebSocket {
+    pub connects: Rate,
+    pub connections_per_account: u32,
+    pub control_per_hour: u32,
+    pub messages: Rate,
+    pub pings: Rate,
+    /// In bytes.
+    pub message_size: u64,
+    /// In bytes.
+    pub subscription_size: u64,
+    pub idle: Duration,
+    pub establish: Duration,
+    pub notice: Duration,
 }
 
 /// `[keys]`
@@ -329,6 +348,18 @@ impl Config {
             .collect();
         limits.extend(read.limits("limits.named"));
         let limits = Limits { limits, headers: read.one_of("limits.headers", &["on", "off"]) == "on" };
+        let websocket = WebSocket {
+            connects: read.rate("websocket.connects"),
+            connections_per_account: read.count("websocket.connections_per_account", 1..=100_000),
+            control_per_hour: read.count("websocket.control_per_hour", 1..=100_000),
+            messages: read.rate("websocket.messages"),
+            pings: read.rate("websocket.pings"),
+            message_size: read.size("websocket.message_size", 4 << 10..=1 << 20),
+            subscription_size: read.size("websocket.subscription_size", 1 << 10..=1 << 20),
+            idle: read.duration("websocket.idle", 1_000..=3_600_000),
+            establish: read.duration("websocket.establish", 1_000..=3_600_000),
+            notice: read.duration("websocket.notice", 0..=3_600_000),
+        };
         if gateway.authorities.len() > AUTHORITIES_MAX {
             read.fault("gateway.authorities", format!("has more than {AUTHORITIES_MAX} names"));
         }
@@ -374,6 +405,7 @@ impl Config {
             abuse,
             bans,
             limits,
+            websocket,
             keys,
             oauth: read.oauth(),
             api,

@@ -4,6 +4,7 @@
 //! whatever is asked next sees it. The same [`fold::Fold::step`] serves live traffic, the replay on start and the
 //! rehearsal of a restore; nothing else changes derived state.
 
+mod bans;
 pub mod fold;
 mod installation;
 
@@ -25,7 +26,7 @@ use journal::{AppendError, Draft, EraseError, Journal, Kind, Opened, record};
 use parking_lot::Mutex;
 
 use self::fold::{Fold, FoldError, Keys};
-pub use self::installation::Installation;
+pub use self::{bans::FoundBans, installation::Installation};
 use crate::exit::{Exit, Failure};
 
 /// The journal and what follows from it.
@@ -221,6 +222,7 @@ impl Ground {
         rebuilt.adopt(Keys { registry: Arc::clone(&self.registry), ledger: Arc::clone(&self.ledger) });
         // The decider knows its keys already; those of the erased person lead to an entry that no longer opens.
         drop(rebuilt.take_keyed_decisions());
+        drop(rebuilt.take_bans());
         *fold = rebuilt;
         self.fraud.store(fraud);
         self.book.store(book);
@@ -260,6 +262,12 @@ impl Ground {
     #[must_use]
     pub fn take_keyed_decisions(&self) -> std::collections::VecDeque<decide::KeyedDecision> {
         self.fold.lock().take_keyed_decisions()
+    }
+
+    /// Bans found on opening; taken once.
+    #[must_use]
+    pub fn take_bans(&self) -> FoundBans {
+        self.fold.lock().take_bans()
     }
 
     /// Reads a decision back.

@@ -152,6 +152,7 @@ impl Reload for Live {
         self.control
             .set_connection_caps(cap(new.gateway.connections_max), cap(new.gateway.connections_per_ip));
         self.control.set_response_timeout(new.gateway.upstream_timeout);
+        self.control.set_web_sockets(policy.web_sockets);
         self.control.set_challenge(new.abuse.challenge);
         self.bans.set_mode(new.abuse.mode);
         self.bans.set_asn_table(operators.unwrap_or_default());

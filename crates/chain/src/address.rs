@@ -23,6 +23,8 @@ mod xrp;
 
 use domain::{Address, AddressKind, ChainFamily};
 
+pub(crate) use self::scan::{is_invisible, resembles};
+
 /// Longest text looked at, in bytes. The longest valid address here (a 40-byte witness program) has 90.
 pub const TEXT_BYTES_MAX: usize = 128;
 

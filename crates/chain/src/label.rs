@@ -81,6 +81,8 @@ stable_words! {
         DarknetMarket = 15, "darknet_market";
         /// Named for an abuse this build has no word for.
         OtherAbuse = 16, "other_abuse";
+        /// Behaves like addresses that turned out malicious; found by a model, confirmed by nobody.
+        Suspected = 17, "suspected";
         /// A collaborative transaction of many owners.
         Coinjoin = 64, "coinjoin";
         /// A custodial exchange.
@@ -114,7 +116,7 @@ impl Category {
     /// What a well-founded label of this category asks for when funds are to go there.
     ///
     /// Deny where paying is illegal or hands the customer's funds to somebody who took them by deceit; hold where
-    /// people must look; allow, as counter-evidence, for the rest.
+    /// people must look; challenge for a suspicion nobody has confirmed; allow, as counter-evidence, for the rest.
     #[must_use]
     pub const fn verdict(self) -> Verdict {
         match self {
@@ -132,6 +134,7 @@ impl Category {
             Self::Extremism | Self::Frozen | Self::Mixer | Self::DarknetMarket | Self::OtherAbuse => {
                 Verdict::Hold
             }
+            Self::Suspected => Verdict::Challenge,
             Self::Coinjoin
             | Self::Exchange
             | Self::Gambling

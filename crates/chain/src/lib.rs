@@ -4,9 +4,10 @@
 //! values; mapping files, importing lists and judging withdrawals belong to `watch`.
 //!
 //! Reading order: [`address`] (text to [`domain::Address`] and back), [`label`] (categories, confidence, one label),
-//! [`segment`] (the immutable on-disk index of labels by address).
+//! [`segment`] (the immutable on-disk index of labels by address), [`poisoning`] (addresses made to look like known ones).
 
 pub mod address;
 pub mod label;
+pub mod poisoning;
 pub mod segment;
 mod siphash;

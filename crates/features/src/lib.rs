@@ -4,7 +4,7 @@
 //! randomness that shows in a result, and no iteration in hash order. The same samples in the same order give the
 //! same answers and the same [`StateDigest`], live or replayed.
 //!
-//! What lives here: [`EntityTable`], a bounded map that forgets its coldest entity; [`Windows`], one table of
+//! What lives here: [`Pack`] and [`Engine`], features by configuration over any event; [`EntityTable`], a bounded map that forgets its coldest entity; [`Windows`], one table of
 //! rings with window cursors; [`ExactSum`], money added and taken away without loss. What does not: which
 //! entities, windows and thresholds matter. That is the business of `fraud`.
 //!
@@ -21,12 +21,20 @@
 //! Entities per table, samples per entity and items per distinct count are bounded by constants or configuration.
 
 mod digest;
+mod engine;
+mod hash;
+mod math;
+mod pack;
+mod plan;
 mod sum;
 mod table;
 mod windows;
 
 pub use self::{
     digest::{Canonical, StateDigest},
+    engine::{Counts, Engine, Label, LabelError, Labelled, Limits, Record, StepError, Stepped, Usage, Value},
+    hash::{EntityHash, category},
+    pack::{Column, FEATURES_MAX, FIELDS_MAX, Field, FieldType, PACK_BYTES_MAX, Pack, PackError, PackFault},
     sum::ExactSum,
     table::EntityTable,
     windows::{Aggregate, Bounds, DISTINCT_MAX, Distinct, Moment, Recorded, Sample, Windows},

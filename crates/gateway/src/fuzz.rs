@@ -124,7 +124,7 @@ pub fn is_canonical(path: &str) -> bool {
 #[must_use]
 pub fn orders(body: &[u8]) -> Option<Vec<String>> {
     let orders = orders::read(body).ok()?;
-    Some(orders.iter().map(|order| order.counted_by().to_owned()).collect())
+    Some(orders.instruments.iter().map(|order| order.counted_by().to_owned()).collect())
 }
 
 /// The withdrawal a body asks for, from a fixed account, key, address and time.

@@ -84,6 +84,7 @@ impl Config {
         )
         .map_err(BuildError::Authorities)?;
         let census = Arc::new(Census::new(self.connections_max, self.connections_per_source_max));
+        let mut web_sockets = None;
         let shared = Arc::new_cyclic(|shared| Shared {
             answer_signer: self.answer_signer,
             apps: self.apps,
@@ -109,12 +110,10 @@ impl Config {
             stopping,
             timeouts: self.timeouts,
             turnstile: Turnstile::new(concurrency),
-            upgrades: Some(Arc::new(WebSockets::new(
-                Weak::clone(shared),
-                self.websocket,
-                entries_max,
-                seed(),
-            ))),
+            upgrades: {
+                let of = WebSockets::new(Weak::clone(shared), self.websocket, entries_max, seed());
+                Some(Arc::clone(web_sockets.insert(Arc::new(of))) as _)
+            },
             upstream,
             withdrawals: deps.withdrawals,
         });
@@ -124,6 +123,7 @@ impl Config {
             tls: self.tls,
             census,
             shared,
+            web_sockets,
             goodbye: notice + websocket::GOODBYE_MAX,
             stop,
         })
@@ -155,6 +155,7 @@ pub struct Gateway {
     tls: Option<Arc<ServerConfig>>,
     census: Arc<Census>,
     shared: Arc<Shared>,
+    web_sockets: Option<Arc<WebSockets>>,
     /// How long connections that say goodbye take for it.
     goodbye: Duration,
     stop: watch::Sender<bool>,
@@ -188,7 +189,11 @@ impl Gateway {
     /// What changes its settings and looks into it while it runs.
     #[must_use]
     pub fn control(&self) -> Control {
-        Control { shared: Arc::clone(&self.shared), census: Arc::clone(&self.census) }
+        Control {
+            shared: Arc::clone(&self.shared),
+            census: Arc::clone(&self.census),
+            web_sockets: self.web_sockets.clone(),
+        }
     }
 
     /// Its counters.
@@ -290,6 +295,7 @@ pub struct Load {
 pub struct Control {
     shared: Arc<Shared>,
     census: Arc<Census>,
+    web_sockets: Option<Arc<WebSockets>>,
 }
 
 /// Routes and limits that fit each other, ready to be put in force.
@@ -327,6 +333,15 @@ impl Control {
     /// Changes how long the exchange may take for an answer, for requests from now on.
     pub fn set_response_timeout(&self, timeout: Duration) {
         self.shared.upstream.set_response_timeout(timeout);
+    }
+
+    /// Changes the bounds of web sockets: the rate of new ones and their number for an account at once, what a connection
+    /// may do for those that begin from now on. [`websocket::Config::notice`] stays as it was. Another rate of new ones
+    /// begins afresh.
+    pub fn set_web_sockets(&self, config: websocket::Config) {
+        if let Some(web_sockets) = &self.web_sockets {
+            web_sockets.set_config(config);
+        }
     }
 
     /// Asks browsers for proof of work from now on, or no longer.

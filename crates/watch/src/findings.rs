@@ -268,6 +268,7 @@ const fn code(category: Category) -> &'static str {
         Category::Frozen => "watch.frozen_address",
         Category::Mixer => "watch.mixer_address",
         Category::DarknetMarket => "watch.darknet_market_address",
+        Category::Suspected => "watch.suspected_address",
         _ => "watch.listed_address",
     }
 }
@@ -291,6 +292,7 @@ const fn phrase(category: Category) -> &'static str {
         Category::Mixer => "as a mixer",
         Category::DarknetMarket => "as a darknet market",
         Category::OtherAbuse => "for another abuse",
+        Category::Suspected => "as behaving like malicious addresses",
         Category::Coinjoin => "as a coinjoin",
         Category::Exchange => "as an exchange",
         Category::Gambling => "as a betting service",

@@ -19,14 +19,18 @@
 //! `CURRENT` names them and removed after it no longer does; what a crash leaves behind is removed on open. Segments
 //! and `CURRENT` verify with `sha256sum`, [`verify_dir`] says where they do not.
 
+pub mod crosscustomer;
+pub mod evaluate;
 mod export;
 mod findings;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod import;
 mod list;
+pub mod replay;
 mod screen;
 mod store;
+pub mod table;
 
 pub use self::{
     import::{

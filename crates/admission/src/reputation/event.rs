@@ -99,6 +99,10 @@ impl Evidence {
         *count = count.saturating_add(1);
     }
 
+    pub(super) const fn set(&mut self, event: Event, count: u16) {
+        self.0[event.index()] = count;
+    }
+
     /// How often an event was seen.
     #[must_use]
     pub const fn of(&self, event: Event) -> u16 {

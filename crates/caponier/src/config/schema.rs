@@ -302,6 +302,70 @@ pub static KEYS: &[Key] = &[
         "nothing",
     ),
     key(
+        "websocket.connects",
+        "\"3 / 1s\"",
+        "New web sockets from one address (IPv6: /64), as OKX has it; the count is also the burst. Many clients may share \
+         an address. A change begins afresh.",
+        "one source may use up connections",
+    ),
+    key(
+        "websocket.connections_per_account",
+        "100",
+        "Web sockets logged in to one account at a time, 1 to 100000.",
+        "one account may use up connections",
+    ),
+    key(
+        "websocket.control_per_hour",
+        "480",
+        "Subscribe, unsubscribe and login messages of one web socket in any hour, as OKX has it, 1 to 100000.",
+        "one client may load the exchange with subscriptions, or guess keys faster",
+    ),
+    key(
+        "websocket.messages",
+        "\"1000 / 1s\"",
+        "Messages of one web socket; beyond it they are read later. Orders draw on the limits of their REST endpoints \
+         besides.",
+        "one client may load the exchange",
+    ),
+    key(
+        "websocket.pings",
+        "\"100 / 10s\"",
+        "Pings of one web socket, as text or as frames; beyond it the connection is closed.",
+        "one client may use up the processors",
+    ),
+    key(
+        "websocket.message_size",
+        "\"64 KiB\"",
+        "Longest message of a client, 4 KiB to 1 MiB; a longer one ends the connection (1009). Most that one client can \
+         have kept in memory here is a small multiple of it.",
+        "memory may run out",
+    ),
+    key(
+        "websocket.subscription_size",
+        "\"64 KiB\"",
+        "Arguments of all subscriptions of one web socket together, 1 KiB to 1 MiB, as OKX has it.",
+        "memory may run out",
+    ),
+    key(
+        "websocket.idle",
+        "\"30s\"",
+        "A web socket on which nothing comes or goes is closed after this (4004), 1s to 1h, as OKX has it.",
+        "idle clients hold connections",
+    ),
+    key(
+        "websocket.establish",
+        "\"30s\"",
+        "A web socket that has neither a login nor a subscription for so long is closed, 1s to 1h.",
+        "clients that want nothing hold connections",
+    ),
+    key(
+        "websocket.notice",
+        "\"60s\"",
+        "Time between the notice of the gateway's end (64008) and the end of a web socket, 0s to 1h; the program stops so \
+         much later.",
+        "clients have no time to go elsewhere, or a stop takes long",
+    ),
+    key(
         "keys.first_seen",
         "\"shadow\"",
         "What is done about a key with trade or withdraw permission that is used from a network, or with software, not \
@@ -458,6 +522,15 @@ pub const LIVE: &[&str] = &[
     "limits.source",
     "limits.withdraw",
     "limits.write",
+    "websocket.connections_per_account",
+    "websocket.connects",
+    "websocket.control_per_hour",
+    "websocket.establish",
+    "websocket.idle",
+    "websocket.message_size",
+    "websocket.messages",
+    "websocket.pings",
+    "websocket.subscription_size",
 ];
 
 /// The limits that have keys of their own: name and what each counts by.

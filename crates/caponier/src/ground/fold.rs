@@ -16,7 +16,7 @@ use fraud::Fraud;
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
 
-use super::{API_KEYS_MAX, GRANTS_MAX, Installation};
+use super::{API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation};
 
 /// Event ids remembered for idempotency; the oldest are forgotten first. 32 bytes each, 64 MiB when full.
 pub const EVENT_IDS_MAX: usize = 1_000_000;
@@ -62,6 +62,8 @@ pub struct Fold {
     last_drill: Option<(domain::UnixNanos, record::BackupDrill)>,
     /// Collected while replaying; `None` once the decider has taken them, since it remembers its own.
     keyed_decisions: Option<VecDeque<KeyedDecision>>,
+    /// Collected while replaying; `None` once the gateway has taken them, since it remembers its own.
+    bans: Option<FoundBans>,
     failed: Option<FoldError>,
     /// When the newest entry was recorded.
     latest: domain::UnixNanos,
@@ -83,6 +85,7 @@ impl Fold {
             lists: BTreeMap::new(),
             last_drill: None,
             keyed_decisions: Some(VecDeque::new()),
+            bans: Some(FoundBans::default()),
             failed: None,
             latest: domain::UnixNanos(0),
         }
@@ -138,6 +141,11 @@ impl Fold {
     /// remembers. Taken once, by the decider at start; nothing is collected afterwards.
     pub fn take_keyed_decisions(&mut self) -> VecDeque<KeyedDecision> {
         self.keyed_decisions.take().unwrap_or_default()
+    }
+
+    /// Bans that may still matter. Taken once, by the gateway at start; nothing is collected afterwards.
+    pub fn take_bans(&mut self) -> FoundBans {
+        self.bans.take().unwrap_or_default()
     }
 
     /// Takes in durable entries below `end`.
@@ -222,6 +230,11 @@ impl Fold {
             Kind::BackupDrill => {
                 let drill = record::BackupDrill::decode(payload).map_err(|error| malformed(&error))?;
                 self.last_drill = Some((at, drill));
+            }
+            Kind::Ban => {
+                if let Some(bans) = &mut self.bans {
+                    bans.apply(record::Ban::decode(payload).map_err(|error| malformed(&error))?, at);
+                }
             }
             Kind::Installation => {
                 let installation = Installation::decode(payload).map_err(|error| malformed(&error))?;

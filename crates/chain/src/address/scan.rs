@@ -31,7 +31,7 @@ pub(super) fn plain(text: &str) -> Result<(), AddressError> {
 }
 
 /// Control characters, zero-width characters and those that change the direction of text.
-fn is_invisible(character: char) -> bool {
+pub(crate) fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
@@ -44,7 +44,7 @@ fn is_invisible(character: char) -> bool {
 
 /// The ASCII letter or digit a foreign character is drawn like; the part of Unicode's confusables (UTS 39) that
 /// matters for alphabets of ASCII letters and digits: Cyrillic, Greek and full-width forms.
-fn resembles(character: char) -> Option<char> {
+pub(crate) fn resembles(character: char) -> Option<char> {
     if let 0xff01..=0xff5e = u32::from(character) {
         return char::from_u32(u32::from(character) - 0xff01 + 0x21);
     }

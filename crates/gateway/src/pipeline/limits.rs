@@ -13,15 +13,14 @@ use serde_json::value::RawValue;
 
 use super::{
     Routed, Shared,
-    orders::{self, Instrument, Uncountable},
+    orders::{self, Instrument, Orders, Uncountable},
 };
 use crate::{
     answer::Refused,
     config::{By, Limits},
     connection::Source,
     peer::Peer,
-    route::{Class, Cost, Handling, Route, RouteTable},
-    traffic::Passed,
+    route::{Class, Cost, Criticality, Handling, Route, RouteTable},
 };
 
 /// Every request draws on it.
@@ -189,11 +188,24 @@ pub(crate) struct Plan {
 pub(crate) struct Load<'a> {
     /// One for each order; none for a single one that says nothing.
     pub(crate) instruments: Vec<Instrument<'a>>,
+    /// Whether its orders can only make positions smaller.
+    reduce_only: bool,
 }
 
 impl<'a> Load<'a> {
     pub(crate) fn of(instruments: Vec<Instrument<'a>>) -> Self {
-        Self { instruments }
+        Self { instruments, reduce_only: false }
+    }
+
+    /// What a message of a web socket carries: orders, one object each.
+    pub(crate) fn of_message(orders: &[&'a RawValue]) -> Result<Self, Refused> {
+        Ok(orders::read_each(orders)?.into())
+    }
+
+    /// How much the request matters when not everything can be served, where its line says `line`: new orders that can
+    /// only make a position smaller go with changed ones.
+    pub(crate) fn criticality(&self, line: Criticality) -> Criticality {
+        if line == Criticality::Place && self.reduce_only { Criticality::Amend } else { line }
     }
 
     /// What each order counts by.
@@ -203,11 +215,17 @@ impl<'a> Load<'a> {
     }
 
     const fn one() -> Self {
-        Self { instruments: Vec::new() }
+        Self { instruments: Vec::new(), reduce_only: false }
     }
 
     fn orders(&self) -> u32 {
         u32::try_from(self.instruments.len()).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+impl<'a> From<Orders<'a>> for Load<'a> {
+    fn from(orders: Orders<'a>) -> Self {
+        Self { instruments: orders.instruments, reduce_only: orders.reduce_only }
     }
 }
 
@@ -403,23 +421,18 @@ impl Policy {
         self.find(&Method::POST, endpoint).filter(|(route, _)| route.handling == Handling::Forward)
     }
 
-    /// Charges an operation of a web socket on these orders, one object each, as [`Policy::draw`] does.
-    pub(crate) fn draw_orders(
+    /// Charges an operation of a web socket, as [`Policy::draw`] does.
+    pub(crate) fn draw_operation(
         &self,
         plan: &Plan,
-        orders: &[&RawValue],
+        load: &Load<'_>,
         verified: &Verified,
         peer: &Peer,
         now: UnixNanos,
-        record: Option<&mut Passed>,
     ) -> Result<(), Refused> {
-        let load = Load::of(orders::read_each(orders)?);
-        if let Some(record) = record {
-            record.instruments = load.names();
-        }
         let proven = Some((verified.account().as_str(), verified.key_id().as_str()));
         let who = Who { source: peer.source, proven };
-        self.draw(plan, &load, who, now).map(drop).map_err(Refused::from)
+        self.draw(plan, load, who, now).map(drop).map_err(Refused::from)
     }
 
     /// How many orders for each instrument of an account.
@@ -472,7 +485,7 @@ impl Plan {
         if !self.reads_orders || body.is_empty() {
             return Ok(Load::one());
         }
-        Ok(Load::of(orders::read(body)?))
+        Ok(orders::read(body)?.into())
     }
 }
 

@@ -350,7 +350,7 @@ impl Shared {
             let reply = self.open_session(&charged, body, peer, now)?;
             return Ok(Admitted::Reply(self.sign_reply(reply, answer_for.as_deref(), now)));
         }
-        let turn = self.let_through(routed.route.criticality, now).await?;
+        let turn = self.let_through(load.criticality(routed.route.criticality), now).await?;
         let charged = self.charge(routed.policy, routed, load, verified, peer, now)?;
         self.speak_for(peer, now);
         self.observe(routed, charged.verified(), peer, now).await?;

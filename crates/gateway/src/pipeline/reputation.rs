@@ -237,6 +237,16 @@ impl Bans {
         Ok(ban)
     }
 
+    /// Takes in a ban that was made before a restart; as it is in force, if it is. Nobody is told: it was told when it
+    /// was made. Where nobody keeps a score ([`AbuseMode::Off`]), only what an operator banned is in force.
+    pub fn restore(&self, ban: Ban) -> Option<Ban> {
+        let restored = self.0.guard.reputation.restore(ban, self.0.clock.now());
+        if let Some(ban) = &restored {
+            self.0.guard.carry_out(ban);
+        }
+        restored
+    }
+
     /// Ends a ban; whether there was one.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ use crate::{
     answer::Refused,
     connection::{InFlight, Source},
     peer::Peer,
-    pipeline::Shared,
+    pipeline::{Shared, limits::Load},
     ports::BoxFuture,
     traffic::{ADMITTED, Passed},
     upgrade::{Duplex, Upgrades},
@@ -41,6 +41,13 @@ impl WebSockets {
     /// `sources_max` sources are remembered; `seed` is random and secret.
     pub(crate) fn new(shared: Weak<Shared>, config: Config, sources_max: usize, seed: u64) -> Self {
         Self { shared, lobby: Lobby::new(config, sources_max, seed) }
+    }
+}
+
+impl WebSockets {
+    /// Puts other bounds in force; see [`Lobby::set_config`].
+    pub(crate) fn set_config(&self, config: Config) {
+        self.lobby.set_config(config);
     }
 }
 
@@ -113,12 +120,15 @@ impl Gate {
         let policy = shared.policy.load_full();
         let (route, plan) = policy.operation(endpoint).ok_or(Refused::from(Refusal::EndpointUnavailable))?;
         shared.check_key(self.peer.ip, Some(identity.key_id().as_str()), route.criticality, now)?;
+        let load = Load::of_message(orders)?;
+        if let Some(record) = record {
+            record.instruments = load.names();
+        }
         // Messages are not answered one by one here, so they say nothing about the exchange's latency; they wait for
         // nobody either, but are turned away when requests are.
-        // Messages wait for nobody here, but are turned away when requests are.
-        let turn = shared.turnstile.pass(route.criticality);
+        let turn = shared.turnstile.pass(load.criticality(route.criticality));
         drop(turn.map_err(|shed| shared.turn_away(shed, now))?);
-        policy.draw_orders(plan, orders, identity, &self.peer, now, record)
+        policy.draw_operation(plan, &load, identity, &self.peer, now)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 
 use admission::KeyedLimiter;
+use arc_swap::ArcSwap;
 use domain::{AccountId, UnixNanos};
 use parking_lot::Mutex;
 
@@ -11,9 +12,17 @@ use super::Config;
 /// Shared by all web sockets. Bounded: sources by the limiter, accounts by those that are logged in.
 #[derive(Debug)]
 pub(crate) struct Lobby<S> {
-    config: Config,
-    connects: KeyedLimiter<S>,
+    settings: ArcSwap<Settings<S>>,
     seats: Seats,
+    sources_max: usize,
+    seed: u64,
+}
+
+/// What may be replaced while web sockets are open.
+#[derive(Debug)]
+struct Settings<S> {
+    config: Config,
+    connects: Arc<KeyedLimiter<S>>,
 }
 
 type Seats = Arc<Mutex<HashMap<AccountId, usize>>>;
@@ -21,27 +30,40 @@ type Seats = Arc<Mutex<HashMap<AccountId, usize>>>;
 impl<S: Hash + Eq> Lobby<S> {
     /// `sources_max` sources are remembered; `seed` is random and secret.
     pub(crate) fn new(config: Config, sources_max: usize, seed: u64) -> Self {
-        Self {
-            config,
-            connects: KeyedLimiter::new(config.connects, sources_max, seed),
-            seats: Seats::default(),
-        }
+        let connects = Arc::new(KeyedLimiter::new(config.connects, sources_max, seed));
+        let settings = ArcSwap::from_pointee(Settings { config, connects });
+        Self { settings, seats: Seats::default(), sources_max, seed }
     }
 
-    pub(crate) const fn config(&self) -> &Config {
-        &self.config
+    /// The bounds of a connection that begins now.
+    pub(crate) fn config(&self) -> Config {
+        self.settings.load().config
+    }
+
+    /// Puts other bounds in force: of newcomers at once, of what a connection may do for those that begin from now on.
+    /// How long the end is announced stays, since whoever stops the gateway waits for so long. Another rate of new
+    /// connections begins afresh.
+    pub(crate) fn set_config(&self, config: Config) {
+        let before = self.settings.load();
+        let config = Config { notice: before.config.notice, ..config };
+        let connects = if config.connects == before.config.connects {
+            Arc::clone(&before.connects)
+        } else {
+            Arc::new(KeyedLimiter::new(config.connects, self.sources_max, self.seed))
+        };
+        self.settings.store(Arc::new(Settings { config, connects }));
     }
 
     /// Charges a new connection to where it comes from; if that is too much, says how long to wait.
     pub(crate) fn enter(&self, source: S, now: UnixNanos) -> Result<(), Option<Duration>> {
-        self.connects.check(source, 1, now).map(drop).map_err(|limited| limited.retry_after())
+        self.settings.load().connects.check(source, 1, now).map(drop).map_err(|limited| limited.retry_after())
     }
 
     /// A place for one more connection of an account, if there is one.
     pub(crate) fn seat(&self, account: &AccountId) -> Option<Seat> {
         let mut seats = self.seats.lock();
         let taken = seats.entry(account.clone()).or_default();
-        if *taken >= self.config.per_account_max {
+        if *taken >= self.config().per_account_max {
             return None;
         }
         *taken += 1;
@@ -83,6 +105,28 @@ mod tests {
         drop(first);
         assert!(lobby.seat(&alice).is_some());
         assert_eq!(lobby.seats.lock().len(), 1, "accounts that are gone are forgotten");
+    }
+
+    #[test]
+    fn other_bounds_hold_for_newcomers_at_once() {
+        let now = UnixNanos::from_secs(1_800_000_000);
+        let before = Config::default();
+        let lobby: Lobby<u8> = Lobby::new(before, 100, 1);
+        for _ in 0..3 {
+            lobby.enter(1, now).unwrap();
+        }
+        let alice = AccountId::parse("alice").unwrap();
+        let _first = lobby.seat(&alice).unwrap();
+        // The same rate goes on as it is; the notice is not changed.
+        let fewer = Config { per_account_max: 1, notice: Duration::from_secs(1), ..before };
+        lobby.set_config(fewer);
+        assert!(lobby.enter(1, now).is_err() && lobby.seat(&alice).is_none());
+        assert_eq!(lobby.config(), Config { notice: before.notice, ..fewer });
+        lobby.set_config(Config {
+            connects: admission::Quota::new(1, Duration::from_secs(1)).unwrap(),
+            ..fewer
+        });
+        assert_eq!((lobby.enter(1, now).is_ok(), lobby.enter(1, now).is_ok()), (true, false));
     }
 
     #[test]

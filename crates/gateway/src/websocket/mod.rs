@@ -13,11 +13,10 @@
 //! Not here: who may log in (the `auth` engine), how limits count (the `admission` engine), the connection before the
 //! upgrade; all reached by the `Door` port.
 //!
-//! Bounds: a message has [`MESSAGE_BYTES_MAX`] bytes, whatever frames it comes in; a connection has a control
-//! operation budget per hour, a message rate, a ping rate, a number of malformed messages, of failed logins, and a
-//! total length of subscriptions; what a slow client has not read by
-//! [`CLIENT_BUFFER_BYTES_MAX`]; an
-//! account has a number of connections, a source a rate of new ones. All of time is bounded by [`Config`].
+//! Bounds: a message has a length, whatever frames it comes in; a connection has a control operation budget per hour, a
+//! message rate, a ping rate, a number of malformed messages, of failed logins, and a total length of subscriptions;
+//! what a slow client has not read is at most [`CLIENT_BUFFER_BYTES_MAX`] and one message; an account has a number of
+//! connections, a source a rate of new ones. These, and all of time, are bounded by [`Config`].
 
 mod answer;
 mod gate;
@@ -38,8 +37,6 @@ use admission::Quota;
 pub(crate) use self::message::{Credentials, Request, with_args};
 pub(crate) use self::{answer::VERSION_LABEL, gate::WebSockets, relay::GOODBYE_MAX};
 
-/// Longest message of a client, in bytes.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Longest message of the exchange, in bytes.
 pub(crate) const UPSTREAM_MESSAGE_BYTES_MAX: usize = 512 * 1024;
 /// What waits for a client before nothing more is read for it, in bytes; one message more can come on top.
@@ -78,7 +75,7 @@ impl Scope {
 }
 
 /// Bounds of web sockets.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
     /// New connections per source address (IPv6: /64); beyond it the upgrade is refused with 429. Default 3 per
     /// second.
@@ -87,6 +84,10 @@ pub struct Config {
     pub per_account_max: usize,
     /// Subscribe, unsubscribe and login messages of one connection in any hour. Default 480.
     pub control_per_hour: usize,
+    /// Longest message of a client, in bytes, whatever frames it comes in. Default 64 KiB.
+    pub message_bytes_max: usize,
+    /// Total length of the arguments of all subscriptions of one connection, in bytes. Default 64 KiB.
+    pub subscription_bytes_max: usize,
     /// Messages of one connection; beyond it they are read later. Default 1,000 per second.
     pub messages: Quota,
     /// Pings of one connection, as text or as frames; beyond it the connection is closed. Default 100 per 10 s.
@@ -116,6 +117,8 @@ impl Default for Config {
             connects: per(3, 1),
             per_account_max: 100,
             control_per_hour: 480,
+            message_bytes_max: 64 << 10,
+            subscription_bytes_max: 64 << 10,
             messages: per(1_000, 1),
             pings: per(100, 10),
             idle: Duration::from_secs(30),

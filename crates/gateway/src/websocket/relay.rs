@@ -13,7 +13,7 @@ use tokio::{
 use tokio_tungstenite::client_async_with_config;
 
 use super::{
-    CLIENT_BUFFER_BYTES_MAX, Config, MESSAGE_BYTES_MAX, Scope, UPSTREAM_MESSAGE_BYTES_MAX,
+    CLIENT_BUFFER_BYTES_MAX, Config, Scope, UPSTREAM_MESSAGE_BYTES_MAX,
     answer::{ACCOUNT_FULL_LABEL, Closing, WsError},
     lobby::Lobby,
     message::Credentials,
@@ -33,16 +33,22 @@ pub(crate) const GOODBYE_MAX: Duration = Duration::from_secs(1);
 /// How long the exchange has to answer whether it is there.
 const UPSTREAM_PONG_MAX: Duration = Duration::from_secs(10);
 
-const CLIENT_BOUNDS: Bounds = Bounds {
-    message_bytes_max: MESSAGE_BYTES_MAX,
-    // The longest message of the exchange always fits: nothing is read for a client for whom too much waits already.
-    buffer_bytes_max: 2 * CLIENT_BUFFER_BYTES_MAX + UPSTREAM_MESSAGE_BYTES_MAX,
-};
-const UPSTREAM_BOUNDS: Bounds = Bounds {
-    message_bytes_max: UPSTREAM_MESSAGE_BYTES_MAX,
-    // Nothing is read from the client while anything waits for the exchange, so this holds a few messages at most.
-    buffer_bytes_max: 8 * MESSAGE_BYTES_MAX,
-};
+const fn client_bounds(config: &Config) -> Bounds {
+    Bounds {
+        message_bytes_max: config.message_bytes_max,
+        // The longest message of the exchange always fits: nothing is read for a client for whom too much waits
+        // already.
+        buffer_bytes_max: 2 * CLIENT_BUFFER_BYTES_MAX + UPSTREAM_MESSAGE_BYTES_MAX,
+    }
+}
+
+const fn upstream_bounds(config: &Config) -> Bounds {
+    Bounds {
+        message_bytes_max: UPSTREAM_MESSAGE_BYTES_MAX,
+        // Nothing is read from the client while anything waits for the exchange, so this holds a few messages at most.
+        buffer_bytes_max: config.message_bytes_max.saturating_mul(8),
+    }
+}
 
 /// Who came, and to where.
 #[derive(Debug)]
@@ -84,15 +90,16 @@ where
 {
     let Guest { ip, forwarded_for, environment, scope, connection_id, leftover } = guest;
     let now = Instant::now();
+    let config = lobby.config();
     let mut relay = Relay {
         door,
         lobby,
-        config: *lobby.config(),
+        config,
         ip,
         forwarded_for,
         environment,
-        session: Session::new(scope, *lobby.config(), connection_id),
-        client: Wire::of_client(stream, leftover, CLIENT_BOUNDS).await,
+        session: Session::new(scope, config, connection_id),
+        client: Wire::of_client(stream, leftover, client_bounds(&config)).await,
         client_stall: None,
         anonymous: None,
         identified: None,
@@ -349,7 +356,8 @@ where
         let connecting = async {
             let stream = self.door.connect().await.map_err(OpenError::Connect)?;
             let stream = Metered::new(stream, UPSTREAM_MESSAGE_BYTES_MAX);
-            let opened = client_async_with_config(request, stream, Some(UPSTREAM_BOUNDS.library())).await;
+            let library = upstream_bounds(&self.config).library();
+            let opened = client_async_with_config(request, stream, Some(library)).await;
             opened.map_err(|error| OpenError::Handshake(Box::new(error)))
         };
         let (socket, _) =

@@ -18,8 +18,6 @@ use super::{
     ports::{Denied, Door},
 };
 
-/// Total length of the arguments of all subscriptions of one connection, in bytes.
-const SUBSCRIPTION_BYTES_MAX: usize = 64 * 1024;
 /// The period of the budget of control operations.
 const HOUR: Duration = Duration::from_secs(3_600);
 /// Malformed messages after which the connection is closed.
@@ -256,7 +254,7 @@ impl Session {
                 names.push(name);
             }
         }
-        if bytes > SUBSCRIPTION_BYTES_MAX {
+        if bytes > self.config.subscription_bytes_max {
             return Err(WsError::SUBSCRIPTIONS);
         }
         self.subscription_bytes = bytes;

@@ -865,7 +865,7 @@ async fn a_message_that_never_ends_is_not_read_for_ever() {
     assert_eq!(answer.get(2..4), Some(&1009_u16.to_be_bytes()[..]));
     // The longest message there may be, in the smallest fragments that are worth something, is read.
     let mut bytes = Vec::new();
-    let text = " ".repeat(MESSAGE_BYTES_MAX);
+    let text = " ".repeat(Config::default().message_bytes_max);
     for (n, part) in text.as_bytes().chunks(64).enumerate() {
         let last = (n + 1) * 64 >= text.len();
         bytes.extend(frame(if last { 0x80 } else { 0 } | u8::from(n == 0), part));

@@ -11,6 +11,7 @@ use std::{
 };
 
 use admission::Quota;
+use gateway::route::{Class, Criticality, Route, RouteTable, Verb};
 use parking_lot::Mutex;
 use tokio::{
     io::AsyncWriteExt as _,
@@ -20,7 +21,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use crate::world::{TRADER, World, read_message, reply, request};
+use crate::{
+    websocket::Client,
+    world::{TRADER, World, read_message, reply, request},
+};
 
 /// Requests that the exchange works on at a time, and how long each takes.
 const WORKERS: usize = 4;
@@ -152,6 +156,63 @@ async fn at_three_times_its_capacity_cancels_are_served_and_little_is_lost() {
         + of("read", "50001", 503);
     assert_eq!(known, OFFERED * SECONDS, "{outcomes:?}");
     assert_eq!(world.refusals("shed"), u64::from(of("place", "50013", 429) + of("read", "50001", 503)));
+}
+
+/// Who must get out of a position still can when new orders are turned away, over REST and over web sockets; what only
+/// says so cannot.
+#[tokio::test]
+async fn orders_that_only_reduce_go_with_changed_ones() {
+    let world = World::configured(|config| {
+        config.abuse.concurrency.limit_initial = 10;
+        config.abuse.concurrency.limit_max = 10;
+        config.abuse.concurrency.limit_min = 10;
+        config.upstream.response_timeout = Duration::from_secs(10);
+        let waits = Route::new(Verb::Post, "/api/v5/test/wait", Class::Trade);
+        let mut routes = config.routes.routes().to_vec();
+        routes.push(Route { criticality: Criticality::Place, ..waits });
+        config.routes = RouteTable::new(routes).unwrap();
+    })
+    .await;
+    let key = world.key(&TRADER);
+    let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
+    client.log_in(&world, &key).await;
+    // Nine under way: as many as there may be before new orders are turned away, one less than for changed ones.
+    let (world, key) = (Arc::new(world), Arc::new(key));
+    let arrived = Arc::clone(&world.exchange.waiting);
+    let mut waiting = JoinSet::new();
+    for i in 0..9 {
+        let (world, key) = (Arc::clone(&world), Arc::clone(&key));
+        waiting
+            .spawn(async move { world.post(&key, "/api/v5/test/wait", &format!("{{\"n\":\"{i}\"}}")).await });
+        // Nothing else is under way here, so each place is taken by the request that arrives.
+        arrived.notified().await;
+    }
+
+    let place = |n: u32, fields: &str| format!("{{\"n\":\"{n}\",\"instId\":\"BTC-USDT-SWAP\"{fields}}}");
+    let reduces = ",\"reduceOnly\":true";
+    let mut answers = Vec::new();
+    for (path, body) in [
+        ("/api/v5/trade/order", place(1, "")),
+        ("/api/v5/trade/order", place(2, reduces)),
+        ("/api/v5/trade/order", place(3, ",\"posSide\":\"long\",\"side\":\"buy\",\"reduceOnly\":true")),
+        ("/api/v5/trade/batch-orders", format!("[{},{}]", place(4, reduces), place(5, reduces))),
+        ("/api/v5/trade/batch-orders", format!("[{},{}]", place(6, reduces), place(7, ""))),
+    ] {
+        answers.push(world.post(&key, path, &body).await.code().0);
+    }
+    assert_eq!(answers, ["50013", "0", "50013", "0", "50013"]);
+
+    let order = |reduce: bool| {
+        let order = serde_json::json!({ "instId": "BTC-USDT-SWAP", "side": "sell", "reduceOnly": reduce });
+        serde_json::json!({ "id": "1", "op": "order", "args": [order] })
+    };
+    assert_eq!(client.ask(&order(false)).await["code"], "50013");
+    // It is sent on, to an exchange that speaks no web sockets.
+    assert_ne!(client.ask(&order(true)).await["code"], "50013");
+    for _ in 0..9 {
+        world.exchange.release.notify_one();
+        waiting.join_next().await.unwrap().unwrap();
+    }
 }
 
 /// More at once than may be under way is no overload, if the exchange answers quickly.

@@ -12,16 +12,16 @@ use tokio_tungstenite::{
 
 use super::world::*;
 
-struct Client(WebSocketStream<TcpStream>);
+pub(crate) struct Client(WebSocketStream<TcpStream>);
 
 impl Client {
-    async fn open(world: &World, path: &str) -> Result<Self, Error> {
+    pub(crate) async fn open(world: &World, path: &str) -> Result<Self, Error> {
         let stream = TcpStream::connect(world.address).await.unwrap();
         let request = format!("ws://{}{path}", world.address).into_client_request()?;
         Ok(Self(client_async(request, stream).await?.0))
     }
 
-    async fn ask(&mut self, message: &Value) -> Value {
+    pub(crate) async fn ask(&mut self, message: &Value) -> Value {
         self.0.send(Message::text(message.to_string())).await.unwrap();
         self.hear().await
     }
@@ -40,7 +40,7 @@ impl Client {
         }
     }
 
-    async fn log_in(&mut self, world: &World, key: &Key) -> Value {
+    pub(crate) async fn log_in(&mut self, world: &World, key: &Key) -> Value {
         let timestamp = world.clock.now().as_secs();
         let sign = okx::sign_login(&key.secret, &timestamp.to_string());
         // As a number: one of the real clients sends it so.

@@ -1,0 +1,213 @@
+//! `caponier watch`: recorded chains replayed, and what watches them measured.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Read},
+    path::Path,
+};
+
+use domain::{Clock as _, Network};
+use serde_json::{Value, json};
+use watch::{
+    SOURCE_BYTES_MAX, SourceFile, evaluate,
+    replay::{
+        self, ListedParties, Monitor, Options, Parties, Report, Stream, TOKEN_COLUMNS, TRANSACTION_COLUMNS,
+    },
+    table::{Table, TableError, Wanted},
+};
+
+use crate::{
+    cli::watch::{EvaluateCommand, EvaluatePoisoning, Recording, Replay, WatchCommand},
+    clock::SystemClock,
+    core::chain as causes,
+    exit::{Exit, Failure},
+    output,
+};
+
+/// Bytes read at once.
+const BUFFER: usize = 256 * 1024;
+
+/// A file or a pipe.
+type Source = BufReader<Box<dyn Read>>;
+
+pub(super) fn watch(command: WatchCommand, json: bool) -> Result<Exit, Failure> {
+    let value = match command {
+        WatchCommand::Replay(options) => replay(&options)?,
+        WatchCommand::Evaluate(EvaluateCommand::Poisoning(options)) => poisoning(&options)?,
+    };
+    if json {
+        output::line(value);
+    } else {
+        let mut lines = Vec::new();
+        as_text("", &value, &mut lines);
+        lines.iter().for_each(output::line);
+    }
+    Ok(Exit::Ok)
+}
+
+fn replay(options: &Replay) -> Result<Value, Failure> {
+    let started = Stopwatch::start();
+    let labels = match &options.labels {
+        Some(path) => {
+            let file = SourceFile { name: path.display().to_string(), bytes: whole(path)? };
+            ListedParties::import(file, SystemClock.now()).map_err(|error| input(&error))?
+        }
+        None => ListedParties::none(),
+    };
+    let labels_read = started.lap();
+    let mut stream = stream(&options.recording)?;
+    let mut monitor = Monitor::new(Options {
+        labels,
+        network: Network::Ethereum,
+        cross_customer: Some(watch::crosscustomer::Thresholds::default()),
+    });
+    let mut report = Report::default();
+    replay::run(&mut stream, &mut monitor, &mut report).map_err(|error| input(&error))?;
+    let took = started.lap();
+    let mut value = report.to_json(&monitor);
+    let transactions = report.transactions + report.token_transfers;
+    add(&mut value, "labels", labels_read.to_json());
+    add(&mut value, "stream", took.since(&labels_read).to_json());
+    add(&mut value, "per_second", took.since(&labels_read).rates(transactions));
+    Ok(value)
+}
+
+fn poisoning(options: &EvaluatePoisoning) -> Result<Value, Failure> {
+    let payoffs = table(&options.payoffs, evaluate::poisoning::PAYOFF_COLUMNS)?;
+    let mut value = evaluate::poisoning::payoffs(payoffs).map_err(|error| input(&error))?.to_json();
+    if let Some(transactions) = &options.transactions {
+        let recording = Recording {
+            transactions: transactions.clone(),
+            tokens: options.tokens.clone(),
+            addresses: options.addresses.clone(),
+        };
+        let organic = evaluate::poisoning::organic(&mut stream(&recording)?, Network::Ethereum)
+            .map_err(|error| input(&error))?;
+        add(&mut value, "organic", organic.to_json());
+    }
+    Ok(value)
+}
+
+fn stream(recording: &Recording) -> Result<Stream<Source>, Failure> {
+    let parties = match &recording.addresses {
+        Some(path) => Parties::read(open(path)?)
+            .map_err(|error| Failure::new(Exit::Input, format!("{}: {}", path.display(), causes(&error))))?,
+        None => Parties::default(),
+    };
+    let transactions = table(&recording.transactions, TRANSACTION_COLUMNS)?;
+    let tokens = recording.tokens.as_deref().map(|path| table(path, TOKEN_COLUMNS)).transpose()?;
+    Ok(Stream::new(parties, transactions, tokens))
+}
+
+fn table(path: &Path, columns: &'static [Wanted]) -> Result<Table<Source>, Failure> {
+    let source = BufReader::with_capacity(BUFFER, open(path)?);
+    Table::open(&path.display().to_string(), source, columns).map_err(|error| input(&error))
+}
+
+fn open(path: &Path) -> Result<Box<dyn Read>, Failure> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    match File::open(path) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Failure::new(Exit::NotFound, format!("{}: {error}", path.display())))
+        }
+        Err(error) => Err(Failure::io(path.display(), error)),
+    }
+}
+
+/// A file that is needed whole.
+fn whole(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    open(path)?
+        .take(SOURCE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::io(path.display(), error))?;
+    if bytes.len() as u64 > SOURCE_BYTES_MAX {
+        return Err(Failure::new(
+            Exit::Input,
+            format!("{}: more than {SOURCE_BYTES_MAX} bytes", path.display()),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// What is wrong with a file is the fault of its giver, unless it could not be read.
+fn input(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let exit = match error.downcast_ref::<TableError>() {
+        Some(TableError::Io { .. }) => Exit::Io,
+        _ => Exit::Input,
+    };
+    Failure::new(exit, causes(error))
+}
+
+fn add(value: &mut Value, name: &str, more: Value) {
+    if let Value::Object(object) = value {
+        object.insert(name.to_owned(), more);
+    }
+}
+
+/// One line per value, `name.name: value`; lists of objects are left to --json.
+fn as_text(name: &str, value: &Value, lines: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+                as_text(&name, value, lines);
+            }
+        }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            lines.push(format!("{name}: {} (see --json)", items.len()));
+        }
+        value => lines.push(format!("{name}: {value}")),
+    }
+}
+
+/// Wall time and processor time since the start.
+struct Stopwatch {
+    wall: domain::UnixNanos,
+    cpu: std::time::Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lap {
+    wall: std::time::Duration,
+    cpu: std::time::Duration,
+}
+
+impl Stopwatch {
+    fn start() -> Self {
+        Self { wall: SystemClock.now(), cpu: processor_time() }
+    }
+
+    fn lap(&self) -> Lap {
+        Lap { wall: SystemClock.now().since(self.wall), cpu: processor_time().saturating_sub(self.cpu) }
+    }
+}
+
+impl Lap {
+    fn since(self, earlier: &Self) -> Self {
+        Self { wall: self.wall.saturating_sub(earlier.wall), cpu: self.cpu.saturating_sub(earlier.cpu) }
+    }
+
+    fn to_json(self) -> Value {
+        json!({"seconds": self.wall.as_secs_f64(), "cpu_seconds": self.cpu.as_secs_f64()})
+    }
+
+    /// How many of `count` in one second, of the wall and of one processor.
+    fn rates(self, count: u64) -> Value {
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let per = |time: std::time::Duration| (count as f64 / time.as_secs_f64().max(1e-9)).round();
+        json!({"wall": per(self.wall), "core": per(self.cpu)})
+    }
+}
+
+/// What this process has used of processors.
+fn processor_time() -> std::time::Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    std::time::Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}

@@ -1,0 +1,19 @@
+//! Scoring: gradient-boosted trees with reasons, calibration, anomaly scores, metrics and drift.
+//!
+//! Sans-IO and deterministic: rows, labels, seeds and times are arguments, files are byte slices. The same input gives
+//! the same model, score, reason and threshold. What a feature means is the business of `features`, what a score
+//! leads to that of `fraud` and `watch`.
+//!
+//! - [`matrix`]: rows of named features, NaN for unknown.
+//! - [`gbdt`]: training. [`model`]: scoring, the model file, the model card. [`tree`]: the stored form of a tree.
+//! - [`shap`]: what each feature added to a score. [`calibration`]: from scores to probabilities.
+//! - [`metrics`]: ranking and calibration figures.
+
+pub mod calibration;
+pub mod gbdt;
+pub mod matrix;
+pub mod metrics;
+pub mod model;
+mod random;
+pub mod shap;
+pub mod tree;
