@@ -14,6 +14,8 @@
 //! # Bounds
 //! Time: nodes times quadrature points (2 up to depth 4, 4 up to 8, 6 up to 12). Memory: 32 bytes a node.
 
+use std::array::from_fn;
+
 use crate::{
     matrix::FEATURES_MAX,
     model::Model,
@@ -110,9 +112,9 @@ impl Explainer {
         let mut values = [0.0; FEATURES_MAX];
         for plan in &self.plans {
             match plan.features_on_path {
-                0..=4 => walk::<2>(plan, &TWO, row, &mut values),
-                5..=8 => walk::<4>(plan, &FOUR, row, &mut values),
-                _ => walk::<6>(plan, &SIX, row, &mut values),
+                0..=4 => walk::<2>(plan, row, &mut values),
+                5..=8 => walk::<4>(plan, row, &mut values),
+                _ => walk::<6>(plan, row, &mut values),
             }
         }
         Explanation { base: self.base, values: values[..self.n_features].to_vec() }
@@ -182,16 +184,30 @@ fn plan(tree: &Tree) -> Plan {
     Plan { steps, features_on_path }
 }
 
-/// Points and weights of a Gauss-Legendre quadrature, moved from [-1, 1] to [0, 1].
-#[derive(Debug)]
+/// Points and weights of a Gauss-Legendre quadrature on [0, 1].
+#[derive(Debug, Clone, Copy)]
 struct Quadrature<const Q: usize> {
     points: [f64; Q],
     weights: [f64; Q],
 }
 
 impl<const Q: usize> Quadrature<Q> {
-    /// From the half with positive points.
-    const fn new(half: &[(f64, f64)]) -> Self {
+    /// The rule with `Q` points, 2, 4 or 6; from Abramowitz and Stegun, table 25.4, where it is given for [-1, 1] and its
+    /// positive half.
+    const RULE: Self = {
+        let half: &[(f64, f64)] = match Q {
+            2 => &[(0.577_350_269_189_625_8, 1.0)],
+            4 => &[
+                (0.339_981_043_584_856_3, 0.652_145_154_862_546_2),
+                (0.861_136_311_594_052_6, 0.347_854_845_137_453_85),
+            ],
+            _ => &[
+                (0.238_619_186_083_196_9, 0.467_913_934_572_691_04),
+                (0.661_209_386_466_264_5, 0.360_761_573_048_138_6),
+                (0.932_469_514_203_152, 0.171_324_492_379_170_36),
+            ],
+        };
+        assert!(2 * half.len() == Q);
         let mut points = [0.0; Q];
         let mut weights = [0.0; Q];
         let mut index = 0;
@@ -204,20 +220,8 @@ impl<const Q: usize> Quadrature<Q> {
             index += 1;
         }
         Self { points, weights }
-    }
+    };
 }
-
-// Abramowitz and Stegun, table 25.4.
-const TWO: Quadrature<2> = Quadrature::new(&[(0.577_350_269_189_625_8, 1.0)]);
-const FOUR: Quadrature<4> = Quadrature::new(&[
-    (0.339_981_043_584_856_3, 0.652_145_154_862_546_2),
-    (0.861_136_311_594_052_6, 0.347_854_845_137_453_85),
-]);
-const SIX: Quadrature<6> = Quadrature::new(&[
-    (0.238_619_186_083_196_9, 0.467_913_934_572_691_04),
-    (0.661_209_386_466_264_5, 0.360_761_573_048_138_6),
-    (0.932_469_514_203_152, 0.171_324_492_379_170_36),
-]);
 
 /// An edge on the way down: the row follows its feature's splits up to here or not.
 #[derive(Debug, Clone, Copy)]
@@ -232,67 +236,74 @@ struct Edge<const Q: usize> {
 struct Walk<'a, const Q: usize> {
     steps: &'a [Step],
     row: &'a [f32],
-    quadrature: &'a Quadrature<Q>,
     path: [Edge<Q>; DEPTH_MAX as usize],
     values: &'a mut [f64; FEATURES_MAX],
 }
 
-fn walk<const Q: usize>(
-    plan: &Plan,
-    quadrature: &Quadrature<Q>,
-    row: &[f32],
-    values: &mut [f64; FEATURES_MAX],
-) {
+fn walk<const Q: usize>(plan: &Plan, row: &[f32], values: &mut [f64; FEATURES_MAX]) {
+    if plan.steps[0].is_leaf {
+        return;
+    }
     let edge = Edge { follows: false, inverse: [0.0; Q], effect: [0.0; Q] };
-    let mut walk = Walk { steps: &plan.steps, row, quadrature, path: [edge; DEPTH_MAX as usize], values };
-    walk.node(0, 0, &[1.0; Q]);
+    Walk { steps: &plan.steps, row, path: [edge; DEPTH_MAX as usize], values }.split(0, 0, &[1.0; Q]);
 }
 
 impl<const Q: usize> Walk<'_, Q> {
-    /// Adds the effect of all splits below the step; returns the sum over its leaves of value times product.
-    fn node(&mut self, at: usize, level: usize, product: &[f64; Q]) -> [f64; Q] {
+    /// Adds the effect of a split and of all below it; returns the sum over its leaves of value times product.
+    fn split(&mut self, at: usize, level: usize, product: &[f64; Q]) -> [f64; Q] {
         let step = self.steps[at];
-        if step.is_leaf {
-            return product.map(|product| product * f64::from(step.number));
-        }
         let is_left = goes_left(self.row[usize::from(step.feature)], step.number, step.missing_left);
-        let above = usize::from(step.above).checked_sub(1).map(|level| self.path[level]);
-        let mut sums = [0.0; Q];
-        for (child, share, takes) in
-            [(at + 1, step.left_share, is_left), (step.right as usize, step.right_share, !is_left)]
-        {
-            let follows = takes && above.is_none_or(|above| above.follows);
-            let mut edge = Edge { follows, inverse: [0.0; Q], effect: [0.0; Q] };
-            let mut below = *product;
-            for q in 0..Q {
-                let (t, weight) = (self.quadrature.points[q], self.quadrature.weights[q]);
-                let factor = if follows { t + (1.0 - t) * share } else { (1.0 - t) * share };
-                let distance = if follows { 1.0 - share } else { -share };
-                edge.inverse[q] = 1.0 / factor;
-                edge.effect[q] = weight * distance * edge.inverse[q];
-                below[q] *= factor;
-            }
-            if let Some(above) = above {
-                for q in 0..Q {
-                    below[q] *= above.inverse[q];
-                }
-            }
-            self.path[level] = edge;
-            let part = self.node(child, level + 1, &below);
-            let mut value = 0.0;
-            for q in 0..Q {
-                value += part[q] * edge.effect[q];
-                sums[q] += part[q];
-            }
-            if let Some(above) = above {
-                for q in 0..Q {
-                    value -= part[q] * above.effect[q];
-                }
-            }
-            self.values[usize::from(step.feature)] += value;
-        }
-        sums
+        let (left, left_value) = self.edge(&step, level, product, (at + 1, step.left_share, is_left));
+        let right = (step.right as usize, step.right_share, !is_left);
+        let (right, right_value) = self.edge(&step, level, product, right);
+        self.values[usize::from(step.feature)] += left_value + right_value;
+        from_fn(|q| left[q] + right[q])
     }
+
+    /// The sum over the leaves below an edge, and what the edge adds to the value of its feature.
+    #[inline]
+    fn edge(
+        &mut self,
+        step: &Step,
+        level: usize,
+        product: &[f64; Q],
+        (child, share, takes): (usize, f64, bool),
+    ) -> ([f64; Q], f64) {
+        let Quadrature { points, weights } = Quadrature::<Q>::RULE;
+        let above = usize::from(step.above).checked_sub(1);
+        let follows = takes && above.is_none_or(|above| self.path[above].follows);
+        let distance = if follows { 1.0 - share } else { -share };
+        let with = if follows { 1.0 } else { 0.0 };
+        let factor: [f64; Q] = from_fn(|q| with * points[q] + (1.0 - points[q]) * share);
+        let base: [f64; Q] = match above {
+            Some(above) => from_fn(|q| product[q] * self.path[above].inverse[q]),
+            None => *product,
+        };
+        let next = &self.steps[child];
+        let (sums, mut value);
+        if next.is_leaf {
+            // The effect is the weight times distance over factor, and the factor is in the sum: they cancel.
+            let leaf = f64::from(next.number);
+            sums = from_fn(|q| base[q] * factor[q] * leaf);
+            value = dot(&base, &weights) * leaf * distance;
+        } else {
+            let inverse = factor.map(|factor| 1.0 / factor);
+            let effect: [f64; Q] = from_fn(|q| weights[q] * distance * inverse[q]);
+            self.path[level] = Edge { follows, inverse, effect };
+            sums = self.split(child, level + 1, &from_fn(|q| base[q] * factor[q]));
+            value = dot(&sums, &effect);
+        }
+        if let Some(above) = above {
+            value -= dot(&sums, &self.path[above].effect);
+        }
+        (sums, value)
+    }
+}
+
+fn dot<const Q: usize>(a: &[f64; Q], b: &[f64; Q]) -> f64 {
+    // In a tree, so that additions do not wait for each other.
+    let products: [f64; Q] = from_fn(|q| a[q] * b[q]);
+    products.chunks_exact(2).map(|pair| pair[0] + pair[1]).sum()
 }
 
 #[cfg(test)]

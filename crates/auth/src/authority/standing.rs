@@ -16,11 +16,20 @@ use super::{
 /// learn of them when they are next looked at.
 struct Usual {
     last: LastUse,
-    seen: Option<(Pair, FirstSeenMode)>,
+    seen: Option<Seen>,
+}
+
+/// What a use of a key that may move funds was seen with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) pair: Pair,
+    /// The same by the address's network, where `pair` names the network's operator.
+    pub(crate) network: Option<Pair>,
+    pub(crate) mode: FirstSeenMode,
 }
 
 impl Usual {
-    fn is_like(&self, last: &LastUse, seen: Option<(Pair, FirstSeenMode)>) -> bool {
+    fn is_like(&self, last: &LastUse, seen: Option<Seen>) -> bool {
         let same = (self.last.ip, self.last.permission) == (last.ip, last.permission);
         same && self.last.ja4 == last.ja4 && self.seen == seen
     }
@@ -35,15 +44,19 @@ struct Memory {
 }
 
 impl Memory {
-    fn used(&mut self, last: LastUse, seen: Option<(Pair, FirstSeenMode)>) -> Novelty {
+    fn used(&mut self, last: LastUse, seen: Option<Seen>) -> Novelty {
         if let Some(usual) = self.usual.as_mut().filter(|usual| usual.is_like(&last, seen)) {
             usual.last.at = usual.last.at.max(last.at);
             return Novelty::None;
         }
         self.settle();
         self.uses.note(last);
-        let novelty = seen.map_or(Novelty::None, |(pair, mode)| self.sightings.observe(pair, mode, last.at));
-        if novelty == Novelty::None {
+        let novelty = seen.map_or(Novelty::None, |seen| {
+            self.sightings.observe(seen.pair, seen.network, seen.mode, last.at)
+        });
+        // What found no room in the lists stays new.
+        let is_listed = |seen: Seen| seen.mode == FirstSeenMode::Off || self.sightings.has(seen.pair);
+        if novelty == Novelty::None && seen.is_none_or(is_listed) {
             self.usual = Some(Usual { last, seen });
         }
         novelty
@@ -53,8 +66,8 @@ impl Memory {
     fn settle(&mut self) {
         let Some(Usual { last, seen }) = self.usual.take() else { return };
         self.uses.note(last);
-        if let Some((pair, FirstSeenMode::Shadow | FirstSeenMode::Enforce)) = seen {
-            self.sightings.touch(pair, last.at);
+        if let Some(seen) = seen.filter(|seen| seen.mode != FirstSeenMode::Off) {
+            self.sightings.touch(seen.pair, last.at);
         }
     }
 
@@ -101,7 +114,7 @@ impl Standing {
     }
 
     /// Notes a use, and says what is new about the pair it was `seen` with.
-    pub(crate) fn used(&self, last: LastUse, seen: Option<(Pair, FirstSeenMode)>) -> Novelty {
+    pub(crate) fn used(&self, last: LastUse, seen: Option<Seen>) -> Novelty {
         self.memory(|memory| memory.used(last, seen))
     }
 
@@ -172,8 +185,8 @@ mod tests {
                 let mode = [FirstSeenMode::Off, FirstSeenMode::Shadow, FirstSeenMode::Enforce][usize::from(mode)];
                 let pair = Pair { origin: Origin::of(ip, None), ja4: None };
                 uses_at_once.note(last);
-                let novelty = sightings.observe(pair, mode, now);
-                prop_assert_eq!(standing.used(last, Some((pair, mode))), novelty);
+                let novelty = sightings.observe(pair, None, mode, now);
+                prop_assert_eq!(standing.used(last, Some(Seen { pair, network: None, mode })), novelty);
             }
             let sorted = |mut uses: Vec<LastUse>| {
                 uses.sort_by_key(|one| (one.at, one.ip, one.permission as u8));

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use auth::{Environment, Login, Refusal, Verified};
+use auth::{Environment, Login, Permission, Refusal, Verified};
 use domain::{AccountId, UnixNanos};
 use http::HeaderValue;
 use parking_lot::Mutex;
@@ -23,7 +23,7 @@ use crate::{
     answer::Refused,
     connection::{InFlight, Source},
     peer::Peer,
-    pipeline::{Shared, limits::Load},
+    pipeline::{Shared, authority::Worth, limits::Load},
     ports::BoxFuture,
     traffic::{ADMITTED, Passed},
     upgrade::{Duplex, Upgrades},
@@ -93,7 +93,7 @@ impl Upgrades for WebSockets {
             };
             // Whoever ends the connection ends the task that this is part of.
             let orders = Orders { draining: shared.stopping.clone(), kill: std::future::pending() };
-            let gate = Gate { shared, peer, in_flight: Mutex::new(in_flight) };
+            let gate = Gate { shared, peer, in_flight: Mutex::new(in_flight), named: Mutex::default() };
             let ended = serve(&gate, &self.lobby, guest, stream, orders).await;
             tracing::debug!(connection = gate.peer.line.id(), ?ended, "web socket ended");
         })
@@ -105,6 +105,8 @@ struct Gate {
     shared: Arc<Shared>,
     peer: Arc<Peer>,
     in_flight: Mutex<InFlight>,
+    /// The key that the last login named, whether it exists or not.
+    named: Mutex<Option<Box<str>>>,
 }
 
 impl Gate {
@@ -115,11 +117,12 @@ impl Gate {
         orders: &[&RawValue],
         now: UnixNanos,
         record: Option<&mut Passed>,
-    ) -> Result<(), Refused> {
+    ) -> Result<Worth, Refused> {
         let shared = &self.shared;
         let policy = shared.policy.load_full();
         let (route, plan) = policy.operation(endpoint).ok_or(Refused::from(Refusal::EndpointUnavailable))?;
         shared.check_key(self.peer.ip, Some(identity.key_id().as_str()), route.criticality, now)?;
+        let worth = Shared::authorise_operation(identity, endpoint, orders, now)?;
         let load = Load::of_message(orders)?;
         if let Some(record) = record {
             record.instruments = load.names();
@@ -128,7 +131,8 @@ impl Gate {
         // nobody either, but are turned away when requests are.
         let turn = shared.turnstile.pass(load.criticality(route.criticality));
         drop(turn.map_err(|shed| shared.turn_away(shed, now))?);
-        policy.draw_operation(plan, &load, identity, &self.peer, now)
+        policy.draw_operation(plan, &load, identity, &self.peer, now)?;
+        Ok(worth)
     }
 }
 
@@ -140,11 +144,20 @@ impl Door for Gate {
     fn log_in<'a>(&'a self, login: Login<'a>, ip: IpAddr) -> BoxFuture<'a, Result<Verified, Denied>> {
         Box::pin(async move {
             let shared = &*self.shared;
+            *self.named.lock() = str::from_utf8(login.api_key).ok().map(Box::from);
+            // A key that is banned here may log in, since it may cancel; its other operations are refused.
             let attempt = || shared.authenticator.verify_login(&login, ip, shared.clock.now());
             let verified = shared.prove(attempt).await?;
-            // Restrictions that come later end the connection, as a freeze does.
-            verified.check_unread_channel()?;
-            shared.speak_for(&self.peer, shared.clock.now());
+            let now = shared.clock.now();
+            // What else it is restricted to is held against each operation.
+            if let Some(restrictions) = verified.restrictions() {
+                restrictions.check_hours(now)?;
+            }
+            shared.speak_for(&self.peer, now);
+            let permissions = verified.permissions();
+            let permission =
+                if permissions.contains(Permission::Trade) { Permission::Trade } else { Permission::Read };
+            shared.observe_use(&verified, permission, &self.peer, now).await?;
             if verified.use_to_record().is_some() {
                 shared.observer.key_used(verified.key_id(), shared.clock.now());
             }
@@ -160,7 +173,7 @@ impl Door for Gate {
         endpoint: &'static str,
         orders: &[&RawValue],
         now: UnixNanos,
-    ) -> Result<(), Denied> {
+    ) -> Result<Worth, Denied> {
         let shared = &self.shared;
         let Some(recorder) = &shared.recorder else {
             return Ok(self.charge_recorded(identity, endpoint, orders, now, None)?);
@@ -181,6 +194,15 @@ impl Door for Gate {
         }
         recorder.record(record);
         Ok(charged?)
+    }
+
+    fn spend<'a>(
+        &'a self,
+        identity: &'a Verified,
+        worth: Worth,
+        now: UnixNanos,
+    ) -> BoxFuture<'a, Result<(), Denied>> {
+        Box::pin(async move { Ok(self.shared.spend(identity, worth, now).await?) })
     }
 
     fn connect(&self) -> BoxFuture<'_, io::Result<Box<dyn Duplex>>> {
@@ -215,7 +237,7 @@ impl Door for Gate {
         self.in_flight.lock().refused();
         self.shared.metrics.refusal(label);
         self.shared.observer.refused(ip, account, label, at);
-        self.shared.hold_against(&self.peer, None, label, at);
+        self.shared.hold_against(&self.peer, self.named.lock().as_deref(), label, at);
     }
 }
 
