@@ -149,7 +149,8 @@ impl Oracle {
     ) -> Option<View<'_>> {
         let current = self.current();
         let own_key = key(current)?;
-        let seen = |past: &&Past| past.secs <= current.secs && key(past).as_ref() == Some(&own_key) && filter(past);
+        let seen =
+            |past: &&Past| past.secs <= current.secs && key(past).as_ref() == Some(&own_key) && filter(past);
         let mut pasts: Vec<&Past> = self.taken.iter().filter(seen).collect();
         // Stable: events of one time stay in the order of the log.
         pasts.sort_by_key(|past| past.secs);
@@ -189,9 +190,14 @@ impl Oracle {
         for past in self.taken.iter().filter(|past| past.customer == current.customer) {
             let x = past.cents.map_or(f64::NAN, |cents| math::ln(1.0 + cents as f64 / 100.0));
             let count = entries.len() as f64;
-            let mean = if entries.is_empty() { x } else { entries.iter().map(|(x, _)| *x).sum::<f64>() / count };
+            let mean =
+                if entries.is_empty() { x } else { entries.iter().map(|(x, _)| *x).sum::<f64>() / count };
             let squares = entries.iter().map(|(x, _)| x * x).sum::<f64>();
-            let sd = if entries.len() <= 2 { 1.0 } else { (squares / count - mean * mean).max(0.0).sqrt().max(0.05) };
+            let sd = if entries.len() <= 2 {
+                1.0
+            } else {
+                (squares / count - mean * mean).max(0.0).sqrt().max(0.05)
+            };
             let z = (x - mean) / sd;
             let max = entries.iter().map(|(_, cents)| *cents).max();
             found = Profile { z, mean, max, amount: past.cents };
@@ -216,7 +222,8 @@ impl Oracle {
             |past| past.is("withdrawal") && past.cents.is_some_and(|cents| cents >= 150),
         );
         let withdrawals = self.view(|past| past.customer, |past| past.is("withdrawal"));
-        let of = |view: &Option<View<'_>>, read: &dyn Fn(&View<'_>) -> f64| view.as_ref().map_or(f64::NAN, read);
+        let of =
+            |view: &Option<View<'_>>, read: &dyn Fn(&View<'_>) -> f64| view.as_ref().map_or(f64::NAN, read);
         let cents = |window: &[&Past]| window.iter().filter_map(|past| past.cents).collect::<Vec<_>>();
         let mean = |window: &[&Past]| {
             let cents = cents(window);
@@ -229,7 +236,11 @@ impl Oracle {
         let hundredth = |cents: Option<i64>| cents.map_or(f64::NAN, |cents| cents as f64 / 100.0);
         let ratio = |a: f64, b: f64| if b == 0.0 { f64::NAN } else { a / b };
         let millionths = |values: Vec<f64>| -> Vec<i64> {
-            values.into_iter().filter(|value| !value.is_nan()).map(|value| (value * 1e6).round() as i64).collect()
+            values
+                .into_iter()
+                .filter(|value| !value.is_nan())
+                .map(|value| (value * 1e6).round() as i64)
+                .collect()
         };
 
         let hour = now / 3_600 % 24;
@@ -241,16 +252,20 @@ impl Oracle {
         let amount = hundredth(current.cents);
         let mean_before = of(&customer, &|view| mean(&view.before(20)));
         let max_before = of(&customer, &|view| hundredth(cents(&view.before(20)).into_iter().max()));
-        let age = |view: &Option<View<'_>>| of(view, &|view| {
-            view.pasts.iter().map(|past| past.secs).min().map_or(f64::NAN, |first| (now - first) as f64)
-        });
-        let first_seen = |view: &Option<View<'_>>| of(view, &|view| {
-            flag(view.pasts.len() == usize::from(view.own.is_some()))
-        });
-        let previous = |view: &Option<View<'_>>| of(view, &|view| {
-            let skip = usize::from(view.own.is_some());
-            view.pasts.iter().rev().nth(skip).map_or(f64::NAN, |past| (now - past.secs) as f64)
-        });
+        let age = |view: &Option<View<'_>>| {
+            of(view, &|view| {
+                view.pasts.iter().map(|past| past.secs).min().map_or(f64::NAN, |first| (now - first) as f64)
+            })
+        };
+        let first_seen = |view: &Option<View<'_>>| {
+            of(view, &|view| flag(view.pasts.len() == usize::from(view.own.is_some())))
+        };
+        let previous = |view: &Option<View<'_>>| {
+            of(view, &|view| {
+                let skip = usize::from(view.own.is_some());
+                view.pasts.iter().rev().nth(skip).map_or(f64::NAN, |past| (now - past.secs) as f64)
+            })
+        };
         let since_fraud = |window: Vec<&Past>| {
             let frauds = window.iter().filter(|past| self.known(past) == Some(true));
             frauds.map(|past| past.secs).max().map_or(f64::NAN, |last| (now - last) as f64)
@@ -290,7 +305,8 @@ impl Oracle {
             of(&customer, &|view| {
                 let cents = cents(&view.window(20, 0));
                 let squares = cents.iter().map(|cents| i128::from(*cents) * i128::from(*cents)).sum();
-                deviation_of(cents.len() as u64, cents.iter().map(|cents| i128::from(*cents)).sum(), squares) / 100.0
+                deviation_of(cents.len() as u64, cents.iter().map(|cents| i128::from(*cents)).sum(), squares)
+                    / 100.0
             }),
             of(&customer, &|view| hundredth(cents(&view.window(5, 0)).into_iter().min())),
             of(&customer, &|view| hundredth(cents(&view.window(20, 0)).into_iter().min())),
@@ -302,7 +318,9 @@ impl Oracle {
             of(&customer, &|view| different(view.window(5, 0).iter().map(|past| past.terminal).collect())),
             of(&customer, &|view| different(view.window(20, 0).iter().map(|past| past.terminal).collect())),
             of(&terminal, &|view| {
-                different(view.window(9, 4).iter().map(|past| past.type_index.map(|index| index as u64)).collect())
+                different(
+                    view.window(9, 4).iter().map(|past| past.type_index.map(|index| index as u64)).collect(),
+                )
             }),
             of(&customer, &|view| hundredth(view.window(9, 0).first().and_then(|past| past.cents))),
             of(&customer, &|view| hundredth(view.before(9).last().and_then(|past| past.cents))),
@@ -315,7 +333,11 @@ impl Oracle {
             current.risk_20s,
             current.risk_known,
             self.risk(
-                &[(terminal.clone(), 4, 0, 1.0), (terminal.clone(), 9, 0, 0.5), (terminal.clone(), 20, 0, 0.25)],
+                &[
+                    (terminal.clone(), 4, 0, 1.0),
+                    (terminal.clone(), 9, 0, 0.5),
+                    (terminal.clone(), 20, 0, 0.25),
+                ],
                 [1.0, 4.0],
                 false,
             ),
@@ -333,9 +355,9 @@ impl Oracle {
             first_seen(&withdrawals),
             ratio(of(&pair, &|view| view.window(20, 0).len() as f64), count_20s),
             profile.z,
-            profile.amount.map_or(f64::NAN, |cents| {
-                cents as f64 / 100.0 / (math::exp(profile.mean) - 1.0).max(1.0)
-            }),
+            profile
+                .amount
+                .map_or(f64::NAN, |cents| cents as f64 / 100.0 / (math::exp(profile.mean) - 1.0).max(1.0)),
             hundredth(profile.max),
             match hundredth(profile.max) {
                 max if max > 0.0 => hundredth(profile.amount) / max,
@@ -400,7 +422,8 @@ fn matches_step(past: &Past, step: usize) -> bool {
 /// Whether some events in order take the first `steps` steps: every choice is tried.
 fn takes(window: &[&Past], steps: usize) -> bool {
     steps == 0
-        || (0..window.len()).any(|last| matches_step(window[last], steps - 1) && takes(&window[..last], steps - 1))
+        || (0..window.len())
+            .any(|last| matches_step(window[last], steps - 1) && takes(&window[..last], steps - 1))
 }
 
 fn event() -> impl Strategy<Value = Past> {
@@ -446,7 +469,9 @@ fn log() -> impl Strategy<Value = Vec<Call>> {
 }
 
 fn bits(row: &[f64]) -> Vec<u64> {
-    row.iter().map(|value| if value.is_nan() { f64::NAN.to_bits() } else { (value + 0.0).to_bits() }).collect()
+    row.iter()
+        .map(|value| if value.is_nan() { f64::NAN.to_bits() } else { (value + 0.0).to_bits() })
+        .collect()
 }
 
 /// The rows of all events, and the engine.
