@@ -38,6 +38,35 @@ async fn an_address_book_that_is_enforced() {
     assert_eq!(serving.stop(), 0);
 }
 
+/// From where and with what software a withdrawal was asked for stands in its decision and at its key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_says_what_software_asked() {
+    let house = House::build(Settings::default()).await;
+    std::fs::write(house.path("operators"), "127.0.0.0/8 64500\n").unwrap();
+    let config = std::fs::read_to_string(house.config()).unwrap() + "\n[bans]\nasn_file = \"operators\"\n";
+    std::fs::write(house.config(), config).unwrap();
+    let serving = house.serve();
+    house.open_account("dora").await;
+    let key = house.key("dora");
+    let mut client = house.client(&serving, &key);
+    let ask = withdrawal(&tron_address("friend"), "5", "w1");
+    let answer = client.call(Method::POST, WITHDRAWAL, &ask).await.unwrap();
+    assert_eq!(answer.code(), "0", "{}", answer.json);
+    let id = answer.decision_id().unwrap();
+    let (status, told) =
+        house.control_api(&serving, "GET", &format!("/v1/decisions/{id}"), String::new()).await.unwrap();
+    assert_eq!(status, 200, "{told}");
+    let ja4 = told["withdrawal"]["client_ja4"].as_str().unwrap().to_owned();
+    assert!(ja4.starts_with("t13") && ja4.len() == 36, "{ja4}");
+    let shown = house.ask(&["keys", "show", key["key"].as_str().unwrap()]).exits(0).json();
+    let known = &shown["known_from"][0];
+    assert_eq!((&known["network"], &known["ja4"]), (&"AS64500".into(), &ja4.as_str().into()), "{shown}");
+    assert_eq!(serving.stop(), 0);
+    let log = house.ask(&["log", "--kind", "decision", "--reveal"]).exits(0).text();
+    assert!(log.contains(&ja4), "{log}");
+    crate::support::assert_sound(house.data());
+}
+
 /// Addresses that are none, contacts just changed, networks nobody can screen, bodies two readers could read
 /// differently: each is refused with its code, and nothing moves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,7 +14,7 @@
 //!   bar of a key there is as low as ever, so that one bad client behind a shared address is stopped by its key;
 //! - a key is banned at the source that misuses it and nowhere else: nobody can lock out a key by misusing its id;
 //! - a network is banned only when at least eight of its sources take part, and never wider than /24 or /48; an
-//!   operator or a fingerprint is never banned, a bad one halves the bar of sources without successes;
+//!   operator is banned by people only, a fingerprint never: a bad one halves the bar of sources without successes;
 //! - new bans are limited in rate and in number;
 //! - in shadow mode everything is decided and reported and nothing is banned.
 //!
@@ -162,6 +162,8 @@ pub enum Target {
         /// The source.
         source: Source,
     },
+    /// Everything from the networks of an operator, by its autonomous system number; only by a person's decision.
+    Operator(u32),
     /// Everything from a network.
     Prefix(Prefix),
     /// Everything from a source.
@@ -172,6 +174,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeyAtSource { api_key, source } => write!(f, "key {api_key:?} at {source}"),
+            Self::Operator(asn) => write!(f, "AS{asn}"),
             Self::Prefix(prefix) => prefix.fmt(f),
             Self::Source(source) => source.fmt(f),
         }
@@ -242,6 +245,8 @@ pub struct Reputation {
     heaviest: Mutex<TopK<Source>>,
     operators_of: RwLock<Arc<AsnTable>>,
     bans: Bans,
+    /// Whether an operator was ever banned: only then addresses are looked up.
+    bans_operators: AtomicBool,
     new_bans: Mutex<Gcra>,
     shadow: AtomicBool,
     n_bans: AtomicU64,
@@ -274,6 +279,7 @@ impl Reputation {
             heaviest: Mutex::new(TopK::new(32, seed)),
             operators_of: RwLock::default(),
             bans: Bans::new(config.bans_max),
+            bans_operators: AtomicBool::new(false),
             new_bans: Mutex::default(),
             shadow: AtomicBool::new(config.shadow),
             n_bans: AtomicU64::new(0),
@@ -299,7 +305,26 @@ impl Reputation {
         self.banned_until(ip, now).is_some()
     }
 
-    /// Until when a source or the network around it is banned.
+    /// The number of the operator of an address, if the table says so.
+    #[must_use]
+    pub fn operator_of(&self, ip: IpAddr) -> Option<u32> {
+        self.operators_of.read().find(ip)
+    }
+
+    /// Whether the table has an operator.
+    #[must_use]
+    pub fn knows_operator(&self, asn: u32) -> bool {
+        self.operators_of.read().has(asn)
+    }
+
+    /// Whether an address is on the never-ban list.
+    #[must_use]
+    pub fn is_never_banned(&self, ip: IpAddr) -> bool {
+        let source = Source::of(ip).net();
+        self.config.never_ban.iter().any(|never| never.contains(&source) || source.contains(never))
+    }
+
+    /// Until when a source, the network around it or its operator is banned.
     #[must_use]
     pub fn banned_until(&self, ip: IpAddr, now: UnixNanos) -> Option<UnixNanos> {
         if self.bans.is_empty() {
@@ -309,7 +334,13 @@ impl Reputation {
         let prefix = source.prefix();
         let (source_print, prefix_print) = (self.hash.of(&source), self.hash.of(&prefix));
         let (source, prefix) = (Target::Source(source), Target::Prefix(prefix));
-        self.bans.hits(prefix_print, [(source_print, &source), (prefix_print, &prefix)], now)
+        let until = self.bans.hits(prefix_print, [(source_print, &source), (prefix_print, &prefix)], now);
+        if until.is_some() || !self.bans_operators.load(Relaxed) || self.is_never_banned(ip) {
+            return until;
+        }
+        let operator = Target::Operator(self.operator_of(ip)?);
+        let (shard_print, print) = self.prints(&operator);
+        self.bans.hits(shard_print, [(print, &operator)], now)
     }
 
     /// Until when an API key is banned at a source.
@@ -344,8 +375,7 @@ impl Reputation {
         if let Some(ja4) = sighting.ja4 {
             sign(&self.fingerprints, self.hash.of(&(Kind::Fingerprint, cut(ja4))));
         }
-        let operator = self.operators_of.read().find(ip);
-        if let Some(asn) = operator {
+        if let Some(asn) = self.operator_of(ip) {
             sign(&self.operators, self.hash.of(&(Kind::Operator, asn)));
         }
 
@@ -406,11 +436,19 @@ impl Reputation {
             strikes: self.bans.strikes(shard_print, print, now),
             enforced: true,
         };
-        if !self.bans.insert(shard_print, print, ban.clone(), now) {
+        if !self.insert(shard_print, print, &ban, now) {
             return Err(BanRefused::Full);
         }
         self.n_bans.fetch_add(1, Relaxed);
         Ok(ban)
+    }
+
+    /// Puts a ban in force. Whether there was room for it.
+    fn insert(&self, shard_print: u64, print: u64, ban: &Ban, now: UnixNanos) -> bool {
+        if matches!(ban.target, Target::Operator(_)) {
+            self.bans_operators.store(true, Relaxed);
+        }
+        self.bans.insert(shard_print, print, ban.clone(), now)
     }
 
     /// Ends a ban and forgets that it was. Whether there was one.
@@ -473,6 +511,10 @@ impl Reputation {
             Target::KeyAtSource { api_key, source } => {
                 (self.hash.of(&source.prefix()), self.key_print(api_key, *source))
             }
+            Target::Operator(asn) => {
+                let print = self.hash.of(&(Kind::Operator, *asn));
+                (print, print)
+            }
             Target::Prefix(prefix) => (self.hash.of(prefix), self.hash.of(prefix)),
             Target::Source(source) => (self.hash.of(&source.prefix()), self.hash.of(source)),
         }
@@ -483,6 +525,8 @@ impl Reputation {
         let net = match target {
             Target::KeyAtSource { source, .. } | Target::Source(source) => source.net(),
             Target::Prefix(prefix) => prefix.net(),
+            // Its addresses on the list are spared one by one.
+            Target::Operator(_) => return false,
         };
         self.config.never_ban.iter().any(|never| never.contains(&net) || net.contains(never))
     }

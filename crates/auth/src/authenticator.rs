@@ -223,7 +223,8 @@ impl Verified {
         if now < from { Err(Refusal::KeyCoolDown) } else { Ok(()) }
     }
 
-    /// Notes where a request came from. `permission` is that of the endpoint. What is new about it concerns keys that
+    /// Notes where a request came from; `asn` is the number of its network's operator, where known. `permission` is that of the
+    /// endpoint. What is new about it concerns keys that
     /// may trade or withdraw; a sighting it holds is to be journalled, see [`Verified::seen`].
     #[must_use]
     pub fn observe(
@@ -240,7 +241,8 @@ impl Verified {
         if !self.entry.may_move() {
             return Novelty::None;
         }
-        standing.observe(Pair { origin: Origin::of(ip, asn), ja4 }, mode, now)
+        let by = |asn| Pair { origin: Origin::of(ip, asn), ja4 };
+        standing.observe(by(asn), asn.map(|_| by(None)), mode, now)
     }
 
     /// A change to be journalled: there on the first verified request of a key in a day, nothing otherwise. The

@@ -200,10 +200,16 @@ fn pass_on(helper: &bouncer::Client, news: &News) {
     }
 }
 
-/// What an operator names: an address or network, or a key at one.
+/// What somebody names: an address or network, a network operator, or a key at an address.
 fn target(net: &str, api_key: Option<&str>) -> Result<BanTarget, Failure> {
-    let bad =
-        || Failure::new(Exit::Input, format!("{net:?} is no address and no network such as 192.0.2.0/24"));
+    let bad = || {
+        let message =
+            format!("{net:?} is no address, no network such as 192.0.2.0/24 and no operator such as AS64500");
+        Failure::new(Exit::Input, message)
+    };
+    if let (Some(asn), None) = (net.strip_prefix("AS"), api_key) {
+        return asn.parse().map(BanTarget::Operator).map_err(|_| bad());
+    }
     let net: IpNet =
         net.parse().or_else(|_| net.parse::<std::net::IpAddr>().map(IpNet::from)).map_err(|_| bad())?;
     match api_key {

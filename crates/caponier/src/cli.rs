@@ -366,7 +366,7 @@ pub(crate) enum BansCommand {
     List,
     /// Ban at once; what is open ends.
     Add {
-        /// IPv4 address or /24, IPv6 address, /64 or /48.
+        /// IPv4 address or /24, IPv6 address, /64 or /48; or a network operator such as AS64500.
         target: String,
         /// Only requests that name this API key, from the source of the address.
         #[arg(long, value_name = "KEY")]

@@ -25,6 +25,8 @@ pub struct WithdrawalRequest {
     pub ip: IpAddr,
     /// From which device, if known.
     pub device: Option<DeviceId>,
+    /// The JA4 fingerprint of the TLS client that sent it, where TLS ended at the gateway: what kind of software asked.
+    pub client_ja4: Option<String>,
     /// When it was received.
     pub requested_at: UnixNanos,
 }

@@ -139,6 +139,7 @@ pub fn withdrawal(body: &[u8]) -> Result<WithdrawalRequest, Refusal> {
         account: &AccountId::parse("alice").expect("a valid account id"),
         api_key: &ApiKeyId::parse("key-1").expect("a valid key id"),
         ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ja4: None,
         at: UnixNanos(7),
     };
     withdrawal::parse(body, origin)

@@ -34,4 +34,9 @@ impl Peer {
         let ip = ip.to_canonical();
         Self { ip, source: Source::of(ip), tls, line, forwarded_for: format!("x-forwarded-for: {ip}\r\n") }
     }
+
+    /// The fingerprint of its TLS client, where there is one.
+    pub(crate) fn ja4(&self) -> Option<&str> {
+        self.tls.as_ref()?.ja4.as_ref().map(Ja4::as_str)
+    }
 }

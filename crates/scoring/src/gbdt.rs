@@ -18,7 +18,7 @@
 //! training is the score in service bit for bit.
 //!
 //! # Bounds
-//! [`TREES_MAX`] trees of depth [`DEPTH_MAX`](crate::tree::DEPTH_MAX), [`BINS_MAX`] bins. Memory: 2 bytes a cell, 44
+//! [`TREES_MAX`] trees of depth [`DEPTH_MAX`], [`BINS_MAX`] bins. Memory: 2 bytes a cell, 44
 //! a row, and 16 bytes a bin for each level.
 
 mod bins;

@@ -6,14 +6,22 @@
 //!
 //! - [`matrix`]: rows of named features, NaN for unknown.
 //! - [`gbdt`]: training. [`model`]: scoring, the model file, the model card. [`tree`]: the stored form of a tree.
-//! - [`shap`]: what each feature added to a score. [`calibration`]: from scores to probabilities.
-//! - [`metrics`]: ranking and calibration figures.
+//! - [`shap`]: what each feature added to a score. [`counterfactual`]: what would lower it enough.
+//! - [`calibration`]: from scores to probabilities. [`threshold`]: from probabilities and costs to actions.
+//! - [`anomaly`]: how unusual a row is, without labels.
+//! - [`metrics`]: ranking and calibration figures. [`bootstrap`]: whether a difference is luck. [`drift`]: whether the
+//!   world still looks as it did.
 
+pub mod anomaly;
+pub mod bootstrap;
 pub mod calibration;
+pub mod counterfactual;
+pub mod drift;
 pub mod gbdt;
 pub mod matrix;
 pub mod metrics;
 pub mod model;
 mod random;
 pub mod shap;
+pub mod threshold;
 pub mod tree;

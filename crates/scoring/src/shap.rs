@@ -14,6 +14,8 @@
 //! # Bounds
 //! Time: nodes times quadrature points (2 up to depth 4, 4 up to 8, 6 up to 12). Memory: 32 bytes a node.
 
+use std::array::from_fn;
+
 use crate::{
     matrix::FEATURES_MAX,
     model::Model,
@@ -262,34 +264,24 @@ impl<const Q: usize> Walk<'_, Q> {
             [(at + 1, step.left_share, is_left), (step.right as usize, step.right_share, !is_left)]
         {
             let follows = takes && above.is_none_or(|above| above.follows);
-            let mut edge = Edge { follows, inverse: [0.0; Q], effect: [0.0; Q] };
-            let mut below = *product;
-            for q in 0..Q {
-                let (t, weight) = (self.quadrature.points[q], self.quadrature.weights[q]);
-                let factor = if follows { t + (1.0 - t) * share } else { (1.0 - t) * share };
-                let distance = if follows { 1.0 - share } else { -share };
-                edge.inverse[q] = 1.0 / factor;
-                edge.effect[q] = weight * distance * edge.inverse[q];
-                below[q] *= factor;
-            }
+            let distance = if follows { 1.0 - share } else { -share };
+            let Quadrature { points, weights } = self.quadrature;
+            let factor: [f64; Q] = from_fn(|q| {
+                let rest = (1.0 - points[q]) * share;
+                if follows { points[q] + rest } else { rest }
+            });
+            let inverse = factor.map(|factor| 1.0 / factor);
+            let effect: [f64; Q] = from_fn(|q| weights[q] * distance * inverse[q]);
+            self.path[level] = Edge { follows, inverse, effect };
+            let mut below: [f64; Q] = from_fn(|q| product[q] * factor[q]);
             if let Some(above) = above {
-                for q in 0..Q {
-                    below[q] *= above.inverse[q];
-                }
+                below = from_fn(|q| below[q] * above.inverse[q]);
             }
-            self.path[level] = edge;
             let part = self.node(child, level + 1, &below);
-            let mut value = 0.0;
-            for q in 0..Q {
-                value += part[q] * edge.effect[q];
-                sums[q] += part[q];
-            }
-            if let Some(above) = above {
-                for q in 0..Q {
-                    value -= part[q] * above.effect[q];
-                }
-            }
-            self.values[usize::from(step.feature)] += value;
+            let change: [f64; Q] = above.map_or(effect, |above| from_fn(|q| effect[q] - above.effect[q]));
+            self.values[usize::from(step.feature)] +=
+                part.iter().zip(&change).map(|(part, change)| part * change).sum::<f64>();
+            sums = from_fn(|q| sums[q] + part[q]);
         }
         sums
     }

@@ -137,6 +137,12 @@ impl AsnTable {
         }
     }
 
+    /// Whether any prefix is of this operator. Looks through all of the table.
+    #[must_use]
+    pub fn has(&self, asn: u32) -> bool {
+        asn != 0 && (self.v4.0.iter().any(|(_, of)| *of == asn) || self.v6.0.iter().any(|(_, of)| *of == asn))
+    }
+
     /// Memory of the table.
     #[must_use]
     pub const fn memory_bytes(&self) -> usize {

@@ -315,3 +315,32 @@ fn a_full_table_of_bans_is_bounded_in_memory() {
     let bytes = reputation.bans.memory_bytes();
     assert!(bytes < 10_000 * 2 * 250, "{bytes}");
 }
+
+#[test]
+fn people_ban_operators_and_spare_whom_the_list_names() {
+    let reputation = reputation(|config| config.never_ban.push("203.0.113.8/32".parse().unwrap()));
+    let table = AsnTable::parse("203.0.113.0/24 64500\n2001:db8::/32 AS64500\n192.0.2.0/24,64501\n").unwrap();
+    reputation.set_asn_table(Arc::new(table));
+    assert!(
+        reputation.knows_operator(64_500)
+            && !reputation.knows_operator(64_502)
+            && !reputation.knows_operator(0)
+    );
+    let target = Target::Operator(64_500);
+    let minute = Duration::from_secs(60);
+    let ban = reputation.ban(target.clone(), minute, NOW).unwrap();
+    assert_eq!((ban.target.to_string(), ban.enforced), ("AS64500".to_owned(), true));
+    let until = |ip: &str, now| reputation.banned_until(ip.parse().unwrap(), now);
+    for (ip, is_banned) in [
+        ("203.0.113.7", true),
+        ("2001:db8::1", true),
+        ("203.0.113.8", false),
+        ("192.0.2.1", false),
+        ("198.51.100.1", false),
+    ] {
+        assert_eq!(until(ip, NOW), is_banned.then(|| NOW.plus(minute)), "{ip}");
+    }
+    assert_eq!(until("203.0.113.7", NOW.plus(minute)), None);
+    assert!(reputation.lift(&target));
+    assert_eq!(until("203.0.113.7", NOW), None);
+}

@@ -67,6 +67,7 @@ fn withdrawal(mut fields: Fields, now: UnixNanos) -> Result<WithdrawalRequest, F
         client_id,
         ip,
         device,
+        client_ja4: None,
         requested_at: now,
     })
 }
@@ -181,6 +182,7 @@ fn withdrawal_json(request: &WithdrawalRequest) -> Value {
     put("client_id", request.client_id.clone());
     put("ip", Some(request.ip.to_string()));
     put("device", request.device.as_ref().map(ToString::to_string));
+    put("client_ja4", request.client_ja4.clone());
     put("requested_at", Some(request.requested_at.to_string()));
     Value::Object(object)
 }

@@ -175,8 +175,16 @@ pub struct Sightings {
 }
 
 impl Sightings {
-    /// Notes a use, and says what is new about it.
-    pub fn observe(&mut self, pair: Pair, mode: FirstSeenMode, now: UnixNanos) -> Novelty {
+    /// Notes a use, and says what is new about it. `network` is the same use by the network alone, where `pair` is by its
+    /// operator: a network that is known makes its operator known, so that a table of operators that is new here takes no
+    /// key for stolen.
+    pub fn observe(
+        &mut self,
+        pair: Pair,
+        network: Option<Pair>,
+        mode: FirstSeenMode,
+        now: UnixNanos,
+    ) -> Novelty {
         if mode == FirstSeenMode::Off {
             return Novelty::None;
         }
@@ -185,7 +193,9 @@ impl Sightings {
             let refused = known.suspect && mode == FirstSeenMode::Enforce;
             return if refused { Novelty::Suspect { record: None, pair } } else { Novelty::None };
         }
-        let suspect = now.since(*self.first_at.get_or_insert(now)) > LEARNING;
+        let is_known = |known: &Known| !known.suspect && Some(known.pair) == network;
+        let is_settled = now.since(*self.first_at.get_or_insert(now)) > LEARNING;
+        let suspect = is_settled && !self.pairs.iter().any(is_known);
         let today = now.as_secs() / DAY.as_secs();
         if today > self.day {
             (self.day, self.records_today) = (today, 0);
@@ -302,22 +312,45 @@ mod tests {
         let (home, office, thief) =
             (pair("203.0.113.7", CURL), pair("198.51.100.1", CURL), pair("192.0.2.1", BOT));
         let shadow = FirstSeenMode::Shadow;
-        assert!(matches!(sightings.observe(home, shadow, START), Novelty::Learnt(_)));
-        assert_eq!(sightings.observe(pair("203.0.113.99", CURL), shadow, START), Novelty::None);
-        assert!(matches!(sightings.observe(office, shadow, START.plus(LEARNING)), Novelty::Learnt(_)));
+        assert!(matches!(sightings.observe(home, None, shadow, START), Novelty::Learnt(_)));
+        assert_eq!(sightings.observe(pair("203.0.113.99", CURL), None, shadow, START), Novelty::None);
+        assert!(matches!(sightings.observe(office, None, shadow, START.plus(LEARNING)), Novelty::Learnt(_)));
         let later = START.plus(LEARNING + Duration::from_secs(1));
-        let Novelty::Suspect { record: Some(record), pair: seen } = sightings.observe(thief, shadow, later)
+        let Novelty::Suspect { record: Some(record), pair: seen } =
+            sightings.observe(thief, None, shadow, later)
         else {
             panic!("a thief is new")
         };
         assert!(record.suspect && seen == thief);
-        assert_eq!(sightings.observe(thief, shadow, later), Novelty::None);
+        assert_eq!(sightings.observe(thief, None, shadow, later), Novelty::None);
         // The same software from elsewhere is new, as is other software from home.
         for other in [pair("192.0.2.1", CURL), pair("203.0.113.7", BOT)] {
             assert!(matches!(
-                sightings.observe(other, shadow, later),
+                sightings.observe(other, None, shadow, later),
                 Novelty::Suspect { record: Some(_), .. }
             ));
+        }
+    }
+
+    #[test]
+    fn a_table_of_operators_takes_no_key_for_stolen() {
+        let (mode, later) = (FirstSeenMode::Enforce, START.plus(LEARNING * 2));
+        let (home, thief) = (pair("203.0.113.7", CURL), pair("192.0.2.1", CURL));
+        let by_operator = |of: Pair, asn| Pair { origin: Origin::Asn(asn), ..of };
+        let mut sightings = Sightings::default();
+        sightings.observe(home, None, mode, START);
+        let Novelty::Suspect { .. } = sightings.observe(thief, None, mode, later) else { panic!() };
+        let learnt = sightings.observe(by_operator(home, 64_500), Some(home), mode, later);
+        assert!(matches!(learnt, Novelty::Learnt(sighting) if !sighting.suspect), "{learnt:?}");
+        // From now on all of the operator is known, other software there is not, and the suspect stays one.
+        let elsewhere = pair("198.51.100.1", CURL);
+        assert_eq!(
+            sightings.observe(by_operator(elsewhere, 64_500), Some(elsewhere), mode, later),
+            Novelty::None
+        );
+        for (of, asn) in [(pair("203.0.113.7", BOT), 64_500), (thief, 64_501), (elsewhere, 64_502)] {
+            let found = sightings.observe(by_operator(of, asn), Some(of), mode, later);
+            assert!(matches!(found, Novelty::Suspect { record: Some(_), .. }), "{found:?}");
         }
     }
 
@@ -326,31 +359,31 @@ mod tests {
         let (home, thief) = (pair("203.0.113.7", CURL), pair("192.0.2.1", BOT));
         let mut sightings = Sightings::default();
         let later = START.plus(LEARNING * 2);
-        sightings.observe(home, FirstSeenMode::Enforce, START);
-        let first = sightings.observe(thief, FirstSeenMode::Enforce, later);
+        sightings.observe(home, None, FirstSeenMode::Enforce, START);
+        let first = sightings.observe(thief, None, FirstSeenMode::Enforce, later);
         let Novelty::Suspect { record: Some(record), .. } = first else { panic!("{first:?}") };
         let again = Novelty::Suspect { record: None, pair: thief };
-        assert_eq!(sightings.observe(thief, FirstSeenMode::Enforce, later), again);
-        assert_eq!(sightings.observe(home, FirstSeenMode::Enforce, later), Novelty::None);
+        assert_eq!(sightings.observe(thief, None, FirstSeenMode::Enforce, later), again);
+        assert_eq!(sightings.observe(home, None, FirstSeenMode::Enforce, later), Novelty::None);
 
         // After a restart as well.
         let mut restarted = Sightings::default();
         restarted.apply(Sighting { pair: home, at: START, suspect: false });
         restarted.apply(record);
-        assert_eq!(restarted.observe(thief, FirstSeenMode::Enforce, later), again);
+        assert_eq!(restarted.observe(thief, None, FirstSeenMode::Enforce, later), again);
         restarted.acquit();
-        assert_eq!(restarted.observe(thief, FirstSeenMode::Enforce, later), Novelty::None);
+        assert_eq!(restarted.observe(thief, None, FirstSeenMode::Enforce, later), Novelty::None);
     }
 
     #[test]
     fn memory_and_records_are_bounded() {
         let mut sightings = Sightings::default();
-        sightings.observe(pair("203.0.113.7", CURL), FirstSeenMode::Enforce, START);
+        sightings.observe(pair("203.0.113.7", CURL), None, FirstSeenMode::Enforce, START);
         let later = START.plus(DAY * 3);
         let mut records = 0;
         for host in 0..=255_u8 {
             let new = Pair { origin: Origin::V4([10, 0, host]), ja4: None };
-            let Novelty::Suspect { record, .. } = sightings.observe(new, FirstSeenMode::Enforce, later)
+            let Novelty::Suspect { record, .. } = sightings.observe(new, None, FirstSeenMode::Enforce, later)
             else {
                 panic!("{host}")
             };

@@ -62,8 +62,14 @@ impl Standing {
         self.memory(|memory| memory.budget().apply(reservation));
     }
 
-    pub(crate) fn observe(&self, pair: Pair, mode: FirstSeenMode, now: UnixNanos) -> Novelty {
-        self.memory(|memory| memory.sightings.observe(pair, mode, now))
+    pub(crate) fn observe(
+        &self,
+        pair: Pair,
+        network: Option<Pair>,
+        mode: FirstSeenMode,
+        now: UnixNanos,
+    ) -> Novelty {
+        self.memory(|memory| memory.sightings.observe(pair, network, mode, now))
     }
 
     pub(crate) fn see(&self, sighting: Sighting) {

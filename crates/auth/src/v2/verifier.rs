@@ -3,7 +3,7 @@
 //! Not here: the passage of a request only once, which is [`Authenticator::admit_once`](crate::Authenticator::admit_once)
 //! as under the OKX scheme, and rate limits, which stand between the two.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use admission::{KeyedLimiter, Quota};
 use crypto::{ct_eq, hmac_sha256, sha256};
@@ -179,6 +179,18 @@ impl SignatureVerifier {
         };
         let verified = Verified::new(entry, input.created, replay_tag(&input), proof, now);
         Ok(VerifiedHead { verified, body_sha256 })
+    }
+
+    /// The key that a request names, whether it exists or not; for an open session, the key that opened it. Nothing is
+    /// verified: it is for those who keep account of who is said to have asked.
+    #[must_use]
+    pub fn key_named<'a>(&self, fields: &SignedFields<'a>) -> Option<Cow<'a, str>> {
+        let named = SignatureInput::parse(fields.signature_input).ok()?.key_id;
+        let session = if is_session_id(named) { self.sessions.find(named) } else { None };
+        Some(match session {
+            Some(session) => session.entry.key.id.as_str().to_owned().into(),
+            None => named.into(),
+        })
     }
 
     /// Opens a session for a request that was verified as [`Endpoint::SESSION`] and admitted once.

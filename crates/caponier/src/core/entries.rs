@@ -98,6 +98,9 @@ impl Words {
         fields.insert("amount".to_owned(), json!(request.amount.to_string()));
         fields.insert("destination".to_owned(), self.destination(&request.destination));
         fields.insert("ip".to_owned(), json!(self.ip(request.ip)));
+        if let Some(ja4) = &request.client_ja4 {
+            fields.insert("client_ja4".to_owned(), json!(ja4));
+        }
         let channel = match &request.channel {
             Channel::ApiKey(key) => json!({ "api_key": self.id(key.as_str()) }),
             _ => json!("exchange"),

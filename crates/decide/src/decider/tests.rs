@@ -95,6 +95,7 @@ fn request(account: &str, amount: &str) -> WithdrawalRequest {
         client_id: None,
         ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         device: None,
+        client_ja4: None,
         requested_at: UnixNanos(0),
     }
 }

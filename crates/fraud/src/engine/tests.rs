@@ -81,6 +81,7 @@ fn request(name: &str, quantity: &str, address: &str) -> WithdrawalRequest {
         client_id: None,
         ip: ip("192.0.2.1"),
         device: None,
+        client_ja4: None,
         requested_at: NOW,
     }
 }

@@ -66,7 +66,7 @@ impl Shared {
             })?,
             Act::Withdrawal => {
                 let (account, api_key) = (verified.account(), verified.key_id());
-                let origin = Origin { account, api_key, ip: peer.ip, at: now };
+                let origin = Origin { account, api_key, ip: peer.ip, ja4: peer.ja4(), at: now };
                 let destination = withdrawal::parse(body, origin)?.destination;
                 restrictions.check_withdrawal(self.withdrawals.entry(account, &destination).as_ref())?;
             }
@@ -96,8 +96,20 @@ impl Shared {
         now: UnixNanos,
     ) -> Result<(), Refused> {
         let permission = routed.endpoint.and_then(|endpoint| endpoint.permission).unwrap_or(Permission::Read);
-        let ja4 = peer.tls.and_then(|tls| tls.ja4).and_then(|ja4| Ja4::parse(ja4.as_str()));
-        let (record, pair) = match verified.observe(peer.ip, None, ja4, permission, self.first_seen, now) {
+        self.observe_use(verified, permission, peer, now).await
+    }
+
+    /// As [`Shared::observe`], for a use with a permission.
+    pub(crate) async fn observe_use(
+        &self,
+        verified: &Verified,
+        permission: Permission,
+        peer: &Peer,
+        now: UnixNanos,
+    ) -> Result<(), Refused> {
+        let ja4 = peer.ja4().and_then(Ja4::parse);
+        let asn = self.guard.operator_of(peer.ip);
+        let (record, pair) = match verified.observe(peer.ip, asn, ja4, permission, self.first_seen, now) {
             Novelty::None => return Ok(()),
             Novelty::Learnt(sighting) => {
                 self.changes.note(verified.account(), verified.seen(sighting), now);

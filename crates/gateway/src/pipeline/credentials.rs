@@ -102,8 +102,18 @@ impl Shared {
             // Clients spread requests over connections, so sessions are bound to addresses only.
             tls_exporter: None,
         };
-        let head = self.signatures.verify_head(&head, fields, endpoint, now)?;
-        self.check_key(peer.ip, Some(head.key_id().as_str()), routed.route.criticality, now)?;
+        let named = |refused: Refused| {
+            let api_key = self.signatures.key_named(fields);
+            refused.named(api_key.as_deref().map(str::as_bytes))
+        };
+        if self.guard.has_bans() {
+            // A key that is banned here is not worth the cost of its signature.
+            let api_key = self.signatures.key_named(fields);
+            let class = routed.route.criticality;
+            self.check_key(peer.ip, api_key.as_deref(), class, now).map_err(named)?;
+        }
+        let verified = self.signatures.verify_head(&head, fields, endpoint, now);
+        let head = verified.map_err(|refusal| named(refusal.into()))?;
         let asks = |(name, value): (&[u8], &[u8])| {
             name.eq_ignore_ascii_case(ACCEPT_SIGNATURE)
                 && value.windows(ANSWER_TAG.len()).any(|part| part == ANSWER_TAG)
@@ -131,7 +141,10 @@ impl Shared {
             }
             Claim::V2(signed) => {
                 let Signed { head, answer_for, expiry } = *signed;
-                let verified = head.with_body(body)?;
+                let key_id = head.key_id().clone();
+                let verified = head.with_body(body);
+                let verified = verified
+                    .map_err(|refusal| Refused::from(refusal).named(Some(key_id.as_str().as_bytes())))?;
                 Ok(Proven { verified, answer_for: answer_for.map(Box::from), expiry })
             }
         }

@@ -81,12 +81,26 @@ impl Guard {
         self.reputation.banned_until(ip, now)
     }
 
+    /// The number of the operator of an address, where a table says so.
+    pub(crate) fn operator_of(&self, ip: IpAddr) -> Option<u32> {
+        self.reputation.operator_of(ip)
+    }
+
+    /// Whether there are bans at all: only then it is worth knowing early whom a request names.
+    pub(crate) fn has_bans(&self) -> bool {
+        self.reputation.n_bans_remembered() > 0
+    }
+
     /// Ends what a ban hits.
     fn carry_out(&self, ban: &Ban) -> usize {
         match &ban.target {
             _ if !ban.enforced => 0,
-            Target::Source(source) => self.census.kill(source.net()),
-            Target::Prefix(prefix) => self.census.kill(prefix.net()),
+            Target::Source(source) => self.census.kill(|net| source.net().contains(&net)),
+            Target::Prefix(prefix) => self.census.kill(|net| prefix.net().contains(&net)),
+            Target::Operator(asn) => self.census.kill(|net| {
+                let operator = self.operator_of(net.addr());
+                operator == Some(*asn) && !self.reputation.is_never_banned(net.addr())
+            }),
             // Its requests are refused one by one.
             _ => 0,
         }
@@ -102,8 +116,7 @@ impl Shared {
         label: &'static str,
         now: UnixNanos,
     ) {
-        let ja4 = peer.tls.as_ref().and_then(|tls| tls.ja4.as_ref()).map(admission::Ja4::as_str);
-        self.hold_against_ip(peer.ip, api_key, ja4, label, now);
+        self.hold_against_ip(peer.ip, api_key, peer.ja4(), label, now);
     }
 
     /// As [`Shared::hold_against`], of a connection about which nothing else is known.
@@ -142,8 +155,7 @@ impl Shared {
         if self.guard.mode() == AbuseMode::Off {
             return;
         }
-        let ja4 = peer.tls.as_ref().and_then(|tls| tls.ja4.as_ref()).map(admission::Ja4::as_str);
-        let sighting = Sighting { peer: Proven::by_handshake(peer.ip), api_key: None, ja4 };
+        let sighting = Sighting { peer: Proven::by_handshake(peer.ip), api_key: None, ja4: peer.ja4() };
         self.guard.reputation.succeeded(sighting, now);
     }
 
@@ -179,6 +191,8 @@ pub enum BanTarget {
     KeyAtSource(ApiKeyId, IpAddr),
     /// A source (an IPv4 address or IPv6 /64) or the network around one (/24 or /48).
     Net(IpNet),
+    /// All networks of an operator, by its autonomous system number. Only people ban operators.
+    Operator(u32),
 }
 
 /// Why a ban was not made.
@@ -193,6 +207,12 @@ pub enum BanError {
         /// As given.
         net: IpNet,
     },
+    /// No address is known to be of the operator: there is no table of operators, or it is not in it.
+    #[error("AS{asn} is not in the table of network operators")]
+    Operator {
+        /// Its number.
+        asn: u32,
+    },
     /// The engine refuses.
     #[error(transparent)]
     Refused(#[from] BanRefused),
@@ -204,6 +224,7 @@ impl BanTarget {
             Self::KeyAtSource(api_key, ip) => {
                 Ok(Target::KeyAtSource { api_key: api_key.as_str().into(), source: Source::of(*ip) })
             }
+            Self::Operator(asn) => Ok(Target::Operator(*asn)),
             Self::Net(net) => match (net, net.prefix_len()) {
                 (IpNet::V4(_), 32) | (IpNet::V6(_), 64 | 128) => Ok(Target::Source(Source::of(net.addr()))),
                 (IpNet::V4(_), 24) | (IpNet::V6(_), 48) => {
@@ -231,6 +252,11 @@ impl Bans {
     /// # Errors
     /// [`BanError`].
     pub fn ban(&self, target: &BanTarget, ttl: Duration) -> Result<Ban, BanError> {
+        if let BanTarget::Operator(asn) = *target
+            && !self.0.guard.reputation.knows_operator(asn)
+        {
+            return Err(BanError::Operator { asn });
+        }
         let ban = self.0.guard.reputation.ban(target.target()?, ttl, self.0.clock.now())?;
         self.0.observer.banned(&ban);
         self.0.guard.carry_out(&ban);

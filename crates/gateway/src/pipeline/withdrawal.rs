@@ -31,6 +31,8 @@ pub(crate) struct Origin<'a> {
     pub(crate) account: &'a AccountId,
     pub(crate) api_key: &'a ApiKeyId,
     pub(crate) ip: IpAddr,
+    /// Fingerprint of the TLS client.
+    pub(crate) ja4: Option<&'a str>,
     pub(crate) at: UnixNanos,
 }
 
@@ -44,7 +46,7 @@ impl Shared {
         now: UnixNanos,
     ) -> Result<String, Refused> {
         let (account, api_key) = (charged.verified().account(), charged.verified().key_id());
-        let origin = Origin { account, api_key, ip: peer.ip, at: now };
+        let origin = Origin { account, api_key, ip: peer.ip, ja4: peer.ja4(), at: now };
         let request = parse(body, origin).map_err(|refusal| Refused::from(refusal).of(account))?;
         let decided = timeout(self.timeouts.decision, self.withdrawals.decide(request)).await;
         let unavailable = |reason: &str| {
@@ -111,6 +113,7 @@ pub(crate) fn parse(body: &[u8], origin: Origin<'_>) -> Result<WithdrawalRequest
         client_id,
         ip: origin.ip,
         device: None,
+        client_ja4: origin.ja4.map(str::to_owned),
         requested_at: origin.at,
     })
 }
@@ -197,6 +200,7 @@ mod tests {
             account: &account,
             api_key: &api_key,
             ip: "10.0.0.1".parse().unwrap(),
+            ja4: None,
             at: UnixNanos(7),
         };
         parse(body.as_bytes(), origin)

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use auth::{Environment, Login, Refusal, Verified};
+use auth::{Environment, Login, Permission, Refusal, Verified};
 use domain::{AccountId, UnixNanos};
 use http::HeaderValue;
 use parking_lot::Mutex;
@@ -93,7 +93,7 @@ impl Upgrades for WebSockets {
             };
             // Whoever ends the connection ends the task that this is part of.
             let orders = Orders { draining: shared.stopping.clone(), kill: std::future::pending() };
-            let gate = Gate { shared, peer, in_flight: Mutex::new(in_flight) };
+            let gate = Gate { shared, peer, in_flight: Mutex::new(in_flight), named: Mutex::default() };
             let ended = serve(&gate, &self.lobby, guest, stream, orders).await;
             tracing::debug!(connection = gate.peer.line.id(), ?ended, "web socket ended");
         })
@@ -105,6 +105,8 @@ struct Gate {
     shared: Arc<Shared>,
     peer: Arc<Peer>,
     in_flight: Mutex<InFlight>,
+    /// The key that the last login named, whether it exists or not.
+    named: Mutex<Option<Box<str>>>,
 }
 
 impl Gate {
@@ -140,11 +142,18 @@ impl Door for Gate {
     fn log_in<'a>(&'a self, login: Login<'a>, ip: IpAddr) -> BoxFuture<'a, Result<Verified, Denied>> {
         Box::pin(async move {
             let shared = &*self.shared;
+            *self.named.lock() = str::from_utf8(login.api_key).ok().map(Box::from);
+            // A key that is banned here may log in, since it may cancel; its other operations are refused.
             let attempt = || shared.authenticator.verify_login(&login, ip, shared.clock.now());
             let verified = shared.prove(attempt).await?;
             // Restrictions that come later end the connection, as a freeze does.
             verified.check_unread_channel()?;
-            shared.speak_for(&self.peer, shared.clock.now());
+            let now = shared.clock.now();
+            shared.speak_for(&self.peer, now);
+            let permissions = verified.permissions();
+            let permission =
+                if permissions.contains(Permission::Trade) { Permission::Trade } else { Permission::Read };
+            shared.observe_use(&verified, permission, &self.peer, now).await?;
             if verified.use_to_record().is_some() {
                 shared.observer.key_used(verified.key_id(), shared.clock.now());
             }
@@ -215,7 +224,7 @@ impl Door for Gate {
         self.in_flight.lock().refused();
         self.shared.metrics.refusal(label);
         self.shared.observer.refused(ip, account, label, at);
-        self.shared.hold_against(&self.peer, None, label, at);
+        self.shared.hold_against(&self.peer, self.named.lock().as_deref(), label, at);
     }
 }
 

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use caponier_client::{Request, Session, Signer};
 use gateway::{AbuseMode, BanTarget};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-use crate::world::{Key, TRADER, World, code, reply, request};
+use crate::{
+    message_signatures::{fields, free, now, open, send, send_in, url},
+    websocket::Client,
+    world::{Key, TRADER, World, code, reply, request},
+};
 
 const BALANCE: &str = "/api/v5/account/balance";
 const CANCEL: &str = "/api/v5/trade/cancel-order";
@@ -87,6 +92,123 @@ async fn a_banned_key_may_still_cancel() {
     assert_eq!(world.get(&key, BALANCE).await.code(), code("0", 200));
     let bans = world.watcher.bans.lock().clone();
     assert_eq!(bans, ["key \"key-0\" at 127.0.0.1 true", "key \"key-0\" at 127.0.0.1 lifted"]);
+}
+
+/// A request of a v2 key or of a session of it, signed for another target.
+enum By<'a> {
+    Key(&'a Signer),
+    Session(&'a Session),
+}
+
+async fn forged_by(world: &World, by: By<'_>) -> (String, u16) {
+    let elsewhere = url("/api/v5/account/positions");
+    let request = Request::new("GET", &elsewhere, b"").unwrap();
+    let signed = match by {
+        By::Key(signer) => signer.sign(&request, now(world)),
+        By::Session(session) => session.sign(&request, now(world)),
+    };
+    world.send("GET", BALANCE, &fields(&signed.unwrap()), "").await.code()
+}
+
+/// Guesses at the signature of a v2 key, at its body or at the MAC of its session are held against the key at their
+/// source, as those of the OKX scheme are; its other requests there are refused before they cost anything.
+#[tokio::test]
+async fn v2_keys_and_their_sessions_are_banned_where_they_are_misused() {
+    for kind in ["key", "session", "body"] {
+        let world = world(AbuseMode::Enforce).await;
+        let (signer, other) = (world.signer(&TRADER, free()), world.signer(&TRADER, free()));
+        let session = open(&world, &signer).await;
+        for _ in 0..5 {
+            assert_eq!(send(&world, &other, "GET", BALANCE, "").await.code(), code("0", 200));
+        }
+        for _ in 0..10 {
+            let said = match kind {
+                "key" => forged_by(&world, By::Key(&signer)).await,
+                "session" => forged_by(&world, By::Session(&session)).await,
+                _ => {
+                    let order = url("/api/v5/trade/order");
+                    let request = Request::new("POST", &order, b"{}").unwrap();
+                    let signed = signer.sign(&request, now(&world)).unwrap();
+                    world.send("POST", "/api/v5/trade/order", &fields(&signed), "{ }").await.code()
+                }
+            };
+            assert_eq!(said, code("50113", 401), "{kind}");
+        }
+        let bans = world.watcher.bans.lock().clone();
+        let banned = world.bans.current();
+        assert_eq!((bans.len(), banned.len()), (1, 1), "{kind}: {bans:?}");
+        assert!(
+            bans[0].starts_with("key \"caponier_live_") && bans[0].ends_with(" at 127.0.0.1 true"),
+            "{bans:?}"
+        );
+        assert_eq!(send(&world, &signer, "GET", BALANCE, "").await.code(), code("50011", 429), "{kind}");
+        assert_eq!(send_in(&world, &session, "GET", BALANCE, "").await.code(), code("50011", 429), "{kind}");
+        assert_eq!(world.refusals("key_banned"), 2);
+        assert_eq!(send(&world, &signer, "POST", CANCEL, "{}").await.code(), code("0", 200));
+        assert_eq!(send_in(&world, &session, "POST", CANCEL, "{}").await.code(), code("0", 200));
+        assert_eq!(send(&world, &other, "GET", BALANCE, "").await.code(), code("0", 200));
+    }
+}
+
+/// Guesses by way of a web socket count as those over REST do; a banned key may log in, and then only cancel.
+#[tokio::test]
+async fn logins_are_held_against_the_key_they_name() {
+    let world = World::configured(|config| {
+        config.abuse.reputation.never_ban.clear();
+        config.websocket.connects = admission::Quota::new(100, Duration::from_secs(1)).unwrap();
+    })
+    .await;
+    let (key, other) = (world.key(&TRADER), world.key(&TRADER));
+    for _ in 0..5 {
+        assert_eq!(world.get(&other, BALANCE).await.code(), code("0", 200));
+    }
+    let guess = Key { secret: b"another".to_vec(), ..key.clone() };
+    for _ in 0..5 {
+        let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(client.log_in(&world, &guess).await["code"], "60007");
+        }
+    }
+    let bans = world.watcher.bans.lock().clone();
+    assert_eq!(bans, [format!("key \"{}\" at 127.0.0.1 true", key.id)]);
+    assert_eq!(world.get(&key, BALANCE).await.code(), code("50011", 429));
+    let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
+    assert_eq!(client.log_in(&world, &key).await["code"], "0");
+    let ask = |op: &str| serde_json::json!({ "id": "1", "op": op, "args": [{ "instId": "BTC-USDT" }] });
+    assert_eq!(client.ask(&ask("order")).await["code"], "50011");
+    // It is sent on, to an exchange that speaks no web sockets.
+    assert_ne!(client.ask(&ask("cancel-order")).await["code"], "50011");
+}
+
+/// All networks of an operator at once, but for the addresses that are never banned.
+#[tokio::test]
+async fn people_ban_network_operators() {
+    let world = World::configured(|config| {
+        config.proxy_trusted = vec!["127.0.0.0/8".parse().unwrap()];
+        config.abuse.reputation.never_ban = vec!["192.0.2.9/32".parse().unwrap()];
+    })
+    .await;
+    let operator = BanTarget::Operator(64_500);
+    assert!(world.bans.ban(&operator, Duration::from_secs(60)).is_err(), "there is no table");
+    let table = admission::reputation::AsnTable::parse("192.0.2.0/25 64500\n").unwrap();
+    world.bans.set_asn_table(std::sync::Arc::new(table));
+    let mut held = Vec::new();
+    for ip in ["192.0.2.7", "192.0.2.9", "192.0.2.200"] {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        let header = format!("PROXY TCP4 {ip} 127.0.0.1 1 443\r\n");
+        let get = request("GET", "/api/v5/public/time", &[], "");
+        stream.write_all(format!("{header}{get}").as_bytes()).await.unwrap();
+        assert_eq!(reply(&mut stream).await.unwrap().code(), code("0", 200));
+        held.push((ip, stream, header + &get));
+    }
+    world.bans.ban(&operator, Duration::from_secs(60)).unwrap();
+    for (ip, mut stream, again) in held {
+        let get = request("GET", "/api/v5/public/time", &[], "");
+        let goes_on = stream.write_all(get.as_bytes()).await.is_ok() && reply(&mut stream).await.is_some();
+        let comes_in = try_raw(&world, again.as_bytes()).await.is_some();
+        assert_eq!((goes_on, comes_in), (ip != "192.0.2.7", ip != "192.0.2.7"), "{ip}");
+    }
+    assert!(world.bans.lift(&operator).unwrap());
 }
 
 #[tokio::test]

@@ -15,38 +15,44 @@ const BODY: &str = r#"{"instId":"BTC-USDT","side":"buy","ordType":"limit","sz":"
 const WITHDRAWAL: &str =
     r#"{"ccy":"USDT","amt":"10","dest":"4","toAddr":"TXabc","chain":"USDT-TRC20","fee":"1"}"#;
 
-fn free() -> Restrictions {
+pub(crate) fn free() -> Restrictions {
     Restrictions::default()
 }
 
-fn url(target: &str) -> String {
+pub(crate) fn url(target: &str) -> String {
     format!("http://{HOST}{target}")
 }
 
-fn now(world: &World) -> u64 {
+pub(crate) fn now(world: &World) -> u64 {
     world.clock.now().as_secs()
 }
 
 /// The header fields of a request.
-fn fields(signed: &Fields) -> Vec<(String, String)> {
+pub(crate) fn fields(signed: &Fields) -> Vec<(String, String)> {
     let mut fields: Vec<_> = signed.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     fields.push(("Content-Type".to_owned(), "application/json".to_owned()));
     fields
 }
 
-async fn send(world: &World, signer: &Signer, method: &str, target: &str, body: &str) -> Reply {
+pub(crate) async fn send(world: &World, signer: &Signer, method: &str, target: &str, body: &str) -> Reply {
     let url = url(target);
     let signed = signer.sign(&Request::new(method, &url, body.as_bytes()).unwrap(), now(world)).unwrap();
     world.send(method, target, &fields(&signed), body).await
 }
 
-async fn send_in(world: &World, session: &Session, method: &str, target: &str, body: &str) -> Reply {
+pub(crate) async fn send_in(
+    world: &World,
+    session: &Session,
+    method: &str,
+    target: &str,
+    body: &str,
+) -> Reply {
     let url = url(target);
     let signed = session.sign(&Request::new(method, &url, body.as_bytes()).unwrap(), now(world)).unwrap();
     world.send(method, target, &fields(&signed), body).await
 }
 
-async fn open(world: &World, signer: &Signer) -> Session {
+pub(crate) async fn open(world: &World, signer: &Signer) -> Session {
     let pending = signer.request_session(&format!("http://{HOST}"), now(world)).unwrap();
     let reply = world.send("POST", "/caponier/v2/session", &fields(pending.fields()), pending.body()).await;
     assert_eq!(reply.code(), code("0", 200));

@@ -1,5 +1,6 @@
 //! Payloads of [`Kind::Decision`](crate::Kind::Decision):
-//! `[1, request, verdict, [finding...], decided at ns, idempotency key / null]`.
+//! `[1, request, verdict, [finding...], decided at ns, idempotency key / null]`; version 2 where the request has one
+//! element more, the fingerprint of the client. One that has none is written as version 1, so each has one spelling.
 
 use domain::{
     AccountId, ApiKeyId, Channel, Decision, Destination, Evidence, Finding, FindingSource, ReasonCode,
@@ -12,14 +13,16 @@ use super::{
 };
 use crate::cbor::{Read, Strict, Writer};
 
-const VERSION: u64 = 1;
+/// Without and with the fingerprint of the client.
+const VERSIONS: [u64; 2] = [1, 2];
 
 /// The payload of a decision.
 #[must_use]
 pub fn encode_decision(decision: &Decision) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     let mut cbor = Writer::new(&mut out);
-    cbor.array(6).uint(VERSION);
+    let [plain, with_client] = VERSIONS;
+    cbor.array(6).uint(if decision.request.client_ja4.is_some() { with_client } else { plain });
     write_request(&mut cbor, &decision.request);
     cbor.text(decision.verdict.as_str()).array(decision.findings.len());
     decision.findings.iter().for_each(|finding| write_finding(&mut cbor, finding));
@@ -34,10 +37,14 @@ pub fn encode_decision(decision: &Decision) -> Vec<u8> {
 pub fn decode_decision(payload: &[u8]) -> Result<Decision, RecordError> {
     let mut cbor = Strict::new(payload);
     cbor.array(6, "a decision")?;
-    if cbor.u64("a decision version")? != VERSION {
-        return Err(cbor.unexpected("decision version 1").into());
-    }
-    let request = read_request(&mut cbor)?;
+    let unknown = cbor.unexpected("decision version 1 or 2");
+    let [plain, with_client] = VERSIONS;
+    let has_client = match cbor.u64("a decision version")? {
+        version if version == plain => false,
+        version if version == with_client => true,
+        _ => return Err(unknown.into()),
+    };
+    let request = read_request(&mut cbor, has_client)?;
     let verdict = verdict(&mut cbor)?;
     let count = cbor.list("findings")?;
     let mut findings = Vec::new();
@@ -51,7 +58,7 @@ pub fn decode_decision(payload: &[u8]) -> Result<Decision, RecordError> {
 }
 
 fn write_request(cbor: &mut Writer<'_>, request: &WithdrawalRequest) {
-    cbor.array(10).text(request.account.as_str());
+    cbor.array(10 + usize::from(request.client_ja4.is_some())).text(request.account.as_str());
     match &request.channel {
         Channel::ApiKey(id) => cbor.array(2).text("api_key").text(id.as_str()),
         Channel::Exchange => cbor.array(1).text("exchange"),
@@ -75,11 +82,14 @@ fn write_request(cbor: &mut Writer<'_>, request: &WithdrawalRequest) {
     .ip(request.ip)
     .optional(request.device.as_ref(), |cbor, device| cbor.text(device.as_str()))
     .uint(request.requested_at.0);
+    if let Some(ja4) = &request.client_ja4 {
+        cbor.text(ja4);
+    }
 }
 
-fn read_request(cbor: &mut Strict<'_>) -> Read<WithdrawalRequest> {
-    cbor.array(10, "a withdrawal request")?;
-    Ok(WithdrawalRequest {
+fn read_request(cbor: &mut Strict<'_>, has_client: bool) -> Read<WithdrawalRequest> {
+    cbor.array(10 + usize::from(has_client), "a withdrawal request")?;
+    let mut request = WithdrawalRequest {
         account: cbor.parsed("an account id", |text| AccountId::parse(text).ok())?,
         channel: channel(cbor)?,
         asset: asset(cbor)?,
@@ -90,7 +100,12 @@ fn read_request(cbor: &mut Strict<'_>) -> Read<WithdrawalRequest> {
         ip: cbor.ip("an IP address")?,
         device: cbor.optional(device)?,
         requested_at: UnixNanos(cbor.u64("a time")?),
-    })
+        client_ja4: None,
+    };
+    if has_client {
+        request.client_ja4 = Some(cbor.text("a client fingerprint")?.to_owned());
+    }
+    Ok(request)
 }
 
 fn channel(cbor: &mut Strict<'_>) -> Read<Channel> {

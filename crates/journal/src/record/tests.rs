@@ -79,9 +79,10 @@ fn request() -> impl Strategy<Value = WithdrawalRequest> {
     let channel = option::of("[a-z0-9-]{1,64}")
         .prop_map(|id| id.map_or(Channel::Exchange, |id| Channel::ApiKey(ApiKeyId::parse(&id).unwrap())));
     let money = (asset(), amount(), option::of(amount()));
-    let rest = (any::<Option<String>>(), any::<IpAddr>(), device(), any::<u64>());
+    let rest =
+        (any::<Option<String>>(), any::<IpAddr>(), device(), option::of("[a-z0-9_]{36}"), any::<u64>());
     (account(), channel, money, destination(), rest).prop_map(
-        |(account, channel, (asset, amount, fee), destination, (client_id, ip, device, at))| {
+        |(account, channel, (asset, amount, fee), destination, (client_id, ip, device, client_ja4, at))| {
             WithdrawalRequest {
                 account,
                 channel,
@@ -92,6 +93,7 @@ fn request() -> impl Strategy<Value = WithdrawalRequest> {
                 client_id,
                 ip,
                 device,
+                client_ja4,
                 requested_at: UnixNanos(at),
             }
         },

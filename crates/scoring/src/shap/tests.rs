@@ -62,7 +62,7 @@ fn grow(choices: &mut impl Iterator<Item = u32>, n_features: u8, level: u8, node
     nodes[at] = Node::Split {
         feature: u8::try_from(choice / 4 % u32::from(n_features)).unwrap(),
         threshold: f32::from(u8::try_from(choice / 64 % 16).unwrap()) / 16.0,
-        missing_left: choice / 1_024 % 2 == 0,
+        missing_left: (choice / 1_024).is_multiple_of(2),
         gain: 1.0,
         right,
         cover,

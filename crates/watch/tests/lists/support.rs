@@ -40,6 +40,7 @@ pub(crate) fn withdrawal(destination: Destination) -> WithdrawalRequest {
         client_id: None,
         ip: "192.0.2.1".parse().unwrap(),
         device: None,
+        client_ja4: None,
         requested_at: NOW,
     }
 }

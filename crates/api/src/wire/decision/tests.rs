@@ -34,6 +34,7 @@ fn a_whole_request_is_read() {
         client_id,
         ip,
         device,
+        client_ja4,
         requested_at,
     } = request.withdrawal;
     assert_eq!((account.as_str(), asset.as_str(), channel), ("alice", "USDT", Channel::Exchange));
@@ -42,6 +43,7 @@ fn a_whole_request_is_read() {
     assert_eq!(client_id.as_deref(), Some("c-1"));
     assert_eq!(ip.to_string(), "192.0.2.1");
     assert_eq!(device.unwrap().as_str(), "d-1");
+    assert_eq!(client_ja4, None);
     assert_eq!(requested_at, NOW);
     assert_eq!(parse(&body(WHOLE)).unwrap().deadline, DEADLINE_DEFAULT);
 }
