@@ -1,6 +1,10 @@
 //! The commands: each takes its arguments, does its work, prints, and says how the process ends.
 
+<<<<<<< HEAD
 mod follow;
+=======
+mod fraud;
+>>>>>>> main
 mod log;
 mod logging;
 mod restore;
@@ -93,6 +97,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             logging::start_quiet(true);
             block_on(log::log(&place, options))
         }
+<<<<<<< HEAD
         Command::Watch(WatchCommand::Run) => {
             let config = config_file(&place)?;
             logging::start(&config.telemetry, false);
@@ -101,6 +106,11 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Watch(WatchCommand::Status) => {
             logging::start_quiet(true);
             block_on(ask(&place, Request::ChainsStatus, false, json))
+=======
+        Command::Fraud(command) => {
+            logging::start_quiet(true);
+            fraud::fraud(command, json)
+>>>>>>> main
         }
         Command::Watch(command) => {
             logging::start_quiet(true);
