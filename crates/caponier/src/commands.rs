@@ -1,10 +1,7 @@
 //! The commands: each takes its arguments, does its work, prints, and says how the process ends.
 
-<<<<<<< HEAD
 mod follow;
-=======
 mod fraud;
->>>>>>> main
 mod log;
 mod logging;
 mod restore;
@@ -97,7 +94,6 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             logging::start_quiet(true);
             block_on(log::log(&place, options))
         }
-<<<<<<< HEAD
         Command::Watch(WatchCommand::Run) => {
             let config = config_file(&place)?;
             logging::start(&config.telemetry, false);
@@ -106,11 +102,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Watch(WatchCommand::Status) => {
             logging::start_quiet(true);
             block_on(ask(&place, Request::ChainsStatus, false, json))
-=======
+        }
         Command::Fraud(command) => {
             logging::start_quiet(true);
             fraud::fraud(command, json)
->>>>>>> main
         }
         Command::Watch(command) => {
             logging::start_quiet(true);
