@@ -118,13 +118,16 @@ fn transaction(spends: &[Coin], height: u64, pays: &[(u8, u64)]) -> (Vec<u8>, [u
     (raw, id)
 }
 
+/// What a lying node does to an answer.
+type Lie = fn(&mut Value);
+
 #[derive(Debug, Default)]
 struct Chain {
     active: Vec<Mined>,
     orphans: Vec<Mined>,
     branch: u32,
     /// Change every answer to this question in this way.
-    lie: Option<(&'static str, fn(&mut Value))>,
+    lie: Option<(&'static str, Lie)>,
 }
 
 impl Chain {
@@ -502,7 +505,6 @@ async fn lies_about_a_block_are_found_by_name() {
     let height = node.chain.lock().active.iter().rposition(|block| block.transactions.len() > 2).unwrap();
     let header = source.header_at(u64::try_from(height).unwrap()).await.unwrap().unwrap();
     source.facts(&header).await.unwrap().unwrap();
-    type Lie = fn(&mut Value);
     let cases: [(&str, &'static str, Lie); 7] = [
         ("merkle_root_mismatch", "getblock", |block| {
             block["tx"].as_array_mut().unwrap().pop();
