@@ -72,7 +72,7 @@ fn a_real_block_whole_and_in_parts() {
         .transactions()
         .iter()
         .flat_map(|transaction| &transaction.outputs)
-        .filter(|output| super::facts::address_of(&output.script).is_some())
+        .filter(|output| facts::address_of(&output.script).is_some())
         .count();
     assert!(with_address > 5_000, "{with_address}");
     let mut damaged = bytes.clone();
@@ -114,12 +114,12 @@ fn scripts_and_addresses() {
             AddressKind::BitcoinWitness { version: 0 } => [&[0, len], payload].concat(),
             _ => [&[0x51, len], payload].concat(),
         };
-        assert_eq!(super::facts::address_of(&script), Some(address), "{text}");
-        assert_eq!(super::facts::address_of(&script[1..]), None);
-        assert_eq!(super::facts::address_of(&script[..script.len() - 1]), None);
+        assert_eq!(facts::address_of(&script), Some(address), "{text}");
+        assert_eq!(facts::address_of(&script[1..]), None);
+        assert_eq!(facts::address_of(&script[..script.len() - 1]), None);
     }
-    assert_eq!(super::facts::address_of(&[0x6a, 1, 2]), None);
-    assert_eq!(super::facts::address_of(&[]), None);
+    assert_eq!(facts::address_of(&[0x6a, 1, 2]), None);
+    assert_eq!(facts::address_of(&[]), None);
 }
 
 proptest! {
