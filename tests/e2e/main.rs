@@ -15,6 +15,8 @@ mod api_keys;
 mod api_model;
 mod apps;
 mod bans;
+mod browser;
+mod chains;
 mod clients;
 mod config;
 mod control;

@@ -12,7 +12,7 @@ use domain::{AccountId, ApiKeyId, UnixNanos};
 
 use crate::{
     authority::{
-        Charge, FirstSeenMode, Ja4, LastUse, Notional, Novelty, Origin, Pair, Restrictions, Sighting,
+        Charge, FirstSeenMode, Ja4, LastUse, Notional, Novelty, Restrictions, Seen, Sighting,
         may_withdraw_from,
     },
     key::{Credential, Environment, KeyState, Permission, Permissions},
@@ -224,13 +224,9 @@ impl Verified {
         mode: FirstSeenMode,
         now: UnixNanos,
     ) -> Novelty {
-        let standing = &self.entry.standing;
-        standing.note(LastUse { at: now, ip: ip.to_canonical(), ja4, permission });
-        if !self.entry.may_move() {
-            return Novelty::None;
-        }
-        let by = |asn| Pair { origin: Origin::of(ip, asn), ja4 };
-        standing.observe(by(asn), asn.map(|_| by(None)), mode, now)
+        let last = LastUse { at: now, ip: ip.to_canonical(), ja4, permission };
+        let seen = self.entry.may_move().then_some(Seen { asn, mode });
+        self.entry.standing.used(last, seen)
     }
 
     /// A change to be journalled: there on the first verified request of a key in a day, nothing otherwise. The

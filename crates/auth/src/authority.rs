@@ -47,7 +47,7 @@ use std::time::Duration;
 
 use domain::UnixNanos;
 
-pub(crate) use self::standing::Standing;
+pub(crate) use self::standing::{Seen, Standing};
 pub use self::{
     budget::{BUCKETS, Charge, DayBudget, Reservation, SHARES},
     hours::{HOURS, WeeklyHours},

@@ -11,7 +11,11 @@ use auth::{
     v2::{AUTHORITIES_MAX, AnswerSigner},
 };
 use domain::Clock;
-use gateway::{Gateway, route::Route, tls::Certificates};
+use gateway::{
+    Gateway,
+    route::Route,
+    tls::{Certificates, Oldest},
+};
 use journal::record::LifecycleEvent;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -28,6 +32,7 @@ use crate::{
     },
     api_model,
     apps::{self, ApiConsents, GatewayAppChanges},
+    chains::Chains,
     cli::Place,
     config::Config,
     core::{Core, Progress, chain, control_socket},
@@ -77,6 +82,7 @@ pub struct App {
     slots: (Option<Slot>, Option<Slot>),
     /// The route table at the start.
     routes: Vec<Route>,
+    chains: Chains,
 }
 
 /// Whether the parts behind the event listener work.
@@ -115,7 +121,8 @@ impl App {
         };
         let policy = policy::load(&config)?;
         let api_slot = config.api.tls.as_ref().map(Slot::open).transpose()?;
-        let api_tls = api_slot.as_ref().map(|slot| server_tls(slot.certificates())).transpose()?;
+        let api_tls =
+            api_slot.as_ref().map(|slot| server_tls(slot.certificates(), Oldest::default())).transpose()?;
         let mut tokens = Vec::new();
         for (name, path) in &config.api.tokens {
             let mut token = api::Token::new(name, secret_file::read_line(path, TOKEN_CHARS_MIN)?);
@@ -137,7 +144,8 @@ impl App {
         let authenticator =
             Authenticator::new(Arc::clone(core.ground.registry()), replay, crypto::random::array());
         let mut gateway = gateway::Config::new(config.gateway.listen, &config.gateway.upstream);
-        gateway.tls = certificates.as_ref().map(server_tls).transpose()?;
+        gateway.tls =
+            certificates.as_ref().map(|slot| server_tls(slot, config.gateway.tls_min)).transpose()?;
         gateway.upstream.token = upstream_token;
         gateway.upstream.response_timeout = config.gateway.upstream_timeout;
         gateway.connections_max = usize::try_from(config.gateway.connections_max).unwrap_or(usize::MAX);
@@ -229,6 +237,7 @@ impl App {
             _ => None,
         };
         let slots = (gateway_slot, api_slot);
+        let chains = Chains::open(&core)?;
         Ok(Self {
             core,
             gateway,
@@ -241,6 +250,7 @@ impl App {
             acme,
             slots,
             routes,
+            chains,
         })
     }
 
@@ -278,8 +288,20 @@ impl App {
     /// # Errors
     /// [`Failure`] when the start cannot be journalled.
     pub async fn spawn(self) -> Result<Running, Failure> {
-        let Self { core, gateway, api, control, refusals, uses, changes, bans, acme, slots: _, routes: _ } =
-            self;
+        let Self {
+            core,
+            gateway,
+            api,
+            control,
+            refusals,
+            uses,
+            changes,
+            bans,
+            acme,
+            slots: _,
+            routes: _,
+            chains,
+        } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
         if core.shipper.is_none() {
             tracing::warn!("no backup.target is configured: a lost disk loses everything");
@@ -291,6 +313,8 @@ impl App {
         if let Some(api) = api {
             listeners.push(tokio::spawn(api.run(until(stopping.clone()))));
         }
+        // They journal, so like listeners they end before the journal does.
+        listeners.extend(chains.spawn(&stopping));
         let (end, ended) = oneshot::channel();
         let bans = (end, tokio::spawn(abuse::record(Arc::clone(&core.ground), bans.1, bans.0, ended)));
         let mut background = vec![
@@ -479,7 +503,10 @@ async fn rehearse(core: Arc<Core>) {
     }
 }
 
-fn server_tls(certificates: &Arc<Certificates>) -> Result<Arc<rustls::ServerConfig>, Failure> {
-    gateway::tls::server_config_with(Arc::clone(certificates))
+fn server_tls(
+    certificates: &Arc<Certificates>,
+    oldest: Oldest,
+) -> Result<Arc<rustls::ServerConfig>, Failure> {
+    gateway::tls::server_config_with(Arc::clone(certificates), oldest)
         .map_err(|error| Failure::new(Exit::Internal, chain(&error)))
 }

@@ -4,6 +4,7 @@
 //! reader, `caponier config default` and the reference in `docs/operating/configuration.md` come from it.
 //! Secrets are never written in the file, only the paths of files that hold them.
 
+pub mod chains;
 mod fault;
 pub(crate) mod reader;
 pub mod schema;
@@ -74,6 +75,8 @@ pub struct Config {
     pub api: Api,
     pub decide: Decide,
     pub fraud: Fraud,
+    /// `[watch.evm.NAME]`, then `[watch.bitcoin.NAME]`, each in the order of names.
+    pub chains: Vec<chains::Chain>,
     pub log: Log,
     pub backup: Backup,
     pub telemetry: Telemetry,
@@ -96,6 +99,7 @@ pub struct Gateway {
     pub listen: SocketAddr,
     /// `certificate_file` and `private_key_file`; `None` serves plain HTTP on loopback.
     pub tls: Option<(PathBuf, PathBuf)>,
+    pub tls_min: gateway::tls::Oldest,
     /// `[acme]`, when a directory is set.
     pub acme: Option<acme::Config>,
     /// Names it is reached by; empty for those of the certificate or of loopback.
@@ -286,6 +290,10 @@ impl Config {
         let gateway = Gateway {
             listen: read.address("gateway.listen"),
             tls: read.pair("gateway.certificate_file", "gateway.private_key_file"),
+            tls_min: match read.one_of("gateway.tls_min", &["1.2", "1.3"]).as_str() {
+                "1.3" => gateway::tls::Oldest::Tls13,
+                _ => gateway::tls::Oldest::Tls12,
+            },
             acme: read.acme(),
             authorities: read.list("gateway.authorities"),
             upstream: read.upstream("gateway.upstream"),
@@ -419,6 +427,7 @@ impl Config {
                 },
             },
             fraud: Fraud { shadow: read.list("fraud.shadow"), off: read.list("fraud.off") },
+            chains: chains::read(&mut read),
             log: Log {
                 origin: read.origin("log.origin"),
                 interval: read.duration("log.interval", 10..=3_600_000),

@@ -5,12 +5,13 @@
 //!
 //! Reading order: [`address`] (text to [`domain::Address`] and back), [`label`] (categories, confidence, one label),
 //! [`segment`] (the immutable on-disk index of labels by address), [`poisoning`] (addresses made to look like known ones),
-//! [`graph`] (addresses as numbers), [`cluster`] (addresses that spent together), [`propagation`] (labels spread to those around them), [`flow`] (tainted money followed), [`exposure`] (where it
-//! came from),
-//! [`headers`] (the newest blocks as a chain of parents), [`evm`] (blocks of EVM chains: verified, decoded), [`u256`]
-//! (what they count in).
+//! [`graph`] (addresses as numbers), [`cluster`] (addresses that spent together), [`propagation`] (labels spread to those
+//! around them), [`flow`] (tainted money followed to the last unit), [`exposure`] (where money came from, fast),
+//! [`headers`] (the newest blocks as a chain of parents), [`evm`] and [`bitcoin`] (blocks: verified, decoded),
+//! [`u256`] (what EVM chains count in).
 
 pub mod address;
+pub mod bitcoin;
 pub mod cluster;
 pub mod evm;
 pub mod exposure;

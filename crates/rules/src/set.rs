@@ -130,7 +130,7 @@ impl RuleSet {
         let interner = loader.interner;
         let list_hashes = loader.identities;
         if !faults.found.is_empty() {
-            return Err(LoadError::new(faults.found));
+            return Err(LoadError::new(faults.found, faults.more));
         }
         let mut set = Self {
             name: text.name,
@@ -390,6 +390,7 @@ impl<'a, 'd> Loader<'a, 'd> {
             logic,
             tally,
             reads,
+            lists: Vec::new(),
             logic_hash: [0; 32],
             hash: [0; 32],
         };
@@ -397,11 +398,12 @@ impl<'a, 'd> Loader<'a, 'd> {
         list_names(&rule.when, &mut names);
         names.sort_unstable();
         names.dedup();
-        let lists: Vec<(&str, [u8; 32])> = names
+        let hashes: Vec<(&str, [u8; 32])> = names
             .iter()
             .filter_map(|name| self.identities.get(name).map(|list| (name.as_str(), list.hash)))
             .collect();
-        rule.seal(self.schema, &lists);
+        rule.seal(self.schema, &hashes);
+        rule.lists = names;
         rule
     }
 
@@ -438,10 +440,13 @@ impl<'a, 'd> Loader<'a, 'd> {
         let mut is_whole = true;
         for (name, value) in &fixture.given {
             let Some(id) = self.schema.slot(&name.value) else {
+                is_whole = false;
+                if self.faults.is_full() {
+                    continue;
+                }
                 let hint = hint(self.schema.nearest(&name.value));
                 let message = format!("unknown name `{}`{hint}", crate::reason::shown(&name.value));
                 self.faults.add(Some(rule), &name.span, message);
-                is_whole = false;
                 continue;
             };
             let ty = self.schema.describe(id).ty;

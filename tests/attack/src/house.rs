@@ -35,21 +35,44 @@ impl House {
     /// # Errors
     /// When it does not start.
     pub fn plain(program: &Path, upstream: SocketAddr, has_generous_limits: bool) -> Result<Self> {
+        let limits = if has_generous_limits { GENEROUS } else { "" };
+        Self::run(program, upstream, "", limits, |_, addr| Ok(Door::plain(addr)))
+    }
+
+    fn run(
+        program: &Path,
+        upstream: SocketAddr,
+        tls: &str,
+        limits: &str,
+        door: impl FnOnce(&Value, SocketAddr) -> Result<Door>,
+    ) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let token = dir.path().join("upstream.token");
         let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(token)?;
         file.write_all(b"0123456789abcdef0123456789abcdef")?;
-        let limits = if has_generous_limits { GENEROUS } else { "" };
         let config = format!(
             "version = 1\n[data]\ndir = \"data\"\n[gateway]\nlisten = \"127.0.0.1:0\"\n\
-             upstream = \"http://{upstream}\"\nupstream_token_file = \"upstream.token\"\n[limits]\n{limits}\
+             upstream = \"http://{upstream}\"\nupstream_token_file = \"upstream.token\"\n{tls}[limits]\n{limits}\
              [api]\nlisten = \"127.0.0.1:0\"\n"
         );
         let path = dir.path().join("caponier.toml");
         std::fs::write(&path, config)?;
         let mut command = Command::new(program);
         command.args(["run", "--json", "--config"]).arg(&path);
-        Self::start(program, command, dir, |_, addr| Ok(Door::plain(addr)))
+        Self::start(program, command, dir, door)
+    }
+
+    /// `caponier run` that speaks TLS 1.3 alone, with the certificate of [`House::demo`].
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn modern(program: &Path, upstream: SocketAddr, demo: &Self) -> Result<Self> {
+        let authority = PathBuf::from(demo.authority().context("the demo has no authority")?);
+        let files = authority.parent().context("no folder of certificates")?.display();
+        let tls = format!(
+            "certificate_file = \"{files}/server.pem\"\nprivate_key_file = \"{files}/server.key\"\ntls_min = \"1.3\"\n"
+        );
+        Self::run(program, upstream, &tls, "", |_, addr| Door::tls(addr, &authority))
     }
 
     /// `caponier demo --serve`: TLS, a simulated exchange, a funded account.
@@ -89,6 +112,27 @@ impl House {
         let door = door(&ready, addr.parse()?)?;
         let program = program.to_owned();
         Ok(Self { child, _output: output, dir, program, ready, door })
+    }
+
+    /// Has [`House::plain`] read its configuration again, in which the rate of reads is now `reads`.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn reload(&self, reads: u32) -> Result<()> {
+        let path = self.dir.path().join("caponier.toml");
+        let text = std::fs::read_to_string(&path)?;
+        let lines = text.lines().map(|line| match line.split_once(" = ") {
+            Some(("read", _)) => format!("read = \"{reads} / 1s\"\n"),
+            _ => format!("{line}\n"),
+        });
+        std::fs::write(&path, lines.collect::<String>())?;
+        let mut command = Command::new(&self.program);
+        command.arg("--config").arg(path);
+        let output = command.arg("reload").output()?;
+        if !output.status.success() {
+            bail!("reload: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
     }
 
     /// The process id.
