@@ -22,7 +22,7 @@ mod walk;
 
 pub use self::{
     transfers::{RECENT_MAX, Transfer, Transfers, TransfersError},
-    walk::{Direction, Exposure, Query, STATES_MAX, Share, Step},
+    walk::{Direction, Exposure, Query, START_TRANSFERS_MAX, STATES_MAX, Share, Step},
 };
 
 #[cfg(test)]

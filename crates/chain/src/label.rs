@@ -101,6 +101,8 @@ stable_words! {
         Organization = 71, "organization";
         /// A person.
         User = 72, "user";
+        /// Moves funds between chains.
+        Bridge = 73, "bridge";
         /// None of the above.
         Other = 127, "other";
     }
@@ -111,6 +113,13 @@ impl Category {
     #[must_use]
     pub const fn is_malicious(self) -> bool {
         self.tag() < 64
+    }
+
+    /// Whether money is followed no further than its holder: those who take it for themselves, and services, where it mixes
+    /// with that of others so that what they pay out says nothing about what they received.
+    #[must_use]
+    pub const fn ends_tracing(self) -> bool {
+        !matches!(self, Self::Suspected | Self::Coinjoin | Self::Organization | Self::User | Self::Other)
     }
 
     /// What a well-founded label of this category asks for when funds are to go there.
@@ -139,6 +148,7 @@ impl Category {
             | Self::Exchange
             | Self::Gambling
             | Self::Miner
+            | Self::Bridge
             | Self::Defi
             | Self::WalletService
             | Self::Service
@@ -187,7 +197,8 @@ impl Category {
             "black_list" | "blacklist" => Self::Frozen,
             "mixing_service" | "mixing" => Self::Mixer,
             "market" | "marketplace" | "darkweb_market" => Self::DarknetMarket,
-            "defi_bridge" | "defi_dex" | "defi_lending" | "dex" => Self::Defi,
+            "defi_bridge" | "cross_chain_bridge" => Self::Bridge,
+            "defi_dex" | "defi_lending" | "dex" => Self::Defi,
             "hosted_wallet" | "wallet" => Self::WalletService,
             "payment_processor" | "shop" => Self::Service,
             "donation" | "organisation" => Self::Organization,
@@ -298,6 +309,7 @@ mod tests {
             ("black_list", Category::Frozen),
             ("market", Category::DarknetMarket),
             ("investment_fraud", Category::Scam),
+            ("defi_bridge", Category::Bridge),
         ] {
             assert_eq!(Category::from_word(word), Some(category));
         }

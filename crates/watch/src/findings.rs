@@ -297,6 +297,7 @@ const fn phrase(category: Category) -> &'static str {
         Category::Exchange => "as an exchange",
         Category::Gambling => "as a betting service",
         Category::Miner => "as a miner",
+        Category::Bridge => "as a bridge between chains",
         Category::Defi => "as a decentralised protocol",
         Category::WalletService => "as a wallet service",
         Category::Service => "as a service",

@@ -64,6 +64,38 @@ fn a_share_not_worth_the_work_is_said_to_be_unresolved() {
 }
 
 #[test]
+fn a_busy_start_is_looked_at_in_part() {
+    let excess = 10;
+    let count = u32::try_from(START_TRANSFERS_MAX).unwrap() + excess;
+    // The thief pays first, the exchange last; the last ones are not merged yet.
+    let all: Vec<Transfer> =
+        (0..count).map(|time| transfer(u32::from(time >= count / 2), 3, time, 1.0)).collect();
+    for merged in [count, count - 5, 5, 0] {
+        let (old, new) = all.split_at(merged as usize);
+        let mut graph = Transfers::new(10, old).unwrap();
+        graph.append(10, new).unwrap();
+        let exposure = graph.exposure(&Query::source(3, count), label);
+        let parts = |share: f64| (share * f64::from(count)).round();
+        assert_eq!(exposure.work, START_TRANSFERS_MAX);
+        assert_eq!(parts(exposure.unresolved), f64::from(excess));
+        let of = |category| parts(share(&exposure, category).unwrap().direct);
+        assert_eq!(of(Category::Exchange), f64::from(count - count / 2));
+        assert_eq!(of(Category::Theft), f64::from(count / 2 - excess));
+    }
+    let paid: Vec<Transfer> = all.iter().map(|one| transfer(3, one.from, one.time, 1.0)).collect();
+    for merged in [count, count - 5, 5, 0] {
+        let (old, new) = paid.split_at(merged as usize);
+        let mut graph = Transfers::new(10, old).unwrap();
+        graph.append(10, new).unwrap();
+        let exposure = graph.exposure(&Query::destination(3, 0), label);
+        let parts = |share: f64| (share * f64::from(count)).round();
+        assert_eq!((exposure.work, parts(exposure.unresolved)), (START_TRANSFERS_MAX, f64::from(excess)));
+        let of = |category| parts(share(&exposure, category).unwrap().direct);
+        assert_eq!(of(Category::Exchange), f64::from(count - count / 2 - excess));
+    }
+}
+
+#[test]
 fn bad_transfers_are_refused() {
     let error = |transfers: &[Transfer]| Transfers::new(2, transfers).unwrap_err().to_string();
     assert_eq!(error(&[transfer(0, 1, 0, f64::NAN)]), "transfer 0 has the amount NaN");
@@ -136,7 +168,7 @@ proptest! {
     fn shares_equal_a_search_of_all_ways(transfers in streams(), start in 3..HOLDERS, time in 0_u32..40) {
         let graph = Transfers::new(HOLDERS as usize, &transfers).unwrap();
         for query in [Query::source(start, time), Query::destination(start, time)] {
-            let query = Query { hops: 4, epsilon: 1e-12, ..query };
+            let query = Query { hops: 4, epsilon: 0.0, ..query };
             let exposure = graph.exposure(&query, label);
             let mut expected = Reference::default();
             expected.follow(&transfers, &query, start, time, 0, 1.0);

@@ -102,6 +102,34 @@ impl Eligible<'_> {
         self.others.len() + self.recent.len()
     }
 
+    /// Leaves at most `max` transfers, those nearest in time to the query; returns the amount of the others.
+    pub(super) fn keep(&mut self, max: usize, direction: Direction) -> f64 {
+        let excess = self.len().saturating_sub(max);
+        if excess == 0 {
+            return 0.0;
+        }
+        let whole = self.total;
+        let row = self.others.len();
+        // Source: the oldest go, which are the first of the row. Destination: the newest, the last of the recent.
+        let (rows, recent) = match direction {
+            Direction::Source => (excess.min(row)..row, excess.saturating_sub(row)..self.recent.len()),
+            Direction::Destination => {
+                let kept = self.recent.len().saturating_sub(excess);
+                (0..row.min(max), 0..kept)
+            }
+        };
+        if let Some(last_gone) = rows.start.checked_sub(1).and_then(|at| self.running.get(at)) {
+            self.before = *last_gone;
+        }
+        self.others = self.others.get(rows.clone()).unwrap_or_default();
+        self.times = self.times.get(rows.clone()).unwrap_or_default();
+        self.numbers = self.numbers.get(rows.clone()).unwrap_or_default();
+        self.running = self.running.get(rows).unwrap_or_default();
+        self.recent = self.recent.get(recent).unwrap_or_default();
+        let row_total = self.running.last().map_or(0.0, |last| last - self.before);
+        whole - row_total - self.recent.iter().map(|entry| entry.amount).sum::<f64>()
+    }
+
     pub(super) fn for_each(&self, mut found: impl FnMut(Entry)) {
         let mut before = self.before;
         let rest = self.times.iter().zip(self.numbers).zip(self.running);

@@ -9,6 +9,9 @@ use super::Transfers;
 /// Most states of one query; what finds no room is unresolved.
 pub const STATES_MAX: usize = 1 << 18;
 
+/// Most transfers of the start that are looked at: the latest it received, or the first it paid. The rest is unresolved.
+pub const START_TRANSFERS_MAX: usize = 1 << 15;
+
 /// Which way money is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
@@ -31,16 +34,16 @@ pub struct Query {
     pub hops: u8,
     /// What a share one hop further weighs of one at hand, above 0 and up to 1: weights only, shares are not decayed.
     pub decay: f64,
-    /// A holder is looked behind if its decayed share is at least this for each of its transfers. The work is at most
-    /// `hops / epsilon` transfers.
+    /// A holder is looked behind if its decayed share is at least this for each of its transfers, and if it came by some
+    /// transfer of at least this. The work is at most `hops / epsilon` transfers.
     pub epsilon: f64,
 }
 
 impl Query {
-    /// Source of the funds `start` had received by `time`: 5 hops, decay 0.8, epsilon 1e-5.
+    /// Source of the funds `start` had received by `time`: 5 hops, decay 0.8, epsilon 1e-4.
     #[must_use]
     pub const fn source(start: u32, time: u32) -> Self {
-        Self { start, time, direction: Direction::Source, hops: 5, decay: 0.8, epsilon: 1e-5 }
+        Self { start, time, direction: Direction::Source, hops: 5, decay: 0.8, epsilon: 1e-4 }
     }
 
     /// Destination of the funds `start` paid from `time` on, likewise.
@@ -128,7 +131,7 @@ impl Transfers {
     /// Follows the money of a query. `label` names the category of a holder at which following ends; `None` to go on.
     /// The start itself is not asked about.
     ///
-    /// Deterministic. Takes no more than [`STATES_MAX`] states and `hops / epsilon` transfers, plus those of the start.
+    /// Deterministic. Takes no more than [`STATES_MAX`] states and `hops / epsilon` transfers, plus [`START_TRANSFERS_MAX`].
     #[must_use]
     pub fn exposure(&self, query: &Query, label: impl Fn(u32) -> Option<Category>) -> Exposure {
         let amount = self.eligible(query.start, query.time, query.direction).total;
@@ -146,7 +149,7 @@ impl Transfers {
             let next = layer.end;
             for at in layer.clone() {
                 let Some(State { node, time, share, .. }) = states.get(at).copied() else { break };
-                let eligible = self.eligible(node, time, query.direction);
+                let mut eligible = self.eligible(node, time, query.direction);
                 if eligible.len() == 0 || eligible.total <= 0.0 {
                     exposure.unknown += share;
                     continue;
@@ -157,8 +160,11 @@ impl Transfers {
                     exposure.unresolved += share;
                     continue;
                 }
-                exposure.work += eligible.len();
                 let per_unit = share / eligible.total;
+                if hop == 1 {
+                    exposure.unresolved += per_unit * eligible.keep(START_TRANSFERS_MAX, query.direction);
+                }
+                exposure.work += eligible.len();
                 // States are at most 2^18.
                 let before = u32::try_from(at).unwrap_or(u32::MAX);
                 eligible.for_each(|entry| {
@@ -169,6 +175,10 @@ impl Transfers {
                     if let Some(category) = label(entry.other) {
                         let step = Step { transfer: entry.number, holder: entry.other };
                         arrive(&mut found, category, hop, part, decayed, (before, step));
+                        return;
+                    }
+                    if part * decayed < query.epsilon {
+                        exposure.unresolved += part;
                         return;
                     }
                     let place = *places
