@@ -14,6 +14,8 @@
 
 use thiserror::Error;
 
+use crate::math::{exp, ln};
+
 /// Bins of a reference, at most.
 pub const BINS_MAX: usize = 1_000;
 /// Buckets of one size that ADWIN keeps (the paper's M).
@@ -111,7 +113,7 @@ impl Reference {
         Ok((0..counts.len())
             .map(|bin| {
                 let (p, q) = (share(&self.counts, bin), share(&counts, bin));
-                (q - p) * (q / p).ln()
+                (q - p) * ln(q / p)
             })
             .sum())
     }
@@ -169,7 +171,7 @@ fn kolmogorov(x: f64) -> f64 {
     let mut sum = 0.0;
     for k in 1..=100 {
         let k = f64::from(k);
-        let term = (-2.0 * k * k * x * x).exp();
+        let term = exp(-2.0 * k * k * x * x);
         sum += if k % 2.0 == 1.0 { term } else { -term };
         if term < 1e-16 {
             break;
@@ -317,7 +319,7 @@ impl Adwin {
             })
             .sum::<f64>()
             / width;
-        let log = (2.0 * width.ln() / self.delta).ln();
+        let log = ln(2.0 * ln(width) / self.delta);
         let (mut n0, mut sum0) = (0u64, 0.0);
         for (values, bucket) in self.oldest_first() {
             n0 += values;

@@ -207,8 +207,14 @@ pub fn recall_at_fpr(scores: &[f64], labels: &[bool], rate: f64) -> Result<f64, 
 /// [`MetricError`], also when a value is no probability.
 pub fn brier(probabilities: &[f64], labels: &[bool]) -> Result<f64, MetricError> {
     check_probabilities(probabilities, labels)?;
-    let sum: f64 =
-        probabilities.iter().zip(labels).map(|(p, &label)| (p - f64::from(u8::from(label))).powi(2)).sum();
+    let sum: f64 = probabilities
+        .iter()
+        .zip(labels)
+        .map(|(p, &label)| {
+            let distance = p - f64::from(u8::from(label));
+            distance * distance
+        })
+        .sum();
     Ok(sum / probabilities.len() as f64)
 }
 

@@ -213,7 +213,7 @@ fn check_orders(
         let texts: Vec<&RawValue> = serde_json::from_slice(body).map_err(|_| Refusal::JsonInvalid)?;
         return check_each(restrictions, &texts, kind, now);
     }
-    restrictions.check_orders(&[OrderIntent::read(kind, &object(body)?)?], &NoPrices, now)
+    restrictions.check_orders(&[intent(kind, body)?], &NoPrices, now)
 }
 
 /// As [`check_orders`], of orders that stand apart.
@@ -224,9 +224,14 @@ fn check_each(
     now: UnixNanos,
 ) -> Result<Notional, Refusal> {
     // Of a list that is refused for its length no more is read than shows that.
-    let read = |text: &&RawValue| OrderIntent::read(kind, &object(text.get().as_bytes())?);
+    let read = |text: &&RawValue| intent(kind, text.get().as_bytes());
     let orders = texts.iter().take(BATCH_MAX + 1).map(read).collect::<Result<Vec<_>, _>>()?;
     restrictions.check_orders(&orders, &NoPrices, now)
+}
+
+/// The order a text is, as the bounds see it.
+pub(crate) fn intent(kind: OrderKind, text: &[u8]) -> Result<OrderIntent, Refusal> {
+    OrderIntent::read(kind, &object(text)?)
 }
 
 fn object(body: &[u8]) -> Result<Object<'_>, Refusal> {

@@ -42,6 +42,8 @@ use parking_lot::Mutex;
 use schema::Learner;
 use tokio::sync::{Semaphore, watch};
 
+#[cfg(fuzzing)]
+pub(crate) use self::expiry::Expiry;
 pub(crate) use self::{
     body::{Body, Unreadable, due},
     challenge::{Challenger, Own},
