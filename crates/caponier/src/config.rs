@@ -4,6 +4,7 @@
 //! reader, `caponier config default` and the reference in `docs/operating/configuration.md` come from it.
 //! Secrets are never written in the file, only the paths of files that hold them.
 
+pub mod chains;
 mod fault;
 pub(crate) mod reader;
 pub mod schema;
@@ -74,6 +75,8 @@ pub struct Config {
     pub api: Api,
     pub decide: Decide,
     pub fraud: Fraud,
+    /// `[watch.evm.NAME]`, then `[watch.bitcoin.NAME]`, each in the order of names.
+    pub chains: Vec<chains::Chain>,
     pub log: Log,
     pub backup: Backup,
     pub telemetry: Telemetry,
@@ -424,6 +427,7 @@ impl Config {
                 },
             },
             fraud: Fraud { shadow: read.list("fraud.shadow"), off: read.list("fraud.off") },
+            chains: chains::read(&mut read),
             log: Log {
                 origin: read.origin("log.origin"),
                 interval: read.duration("log.interval", 10..=3_600_000),
