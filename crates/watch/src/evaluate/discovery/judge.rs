@@ -1,0 +1,3 @@
+//! placeholder
+pub struct Judged;
+pub fn judge() {}

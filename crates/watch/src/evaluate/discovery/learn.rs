@@ -1,0 +1,100 @@
+//! Training a model on the windows that may be trained on.
+
+use crypto::Sha256;
+use domain::UnixNanos;
+use scoring::{
+    gbdt::{self, Params, TrainError},
+    matrix::{FeatureNames, Matrix},
+    model::{Model, ModelCard, ModelFile, Training},
+};
+
+use super::{Collected, Sample, Split};
+use crate::discovery::{THRESHOLD, feature_names};
+
+/// Who has a model trained, and when.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Who or what.
+    pub created_by: String,
+    /// When.
+    pub created_at: UnixNanos,
+}
+
+/// Where the model must not be trusted.
+const LIMITS: &str = "Trained on windows of benign and illicit accounts from the same quarters, without the price of gas, the \
+    date or the age of the account: a model that sees those tells epochs apart, not behaviour (in the best-known table of \
+    illicit Ethereum accounts nearly every benign account is years older than the illicit ones). Benign windows begin in \
+    the middle of an account's life, illicit ones at its beginning, so part of what is told apart is being new: expect more \
+    false alarms on new benign accounts than the stated rate, and see the figure told apart. Scores drift with time: look at \
+    the figures per quarter and train anew. A score is a suspicion, never proof.";
+
+/// How the model is trained.
+#[must_use]
+pub fn params() -> Params {
+    Params { trees: 400, depth: 6, rate: 0.05, lambda: 2.0, column_share: 0.5, seed: 1, ..Params::default() }
+}
+
+/// Rows, labels and weights of the windows wanted: one row per transaction of a window, all rows of a window together
+/// weigh as much as those of another, the last one half.
+pub(super) fn rows<'s>(samples: impl Iterator<Item = &'s Sample>) -> (Matrix, Vec<bool>, Vec<f32>) {
+    let names = FeatureNames::new(feature_names()).expect("the names of features are unique");
+    let (mut matrix, mut labels, mut weights) = (Matrix::new(names), Vec::new(), Vec::new());
+    for sample in samples {
+        for (at, row) in sample.rows.iter().enumerate() {
+            let last = at + 1 == sample.rows.len();
+            if !last {
+                continue;
+            }
+            matrix.push(row).expect("features are finite or unknown, and windows are bounded");
+            labels.push(sample.illicit);
+            weights.push(1.0);
+        }
+    }
+    (matrix, labels, weights)
+}
+
+/// Trains on the training windows of `collected` that `wanted` agrees to.
+///
+/// # Errors
+/// [`TrainError`], also when there is nothing to train on.
+pub(super) fn train(collected: &Collected, wanted: impl Fn(&Sample) -> bool) -> Result<Model, TrainError> {
+    let (matrix, labels, weights) = rows(collected.samples.iter().filter(|sample| wanted(sample)));
+    gbdt::train(&matrix, &labels, Some(&weights), None, &params())
+}
+
+/// Trains on all training windows and writes the card; the threshold is the caller's to set.
+///
+/// # Errors
+/// [`TrainError`].
+pub fn learn(collected: &Collected, origin: &Origin) -> Result<ModelFile, TrainError> {
+    let used = |sample: &&Sample| sample.split == Split::Train;
+    let model = train(collected, |sample| used(&sample))?;
+    let (matrix, labels, _) = rows(collected.samples.iter().filter(used));
+    let mut digest = Sha256::new();
+    for (row, label) in matrix.rows().zip(&labels) {
+        row.iter().for_each(|value| digest.update(&value.to_be_bytes()));
+        digest.update(&[u8::from(*label)]);
+    }
+    let times = collected.samples.iter().filter(used).filter(|sample| !sample.rows.is_empty());
+    let began = times.clone().map(|sample| sample.began).min();
+    let ended = times.map(|sample| sample.ended).max();
+    let mut described = params().describe();
+    described.push(("transactions_per_window".to_owned(), collected.k.to_string()));
+    described.push((THRESHOLD.to_owned(), "0".to_owned()));
+    let card = ModelCard {
+        name: "discovery".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        created_by: origin.created_by.clone(),
+        created_at: origin.created_at,
+        training: Training {
+            rows: labels.len() as u64,
+            positives: labels.iter().filter(|label| **label).count() as u64,
+            period: began.zip(ended),
+            data_hash: digest.finish(),
+        },
+        params: described,
+        metrics: Vec::new(),
+        limits: LIMITS.to_owned(),
+    };
+    Ok(ModelFile { model, calibration: None, card })
+}
