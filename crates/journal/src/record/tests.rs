@@ -245,7 +245,6 @@ fn a_known_event_has_these_bytes() {
         account: AccountId::parse("alice").unwrap(),
         occurred_at: UnixNanos(1),
         device: None,
-        client_ja4: None,
         ip: Some(IpAddr::from([127, 0, 0, 1])),
         kind: EventKind::Login { success: true, second_factor: false },
     };

@@ -1,0 +1,7 @@
+//! Sets of rules as their users see them: documents in, hits and words out.
+
+mod documents;
+mod explanations;
+mod guards;
+mod semantics;
+mod support;
