@@ -101,10 +101,14 @@ impl<T: Copy + Eq> History<T> {
         true
     }
 
-    /// The known address that `shape` resembles most; `None` if it resembles none, or `handle` itself is known. Among equals
+    /// The known address that `shape` resembles most; `None` if it resembles none, or `handle` itself is known, or
+    /// nobody can hold its key. Among equals
     /// the one used last.
     #[must_use]
     pub fn resemblance(&self, shape: Shape, handle: T) -> Option<Resemblance<T>> {
+        if shape.is_reserved() {
+            return None;
+        }
         let thresholds = shape.thresholds();
         let mask = !(u64::MAX.checked_shr(shape.digit_bits() * thresholds.one_end()).unwrap_or(0));
         let mut best: Option<(u32, &Entry<T>)> = None;

@@ -2,7 +2,7 @@
 
 use chain::label::Confidence;
 use scoring::{
-    model::{FileError, ModelFile},
+    model::file::{FileError, ModelFile},
     shap::Explainer,
 };
 
@@ -61,6 +61,16 @@ pub struct Reason {
     pub raised: f64,
 }
 
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.value.is_nan() {
+            write!(f, "{}: none", self.meaning)
+        } else {
+            write!(f, "{}: {}", self.meaning, self.value)
+        }
+    }
+}
+
 impl Suspicion {
     /// How a label of this suspicion is qualified: a model's word, whatever its score.
     #[must_use]
@@ -103,6 +113,18 @@ impl Detector {
         &self.file
     }
 
+    /// The logit above which an address is suspected.
+    #[must_use]
+    pub const fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
+    /// The model and its card, taken out.
+    #[must_use]
+    pub fn into_file(self) -> ModelFile {
+        self.file
+    }
+
     /// The logit of a window.
     #[must_use]
     pub fn logit(&self, window: &Window) -> f64 {
@@ -117,7 +139,7 @@ impl Detector {
         }
         let row = features(window);
         let logit = self.file.model.logit(&row);
-        if logit < self.threshold {
+        if logit <= self.threshold {
             return None;
         }
         Some(Suspicion { probability: self.file.probability(logit), reasons: self.reasons(&row) })

@@ -9,6 +9,11 @@
 //! illicit accounts of the judged windows, the share that comes after the transaction that raised the flag, where a
 //! window may be flagged after any of its transactions and at most one benign window in a thousand ever is.
 //!
+//! Two models are trained alike: one on whole windows, as the protocol asks (`ranking`), and one on every beginning of a window,
+//! which is the one that serves, since it is asked after every transaction (`ranking_serving`, value saved, the model file).
+//! A whole window of fewer than K transactions gives away that its account did nothing more until the recording ended;
+//! the serving model cannot use that and ranks whole windows a little worse.
+//!
 //! Benign windows begin in the middle of a life, illicit ones with the first transaction, so structure of new accounts
 //! helps in telling them apart. The rate of false alarms on accounts that are both benign and new is therefore told apart.
 //!
@@ -22,6 +27,6 @@ pub use self::{
     collect::{
         ACCOUNT_COLUMNS, ACCOUNTS_MAX, Collected, Sample, Split, WINDOW_COLUMNS, WINDOWS_MAX, collect,
     },
-    judge::{Judged, judge},
+    judge::{JudgeError, Judged, judge},
     learn::{Origin, learn},
 };

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::BufRead};
 use domain::UnixNanos;
 
 use crate::{
-    discovery::{Direction, Step, TokenStep, WINDOW_MAX, Window, features},
+    discovery::{Direction, TokenStep, WINDOW_MAX, Window, features},
     replay::{Item, Parties, Party, Stream, TokenTransfer, Transaction},
     table::{Row, Table, TableError, Wanted},
 };
@@ -26,9 +26,6 @@ pub const WINDOW_COLUMNS: &[Wanted] = &[
 
 /// Columns of a table of accounts.
 pub const ACCOUNT_COLUMNS: &[Wanted] = &[Wanted::required("address"), Wanted::required("illicit")];
-
-/// Units of the coin in one whole coin.
-const COIN: f64 = 1e18;
 
 /// What a window is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,7 +215,7 @@ impl Collector {
         let Some(account) = self.account(party) else { return };
         let position = account.seen;
         account.seen += 1;
-        let step = step(other, direction, tx);
+        let step = tx.step(other, direction);
         if direction == Direction::In && !tx.failed && tx.value > 0 {
             account.inflow += step.coins;
             account.inbound += 1;
@@ -256,7 +253,7 @@ impl Collector {
                 if let Some(sample) = self.samples.get_mut(at)
                     && (1..k).contains(&sample.rows.len())
                 {
-                    let step = TokenStep { direction, token: number(contract), other: number(other) };
+                    let step = TokenStep { direction, token: contract.0, other: other.0 };
                     sample.window.push_token(step);
                 }
             }
@@ -274,25 +271,4 @@ impl Collector {
             .collect();
         Collected { samples, inflow_total, inflow_first, k, parties }
     }
-}
-
-/// A transaction as its party sees it.
-fn step(other: Party, direction: Direction, tx: &Transaction) -> Step {
-    #[expect(clippy::cast_precision_loss, reason = "features are in double precision")]
-    let coins = tx.value as f64 / COIN;
-    Step {
-        at: tx.at,
-        direction,
-        other: number(other),
-        coins,
-        digits: Step::digits_of(tx.value),
-        gas_used: tx.gas_used,
-        failed: tx.failed,
-        input_bytes: tx.input_bytes,
-        method: tx.method,
-    }
-}
-
-const fn number(party: Party) -> u32 {
-    party.0
 }

@@ -5,7 +5,11 @@ use domain::UnixNanos;
 use scoring::{
     gbdt::{self, Params, TrainError},
     matrix::{FeatureNames, Matrix},
-    model::{Model, ModelCard, ModelFile, Training},
+    model::{
+        Model,
+        card::{ModelCard, Training},
+        file::ModelFile,
+    },
 };
 
 use super::{Collected, Sample, Split};
@@ -29,37 +33,60 @@ const LIMITS: &str = "Trained on windows of benign and illicit accounts from the
     the figures per quarter and train anew. A score is a suspicion, never proof.";
 
 /// How the model is trained.
-#[must_use]
-pub fn params() -> Params {
+fn params() -> Params {
     Params { trees: 400, depth: 6, rate: 0.05, lambda: 2.0, column_share: 0.5, seed: 1, ..Params::default() }
 }
 
-/// Rows, labels and weights of the windows wanted: one row per transaction of a window, all rows of a window together
-/// weigh as much as those of another, the last one half.
-pub(super) fn rows<'s>(samples: impl Iterator<Item = &'s Sample>) -> (Matrix, Vec<bool>, Vec<f32>) {
+/// Which rows of a window are trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// One row after each transaction, for a model that is asked after each. Those before the last weigh, together, half of
+    /// the last one.
+    Prefixes,
+    /// The whole window only, as the protocol judges it.
+    Whole,
+}
+
+/// Rows, labels and weights of windows.
+fn rows<'s>(samples: impl Iterator<Item = &'s Sample>, wanted: Rows) -> (Matrix, Vec<bool>, Vec<f32>) {
     let names = FeatureNames::new(feature_names()).expect("the names of features are unique");
     let (mut matrix, mut labels, mut weights) = (Matrix::new(names), Vec::new(), Vec::new());
     for sample in samples {
-        for (at, row) in sample.rows.iter().enumerate() {
-            let last = at + 1 == sample.rows.len();
-            if !last {
-                continue;
+        let earlier = sample.rows.len().saturating_sub(1);
+        let from = if wanted == Rows::Whole { earlier } else { 0 };
+        for (at, row) in sample.rows.iter().enumerate().skip(from) {
+            // Features are never infinite; where a matrix is full, the windows taken so far are trained on.
+            if matrix.push(row).is_err() {
+                return (matrix, labels, weights);
             }
-            matrix.push(row).expect("features are finite or unknown, and windows are bounded");
             labels.push(sample.illicit);
-            weights.push(1.0);
+            #[expect(clippy::cast_precision_loss, reason = "windows are short")]
+            weights.push(if at == earlier { 1.0 } else { 0.5 / earlier as f32 });
         }
     }
     (matrix, labels, weights)
 }
 
-/// Trains on the training windows of `collected` that `wanted` agrees to.
+/// Trains on the windows of `collected` that `wanted` agrees to.
 ///
 /// # Errors
 /// [`TrainError`], also when there is nothing to train on.
-pub(super) fn train(collected: &Collected, wanted: impl Fn(&Sample) -> bool) -> Result<Model, TrainError> {
-    let (matrix, labels, weights) = rows(collected.samples.iter().filter(|sample| wanted(sample)));
+pub(super) fn train(
+    collected: &Collected,
+    kind: Rows,
+    wanted: impl Fn(&Sample) -> bool,
+) -> Result<Model, TrainError> {
+    let (matrix, labels, weights) = rows(collected.samples.iter().filter(|sample| wanted(sample)), kind);
     gbdt::train(&matrix, &labels, Some(&weights), None, &params())
+}
+
+/// Writes the threshold into a card.
+pub(super) fn set_threshold(card: &mut ModelCard, threshold: f64) {
+    for (name, value) in &mut card.params {
+        if name == THRESHOLD {
+            *value = threshold.to_string();
+        }
+    }
 }
 
 /// Trains on all training windows and writes the card; the threshold is the caller's to set.
@@ -68,8 +95,8 @@ pub(super) fn train(collected: &Collected, wanted: impl Fn(&Sample) -> bool) -> 
 /// [`TrainError`].
 pub fn learn(collected: &Collected, origin: &Origin) -> Result<ModelFile, TrainError> {
     let used = |sample: &&Sample| sample.split == Split::Train;
-    let model = train(collected, |sample| used(&sample))?;
-    let (matrix, labels, _) = rows(collected.samples.iter().filter(used));
+    let model = train(collected, Rows::Prefixes, |sample| used(&sample))?;
+    let (matrix, labels, _) = rows(collected.samples.iter().filter(used), Rows::Prefixes);
     let mut digest = Sha256::new();
     for (row, label) in matrix.rows().zip(&labels) {
         row.iter().for_each(|value| digest.update(&value.to_be_bytes()));
