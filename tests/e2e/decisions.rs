@@ -38,6 +38,43 @@ async fn an_address_book_that_is_enforced() {
     assert_eq!(serving.stop(), 0);
 }
 
+/// A key that may withdraw to one entry of the address book withdraws there, and to no other entry; also after a restart,
+/// and only once the entry is made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restricted_key_withdraws_to_its_entry_alone() {
+    let more = "[decide]\naddress_book = \"enforce\"\n";
+    let house = House::build(Settings { more, ..Settings::default() }).await;
+    let serving = house.serve();
+    house.open_account("emma").await;
+    let key = house.key("emma");
+    let (own, other) = (tron_address("emma's own"), tron_address("a friend's"));
+    let id = key["key"].as_str().unwrap();
+    let shown = house.ask(&["keys", "restrict", id, "--withdraw-to", &format!("tron:{own}")]).exits(0).json();
+    assert_eq!(shown["restrictions"]["destinations"].as_array().unwrap().len(), 1, "{shown}");
+    let mut client = house.client(&serving, &key);
+    let answer = client.call(Method::POST, WITHDRAWAL, &withdrawal(&own, "5", "early")).await.unwrap();
+    assert_eq!(answer.code(), "58207", "nobody made the entry yet: {}", answer.json);
+    for address in [&own, &other] {
+        house.desk().add_address(&person("emma"), Network::Tron, address).unwrap();
+    }
+    house.settle().await;
+    let answer = client.call(Method::POST, WITHDRAWAL, &withdrawal(&own, "5", "own")).await.unwrap();
+    assert_eq!(answer.code(), "0", "{}", answer.json);
+    let answer = client.call(Method::POST, WITHDRAWAL, &withdrawal(&other, "5", "other")).await.unwrap();
+    assert_eq!((answer.code(), answer.decision_id()), ("58207", None), "{}", answer.json);
+    assert_eq!(serving.stop(), 0);
+
+    let serving = house.serve();
+    let mut client = house.client(&serving, &key);
+    let answer = client.call(Method::POST, WITHDRAWAL, &withdrawal(&other, "5", "again")).await.unwrap();
+    assert_eq!(answer.code(), "58207", "{}", answer.json);
+    let answer = client.call(Method::POST, WITHDRAWAL, &withdrawal(&own, "5", "twice")).await.unwrap();
+    assert_eq!(answer.code(), "0", "{}", answer.json);
+    let made = house.desk().withdrawals(&AccountId::parse("emma").unwrap()).unwrap();
+    assert_eq!(made.len(), 2);
+    assert_eq!(serving.stop(), 0);
+}
+
 /// From where and with what software a withdrawal was asked for stands in its decision and at its key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_decision_says_what_software_asked() {

@@ -222,3 +222,49 @@ async fn bounds_are_the_operators() {
     drop((first, third));
     assert_eq!(serving.stop(), 0);
 }
+
+/// A key with bounds trades over a web socket within them, and its day's budget is one over both ways and a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restricted_key_trades_within_its_bounds() {
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    house.open_account("anna").await;
+    let key = house.key("anna");
+    let id = key["key"].as_str().unwrap();
+    // At 10,000 USDT: 0.0002 BTC in one order, 0.0005 BTC in a day.
+    let restrict = ["keys", "restrict", id, "--instrument", "BTC-USDT", "--max-order-notional", "2"];
+    house.ask(&[&restrict[..], &["--max-day-notional", "5"]].concat()).exits(0);
+    let order = |id: &str, instrument: &str, size: &str| {
+        json!({ "id": id, "op": "order", "args": [{ "instId": instrument, "tdMode": "cash", "side": "buy",
+            "ordType": "limit", "px": "10000", "sz": size }] })
+    };
+    let ca = house.path("ca.pem");
+    let mut client = Client::open(&serving, &ca, "/ws/v5/private").await;
+    assert_eq!(client.log_in(&key).await["code"], "0");
+    for (id, instrument, size, code) in [
+        ("1", "BTC-USDT", "0.0002", "0"),
+        ("2", "BTC-USDT", "0.0003", "51000"),
+        ("3", "ETH-USDT", "0.0001", "51000"),
+        ("4", "BTC-USDT", "0.0002", "0"),
+        ("5", "BTC-USDT", "0.0002", "50120"),
+        ("6", "BTC-USDT", "0.0001", "0"),
+    ] {
+        client.say(&order(id, instrument, size)).await;
+        let heard = client.hear(|message| message["op"] == "order").await;
+        assert_eq!((&heard["id"], &heard["code"]), (&json!(id), &json!(code)), "{heard}");
+    }
+    let shown = house.ask(&["keys", "show", id]).exits(0).json();
+    assert_eq!(shown["day_spent"], "5", "{shown}");
+    drop(client);
+    assert_eq!(serving.stop(), 0);
+    let serving = house.serve();
+    let mut client = Client::open(&serving, &ca, "/ws/v5/private").await;
+    assert_eq!(client.log_in(&key).await["code"], "0");
+    client.say(&order("7", "BTC-USDT", "0.0001")).await;
+    assert_eq!(client.hear(|message| message["op"] == "order").await["code"], "50120");
+    // New restrictions close it.
+    house.ask(&["keys", "restrict", id, "--instrument", "BTC-USDT"]).exits(0);
+    assert_eq!(client.closed().await, 4007);
+    assert_eq!(serving.stop(), 0);
+    crate::support::assert_sound(house.data());
+}

@@ -12,7 +12,7 @@ use domain::{AccountId, ApiKeyId, UnixNanos};
 
 use crate::{
     authority::{
-        Charge, FirstSeenMode, Ja4, LastUse, Notional, Novelty, Origin, Pair, Restrictions, Sighting,
+        Charge, FirstSeenMode, Ja4, LastUse, Notional, Novelty, Origin, Pair, Restrictions, Seen, Sighting,
         may_withdraw_from,
     },
     key::{Credential, Environment, KeyState, Permission, Permissions},
@@ -169,18 +169,6 @@ impl Verified {
         self.entry.standing.restrictions()
     }
 
-    /// Whether the key may act where its messages are not read, such as over a WebSocket that is handed over: only one
-    /// without any restriction may, since none could be held there.
-    ///
-    /// # Errors
-    /// [`Refusal::ActionUnreadable`].
-    pub fn check_unread_channel(&self) -> Result<(), Refusal> {
-        match self.restrictions() {
-            Some(_) => Err(Refusal::ActionUnreadable),
-            None => Ok(()),
-        }
-    }
-
     /// Takes `value` from the day's budget of the key, if it has one. A change that is returned is to be journalled
     /// and applied first; nothing is taken until then, so charge again. What is taken stays taken: to be called last.
     ///
@@ -236,13 +224,12 @@ impl Verified {
         mode: FirstSeenMode,
         now: UnixNanos,
     ) -> Novelty {
-        let standing = &self.entry.standing;
-        standing.note(LastUse { at: now, ip: ip.to_canonical(), ja4, permission });
-        if !self.entry.may_move() {
-            return Novelty::None;
-        }
-        let by = |asn| Pair { origin: Origin::of(ip, asn), ja4 };
-        standing.observe(by(asn), asn.map(|_| by(None)), mode, now)
+        let last = LastUse { at: now, ip: ip.to_canonical(), ja4, permission };
+        let seen = self.entry.may_move().then(|| {
+            let by = |asn| Pair { origin: Origin::of(ip, asn), ja4 };
+            Seen { pair: by(asn), network: asn.map(|_| by(None)), mode }
+        });
+        self.entry.standing.used(last, seen)
     }
 
     /// A change to be journalled: there on the first verified request of a key in a day, nothing otherwise. The

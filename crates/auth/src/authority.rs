@@ -25,8 +25,8 @@
 //! } }
 //! ```
 //!
-//! Over a WebSocket whose messages are not read no restriction can be held: a restricted key is refused the login
-//! ([`Verified::check_unread_channel`](crate::Verified::check_unread_channel)).
+//! Over a WebSocket each operation is held against them as the REST endpoint that does the same, and reading as a GET of
+//! the WebSocket's own path ([`Restrictions::check_stream`]).
 //!
 //! Where a key was used from: `verified.observe(..)` after the checks; a sighting goes on record by `verified.seen(..)`.
 //! Enforcing the rule on a key is to freeze it, on an app's grant to revoke it.
@@ -47,7 +47,7 @@ use std::time::Duration;
 
 use domain::UnixNanos;
 
-pub(crate) use self::standing::Standing;
+pub(crate) use self::standing::{Seen, Standing};
 pub use self::{
     budget::{BUCKETS, Charge, DayBudget, Reservation, SHARES},
     hours::{HOURS, WeeklyHours},

@@ -36,6 +36,9 @@ const SYN_SOURCES_MAX: u32 = 65_536;
 /// Seconds after which it forgets a source.
 const SYN_FORGET_SECONDS: u32 = 60;
 
+/// The rules that drop packets, by what they look at; see [`setup`].
+const RULES: [&str; 4] = ["ip saddr @ban4 ", "ip saddr @net4 ", "ip6 saddr @ban6 ", "ip6 saddr @net6 "];
+
 /// Bytes of an error of `nft` that are kept.
 const ERROR_BYTES_MAX: usize = 512;
 
@@ -74,6 +77,12 @@ pub trait Firewall: Send + fmt::Debug {
     /// # Errors
     /// [`FirewallError`].
     fn apply(&mut self, script: &str) -> Result<(), FirewallError>;
+
+    /// Whether the rules that drop packets are there: anybody with the privilege may have flushed them.
+    ///
+    /// # Errors
+    /// [`FirewallError::NotRun`]: nobody knows.
+    fn is_intact(&mut self) -> Result<bool, FirewallError>;
 }
 
 fn set_of(prefix: &Prefix) -> usize {
@@ -192,6 +201,26 @@ impl Firewall for Nft {
         }
         Ok(fed?)
     }
+
+    fn is_intact(&mut self) -> Result<bool, FirewallError> {
+        // The chain alone: its rules name the sets, whose elements may be many.
+        let output = Command::new(&self.program)
+            .args(["list", "chain", "inet", "caponier", "prerouting"])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output()?;
+        Ok(output.status.success() && drops(&String::from_utf8_lossy(&output.stdout)))
+    }
+}
+
+/// Whether a chain, as `nft` lists it, has all rules that drop packets.
+fn drops(chain: &str) -> bool {
+    let has = |rule: &&str| {
+        let drops = |line: &str| line.trim_start().starts_with(rule) && line.trim_end().ends_with(" drop");
+        chain.lines().any(drops)
+    };
+    RULES.iter().all(has)
 }
 
 /// No packet filter: scripts are written where they can be read.
@@ -202,6 +231,10 @@ impl<W: io::Write + Send + fmt::Debug> Firewall for DryRun<W> {
     fn apply(&mut self, script: &str) -> Result<(), FirewallError> {
         self.0.write_all(script.as_bytes())?;
         Ok(self.0.flush()?)
+    }
+
+    fn is_intact(&mut self) -> Result<bool, FirewallError> {
+        Ok(true)
     }
 }
 
@@ -220,6 +253,21 @@ mod tests {
              flush set inet caponier net6\nadd element inet caponier ban6 { 2001:db8::1 timeout 5s }\n"
         );
         assert_eq!(change(false, &[], &[]), "");
+    }
+
+    #[test]
+    fn what_was_set_up_is_recognised() {
+        // As it is listed, with counters that count.
+        let listed = setup(&Setup::default()).replace("counter drop", "counter packets 7 bytes 420 drop");
+        assert!(drops(&listed));
+        for rule in RULES {
+            let without: String =
+                listed.lines().filter(|line| !line.contains(rule)).map(|line| format!("{line}\n")).collect();
+            assert!(!drops(&without), "{rule}");
+        }
+        assert!(!drops(&listed.replace(" drop", " accept")) && !drops(""));
+        assert!(!Nft::new("/bin/false".into()).is_intact().unwrap_or(false));
+        assert!(Nft::new("/nonexistent/nft".into()).is_intact().is_err());
     }
 
     #[test]

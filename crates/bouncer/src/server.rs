@@ -1,5 +1,8 @@
 //! The socket of the privileged process: one client at a time, checked by its user id, one batch per interval.
 //!
+//! Now and then it is looked whether the rules are still there, also while nobody speaks: whoever reloads the system's
+//! rules flushes ours, and gets them back with the bans in force.
+//!
 //! Bounds: a line, a batch, the bans and their rate (see [`crate::protocol`] and [`crate::table`]); a client that says
 //! nothing for [`IDLE_MAX`] is let go, so that the next in line gets its turn.
 
@@ -18,7 +21,7 @@ use std::{
 use domain::{Clock, UnixNanos};
 use rustix::{
     fs::Mode,
-    net::sockopt::socket_peercred,
+    net::sockopt::{Timeout, set_socket_timeout, socket_peercred},
     process::{Uid, umask},
 };
 
@@ -33,6 +36,9 @@ pub const IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// Shortest time between two batches.
 pub const BATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Batches' worth of time between two looks at the packet filter.
+const LOOK_EVERY: u32 = 10;
 
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +84,7 @@ pub struct Server {
     /// The packet filter may differ from the table.
     astray: bool,
     last_batch: Option<UnixNanos>,
+    looked_at: UnixNanos,
 }
 
 impl Server {
@@ -112,6 +119,9 @@ impl Server {
         if rustix::process::geteuid() != Uid::from_raw(peer_uid) {
             std::os::unix::fs::chown(path, Some(peer_uid), None)?;
         }
+        // While nobody connects, waiting ends now and then.
+        let look_every = Some(interval.saturating_mul(LOOK_EVERY)).filter(|time| !time.is_zero());
+        set_socket_timeout(&listener, Timeout::Recv, look_every)?;
         Ok(Self {
             listener,
             path: path.to_owned(),
@@ -119,6 +129,7 @@ impl Server {
             interval,
             table,
             firewall,
+            looked_at: clock.now(),
             clock,
             astray: false,
             last_batch: None,
@@ -130,7 +141,13 @@ impl Server {
     /// # Errors
     /// As accepting reports.
     pub fn serve_next(&mut self) -> io::Result<Session> {
-        let (stream, _) = self.listener.accept()?;
+        let stream = loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => break stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.tend(),
+                Err(error) => return Err(error),
+            }
+        };
         let peer = socket_peercred(&stream)?;
         if peer.uid != Uid::from_raw(self.peer_uid) {
             return Ok(Session::Refused { uid: peer.uid.as_raw() });
@@ -187,12 +204,32 @@ impl Server {
         self.last_batch = Some(self.clock.now());
     }
 
+    /// Looks whether the rules are there, and makes them anew if not.
+    fn tend(&mut self) {
+        let now = self.clock.now();
+        self.look(now);
+        if self.astray {
+            // What does not work now is tried again at the next look.
+            self.astray = self.firewall.apply(&self.table.rebuild(now)).is_err();
+        }
+    }
+
+    fn look(&mut self, now: UnixNanos) {
+        self.looked_at = now;
+        // Where nobody knows nothing is undone: a filter that is there keeps its counters.
+        self.astray |= matches!(self.firewall.is_intact(), Ok(false));
+    }
+
     /// Carries out a batch, rebuilding the packet filter's table if it does not take the change: an element may have
     /// run out meanwhile, or somebody may have flushed the rules.
     fn apply(&mut self, batch: &[Result<Command, Refusal>]) -> Vec<Reply> {
         let now = self.clock.now();
         let outcome = self.table.batch(batch, now);
         let changed = !outcome.script.is_empty();
+        // A client without news says so now and then; one with news all the time must not keep us from looking.
+        if !changed || now.since(self.looked_at) >= self.interval.saturating_mul(LOOK_EVERY) {
+            self.look(now);
+        }
         if self.astray || (changed && self.firewall.apply(&outcome.script).is_err()) {
             if let Err(error) = self.firewall.apply(&self.table.rebuild(now)) {
                 self.astray = true;

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod fraud;
 pub(crate) mod watch;
 
 use std::path::PathBuf;
@@ -58,6 +59,9 @@ pub(crate) enum Command {
     /// Persons whose data is sealed.
     #[command(subcommand)]
     Subjects(SubjectsCommand),
+    /// Recorded events against feature packs, models and rules.
+    #[command(subcommand)]
+    Fraud(fraud::FraudCommand),
     /// Lists of labelled addresses.
     #[command(subcommand)]
     Lists(ListsCommand),

@@ -1,5 +1,6 @@
 //! The commands: each takes its arguments, does its work, prints, and says how the process ends.
 
+mod fraud;
 mod log;
 mod logging;
 mod restore;
@@ -91,6 +92,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Log(options) => {
             logging::start_quiet(true);
             block_on(log::log(&place, options))
+        }
+        Command::Fraud(command) => {
+            logging::start_quiet(true);
+            fraud::fraud(command, json)
         }
         Command::Watch(command) => {
             logging::start_quiet(true);

@@ -4,10 +4,15 @@
 //! values; mapping files, importing lists and judging withdrawals belong to `watch`.
 //!
 //! Reading order: [`address`] (text to [`domain::Address`] and back), [`label`] (categories, confidence, one label),
-//! [`segment`] (the immutable on-disk index of labels by address), [`poisoning`] (addresses made to look like known ones).
+//! [`segment`] (the immutable on-disk index of labels by address), [`poisoning`] (addresses made to look like known ones),
+//! [`headers`] (the newest blocks as a chain of parents), [`evm`] (blocks of EVM chains: verified, decoded), [`u256`]
+//! (what they count in).
 
 pub mod address;
+pub mod evm;
+pub mod headers;
 pub mod label;
 pub mod poisoning;
 pub mod segment;
 mod siphash;
+pub mod u256;

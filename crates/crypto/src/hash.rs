@@ -3,18 +3,44 @@
 use std::fmt;
 
 use aws_lc_rs::{digest, hkdf};
+use zeroize::Zeroize as _;
+
+/// Longest message that is put together on the stack; what a request without a body signs is shorter.
+pub(crate) const SHORT_BYTES_MAX: usize = 256;
 
 /// SHA-256 of the concatenation of `parts`.
 #[must_use]
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    if let [message] = parts {
-        let mut out = [0; 32];
-        out.copy_from_slice(digest::digest(&digest::SHA256, message).as_ref());
-        return out; // the same in one call, a quarter faster for short messages
+    match parts {
+        [message] => hash_whole(message),
+        _ => hash_pieces(parts.iter().copied()),
     }
-    let mut hasher = Sha256::new();
-    parts.iter().for_each(|part| hasher.update(part));
-    hasher.finish()
+}
+
+/// In one call, which costs a quarter less for short messages.
+fn hash_whole(message: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, message).as_ref());
+    out
+}
+
+/// SHA-256 of the concatenation of `pieces`, put together on the stack if that is short.
+pub(crate) fn hash_pieces<'a>(pieces: impl Iterator<Item = &'a [u8]> + Clone) -> [u8; 32] {
+    let mut message = [0_u8; SHORT_BYTES_MAX];
+    let mut end = 0;
+    for piece in pieces.clone() {
+        let Some(place) = message[end..].get_mut(..piece.len()) else {
+            message[..end].zeroize();
+            let mut hasher = Sha256::new();
+            pieces.for_each(|piece| hasher.update(piece));
+            return hasher.finish();
+        };
+        place.copy_from_slice(piece);
+        end += piece.len();
+    }
+    let hash = hash_whole(&message[..end]);
+    message[..end].zeroize();
+    hash
 }
 
 /// Incremental SHA-256.

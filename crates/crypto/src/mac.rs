@@ -5,7 +5,7 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
-use crate::{Sha256, sha256};
+use crate::{hash::hash_pieces, sha256};
 
 /// Block size of SHA-256.
 const BLOCK_BYTES: usize = 64;
@@ -16,21 +16,20 @@ const BLOCK_BYTES: usize = 64;
 /// for each message costs about a tenth more time.
 #[must_use]
 pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    // The padded key, and behind it later the inner hash: the outer message in one piece, which is hashed faster.
-    let mut outer = Zeroizing::new([0_u8; BLOCK_BYTES + 32]);
-    let (block, inner_hash) = outer.split_at_mut(BLOCK_BYTES);
+    let mut block = Zeroizing::new([0_u8; BLOCK_BYTES]);
     if key.len() > BLOCK_BYTES {
         block[..32].copy_from_slice(&sha256(&[key]));
     } else {
         block[..key.len()].copy_from_slice(key);
     }
     block.iter_mut().for_each(|byte| *byte ^= 0x36);
-    let mut inner = Sha256::new();
-    inner.update(block);
-    parts.iter().for_each(|part| inner.update(part));
-    inner_hash.copy_from_slice(&inner.finish());
+    let inner = hash_of(&block, parts);
     block.iter_mut().for_each(|byte| *byte ^= 0x36 ^ 0x5c);
-    sha256(&[&*outer])
+    hash_of(&block, &[&inner])
+}
+
+fn hash_of(block: &[u8; BLOCK_BYTES], parts: &[&[u8]]) -> [u8; 32] {
+    hash_pieces(std::iter::once(&block[..]).chain(parts.iter().copied()))
 }
 
 /// A key whose inner and outer hash states are already computed.
@@ -70,6 +69,18 @@ impl fmt::Debug for MacKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_and_long_messages_agree_with_a_computed_key() {
+        const SHORT: usize = crate::hash::SHORT_BYTES_MAX;
+        let message = [0x5a; 2 * SHORT];
+        for key in [&b"k"[..], &[7; BLOCK_BYTES], &[7; BLOCK_BYTES + 1]] {
+            for bytes in [0, 1, 63, 64, SHORT - BLOCK_BYTES, SHORT - BLOCK_BYTES + 1, message.len()] {
+                let (front, back) = message[..bytes].split_at(bytes / 3);
+                assert_eq!(hmac_sha256(key, &[front, back]), MacKey::new(key).sign(&[&message[..bytes]]));
+            }
+        }
+    }
 
     /// RFC 4231 test case 2.
     #[test]

@@ -132,6 +132,14 @@ pub(crate) struct Band {
     pub(crate) weight: f64,
 }
 
+/// Which value of a streak of known frauds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pick {
+    Largest,
+    Newest,
+    Smallest,
+}
+
 /// What a feature reads from its stream once the cursors stand.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Read {
@@ -157,8 +165,10 @@ pub(crate) enum Read {
     SinceFraud { window: Window, per: f64 },
     SincePrevious { per: f64 },
     Stddev { sum: usize, squares: usize, per_unit: f64 },
+    SinceLegitimate { window: Window, known: usize, per: f64 },
     Streak { window: Window, known: usize },
     StreakAge { window: Window, known: usize, per: f64 },
+    StreakValue { window: Window, known: usize, column: usize, per_unit: f64, pick: Pick },
     Sum { word: usize, per_unit: f64 },
     ZScore { profile: usize },
 }
@@ -363,8 +373,10 @@ impl StreamPlan {
                 | Read::Sequence { window, .. }
                 | Read::SequenceProgress { window, .. }
                 | Read::SinceFraud { window, .. }
+                | Read::SinceLegitimate { window, .. }
                 | Read::Streak { window, .. }
-                | Read::StreakAge { window, .. } => move_window(window),
+                | Read::StreakAge { window, .. }
+                | Read::StreakValue { window, .. } => move_window(window),
                 Read::Risk { bands, .. } => {
                     for band in bands {
                         if let Total::Events(window) = &mut band.total {

@@ -20,6 +20,14 @@
 //! Everything keyed by outside input has a named bound in [`Bounds`] or beside its type; what makes room is what
 //! was seen least recently. Forgetting errs on the strict side: a forgotten device or destination is a new one.
 
+pub mod evaluate;
+pub mod feed;
+pub mod mapping;
+pub mod preset;
+pub mod recording;
+pub mod replay;
+pub mod stream;
+
 mod config;
 mod engine;
 mod entity;

@@ -1,13 +1,26 @@
 //! Doors for the fuzz targets to parsers that are private otherwise. Exists only when built for fuzzing.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    collections::VecDeque,
+    io,
+    net::{IpAddr, Ipv4Addr},
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+};
 
-use auth::Refusal;
+use admission::Ja4;
+use auth::{
+    Refusal,
+    authority::{OrderIntent, OrderKind},
+};
 use domain::{AccountId, ApiKeyId, UnixNanos, WithdrawalRequest};
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 
 use crate::{
+    hello::Hello,
     http1::{answer, body::Step, head},
-    pipeline::{orders, withdrawal},
+    http2,
+    pipeline::{self, orders, withdrawal},
     proxy_protocol, strict, websocket,
 };
 
@@ -125,6 +138,80 @@ pub fn is_canonical(path: &str) -> bool {
 pub fn orders(body: &[u8]) -> Option<Vec<String>> {
     let orders = orders::read(body).ok()?;
     Some(orders.instruments.iter().map(|order| order.counted_by().to_owned()).collect())
+}
+
+/// Whether all orders of a body can only make positions smaller.
+#[must_use]
+pub fn reduce_only(body: &[u8]) -> bool {
+    orders::read(body).is_ok_and(|orders| orders.reduce_only)
+}
+
+/// One order of a body as the bounds of a key see it.
+///
+/// # Errors
+/// As the client would be told.
+pub fn order_intent(kind: OrderKind, body: &[u8]) -> Result<OrderIntent, Refusal> {
+    pipeline::authority::intent(kind, body)
+}
+
+/// Whether a request that arrives at `now` with this `expTime` may still take effect at `later`.
+///
+/// # Errors
+/// As the client would be told.
+pub fn exp_time(text: &str, now: UnixNanos, later: UnixNanos) -> Result<(), Refusal> {
+    pipeline::Expiry::parse(text, now)?.check(later)
+}
+
+/// Whether a `GOAWAY` with an error is among frames that were sent in these pieces, and whether a frame may begin after
+/// them.
+#[must_use]
+pub fn goaway<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (bool, bool) {
+    let mut sent = http2::frames::Sent::default();
+    let mut gave_up = false;
+    for piece in pieces {
+        gave_up |= sent.read(piece);
+    }
+    (gave_up, sent.goodbye().is_some())
+}
+
+/// What a client sends, in pieces, each of which is there at once; then its end.
+#[derive(Debug)]
+struct Pieces<'a>(VecDeque<&'a [u8]>);
+
+impl AsyncRead for Pieces<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(piece) = self.0.pop_front() else { return Poll::Ready(Ok(())) };
+        let (now, later) = piece.split_at(piece.len().min(buf.remaining()));
+        buf.put_slice(now);
+        if !later.is_empty() {
+            self.0.push_front(later);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The fingerprint of a client that sends these pieces, none of them empty, and all bytes that TLS then reads.
+///
+/// # Panics
+/// If reading waits for anything or fails.
+#[must_use]
+pub fn hello(pieces: Vec<&[u8]>) -> (Option<Ja4>, Vec<u8>) {
+    let reading = pin!(async {
+        let mut stream = Pieces(pieces.into());
+        let hello = Hello::read(&mut stream).await?;
+        let ja4 = hello.ja4;
+        let mut all = Vec::new();
+        hello.replayed(stream).read_to_end(&mut all).await?;
+        Ok::<_, io::Error>((ja4, all))
+    });
+    match reading.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(read)) => read,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The withdrawal a body asks for, from a fixed account, key, address and time.

@@ -144,6 +144,8 @@ pub struct Rule {
     pub(crate) logic: Logic,
     pub(crate) tally: Tally,
     pub(crate) reads: Vec<String>,
+    /// The named lists its condition uses, sorted.
+    pub(crate) lists: Vec<String>,
     pub(crate) logic_hash: [u8; 32],
     pub(crate) hash: [u8; 32],
 }

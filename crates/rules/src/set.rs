@@ -390,6 +390,7 @@ impl<'a, 'd> Loader<'a, 'd> {
             logic,
             tally,
             reads,
+            lists: Vec::new(),
             logic_hash: [0; 32],
             hash: [0; 32],
         };
@@ -397,11 +398,12 @@ impl<'a, 'd> Loader<'a, 'd> {
         list_names(&rule.when, &mut names);
         names.sort_unstable();
         names.dedup();
-        let lists: Vec<(&str, [u8; 32])> = names
+        let hashes: Vec<(&str, [u8; 32])> = names
             .iter()
             .filter_map(|name| self.identities.get(name).map(|list| (name.as_str(), list.hash)))
             .collect();
-        rule.seal(self.schema, &lists);
+        rule.seal(self.schema, &hashes);
+        rule.lists = names;
         rule
     }
 

@@ -12,7 +12,8 @@
 //! does for all leaves at once (as in Yu et al., "Linear `TreeSHAP`", 2022): products go down, sums come up.
 //!
 //! # Bounds
-//! Time: nodes times quadrature points (2 up to depth 4, 4 up to 8, 6 up to 12). Memory: 32 bytes a node.
+//! Time: nodes times quadrature points (2 up to depth 4, 4 up to 8, 6 up to 12). Memory: 32 bytes a
+//! node, and 72 to 200 for each split of one tree while a row is explained.
 
 use std::array::from_fn;
 
@@ -58,26 +59,31 @@ pub fn explain(model: &Model, row: &[f32]) -> Explanation {
     Explainer::new(model).explain(row)
 }
 
-/// A node of a tree, with what explanations need to know about the splits above it.
+/// An edge of a tree. Splits are numbered in pre-order, the root is 0.
 #[derive(Debug, Clone, Copy)]
-struct Step {
-    /// The threshold, or the value of a leaf.
-    number: f32,
+struct Edge {
+    /// The share of training rows that follow all splits on the feature down to here.
+    share: f64,
+    /// Of the split it leaves.
+    threshold: f32,
+    /// Of the leaf it leads to, if it does.
+    value: f32,
+    /// The split it leaves.
+    parent: u16,
+    /// The nearest split above that an edge on the same feature leads to; the root if there is none.
+    above: u16,
+    /// Of the split it leaves.
     feature: u8,
     missing_left: bool,
-    is_leaf: bool,
-    /// One more than the level of the nearest split above on the same feature; 0 if there is none.
-    above: u8,
-    right: u32,
-    /// The share of training rows that follow all splits on this feature down to the left child.
-    left_share: f64,
-    /// Likewise to the right child.
-    right_share: f64,
+    is_left: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Plan {
-    steps: Vec<Step>,
+    /// Edges to splits, in the order of those: to each but the root.
+    inner: Vec<Edge>,
+    /// Edges to leaves.
+    outer: Vec<Edge>,
     /// The most different features on one path.
     features_on_path: usize,
 }
@@ -110,11 +116,12 @@ impl Explainer {
     pub fn explain(&self, row: &[f32]) -> Explanation {
         assert_eq!(row.len(), self.n_features, "a row has one value for each feature of the model");
         let mut values = [0.0; FEATURES_MAX];
+        let (mut two, mut four, mut six) = (Vec::new(), Vec::new(), Vec::new());
         for plan in &self.plans {
             match plan.features_on_path {
-                0..=4 => walk::<2>(plan, &TWO, row, &mut values),
-                5..=8 => walk::<4>(plan, &FOUR, row, &mut values),
-                _ => walk::<6>(plan, &SIX, row, &mut values),
+                0..=4 => walk::<2>(plan, row, &mut two, &mut values),
+                5..=8 => walk::<4>(plan, row, &mut four, &mut values),
+                _ => walk::<6>(plan, row, &mut six, &mut values),
             }
         }
         Explanation { base: self.base, values: values[..self.n_features].to_vec() }
@@ -133,67 +140,76 @@ fn expected_value(tree: &Tree) -> f64 {
 }
 
 fn plan(tree: &Tree) -> Plan {
-    let mut steps = Vec::with_capacity(tree.nodes().len());
-    let mut features_on_path = 0;
-    // Feature and share of each edge above the node.
-    let mut path: Vec<(u8, f64)> = Vec::new();
-    // Splits whose right child has not begun: level, feature, share of the right child.
-    let mut open: Vec<(usize, u8, f64)> = Vec::new();
-    for (index, node) in tree.nodes().iter().enumerate() {
+    const { assert!(1usize << DEPTH_MAX <= 1 << 16) };
+    let nodes = tree.nodes();
+    let mut plan = Plan { inner: Vec::new(), outer: Vec::new(), features_on_path: 0 };
+    // The edge to each node; none to the root.
+    let mut edges: Vec<Option<Edge>> = vec![None; nodes.len()];
+    // By number of a split, the edges on the way to it: feature, the split they lead to, share.
+    let mut paths: Vec<Vec<(u8, u16, f64)>> = Vec::new();
+    for (index, node) in nodes.iter().enumerate() {
+        let mut path = edges[index].map_or_else(Vec::new, |edge| paths[usize::from(edge.parent)].clone());
         match *node {
             Node::Leaf { value, .. } => {
-                let mut features: Vec<u8> = path.iter().map(|edge| edge.0).collect();
+                let Some(edge) = edges[index] else { continue };
+                plan.outer.push(Edge { value, ..edge });
+                let mut features: Vec<u8> = path.iter().map(|(feature, ..)| *feature).collect();
+                features.push(edge.feature);
                 features.sort_unstable();
                 features.dedup();
-                features_on_path = features_on_path.max(features.len());
-                steps.push(Step {
-                    number: value,
-                    feature: 0,
-                    missing_left: false,
-                    is_leaf: true,
-                    above: 0,
-                    right: 0,
-                    left_share: 1.0,
-                    right_share: 1.0,
-                });
-                if let Some((level, feature, share)) = open.pop() {
-                    path.truncate(level);
-                    path.push((feature, share));
-                }
+                plan.features_on_path = plan.features_on_path.max(features.len());
             }
             Node::Split { feature, threshold, missing_left, right, cover, .. } => {
-                let above = path.iter().rposition(|edge| edge.0 == feature);
-                let share = above.map_or(1.0, |level| path[level].1);
-                let part = |child: usize| share * (tree.nodes()[child].cover() as f64 / cover as f64);
-                let (left_share, right_share) = (part(index + 1), part(right as usize));
-                steps.push(Step {
-                    number: threshold,
-                    feature,
-                    missing_left,
-                    is_leaf: false,
-                    above: above.map_or(0, |level| u8::try_from(level + 1).unwrap_or(u8::MAX)),
-                    right,
-                    left_share,
-                    right_share,
-                });
-                open.push((path.len(), feature, right_share));
-                path.push((feature, left_share));
+                let own = u16::try_from(paths.len()).unwrap_or(u16::MAX);
+                if let Some(edge) = edges[index] {
+                    plan.inner.push(edge);
+                    path.push((edge.feature, own, edge.share));
+                }
+                let above = path.iter().rfind(|(above, ..)| *above == feature);
+                let (above, share) = above.map_or((0, 1.0), |(_, split, share)| (*split, *share));
+                for (child, is_left) in [(index + 1, true), (right as usize, false)] {
+                    edges[child] = Some(Edge {
+                        share: share * (nodes[child].cover() as f64 / cover as f64),
+                        threshold,
+                        value: 0.0,
+                        parent: own,
+                        above,
+                        feature,
+                        missing_left,
+                        is_left,
+                    });
+                }
+                paths.push(path);
             }
         }
     }
-    Plan { steps, features_on_path }
+    plan
 }
 
-/// Points and weights of a Gauss-Legendre quadrature, moved from [-1, 1] to [0, 1].
-#[derive(Debug)]
+/// Points and weights of a Gauss-Legendre quadrature on [0, 1].
+#[derive(Debug, Clone, Copy)]
 struct Quadrature<const Q: usize> {
     points: [f64; Q],
     weights: [f64; Q],
 }
 
 impl<const Q: usize> Quadrature<Q> {
-    /// From the half with positive points.
-    const fn new(half: &[(f64, f64)]) -> Self {
+    /// The rule with `Q` points, 2, 4 or 6; from Abramowitz and Stegun, table 25.4, where it is given for [-1, 1] and its
+    /// positive half.
+    const RULE: Self = {
+        let half: &[(f64, f64)] = match Q {
+            2 => &[(0.577_350_269_189_625_8, 1.0)],
+            4 => &[
+                (0.339_981_043_584_856_3, 0.652_145_154_862_546_2),
+                (0.861_136_311_594_052_6, 0.347_854_845_137_453_85),
+            ],
+            _ => &[
+                (0.238_619_186_083_196_9, 0.467_913_934_572_691_04),
+                (0.661_209_386_466_264_5, 0.360_761_573_048_138_6),
+                (0.932_469_514_203_152, 0.171_324_492_379_170_36),
+            ],
+        };
+        assert!(2 * half.len() == Q);
         let mut points = [0.0; Q];
         let mut weights = [0.0; Q];
         let mut index = 0;
@@ -206,85 +222,83 @@ impl<const Q: usize> Quadrature<Q> {
             index += 1;
         }
         Self { points, weights }
-    }
+    };
 }
 
-// Abramowitz and Stegun, table 25.4.
-const TWO: Quadrature<2> = Quadrature::new(&[(0.577_350_269_189_625_8, 1.0)]);
-const FOUR: Quadrature<4> = Quadrature::new(&[
-    (0.339_981_043_584_856_3, 0.652_145_154_862_546_2),
-    (0.861_136_311_594_052_6, 0.347_854_845_137_453_85),
-]);
-const SIX: Quadrature<6> = Quadrature::new(&[
-    (0.238_619_186_083_196_9, 0.467_913_934_572_691_04),
-    (0.661_209_386_466_264_5, 0.360_761_573_048_138_6),
-    (0.932_469_514_203_152, 0.171_324_492_379_170_36),
-]);
-
-/// An edge on the way down: the row follows its feature's splits up to here or not.
+/// What is known of the edge to a split for one row, at each point of the quadrature.
 #[derive(Debug, Clone, Copy)]
-struct Edge<const Q: usize> {
-    follows: bool,
+struct Cell<const Q: usize> {
+    /// 1 if the row follows all splits on the feature down to here, else 0.
+    follows: f64,
     /// One over the factor of the feature.
     inverse: [f64; Q],
     /// Weight times (o - z) over the factor.
     effect: [f64; Q],
+    /// The product of the factors of all features on the path.
+    product: [f64; Q],
+    /// The sum of product times value over the leaves from here on.
+    sums: [f64; Q],
 }
 
-struct Walk<'a, const Q: usize> {
-    steps: &'a [Step],
-    row: &'a [f32],
-    quadrature: &'a Quadrature<Q>,
-    path: [Edge<Q>; DEPTH_MAX as usize],
-    values: &'a mut [f64; FEATURES_MAX],
-}
-
+/// Adds the effects of one tree: down for the products, along the leaves, up for the sums. Without a branch that
+/// depends on the tree's shape or the row: guessing those wrong would cost more than all the arithmetic.
 fn walk<const Q: usize>(
     plan: &Plan,
-    quadrature: &Quadrature<Q>,
     row: &[f32],
+    cells: &mut Vec<Cell<Q>>,
     values: &mut [f64; FEATURES_MAX],
 ) {
-    let edge = Edge { follows: false, inverse: [0.0; Q], effect: [0.0; Q] };
-    let mut walk = Walk { steps: &plan.steps, row, quadrature, path: [edge; DEPTH_MAX as usize], values };
-    walk.node(0, 0, &[1.0; Q]);
+    let Quadrature { points, weights } = Quadrature::<Q>::RULE;
+    let follow = |edge: &Edge, above: &Cell<Q>| {
+        let goes_left = goes_left(row[usize::from(edge.feature)], edge.threshold, edge.missing_left);
+        let follows = f64::from(u8::from(goes_left == edge.is_left)) * above.follows;
+        let factor: [f64; Q] = from_fn(|q| follows * points[q] + (1.0 - points[q]) * edge.share);
+        (follows, factor)
+    };
+    // The root stands for "no split above on this feature": factor 1, no effect.
+    let root = Cell { follows: 1.0, inverse: [1.0; Q], effect: [0.0; Q], product: [1.0; Q], sums: [0.0; Q] };
+    cells.clear();
+    cells.push(root);
+    for edge in &plan.inner {
+        let parent = &cells[usize::from(edge.parent)].product;
+        let above = &cells[usize::from(edge.above)];
+        let (follows, factor) = follow(edge, above);
+        let inverse = factor.map(|factor| 1.0 / factor);
+        let distance = follows - edge.share;
+        cells.push(Cell {
+            follows,
+            inverse,
+            effect: from_fn(|q| weights[q] * distance * inverse[q]),
+            product: from_fn(|q| parent[q] * factor[q] * above.inverse[q]),
+            sums: [0.0; Q],
+        });
+    }
+    for edge in &plan.outer {
+        let above = &cells[usize::from(edge.above)];
+        let (follows, factor) = follow(edge, above);
+        let product = &cells[usize::from(edge.parent)].product;
+        let value = f64::from(edge.value);
+        let rest: [f64; Q] = from_fn(|q| product[q] * above.inverse[q] * value);
+        let sums: [f64; Q] = from_fn(|q| rest[q] * factor[q]);
+        // As below, but the factor in the sum and the one in the effect cancel.
+        let effect: [f64; Q] = from_fn(|q| weights[q] * (follows - edge.share));
+        values[usize::from(edge.feature)] += dot(&rest, &effect) - dot(&sums, &above.effect);
+        let parent = &mut cells[usize::from(edge.parent)].sums;
+        *parent = from_fn(|q| parent[q] + sums[q]);
+    }
+    for (index, edge) in plan.inner.iter().enumerate().rev() {
+        let Cell { sums, effect, .. } = cells[index + 1];
+        let above = &cells[usize::from(edge.above)].effect;
+        values[usize::from(edge.feature)] += dot(&sums, &from_fn(|q| effect[q] - above[q]));
+        let parent = &mut cells[usize::from(edge.parent)].sums;
+        *parent = from_fn(|q| parent[q] + sums[q]);
+    }
 }
 
-impl<const Q: usize> Walk<'_, Q> {
-    /// Adds the effect of all splits below the step; returns the sum over its leaves of value times product.
-    fn node(&mut self, at: usize, level: usize, product: &[f64; Q]) -> [f64; Q] {
-        let step = self.steps[at];
-        if step.is_leaf {
-            return product.map(|product| product * f64::from(step.number));
-        }
-        let is_left = goes_left(self.row[usize::from(step.feature)], step.number, step.missing_left);
-        let above = usize::from(step.above).checked_sub(1).map(|level| self.path[level]);
-        let mut sums = [0.0; Q];
-        for (child, share, takes) in
-            [(at + 1, step.left_share, is_left), (step.right as usize, step.right_share, !is_left)]
-        {
-            let follows = takes && above.is_none_or(|above| above.follows);
-            let distance = if follows { 1.0 - share } else { -share };
-            let Quadrature { points, weights } = self.quadrature;
-            let factor: [f64; Q] = from_fn(|q| {
-                let rest = (1.0 - points[q]) * share;
-                if follows { points[q] + rest } else { rest }
-            });
-            let inverse = factor.map(|factor| 1.0 / factor);
-            let effect: [f64; Q] = from_fn(|q| weights[q] * distance * inverse[q]);
-            self.path[level] = Edge { follows, inverse, effect };
-            let mut below: [f64; Q] = from_fn(|q| product[q] * factor[q]);
-            if let Some(above) = above {
-                below = from_fn(|q| below[q] * above.inverse[q]);
-            }
-            let part = self.node(child, level + 1, &below);
-            let change: [f64; Q] = above.map_or(effect, |above| from_fn(|q| effect[q] - above.effect[q]));
-            self.values[usize::from(step.feature)] +=
-                part.iter().zip(&change).map(|(part, change)| part * change).sum::<f64>();
-            sums = from_fn(|q| sums[q] + part[q]);
-        }
-        sums
-    }
+fn dot<const Q: usize>(a: &[f64; Q], b: &[f64; Q]) -> f64 {
+    // In a tree, so that additions do not wait for each other.
+    let products: [f64; Q] = from_fn(|q| a[q] * b[q]);
+    products.chunks_exact(2).map(|pair| pair[0] + pair[1]).sum()
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@
 //! replaces its earlier state, so an address that is gone from a list stops blocking at once; a change of a few
 //! addresses of a large list need not wait for a whole import ([`Watch::update`]).
 //!
-//! What it is not: it ships no list, calls no vendor and follows no chain. It owns one directory and is its only
-//! writer; that one process writes it is the caller's promise (the lock of the data directory).
+//! Chains are followed by [`follow`]. What it is not: it ships no list and calls no vendor. The label store owns one
+//! directory and is its only writer; that one process writes it is the caller's promise (the lock of the data directory).
 //!
 //! Readers never wait: the set of active lists is swapped whole. Bounds: [`LISTS_MAX`] lists, and per import
 //! [`SOURCE_BYTES_MAX`] bytes in [`SOURCE_FILES_MAX`] files; an import needs about 200 bytes of memory per address beside its source,
@@ -24,6 +24,7 @@ pub mod discovery;
 pub mod evaluate;
 mod export;
 mod findings;
+pub mod follow;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod import;

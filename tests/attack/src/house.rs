@@ -91,6 +91,27 @@ impl House {
         Ok(Self { child, _output: output, dir, program, ready, door })
     }
 
+    /// Has [`House::plain`] read its configuration again, in which the rate of reads is now `reads`.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn reload(&self, reads: u32) -> Result<()> {
+        let path = self.dir.path().join("caponier.toml");
+        let text = std::fs::read_to_string(&path)?;
+        let lines = text.lines().map(|line| match line.split_once(" = ") {
+            Some(("read", _)) => format!("read = \"{reads} / 1s\"\n"),
+            _ => format!("{line}\n"),
+        });
+        std::fs::write(&path, lines.collect::<String>())?;
+        let mut command = Command::new(&self.program);
+        command.arg("--config").arg(path);
+        let output = command.arg("reload").output()?;
+        if !output.status.success() {
+            bail!("reload: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+
     /// The process id.
     #[must_use]
     pub fn pid(&self) -> u32 {

@@ -19,4 +19,5 @@ pub mod report;
 pub mod signing;
 pub mod slow;
 pub mod tools;
+pub mod trial;
 pub mod upstream;

@@ -1,5 +1,5 @@
 //! `attack --caponier PROGRAM [--quick] [--only WORD] [--sslyze FOLDER]`: runs the suite against that program and
-//! prints the table; exit code 1 if a criterion is missed.
+//! prints the table; exit code 1 if a criterion is missed. `--trials [--minutes N]` runs the trials of minutes instead.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the suite speaks on its terminal")]
 #![allow(clippy::disallowed_methods, reason = "attacks are timed by the real clock")]
@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use attack::house::House;
 use attack::report::{Row, Verdict, table};
 use attack::upstream::Upstream;
-use attack::{flood, framing, http2, replay, slow, tools};
+use attack::{flood, framing, http2, replay, slow, tools, trial};
 
 /// How long each flood lasts.
 const FLOOD: Duration = Duration::from_secs(8);
@@ -22,12 +22,21 @@ const SUITE_MAX: Duration = Duration::from_secs(540);
 struct Options {
     caponier: PathBuf,
     is_quick: bool,
+    is_trials: bool,
+    minutes: u64,
     only: Option<String>,
     sslyze: Option<PathBuf>,
 }
 
 fn options() -> Result<Options> {
-    let mut options = Options { caponier: PathBuf::new(), is_quick: false, only: None, sslyze: None };
+    let mut options = Options {
+        caponier: PathBuf::new(),
+        is_quick: false,
+        is_trials: false,
+        minutes: 5,
+        only: None,
+        sslyze: None,
+    };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().with_context(|| format!("{arg} takes a value"));
@@ -36,6 +45,8 @@ fn options() -> Result<Options> {
             "--only" => options.only = Some(value()?),
             "--sslyze" => options.sslyze = Some(std::fs::canonicalize(value()?)?),
             "--quick" => options.is_quick = true,
+            "--trials" => options.is_trials = true,
+            "--minutes" => options.minutes = value()?.parse().context("--minutes")?,
             _ => bail!("unknown argument {arg}"),
         }
     }
@@ -48,7 +59,9 @@ fn options() -> Result<Options> {
 fn main() -> ExitCode {
     let outcome = options().and_then(|options| {
         let runtime = tokio::runtime::Runtime::new()?;
-        runtime.block_on(suite(&options))
+        runtime.block_on(async {
+            if options.is_trials { trials(&options).await } else { suite(&options).await }
+        })
     });
     match outcome {
         Ok(rows) => {
@@ -90,6 +103,17 @@ impl Suite<'_> {
 
 async fn one(attack: impl Future<Output = Result<Row>>) -> Result<Vec<Row>> {
     attack.await.map(|row| vec![row])
+}
+
+async fn trials(options: &Options) -> Result<Vec<Row>> {
+    let mut suite = Suite { options, start: Instant::now(), rows: Vec::new() };
+    let upstream = Upstream::start().await?;
+    let plain = House::plain(&options.caponier, upstream.addr, true)?;
+    suite.run("added latency", one(trial::added_latency(&plain, &upstream))).await;
+    suite.run("overload", trial::overload(&options.caponier)).await;
+    let duration = Duration::from_secs(options.minutes * 60);
+    suite.run("reload under load", one(trial::reloads(&plain, duration))).await;
+    Ok(suite.rows)
 }
 
 async fn suite(options: &Options) -> Result<Vec<Row>> {

@@ -76,6 +76,18 @@ pub fn post(key: &Key, target: &str, body: &str) -> String {
     )
 }
 
+/// A whole request with a body that no other request has: a number takes the place of `{}` in it.
+#[must_use]
+pub fn post_once(key: &Key, target: &str, body: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let body = body.replace("{}", &NEXT.fetch_add(1, Ordering::Relaxed).to_string());
+    format!(
+        "POST {target} HTTP/1.1\r\nHost: localhost\r\n{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        key.lines_at(now_millis(), "POST", target, &body),
+        body.len()
+    )
+}
+
 /// A whole request without a body.
 #[must_use]
 pub fn get(key: &Key, target: &str) -> String {

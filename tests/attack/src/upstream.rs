@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context as _, Result};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Duration, sleep};
 
 /// Bytes of the answer to a path that ends in `/books`, for readers that never read.
 pub const LARGE_ANSWER_BYTES: usize = 4 << 20;
@@ -35,13 +37,25 @@ impl Upstream {
     /// # Errors
     /// When it cannot listen.
     pub async fn start() -> Result<Self> {
+        Self::with(None).await
+    }
+
+    /// One that works on `places` requests at a time, each for `service`; the others wait.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub async fn limited(places: usize, service: Duration) -> Result<Self> {
+        Self::with(Some(Desk { places: Arc::new(Semaphore::new(places)), service })).await
+    }
+
+    async fn with(desk: Option<Desk>) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("listen")?;
         let upstream = Self { addr: listener.local_addr()?, seen: Arc::default() };
         let seen = Arc::clone(&upstream.seen);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let seen = Arc::clone(&seen);
-                tokio::spawn(async move { serve(stream, &seen).await });
+                let (seen, desk) = (Arc::clone(&seen), desk.clone());
+                tokio::spawn(async move { serve(stream, &seen, desk.as_ref()).await });
             }
         });
         Ok(upstream)
@@ -53,7 +67,14 @@ impl Upstream {
     }
 }
 
-async fn serve(mut stream: TcpStream, seen: &Mutex<Seen>) {
+/// Where requests are worked on.
+#[derive(Debug, Clone)]
+struct Desk {
+    places: Arc<Semaphore>,
+    service: Duration,
+}
+
+async fn serve(mut stream: TcpStream, seen: &Mutex<Seen>, desk: Option<&Desk>) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
@@ -86,6 +107,10 @@ async fn serve(mut stream: TcpStream, seen: &Mutex<Seen>) {
             if seen.heads.len() < HEADS_MAX {
                 seen.heads.push(head);
             }
+        }
+        if let Some(desk) = desk {
+            let Ok(_place) = desk.places.acquire().await else { return };
+            sleep(desk.service).await;
         }
         let body = if is_large {
             format!(r#"{{"code":"0","msg":"","data":["{}"]}}"#, "x".repeat(LARGE_ANSWER_BYTES))

@@ -277,9 +277,7 @@ impl Restrictions {
     /// # Errors
     /// [`Refusal::HoursClosed`], [`Refusal::EndpointForbidden`], [`Refusal::ActionUnreadable`].
     pub fn check_request(&self, method: &[u8], path: &[u8], now: UnixNanos) -> Result<Act, Refusal> {
-        if self.hours.is_some_and(|hours| !hours.contains(now)) {
-            return Err(Refusal::HoursClosed);
-        }
+        self.check_hours(now)?;
         if (method, path) == SESSION {
             return Ok(Act::Read);
         }
@@ -296,6 +294,25 @@ impl Restrictions {
             return Err(Refusal::ActionUnreadable);
         }
         Ok(act)
+    }
+
+    /// Checks that a key may read from a WebSocket at `path` now.
+    ///
+    /// # Errors
+    /// [`Refusal::HoursClosed`], [`Refusal::EndpointForbidden`].
+    pub fn check_stream(&self, path: &[u8], now: UnixNanos) -> Result<(), Refusal> {
+        self.check_request(b"GET", path, now).map(drop)
+    }
+
+    /// Whether it is an hour in which the key may do anything.
+    ///
+    /// # Errors
+    /// [`Refusal::HoursClosed`].
+    pub fn check_hours(&self, now: UnixNanos) -> Result<(), Refusal> {
+        match self.hours {
+            Some(hours) if !hours.contains(now) => Err(Refusal::HoursClosed),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the body of such a request must be read and checked by one of the methods below.

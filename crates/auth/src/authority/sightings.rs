@@ -210,11 +210,22 @@ impl Sightings {
         if suspect { Novelty::Suspect { record: Some(sighting), pair } } else { Novelty::Learnt(sighting) }
     }
 
+    pub(crate) fn has(&self, pair: Pair) -> bool {
+        self.pairs.iter().any(|known| known.pair == pair)
+    }
+
+    /// A known pair was used again.
+    pub(crate) fn touch(&mut self, pair: Pair, at: UnixNanos) {
+        if let Some(known) = self.pairs.iter_mut().find(|known| known.pair == pair) {
+            known.used_at = known.used_at.max(at);
+        }
+    }
+
     /// Takes in a journalled sighting. Doing so twice changes nothing.
     pub fn apply(&mut self, sighting: Sighting) {
         let Sighting { pair, at, suspect } = sighting;
         self.first_at = Some(self.first_at.map_or(at, |first| first.min(at)));
-        if self.pairs.iter().any(|known| known.pair == pair) {
+        if self.has(pair) {
             return;
         }
         if self.pairs.len() >= PAIRS_MAX {

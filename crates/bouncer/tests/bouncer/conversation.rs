@@ -4,7 +4,10 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     os::unix::{fs::PermissionsExt as _, net::UnixStream},
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,7 +21,7 @@ const START: UnixNanos = UnixNanos::from_secs(100);
 
 /// Scripts taken, and how many are to be refused first.
 #[derive(Debug, Clone, Default)]
-struct Scripts(Arc<Mutex<(Vec<String>, usize)>>);
+struct Scripts(Arc<Mutex<(Vec<String>, usize)>>, Arc<AtomicBool>);
 
 impl Firewall for Scripts {
     fn apply(&mut self, script: &str) -> Result<(), FirewallError> {
@@ -28,11 +31,23 @@ impl Firewall for Scripts {
             return Err(FirewallError::Refused { text: "on purpose".to_owned() });
         }
         state.0.push(script.to_owned());
+        if script.contains("delete table") {
+            self.1.store(false, Ordering::Relaxed);
+        }
         Ok(())
+    }
+
+    fn is_intact(&mut self) -> Result<bool, FirewallError> {
+        Ok(!self.1.load(Ordering::Relaxed))
     }
 }
 
 impl Scripts {
+    /// Somebody flushes the rules.
+    fn flush(&self) {
+        self.1.store(true, Ordering::Relaxed);
+    }
+
     fn refuse_next(&self, count: usize) {
         self.0.lock().unwrap().1 = count;
     }
@@ -222,4 +237,44 @@ fn the_client_tells_everything_again_to_a_server_that_came_back() {
     assert_eq!(scripts.last(), "delete element inet caponier ban4 { 203.0.113.7 }\n");
     drop(client);
     assert!(matches!(serving.join().unwrap().unwrap(), Session::Ended { n_batches: 2.. }));
+}
+
+/// Rules that somebody flushed come back with the bans in force, whether anybody speaks or not, and once.
+#[test]
+fn flushed_rules_come_back_without_news() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, scripts) = (dir.path().join("s"), Scripts::default());
+    let clock = Arc::new(ManualClock::new(START));
+    let table = Table::new(Limits::default(), Setup::default(), START);
+    let every = Duration::from_millis(2);
+    let firewall = Box::new(scripts.clone());
+    let mut server = Server::start(&path, own_uid(), every, table, firewall, clock).unwrap();
+    let count = || scripts.0.lock().unwrap().0.len();
+    converse(&mut server, &path, "add 203.0.113.7 60 scan\napply\n");
+    let before = count();
+    // A client that only keeps its connection.
+    converse(&mut server, &path, "apply\n");
+    assert_eq!(count(), before);
+    scripts.flush();
+    converse(&mut server, &path, "apply\n");
+    assert_eq!(count(), before + 1);
+    let again = scripts.last();
+    assert!(again.starts_with("add table") && again.contains("{ 203.0.113.7 timeout 60s }"), "{again}");
+    // Nobody at all: the first look finds nothing to make them of, the second does.
+    scripts.flush();
+    scripts.refuse_next(1);
+    let (said, _) = std::thread::scope(|scope| {
+        let late = scope.spawn(|| {
+            for _ in 0..2_000 {
+                if count() == before + 2 {
+                    break;
+                }
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+            say(&path, "list\napply\n")
+        });
+        (server.serve_next().unwrap(), late.join().unwrap())
+    });
+    assert_eq!(said, Session::Ended { n_batches: 1 });
+    assert_eq!((count(), scripts.last()), (before + 2, again));
 }

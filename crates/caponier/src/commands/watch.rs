@@ -153,7 +153,7 @@ fn table(path: &Path, columns: &'static [Wanted]) -> Result<Table<Source>, Failu
     Table::open(&path.display().to_string(), source, columns).map_err(|error| input(&error))
 }
 
-fn open(path: &Path) -> Result<Box<dyn Read>, Failure> {
+pub(super) fn open(path: &Path) -> Result<Box<dyn Read>, Failure> {
     if path == Path::new("-") {
         return Ok(Box::new(io::stdin().lock()));
     }
@@ -214,38 +214,39 @@ fn as_text(name: &str, value: &Value, lines: &mut Vec<String>) {
 }
 
 /// Wall time and processor time since the start.
-struct Stopwatch {
+#[derive(Debug)]
+pub(super) struct Stopwatch {
     wall: domain::UnixNanos,
     cpu: std::time::Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Lap {
+pub(super) struct Lap {
     wall: std::time::Duration,
     cpu: std::time::Duration,
 }
 
 impl Stopwatch {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self { wall: SystemClock.now(), cpu: processor_time() }
     }
 
-    fn lap(&self) -> Lap {
+    pub(super) fn lap(&self) -> Lap {
         Lap { wall: SystemClock.now().since(self.wall), cpu: processor_time().saturating_sub(self.cpu) }
     }
 }
 
 impl Lap {
-    fn since(self, earlier: &Self) -> Self {
+    pub(super) fn since(self, earlier: &Self) -> Self {
         Self { wall: self.wall.saturating_sub(earlier.wall), cpu: self.cpu.saturating_sub(earlier.cpu) }
     }
 
-    fn to_json(self) -> Value {
+    pub(super) fn to_json(self) -> Value {
         json!({"seconds": self.wall.as_secs_f64(), "cpu_seconds": self.cpu.as_secs_f64()})
     }
 
     /// How many of `count` in one second, of the wall and of one processor.
-    fn rates(self, count: u64) -> Value {
+    pub(super) fn rates(self, count: u64) -> Value {
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let per = |time: std::time::Duration| (count as f64 / time.as_secs_f64().max(1e-9)).round();
         json!({"wall": per(self.wall), "core": per(self.cpu)})

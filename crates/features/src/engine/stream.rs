@@ -19,7 +19,7 @@ use crate::{
     StateDigest,
     hash::spread,
     math,
-    plan::{Edge, Read, Source, StreamPlan, Total, What, Window, passes},
+    plan::{Edge, Pick, Read, Source, StreamPlan, Total, What, Window, passes},
 };
 
 /// No time: nothing was cut.
@@ -715,11 +715,28 @@ impl Rules {
                 }
                 if total > 0.0 { frauds / total } else { f64::NAN }
             }
-            Read::Streak { window, known } => self.streak(slot, *window, *known).0 as f64,
-            Read::StreakAge { window, known, per } => match self.streak(slot, *window, *known) {
-                (0, _) => f64::NAN,
-                (_, first) => since(first, *per),
-            },
+            Read::SinceLegitimate { window, known, per } => {
+                let mut known = self.known(slot, *window, *known);
+                let last = known.find(|(_, known)| *known == Known::Legitimate);
+                last.map_or(f64::NAN, |(index, _)| since(slot.ring.time(&self.shape, index), *per))
+            }
+            Read::Streak { window, known } => self.streak(slot, *window, *known).count() as f64,
+            Read::StreakAge { window, known, per } => {
+                let first = self.streak(slot, *window, *known).last();
+                first.map_or(f64::NAN, |index| since(slot.ring.time(&self.shape, index), *per))
+            }
+            Read::StreakValue { window, known, column, per_unit, pick } => {
+                let mut cells = self
+                    .streak(slot, *window, *known)
+                    .map(|index| slot.ring.cell(&self.shape, index, *column))
+                    .filter(|cell| *cell != MISSING);
+                let cell = match pick {
+                    Pick::Largest => cells.max(),
+                    Pick::Newest => cells.next(),
+                    Pick::Smallest => cells.min(),
+                };
+                cell.map_or(f64::NAN, |cell| cell as f64 / per_unit)
+            }
             Read::SinceFraud { window, per } => {
                 let Some(extras) = slot.extras.as_ref().filter(|_| size(window) > 0) else { return f64::NAN };
                 let oldest = slot.ring.time(&self.shape, cursor(slot, window.tail));
@@ -766,25 +783,31 @@ impl Rules {
         }
     }
 
-    /// Length of the run of known frauds that no known legitimate sample follows in the window, and the time of its
-    /// first. Costs O(run + samples without a label after it).
-    fn streak(&self, slot: &Slot, window: Window, known: usize) -> (u64, u64) {
-        let (mut run, mut first) = (0, 0);
-        let mut known = self.word(slot, known);
-        let mut index = cursor(slot, window.head);
-        while known > 0 && index > cursor(slot, window.tail) {
-            index -= 1;
-            match Known::of(slot.ring.meta(&self.shape, index)) {
-                Known::Nothing => continue,
-                Known::Legitimate => break,
-                Known::Fraud => {
-                    run += 1;
-                    first = slot.ring.time(&self.shape, index);
-                }
-            }
-            known -= 1;
-        }
-        (run, first)
+    /// The samples of a window whose label is known, the newest first. Costs O(samples looked at).
+    fn known<'a>(
+        &'a self,
+        slot: &'a Slot,
+        window: Window,
+        known: usize,
+    ) -> impl Iterator<Item = (usize, Known)> + 'a {
+        let left = usize::try_from(self.word(slot, known)).unwrap_or(usize::MAX);
+        (cursor(slot, window.tail)..cursor(slot, window.head))
+            .rev()
+            .map(|index| (index, Known::of(slot.ring.meta(&self.shape, index))))
+            .filter(|(_, known)| *known != Known::Nothing)
+            .take(left)
+    }
+
+    /// The run of known frauds that no known legitimate sample follows in the window, the newest first. Costs
+    /// O(run + samples without a label after its first).
+    fn streak<'a>(
+        &'a self,
+        slot: &'a Slot,
+        window: Window,
+        known: usize,
+    ) -> impl Iterator<Item = usize> + 'a {
+        let known = self.known(slot, window, known);
+        known.take_while(|(_, known)| *known == Known::Fraud).map(|(index, _)| index)
     }
 
     /// How many steps, of the first `steps`, the samples of the window take in order.

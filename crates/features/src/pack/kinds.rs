@@ -12,11 +12,12 @@ use super::{
     reader::{Reader, Span, number},
 };
 use crate::plan::{
-    Band, Compute, Condition, Filter, Node, Plan, Profile, Read, Source, StreamPlan, Test, Total, Window,
+    Band, Compute, Condition, Filter, Node, Pick, Plan, Profile, Read, Source, StreamPlan, Test, Total,
+    Window,
 };
 
 /// Every kind, in alphabetical order.
-pub(crate) const KINDS: [&str; 42] = [
+pub(crate) const KINDS: [&str; 46] = [
     "age",
     "cos_hour",
     "count",
@@ -27,6 +28,9 @@ pub(crate) const KINDS: [&str; 42] = [
     "first_seen",
     "fraud_streak",
     "fraud_streak_age",
+    "fraud_streak_last",
+    "fraud_streak_max",
+    "fraud_streak_min",
     "frauds",
     "hour",
     "hour_at_most",
@@ -52,6 +56,7 @@ pub(crate) const KINDS: [&str; 42] = [
     "sequence_progress",
     "share",
     "since_fraud",
+    "since_legitimate",
     "since_previous",
     "sin_hour",
     "stddev",
@@ -258,9 +263,9 @@ impl Builder {
             }
             "z_score" | "over_profile_mean" | "over_profile_max" | "profile_max" | "outliers"
             | "outlier_share" => self.profile_kind(r, draft),
-            "frauds" | "known_labels" | "risk" | "fraud_streak" | "fraud_streak_age" | "since_fraud" => {
-                self.label_kind(r, draft)
-            }
+            "fraud_streak_last" | "fraud_streak_max" | "fraud_streak_min" => self.streak_value(r, draft),
+            "frauds" | "known_labels" | "risk" | "fraud_streak" | "fraud_streak_age" | "since_fraud"
+            | "since_legitimate" => self.label_kind(r, draft),
             "risk_by_recency" => self.risk_by_recency(r, draft),
             "share" => self.share(r, draft),
             "over_window_mean" | "over_window_max" => self.over_window(r, draft),
@@ -325,8 +330,11 @@ impl Builder {
         let kind = draft.kind.as_str();
         let prior = if kind == "risk" { prior(r)? } else { [0.0, 0.0] };
         let over_known = if kind == "risk" { over_known(r)? } else { false };
-        let time =
-            if matches!(kind, "fraud_streak_age" | "since_fraud") { Some(time_unit(r)?) } else { None };
+        let time = if matches!(kind, "fraud_streak_age" | "since_fraud" | "since_legitimate") {
+            Some(time_unit(r)?)
+        } else {
+            None
+        };
         let (time_name, per) = time.map_or(("", 1.0), |(name, secs)| (name, self.per(secs)));
         for (frame, suffix) in self.frames(r, true)? {
             let stream = self.plan.stream(keyed.key, &keyed.filter, &[], 0);
@@ -344,6 +352,10 @@ impl Builder {
                     let known = plan.known(window);
                     (Read::StreakAge { window, known, per }, time_name)
                 }
+                "since_legitimate" => {
+                    let known = plan.known(window);
+                    (Read::SinceLegitimate { window, known, per }, time_name)
+                }
                 "since_fraud" => {
                     plan.lists_frauds = true;
                     (Read::SinceFraud { window, per }, time_name)
@@ -354,6 +366,27 @@ impl Builder {
                 }
             };
             self.emit_read(r, draft, &suffix, stream, read, unit)?;
+        }
+        Ok(())
+    }
+
+    /// A value of the events in a streak of known frauds.
+    fn streak_value(&mut self, r: &mut Reader<'_>, draft: &Draft) -> Result<(), Stop> {
+        let keyed = self.keyed(r)?;
+        let value = self.value(r)?;
+        let pick = match draft.kind.as_str() {
+            "fraud_streak_last" => Pick::Newest,
+            "fraud_streak_max" => Pick::Largest,
+            _ => Pick::Smallest,
+        };
+        for (frame, suffix) in self.frames(r, true)? {
+            let stream = self.plan.stream(keyed.key, &keyed.filter, &[], value.level);
+            let plan = &mut self.plan.streams[stream];
+            let window = frame.on(plan);
+            plan.is_labelled = true;
+            let (column, known) = (plan.column(value.source), plan.known(window));
+            let read = Read::StreakValue { window, known, column, per_unit: value.per_unit, pick };
+            self.emit_read(r, draft, &suffix, stream, read, &value.unit)?;
         }
         Ok(())
     }

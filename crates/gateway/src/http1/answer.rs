@@ -16,6 +16,8 @@ use crate::{
 pub(crate) const ANSWER_HEAD_BYTES_MAX: usize = BUFFER_BYTES;
 /// Most fields of an answer.
 pub(crate) const ANSWER_FIELDS_MAX: usize = 100;
+/// Fields for which there is room at once; most answers have fewer.
+const LINES_USUAL: usize = 16;
 
 /// Why an answer is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -56,8 +58,8 @@ pub(crate) struct AnswerHead {
     pub(crate) keep_alive: bool,
     /// Whether it says when it was made.
     pub(crate) has_date: bool,
-    lines: [Line; ANSWER_FIELDS_MAX],
-    n_lines: usize,
+    /// On the heap, so that a head is small enough to be passed on by value.
+    lines: Vec<Line>,
 }
 
 fn short(offset: usize) -> u16 {
@@ -72,8 +74,7 @@ fn piece(bytes: &[u8], (from, to): (u16, u16)) -> &[u8] {
 impl AnswerHead {
     /// The fields to pass on; `bytes` are those it was read from.
     pub(crate) fn fields<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        let lines = self.lines.get(..self.n_lines).unwrap_or_default();
-        lines.iter().map(move |line| (piece(bytes, line.name), piece(bytes, line.value)))
+        self.lines.iter().map(move |line| (piece(bytes, line.name), piece(bytes, line.value)))
     }
 
     /// Drops the fields that a `Connection` field names: they are for this hop only (RFC 9110 section 7.6.1). The
@@ -96,18 +97,7 @@ impl AnswerHead {
     }
 
     fn drop_field(&mut self, bytes: &[u8], name: &[u8]) {
-        let mut kept = 0;
-        for n in 0..self.n_lines {
-            let Some(line) = self.lines.get(n).copied() else { break };
-            if piece(bytes, line.name).eq_ignore_ascii_case(name) {
-                continue;
-            }
-            if let Some(place) = self.lines.get_mut(kept) {
-                *place = line;
-                kept += 1;
-            }
-        }
-        self.n_lines = kept;
+        self.lines.retain(|line| !piece(bytes, line.name).eq_ignore_ascii_case(name));
         self.has_date &= !name.eq_ignore_ascii_case(b"date");
     }
 }
@@ -156,8 +146,7 @@ fn parse_whole(bytes: &[u8]) -> Result<Option<AnswerHead>, Malformed> {
         framing: Framing::UntilClose,
         keep_alive: !is_http10,
         has_date: false,
-        lines: [Line::default(); ANSWER_FIELDS_MAX],
-        n_lines: 0,
+        lines: Vec::with_capacity(LINES_USUAL),
     };
     let mut length = None;
     let mut chunked = false;
@@ -196,10 +185,9 @@ fn parse_whole(bytes: &[u8]) -> Result<Option<AnswerHead>, Malformed> {
                     names_options |= !is_dropped(option) && !option.eq_ignore_ascii_case(b"close");
                 }
             }
-        } else if let Some(line) = head.lines.get_mut(head.n_lines) {
+        } else {
             head.has_date |= name.eq_ignore_ascii_case(b"date");
-            *line = Line { name: (short(at), short(name_end)), value: (short(from), short(to)) };
-            head.n_lines += 1;
+            head.lines.push(Line { name: (short(at), short(name_end)), value: (short(from), short(to)) });
         }
         at = end + 2;
     }

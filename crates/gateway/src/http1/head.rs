@@ -24,6 +24,9 @@ use crate::{
 /// Longest request head, in bytes; also the longest HTTP/2 header list.
 pub(crate) const HEAD_BYTES_MAX: usize = 16 << 10;
 
+/// Fields for which there is room at once; most requests have fewer.
+const LINES_USUAL: usize = 16;
+
 // Offsets have 16 bits, and a head that may be taken fits the buffer it is read into.
 const _: () = assert!(HEAD_BYTES_MAX <= u16::MAX as usize && HEAD_BYTES_MAX <= BUFFER_BYTES);
 
@@ -87,8 +90,8 @@ pub(crate) struct Head {
     /// An access token, and the proof of possession.
     app: [Option<Span>; 2],
     singles: u16,
-    lines: [Line; HEADERS_MAX],
-    n_lines: usize,
+    /// On the heap, so that a head is small enough to be passed on by value.
+    lines: Vec<Line>,
 }
 
 /// The credential headers of a request, as they stand.
@@ -127,8 +130,7 @@ impl Head {
             credentials: [None; 5],
             app: [None; 2],
             singles: 0,
-            lines: [Line::default(); HEADERS_MAX],
-            n_lines: 0,
+            lines: Vec::with_capacity(LINES_USUAL),
         }
     }
 
@@ -301,10 +303,7 @@ impl Head {
             Field::Credential | Field::Dropped => return Ok(()),
             Field::Expires | Field::Plain => false,
         };
-        if let Some(line) = self.lines.get_mut(self.n_lines) {
-            *line = Line { name, value, is_credential };
-            self.n_lines += 1;
-        }
+        self.lines.push(Line { name, value, is_credential });
         Ok(())
     }
 
@@ -425,8 +424,7 @@ impl<'a> View<'a> {
     /// The fields to forward, names and values; those of the credential only `with_credential`.
     pub(crate) fn fields(&self, with_credential: bool) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let Self { head, bytes } = *self;
-        let lines = head.lines.get(..head.n_lines).unwrap_or_default();
-        lines
+        head.lines
             .iter()
             .filter(move |line| with_credential || !line.is_credential)
             .map(move |line| (line.name.of(bytes), line.value.of(bytes)))

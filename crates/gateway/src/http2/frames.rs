@@ -10,7 +10,7 @@ const ENHANCE_YOUR_CALM: u8 = 11;
 
 /// A cursor over the bytes sent, however they are cut.
 #[derive(Debug, Default)]
-pub(super) struct Sent {
+pub(crate) struct Sent {
     /// The head of the present frame, and behind it the first bytes of the payload of a `GOAWAY`.
     bytes: [u8; HEAD_BYTES + GOAWAY_BYTES],
     known: usize,
@@ -20,7 +20,7 @@ pub(super) struct Sent {
 
 impl Sent {
     /// Reads on; whether a `GOAWAY` with an error was among it.
-    pub(super) fn read(&mut self, mut bytes: &[u8]) -> bool {
+    pub(crate) fn read(&mut self, mut bytes: &[u8]) -> bool {
         let mut gave_up = false;
         while !bytes.is_empty() {
             let wanted = if self.known < HEAD_BYTES {
@@ -63,7 +63,7 @@ impl Sent {
     }
 
     /// `GOAWAY(ENHANCE_YOUR_CALM)`, if a frame may begin here.
-    pub(super) fn goodbye(&self) -> Option<[u8; HEAD_BYTES + GOAWAY_BYTES]> {
+    pub(crate) fn goodbye(&self) -> Option<[u8; HEAD_BYTES + GOAWAY_BYTES]> {
         let mut frame = [0; HEAD_BYTES + GOAWAY_BYTES];
         frame[2] = 8;
         frame[3] = GOAWAY;

@@ -5,7 +5,7 @@
 //!
 //! Bounds: [`STREAMS_MAX`] requests at a time, resets, header list, bytes of answers buffered per stream.
 
-mod frames;
+pub(crate) mod frames;
 mod guard;
 
 use std::{

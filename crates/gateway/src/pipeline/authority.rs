@@ -1,7 +1,8 @@
 //! Least authority: what the key of a request may do at most, beside its permissions.
 //!
 //! Before the limits the request is held against the [restrictions](auth::authority::Restrictions) of its key: hours and
-//! endpoint from the head, then, where that matters, the body, read by the reader that decides about withdrawals. After
+//! endpoint from the head, then, where that matters, the body, read by the reader that decides about withdrawals. An
+//! operation of a web socket is held against them as the REST endpoint that does the same. After
 //! everything else the value of its orders is taken from the key's budget of the day; what has to be on record first is.
 //! Where the key is used from is noted in between.
 //!
@@ -23,7 +24,7 @@ use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::{
-    Charged, Routed, Shared,
+    Routed, Shared,
     json::Object,
     withdrawal::{self, Origin},
 };
@@ -35,7 +36,17 @@ const RESERVATIONS_MAX: usize = 4;
 /// What the orders of a request are worth: to be taken from the budget of the day.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Worth(Notional);
+pub(crate) struct Worth(Notional);
+
+impl Worth {
+    /// Nothing is to be taken.
+    pub(crate) const NOTHING: Self = Self(Notional::ZERO);
+
+    /// Whether nothing is to be taken.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.0 == Notional::ZERO
+    }
+}
 
 impl Shared {
     /// Whether the key may do this.
@@ -50,7 +61,7 @@ impl Shared {
         if routed.route.handling == Handling::Decide {
             self.check_age(verified, now)?;
         }
-        let nothing = Worth(Notional::ZERO);
+        let nothing = Worth::NOTHING;
         let Some(restrictions) = verified.restrictions() else { return Ok(nothing) };
         let act = restrictions.check_request(routed.view.method(), routed.view.path().as_bytes(), now)?;
         if !restrictions.needs_body(act) {
@@ -73,6 +84,25 @@ impl Shared {
             Act::Opaque | Act::Read => {}
         }
         Ok(nothing)
+    }
+
+    /// Whether the key may do this over a web socket: what `endpoint` does, to these orders.
+    pub(crate) fn authorise_operation(
+        verified: &Verified,
+        endpoint: &str,
+        orders: &[&RawValue],
+        now: UnixNanos,
+    ) -> Result<Worth, Refused> {
+        let Some(restrictions) = verified.restrictions() else { return Ok(Worth::NOTHING) };
+        let act = restrictions.check_request(b"POST", endpoint.as_bytes(), now)?;
+        match act {
+            Act::Orders { kind, .. } if restrictions.needs_body(act) => {
+                Ok(Worth(check_each(&restrictions, orders, kind, now)?))
+            }
+            // Nothing else that would have to be read is an operation of web sockets.
+            _ if restrictions.needs_body(act) => Err(Refusal::ActionUnreadable.into()),
+            _ => Ok(Worth::NOTHING),
+        }
     }
 
     /// Whether the key is old enough to withdraw.
@@ -142,8 +172,12 @@ impl Shared {
     }
 
     /// Takes what a request is worth from the budget of its key: the last check, since it stays taken.
-    pub(super) async fn spend(&self, charged: &Charged, worth: Worth, now: UnixNanos) -> Result<(), Refused> {
-        let verified = charged.verified();
+    pub(crate) async fn spend(
+        &self,
+        verified: &Verified,
+        worth: Worth,
+        now: UnixNanos,
+    ) -> Result<(), Refused> {
         for _ in 0..RESERVATIONS_MAX {
             match verified.charge(worth.0, now)? {
                 None => return Ok(()),
@@ -175,15 +209,29 @@ fn check_orders(
     batch: bool,
     now: UnixNanos,
 ) -> Result<Notional, Refusal> {
-    let orders = if batch {
+    if batch {
         let texts: Vec<&RawValue> = serde_json::from_slice(body).map_err(|_| Refusal::JsonInvalid)?;
-        // Of a list that is refused for its length no more is read than shows that.
-        let read = |text: &&RawValue| OrderIntent::read(kind, &object(text.get().as_bytes())?);
-        texts.iter().take(BATCH_MAX + 1).map(read).collect::<Result<Vec<_>, _>>()?
-    } else {
-        vec![OrderIntent::read(kind, &object(body)?)?]
-    };
+        return check_each(restrictions, &texts, kind, now);
+    }
+    restrictions.check_orders(&[intent(kind, body)?], &NoPrices, now)
+}
+
+/// As [`check_orders`], of orders that stand apart.
+fn check_each(
+    restrictions: &Restrictions,
+    texts: &[&RawValue],
+    kind: OrderKind,
+    now: UnixNanos,
+) -> Result<Notional, Refusal> {
+    // Of a list that is refused for its length no more is read than shows that.
+    let read = |text: &&RawValue| intent(kind, text.get().as_bytes());
+    let orders = texts.iter().take(BATCH_MAX + 1).map(read).collect::<Result<Vec<_>, _>>()?;
     restrictions.check_orders(&orders, &NoPrices, now)
+}
+
+/// The order a text is, as the bounds see it.
+pub(crate) fn intent(kind: OrderKind, text: &[u8]) -> Result<OrderIntent, Refusal> {
+    OrderIntent::read(kind, &object(text)?)
 }
 
 fn object(body: &[u8]) -> Result<Object<'_>, Refusal> {

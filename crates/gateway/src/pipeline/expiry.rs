@@ -9,11 +9,11 @@ use domain::UnixNanos;
 
 /// A deadline that lay ahead when the request arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Expiry(UnixNanos);
+pub(crate) struct Expiry(UnixNanos);
 
 impl Expiry {
     /// Reads the text: milliseconds since 1970-01-01, digits alone.
-    pub(super) fn parse(text: &str, now: UnixNanos) -> Result<Self, Refusal> {
+    pub(crate) fn parse(text: &str, now: UnixNanos) -> Result<Self, Refusal> {
         let invalid = || Refusal::ParameterInvalid { parameter: "expTime".to_owned() };
         if !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(invalid());
@@ -24,7 +24,7 @@ impl Expiry {
     }
 
     /// Whether there is time left.
-    pub(super) fn check(self, now: UnixNanos) -> Result<(), Refusal> {
+    pub(crate) fn check(self, now: UnixNanos) -> Result<(), Refusal> {
         if now < self.0 { Ok(()) } else { Err(Refusal::OrderExpired) }
     }
 }

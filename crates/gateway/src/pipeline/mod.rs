@@ -8,7 +8,7 @@
 //! exists), `auth::Verified` (its sender is proven), [`Charged`] (within limits, and not seen before), [`Passage`]
 //! (written anew for the exchange). A new check is a module of its own, called here between the two it belongs.
 
-mod authority;
+pub(crate) mod authority;
 mod body;
 mod challenge;
 mod credentials;
@@ -42,6 +42,8 @@ use parking_lot::Mutex;
 use schema::Learner;
 use tokio::sync::{Semaphore, watch};
 
+#[cfg(fuzzing)]
+pub(crate) use self::expiry::Expiry;
 pub(crate) use self::{
     body::{Body, Unreadable, due},
     challenge::{Challenger, Own},
@@ -354,7 +356,7 @@ impl Shared {
         let charged = self.charge(routed.policy, routed, load, verified, peer, now)?;
         self.speak_for(peer, now);
         self.observe(routed, charged.verified(), peer, now).await?;
-        self.spend(&charged, worth, now).await?;
+        self.spend(charged.verified(), worth, now).await?;
         let decision = match routed.route.handling {
             Handling::Decide => match self.decide(body, &charged, peer, now).await {
                 Ok(decision) => Some(decision),

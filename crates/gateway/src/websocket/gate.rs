@@ -23,7 +23,7 @@ use crate::{
     answer::Refused,
     connection::{InFlight, Source},
     peer::Peer,
-    pipeline::{Shared, limits::Load},
+    pipeline::{Shared, authority::Worth, limits::Load},
     ports::BoxFuture,
     traffic::{ADMITTED, Passed},
     upgrade::{Duplex, Upgrades},
@@ -117,11 +117,12 @@ impl Gate {
         orders: &[&RawValue],
         now: UnixNanos,
         record: Option<&mut Passed>,
-    ) -> Result<(), Refused> {
+    ) -> Result<Worth, Refused> {
         let shared = &self.shared;
         let policy = shared.policy.load_full();
         let (route, plan) = policy.operation(endpoint).ok_or(Refused::from(Refusal::EndpointUnavailable))?;
         shared.check_key(self.peer.ip, Some(identity.key_id().as_str()), route.criticality, now)?;
+        let worth = Shared::authorise_operation(identity, endpoint, orders, now)?;
         let load = Load::of_message(orders)?;
         if let Some(record) = record {
             record.instruments = load.names();
@@ -130,7 +131,8 @@ impl Gate {
         // nobody either, but are turned away when requests are.
         let turn = shared.turnstile.pass(load.criticality(route.criticality));
         drop(turn.map_err(|shed| shared.turn_away(shed, now))?);
-        policy.draw_operation(plan, &load, identity, &self.peer, now)
+        policy.draw_operation(plan, &load, identity, &self.peer, now)?;
+        Ok(worth)
     }
 }
 
@@ -146,9 +148,11 @@ impl Door for Gate {
             // A key that is banned here may log in, since it may cancel; its other operations are refused.
             let attempt = || shared.authenticator.verify_login(&login, ip, shared.clock.now());
             let verified = shared.prove(attempt).await?;
-            // Restrictions that come later end the connection, as a freeze does.
-            verified.check_unread_channel()?;
             let now = shared.clock.now();
+            // What else it is restricted to is held against each operation.
+            if let Some(restrictions) = verified.restrictions() {
+                restrictions.check_hours(now)?;
+            }
             shared.speak_for(&self.peer, now);
             let permissions = verified.permissions();
             let permission =
@@ -169,7 +173,7 @@ impl Door for Gate {
         endpoint: &'static str,
         orders: &[&RawValue],
         now: UnixNanos,
-    ) -> Result<(), Denied> {
+    ) -> Result<Worth, Denied> {
         let shared = &self.shared;
         let Some(recorder) = &shared.recorder else {
             return Ok(self.charge_recorded(identity, endpoint, orders, now, None)?);
@@ -190,6 +194,15 @@ impl Door for Gate {
         }
         recorder.record(record);
         Ok(charged?)
+    }
+
+    fn spend<'a>(
+        &'a self,
+        identity: &'a Verified,
+        worth: Worth,
+        now: UnixNanos,
+    ) -> BoxFuture<'a, Result<(), Denied>> {
+        Box::pin(async move { Ok(self.shared.spend(identity, worth, now).await?) })
     }
 
     fn connect(&self) -> BoxFuture<'_, io::Result<Box<dyn Duplex>>> {

@@ -8,7 +8,7 @@ use http::HeaderValue;
 use serde_json::value::RawValue;
 
 use super::Scope;
-use crate::{ports::BoxFuture, upgrade::Duplex};
+use crate::{pipeline::authority::Worth, ports::BoxFuture, upgrade::Duplex};
 
 /// Why something is not done for a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,15 +44,24 @@ pub(crate) trait Door: Send + Sync {
     /// Verifies a login, the slow check of a passphrase included, and counts it as use of the key.
     fn log_in<'a>(&'a self, login: Login<'a>, ip: IpAddr) -> BoxFuture<'a, Result<Verified, Denied>>;
 
-    /// Charges an operation on these orders, one object each, to the limits that the REST endpoint of the same
-    /// operation draws on.
+    /// Holds an operation on these orders, one object each, against what the key is restricted to, and charges it to the
+    /// limits that the REST endpoint of the same operation draws on. What is to be taken from the day's budget of the key
+    /// is left to [`Door::spend`].
     fn charge(
         &self,
         identity: &Verified,
         endpoint: &'static str,
         orders: &[&RawValue],
         now: UnixNanos,
-    ) -> Result<(), Denied>;
+    ) -> Result<Worth, Denied>;
+
+    /// Takes what an operation is worth from the day's budget of the key: its last check, since it stays taken.
+    fn spend<'a>(
+        &'a self,
+        identity: &'a Verified,
+        worth: Worth,
+        now: UnixNanos,
+    ) -> BoxFuture<'a, Result<(), Denied>>;
 
     /// Opens a connection to the exchange.
     fn connect(&self) -> BoxFuture<'_, io::Result<Box<dyn Duplex>>>;

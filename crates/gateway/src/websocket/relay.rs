@@ -18,7 +18,7 @@ use super::{
     lobby::Lobby,
     message::Credentials,
     meter::Metered,
-    ports::{Door, Introduction},
+    ports::{Denied, Door, Introduction},
     session::{Leg, Said, Session, Step},
     wire::{Bounds, Incoming, Wire},
 };
@@ -293,20 +293,36 @@ where
                 let said = self.log_in(&credentials).await?;
                 self.say(said)
             }
-            Step::Forward { leg, text, otherwise } => {
-                if let Err(error) = self.open(leg).await {
-                    tracing::warn!(reason = %error, "no web socket to the exchange");
-                    return self.say(otherwise);
-                }
-                let upstream = match leg {
-                    Leg::Anonymous => &mut self.anonymous,
-                    Leg::Identified => &mut self.identified,
+            Step::Spend { spending, text, otherwise } => {
+                let (worth, denied) = spending.split();
+                let now = self.door.now();
+                // A client that is not logged in has nothing to spend, and no such step.
+                let spent = match self.session.verified() {
+                    Some(verified) => self.door.spend(verified, worth, now).await,
+                    None => Err(Denied::from(Refusal::SystemError)),
                 };
-                match upstream {
-                    Some(upstream) => upstream.wire.say(text).map_err(|_| Closing::ABNORMAL),
-                    None => self.say(otherwise),
+                match spent {
+                    Ok(()) => self.forward(Leg::Identified, text, otherwise).await,
+                    Err(refused) => self.say(denied(&refused, self.door.now())),
                 }
             }
+            Step::Forward { leg, text, otherwise } => self.forward(leg, text, otherwise).await,
+        }
+    }
+
+    /// Sends a message on; if that cannot be done, says `otherwise`.
+    async fn forward(&mut self, leg: Leg, text: String, otherwise: Said) -> Result<(), Closing> {
+        if let Err(error) = self.open(leg).await {
+            tracing::warn!(reason = %error, "no web socket to the exchange");
+            return self.say(otherwise);
+        }
+        let upstream = match leg {
+            Leg::Anonymous => &mut self.anonymous,
+            Leg::Identified => &mut self.identified,
+        };
+        match upstream {
+            Some(upstream) => upstream.wire.say(text).map_err(|_| Closing::ABNORMAL),
+            None => self.say(otherwise),
         }
     }
 
@@ -429,7 +445,7 @@ where
             return Err(if private { Closing::LOGIN_FAILED } else { Closing::IDLE });
         }
         if self.in_force_at + self.config.in_force_period <= now {
-            self.session.check_in_force()?;
+            self.session.check_in_force(self.door.now())?;
             self.in_force_at = now;
         }
         self.looked_at = now;

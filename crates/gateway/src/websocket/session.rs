@@ -3,11 +3,12 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
 use admission::Gcra;
-use auth::{Permission, Refusal, Verified};
+use auth::{Permission, Refusal, Verified, authority::Restrictions};
 use domain::{AccountId, UnixNanos};
 
 use super::{
@@ -17,6 +18,7 @@ use super::{
     message::{Credentials, Op, OrderOp, Request, canonical, with_args},
     ports::{Denied, Door},
 };
+use crate::pipeline::authority::Worth;
 
 /// The period of the budget of control operations.
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -41,6 +43,32 @@ pub(super) enum Step {
     LogIn(Credentials),
     /// Tell the client.
     Say(Said),
+    /// Take what an operation is worth from the day's budget of its key, and send it on; if that cannot be done, say
+    /// `otherwise`, or what [`Spending::split`] gives for a refusal.
+    Spend { spending: Spending, text: String, otherwise: Said },
+}
+
+/// An operation that is worth something.
+#[derive(Debug)]
+pub(super) struct Spending {
+    worth: Worth,
+    op: &'static OrderOp,
+    id: Option<String>,
+    /// When it came.
+    at: UnixNanos,
+}
+
+impl Spending {
+    /// What is to be taken, and what to say if it cannot be.
+    pub(super) fn split(self) -> (Worth, impl FnOnce(&Denied, UnixNanos) -> Said) {
+        let Self { worth, op, id, at } = self;
+        let denied = move |Denied { refusal, label }: &Denied, now: UnixNanos| {
+            let message = refusal.message();
+            let text = answer::order_refused(op.name, id.as_deref(), refusal.code(), &message, at, now);
+            Said { text, label: Some(*label) }
+        };
+        (worth, denied)
+    }
 }
 
 /// Something to tell the client.
@@ -55,6 +83,8 @@ pub(super) struct Said {
 #[derive(Debug)]
 struct Identity {
     verified: Verified,
+    /// As they were at the login.
+    restrictions: Option<Arc<Restrictions>>,
     _seat: Seat,
 }
 
@@ -115,10 +145,19 @@ impl Session {
         self.identity.is_some() || !self.subscriptions.is_empty()
     }
 
-    /// The key is still good for a web socket, or there is none.
-    pub(super) fn check_in_force(&self) -> Result<(), Closing> {
-        let is_good = |verified: &Verified| verified.is_in_force() && verified.check_unread_channel().is_ok();
-        if self.verified().is_none_or(is_good) { Ok(()) } else { Err(Closing::KEY_CHANGED) }
+    /// The key is still in force, within its hours and restricted as it was at the login, or there is none.
+    pub(super) fn check_in_force(&self, now: UnixNanos) -> Result<(), Closing> {
+        let is_good = |identity: &Identity| {
+            let restrictions = identity.verified.restrictions();
+            let is_same = match (&restrictions, &identity.restrictions) {
+                (Some(now), Some(before)) => Arc::ptr_eq(now, before),
+                (now, before) => now.is_none() && before.is_none(),
+            };
+            identity.verified.is_in_force()
+                && is_same
+                && restrictions.is_none_or(|restrictions| restrictions.check_hours(now).is_ok())
+        };
+        if self.identity.as_ref().is_none_or(is_good) { Ok(()) } else { Err(Closing::KEY_CHANGED) }
     }
 
     /// Charges a message to the connection; if it came too soon, it is not charged, and to be
@@ -158,7 +197,7 @@ impl Session {
                 return Ok(vec![Step::Say(self.error(&malformed.error, malformed.id.as_deref()))]);
             }
         };
-        self.check_in_force()?;
+        self.check_in_force(now)?;
         let id = request.id.as_deref();
         let outcome = match request.op {
             Op::Login => self.log_in(&request, now)?,
@@ -171,7 +210,8 @@ impl Session {
 
     /// A login was verified, and there is room for one more connection of the account.
     pub(super) fn logged_in(&mut self, verified: Verified, seat: Seat) -> Said {
-        self.identity = Some(Identity { verified, _seat: seat });
+        let restrictions = verified.restrictions();
+        self.identity = Some(Identity { verified, restrictions, _seat: seat });
         Said { text: answer::logged_in(&self.connection_id), label: None }
     }
 
@@ -208,7 +248,7 @@ impl Session {
 
     fn order(
         &self,
-        op: &OrderOp,
+        op: &'static OrderOp,
         request: &Request<'_>,
         text: &str,
         door: &dyn Door,
@@ -228,20 +268,21 @@ impl Session {
             text: answer::order_refused(op.name, id, code, message, now, door.now()),
             label: Some(label),
         };
-        match permitted {
-            Ok(()) => {
-                let down = WsError::internal(op.name);
-                let otherwise = refuse(down.code, &down.message, down.label);
-                Ok(vec![Step::Forward { leg: Leg::Identified, text: text.to_owned(), otherwise }])
+        let text = text.to_owned();
+        let down = WsError::internal(op.name);
+        let otherwise = refuse(down.code, &down.message, down.label);
+        Ok(vec![match permitted {
+            Ok(worth) if worth.is_nothing() => Step::Forward { leg: Leg::Identified, text, otherwise },
+            Ok(worth) => {
+                let spending = Spending { worth, op, id: request.id.clone(), at: now };
+                Step::Spend { spending, text, otherwise }
             }
-            Err(Denied { refusal, label }) => {
-                Ok(vec![Step::Say(refuse(refusal.code(), &refusal.message(), label))])
-            }
-        }
+            Err(Denied { refusal, label }) => Step::Say(refuse(refusal.code(), &refusal.message(), label)),
+        }])
     }
 
     fn subscribe(&mut self, request: &Request<'_>, text: &str, now: UnixNanos) -> Result<Vec<Step>, WsError> {
-        let leg = self.leg()?;
+        let leg = self.leg(now)?;
         if !self.control_allowed(now) {
             return Err(WsError::TOO_FREQUENT);
         }
@@ -269,7 +310,7 @@ impl Session {
         text: &str,
         now: UnixNanos,
     ) -> Result<Vec<Step>, WsError> {
-        let default = self.leg()?;
+        let default = self.leg(now)?;
         if !self.control_allowed(now) {
             return Err(WsError::TOO_FREQUENT);
         }
@@ -295,13 +336,18 @@ impl Session {
     }
 
     /// Where a subscription goes: the account's own connection if its key may read, else where anybody's goes.
-    fn leg(&self) -> Result<Leg, WsError> {
-        let may_read = self.verified().map(|verified| verified.permissions().contains(Permission::Read));
+    fn leg(&self, now: UnixNanos) -> Result<Leg, WsError> {
+        let may_read = self.verified().map(|verified| {
+            if !verified.permissions().contains(Permission::Read) {
+                return Err(Refusal::PermissionMissing);
+            }
+            let restrictions = verified.restrictions();
+            restrictions.map_or(Ok(()), |all| all.check_stream(self.scope.path().as_bytes(), now))
+        });
         match (self.scope, may_read) {
-            (_, Some(true)) => Ok(Leg::Identified),
+            (_, Some(Ok(()))) => Ok(Leg::Identified),
             (Scope::Private, None) => Err(WsError::LOG_IN_FIRST),
-            (Scope::Private, Some(false)) => {
-                let refusal = Refusal::PermissionMissing;
+            (Scope::Private, Some(Err(refusal))) => {
                 Err(WsError { code: refusal.code(), message: refusal.message(), label: refusal.label() })
             }
             (Scope::Business | Scope::Public, _) => Ok(Leg::Anonymous),

@@ -42,6 +42,7 @@ use super::{
     relay::{Guest, Orders, serve},
     *,
 };
+use crate::pipeline::authority::Worth;
 use crate::{ports::BoxFuture, upgrade::Duplex};
 
 const SECRET: &[u8] = b"22582BD0CFF14C41EDBF1AB98506286D";
@@ -129,9 +130,13 @@ impl Door for House {
         endpoint: &'static str,
         orders: &[&RawValue],
         _: UnixNanos,
-    ) -> Result<(), Denied> {
+    ) -> Result<Worth, Denied> {
         self.charged.lock().push((endpoint, orders.len()));
-        self.deny.lock().take().map_or(Ok(()), |refusal| Err(refusal.into()))
+        self.deny.lock().take().map_or(Ok(Worth::NOTHING), |refusal| Err(refusal.into()))
+    }
+
+    fn spend<'a>(&'a self, _: &'a Verified, _: Worth, _: UnixNanos) -> BoxFuture<'a, Result<(), Denied>> {
+        Box::pin(std::future::ready(Err(Refusal::SystemError.into())))
     }
 
     fn connect(&self) -> BoxFuture<'_, io::Result<Box<dyn Duplex>>> {

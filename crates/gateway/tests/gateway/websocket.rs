@@ -1,7 +1,11 @@
 //! Web sockets as part of the gateway: who may open them, what they share with REST, how they end.
 
-use auth::{KeyChange, authority::Restrictions, okx};
-use domain::{ApiKeyId, Clock as _};
+use auth::{
+    KeyChange,
+    authority::{NotionalBounds, Restrictions, WeeklyHours},
+    okx,
+};
+use domain::{Amount, ApiKeyId, Asset, Clock as _};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -188,32 +192,108 @@ async fn keys_are_good_where_and_while_they_are_good() {
 }
 
 #[tokio::test]
-async fn restricted_keys_do_not_log_in_and_new_restrictions_end_the_connection() {
+async fn restricted_keys_do_what_they_may_and_new_restrictions_end_the_connection() {
     let world = World::configured(|config| config.websocket.connects = admission_free()).await;
-    let restricted = || Box::new(Restrictions::default().with_instruments(&["BTC-USDT"]).unwrap());
     let restrict = |key: &Key, restrictions| {
         let id = ApiKeyId::parse(&key.id).unwrap();
-        world.registry.apply(KeyChange::Restricted { id, at: NOW, restrictions }).unwrap();
+        let change = KeyChange::Restricted { id, at: NOW, restrictions: Box::new(restrictions) };
+        world.registry.apply(change).unwrap();
     };
     let key = world.key(&TRADER);
+    let bounds = NotionalBounds::new(
+        Asset::parse("USDT").unwrap(),
+        Some(Amount::parse("100").unwrap()),
+        Some(Amount::parse("250").unwrap()),
+    );
+    let restrictions = || {
+        Restrictions::default()
+            .with_instruments(&["BTC-USDT"])
+            .unwrap()
+            .with_notional(bounds.clone().unwrap())
+    };
+    restrict(&key, restrictions());
     let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
     assert_eq!(client.log_in(&world, &key).await["code"], "0");
-    restrict(&key, restricted());
-    // Nothing is acted on any more, and the connection ends.
+    let order = |instrument: &str, price: &str| json!({ "instId": instrument, "tdMode": "cash", "side": "buy", "ordType": "limit", "sz": "1", "px": price });
+    let message = |op: &str, args: Value| json!({ "id": "1", "op": op, "args": args });
+    let place = |instrument: &str, price: &str| message("order", json!([order(instrument, price)]));
+    let sold = json!([{ "instId": "BTC-USDT", "side": "sell", "ordType": "market", "sz": "1" }]);
+    // What passes is sent on, to an exchange that speaks no web sockets: 64007.
+    for (message, expected) in [
+        (place("BTC-USDT", "100"), "64007"),
+        (place("ETH-USDT", "1"), "51000"),
+        (place("BTC-USDT", "100.1"), "51000"),
+        (message("order", sold), "51000"),
+        (message("batch-orders", json!([order("BTC-USDT", "1"), order("ETH-USDT", "1")])), "51000"),
+        (message("cancel-order", json!([{ "instId": "ETH-USDT", "ordId": "7" }])), "51000"),
+        (message("cancel-order", json!([{ "instId": "BTC-USDT", "ordId": "7" }])), "64007"),
+        (message("amend-order", json!([{ "instId": "BTC-USDT", "ordId": "7" }])), "51000"),
+        (message("batch-orders", json!([order("BTC-USDT", "100"), order("BTC-USDT", "50")])), "64007"),
+        // The day's budget, of which REST takes as well.
+        (place("BTC-USDT", "1"), "50120"),
+    ] {
+        let heard = client.ask(&message).await;
+        assert_eq!(heard["code"], expected, "{message}: {heard}");
+        assert_eq!((&heard["id"], &heard["op"]), (&message["id"], &message["op"]));
+    }
+    let body = order("BTC-USDT", "1").to_string();
+    assert_eq!(world.post(&key, "/api/v5/trade/order", &body).await.code(), code("50120", 200));
+    assert!(world.ledger.recorded.lock().iter().any(|change| matches!(change, KeyChange::Spent { .. })));
+
+    // Restrictions that come later end the connection: nothing is acted on any more.
+    restrict(&key, restrictions());
     client.0.send(Message::text(batch(1).to_string())).await.unwrap();
     assert_eq!(client.closed().await, 4007);
-    assert_eq!(world.exchange.count(), 0);
+    // A silent one ends as well, and so does one whose hours are over.
     let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
-    assert_eq!(client.log_in(&world, &key).await["code"], "60009");
-    restrict(&key, Box::default());
     assert_eq!(client.log_in(&world, &key).await["code"], "0");
-    // A silent one ends as well.
     let start = tokio::time::Instant::now();
-    restrict(&key, restricted());
+    restrict(&key, Restrictions::default());
     assert_eq!(client.closed().await, 4007);
     let took = start.elapsed();
     assert!(took < std::time::Duration::from_secs(1), "{took:?}");
-    eprintln!("a silent web socket of a restricted key ended after {took:?}");
+    // It is ten o'clock.
+    restrict(
+        &key,
+        Restrictions::default().with_hours(WeeklyHours::daily(&[0, 1, 2, 3, 4, 5, 6], 10, 11).unwrap()),
+    );
+    let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
+    assert_eq!(client.log_in(&world, &key).await["code"], "0");
+    world.clock.advance(std::time::Duration::from_secs(3_600));
+    assert_eq!(client.closed().await, 4007);
+    let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
+    assert_eq!(client.log_in(&world, &key).await["code"], "60009");
+}
+
+/// A key that is bound to endpoints trades over a web socket what it may trade over REST, and watches only where that is
+/// listed.
+#[tokio::test]
+async fn endpoints_are_those_of_rest_and_of_the_web_socket() {
+    let world = World::configured(|config| config.websocket.connects = admission_free()).await;
+    let key = world.key(&TRADER);
+    let restrict = |endpoints: &[&str]| {
+        let (id, restrictions) =
+            (ApiKeyId::parse(&key.id).unwrap(), Restrictions::default().with_endpoints(endpoints).unwrap());
+        let change = KeyChange::Restricted { id, at: NOW, restrictions: Box::new(restrictions) };
+        world.registry.apply(change).unwrap();
+    };
+    let subscribe =
+        json!({ "id": "s", "op": "subscribe", "args": [{ "channel": "orders", "instType": "ANY" }] });
+    for (endpoints, watches, trades) in [
+        (["POST /api/v5/trade/order"].as_slice(), false, true),
+        (&["GET /ws/v5/private"], true, false),
+        (&["GET /ws/v5/*", "POST /api/v5/trade/*"], true, true),
+    ] {
+        restrict(endpoints);
+        let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
+        assert_eq!(client.log_in(&world, &key).await["code"], "0");
+        // What passes is sent on, to an exchange that speaks no web sockets.
+        let watched = client.ask(&subscribe).await;
+        assert_eq!(watched["code"] == "64007", watches, "{watched}");
+        let order = json!({ "id": "o", "op": "order", "args": [{ "instId": "BTC-USDT" }] });
+        let traded = client.ask(&order).await;
+        assert_eq!(traded["code"] == "64007", trades, "{traded}");
+    }
 }
 
 #[tokio::test]

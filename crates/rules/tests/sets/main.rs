@@ -3,5 +3,6 @@
 mod documents;
 mod explanations;
 mod guards;
+mod reviews;
 mod semantics;
 mod support;

@@ -388,6 +388,7 @@ impl<'b> Reader<'b> {
     }
 }
 
+#[derive(Debug)]
 enum TreeFault {
     /// No node where one begins; so many bytes before the end.
     Malformed {
@@ -405,10 +406,14 @@ fn read_tree(bytes: &[u8], nodes_max: usize) -> Result<Vec<Node>, TreeFault> {
     let mut nodes: Vec<Node> = Vec::new();
     // Splits whose right child has not begun.
     let mut open: Vec<usize> = Vec::new();
+    let mut is_complete = false;
     let mut rest = bytes;
     while !rest.is_empty() {
         if nodes.len() >= nodes_max {
             return Err(TreeFault::TooMany);
+        }
+        if is_complete {
+            return Err(TreeFault::Tree { node: nodes.len(), error: TreeError::Incomplete });
         }
         let (node, behind) = read_node(rest).ok_or(TreeFault::Malformed { left: rest.len() })?;
         rest = behind;
@@ -418,18 +423,19 @@ fn read_tree(bytes: &[u8], nodes_max: usize) -> Result<Vec<Node>, TreeFault> {
                 return Err(TreeFault::Tree { node: nodes.len() - 1, error: TreeError::Deep });
             }
             Node::Split { .. } => open.push(nodes.len() - 1),
-            Node::Leaf { .. } => match (open.pop(), u32::try_from(nodes.len())) {
-                (Some(parent), Ok(behind)) => {
+            Node::Leaf { .. } => match open.pop() {
+                Some(parent) => {
+                    let behind = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
                     if let Node::Split { right, .. } = &mut nodes[parent] {
                         *right = behind;
                     }
                 }
-                _ if rest.is_empty() => {}
-                _ => return Err(TreeFault::Tree { node: nodes.len(), error: TreeError::Incomplete }),
+                // No split waits for a right child: this leaf ends the tree.
+                None => is_complete = true,
             },
         }
     }
-    if !open.is_empty() || !matches!(nodes.last(), Some(Node::Leaf { .. })) {
+    if !is_complete {
         return Err(TreeFault::Tree { node: nodes.len(), error: TreeError::Incomplete });
     }
     // Every split now has both children behind it.

@@ -226,3 +226,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_web_socket_is_read_as_a_get_of_its_path() {
+    let now = UnixNanos::from_secs(1_800_000_000);
+    let free = Restrictions::default().with_instruments(&["BTC-USDT"]).unwrap();
+    assert_eq!(free.check_stream(b"/ws/v5/private", now), Ok(()));
+    let listed = Restrictions::default().with_endpoints(&["POST /api/v5/trade/*"]).unwrap();
+    assert_eq!(listed.check_stream(b"/ws/v5/private", now), Err(Refusal::EndpointForbidden));
+    let listed = Restrictions::default().with_endpoints(&["GET /ws/v5/private"]).unwrap();
+    assert_eq!(listed.check_stream(b"/ws/v5/private", now), Ok(()));
+    assert_eq!(listed.check_stream(b"/ws/v5/business", now), Err(Refusal::EndpointForbidden));
+    assert_eq!(listed.check_hours(now), Ok(()));
+}

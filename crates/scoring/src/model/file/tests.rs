@@ -121,6 +121,32 @@ fn what_an_author_may_not_write_is_refused() {
 }
 
 #[test]
+fn a_tree_that_ends_early_or_late_is_refused() {
+    const SPLIT: [u8; 10] = [1, 0, 0x3f, 0x80, 0, 0, 0, 0, 0, 0];
+    const LEAF_ONE: [u8; 9] = [0, 0x3f, 0x80, 0, 0, 0, 0, 0, 1];
+    let read = |parts: &[&[u8]]| read_tree(&parts.concat(), NODES_MAX);
+    assert_eq!(read(&[&LEAF_ONE]).ok().unwrap().len(), 1);
+    let whole = read(&[&SPLIT, &LEAF_ONE, &SPLIT, &LEAF_ONE, &LEAF_ONE]).ok().unwrap();
+    assert_eq!(whole.iter().map(Node::cover).collect::<Vec<_>>(), [3, 1, 2, 1, 1]);
+    let incomplete: [&[&[u8]]; 6] = [
+        &[],
+        &[&SPLIT],
+        &[&SPLIT, &LEAF_ONE],
+        &[&SPLIT, &SPLIT, &LEAF_ONE],
+        &[&SPLIT, &SPLIT, &LEAF_ONE, &LEAF_ONE],
+        &[&LEAF_ONE, &LEAF_ONE],
+    ];
+    for parts in incomplete {
+        let fault = read(parts).unwrap_err();
+        assert!(matches!(fault, TreeFault::Tree { error: TreeError::Incomplete, .. }), "{fault:?}");
+    }
+    assert!(matches!(read(&[&SPLIT, &LEAF_ONE[..8]]), Err(TreeFault::Malformed { left: 8 })));
+    let deep = [SPLIT; DEPTH_MAX as usize + 1].concat();
+    assert!(matches!(read(&[&deep]), Err(TreeFault::Tree { node: 12, error: TreeError::Deep })));
+    assert!(matches!(read_tree(&LEAF_ONE, 0), Err(TreeFault::TooMany)));
+}
+
+#[test]
 fn probabilities_come_from_the_calibration() {
     let [plain, isotonic, _] = calibrations().map(sample);
     assert_eq!(plain.probability(0.0), 0.5);

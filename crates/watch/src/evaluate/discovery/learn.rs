@@ -13,7 +13,7 @@ use scoring::{
 };
 
 use super::{Collected, Sample, Split};
-use crate::discovery::{THRESHOLD, feature_names};
+use crate::discovery::{FEATURES, THRESHOLD, feature_names};
 
 /// Who has a model trained, and when.
 #[derive(Debug, Clone)]
@@ -47,6 +47,19 @@ pub(super) enum Rows {
     Whole,
 }
 
+/// What only tells windows that begin in the middle of a life from those that begin one. Where the model serves, every window
+/// begins a life, and a model that leans on these is blind there.
+const MIDDLE_OF_LIFE: [&str; 2] = ["balance_min", "begins_out"];
+
+/// Takes out of a row what the serving model must not see.
+fn hide(row: &mut [f32]) {
+    for (value, (name, _)) in row.iter_mut().zip(FEATURES) {
+        if MIDDLE_OF_LIFE.contains(name) {
+            *value = f32::NAN;
+        }
+    }
+}
+
 /// Rows, labels and weights of windows.
 fn rows<'s>(samples: impl Iterator<Item = &'s Sample>, wanted: Rows) -> (Matrix, Vec<bool>, Vec<f32>) {
     let names = FeatureNames::new(feature_names()).expect("the names of features are unique");
@@ -55,8 +68,12 @@ fn rows<'s>(samples: impl Iterator<Item = &'s Sample>, wanted: Rows) -> (Matrix,
         let earlier = sample.rows.len().saturating_sub(1);
         let from = if wanted == Rows::Whole { earlier } else { 0 };
         for (at, row) in sample.rows.iter().enumerate().skip(from) {
+            let mut row = row.clone();
+            if wanted == Rows::Prefixes {
+                hide(&mut row);
+            }
             // Features are never infinite; where a matrix is full, the windows taken so far are trained on.
-            if matrix.push(row).is_err() {
+            if matrix.push(&row).is_err() {
                 return (matrix, labels, weights);
             }
             labels.push(sample.illicit);
