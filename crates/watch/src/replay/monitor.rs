@@ -244,10 +244,10 @@ impl Monitor {
             .get_mut(place.from.index())?
             .get_or_insert_with(|| Box::new(History::new(HISTORY_MAX)));
         let known = history.len() as u64;
-        let resemblance = history.resemblance(shape, place.to.0);
         if !history.used(shape, place.to.0, place.at) {
             return None;
         }
+        let resemblance = history.resemblance(shape, place.to.0);
         self.first_uses += 1;
         self.pairs += known;
         let resembles = resemblance?;
