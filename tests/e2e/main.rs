@@ -15,6 +15,7 @@ mod api_keys;
 mod api_model;
 mod apps;
 mod bans;
+mod browser;
 mod clients;
 mod config;
 mod control;

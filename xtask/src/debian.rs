@@ -24,6 +24,11 @@ pub(crate) struct Need {
 /// What the tests use beyond cargo, nextest, Python and Node.
 pub(crate) const TESTS: &[Need] = &[
     Need {
+        packages: &["chromium"],
+        skipped_without: "the puzzle for browsers, solved in a real one",
+        present: || Path::new("/usr/bin/chromium").exists(),
+    },
+    Need {
         packages: &["golang-go", "golang-golang-x-mod-dev"],
         skipped_without: "verification of the transparency log by Go's sumdb/tlog",
         present: || {

@@ -12,7 +12,7 @@ use domain::{AccountId, ApiKeyId, UnixNanos};
 
 use crate::{
     authority::{
-        Charge, FirstSeenMode, Ja4, LastUse, Notional, Novelty, Origin, Pair, Restrictions, Seen, Sighting,
+        Charge, FirstSeenMode, Ja4, LastUse, Notional, Novelty, Restrictions, Seen, Sighting,
         may_withdraw_from,
     },
     key::{Credential, Environment, KeyState, Permission, Permissions},
@@ -225,10 +225,7 @@ impl Verified {
         now: UnixNanos,
     ) -> Novelty {
         let last = LastUse { at: now, ip: ip.to_canonical(), ja4, permission };
-        let seen = self.entry.may_move().then(|| {
-            let by = |asn| Pair { origin: Origin::of(ip, asn), ja4 };
-            Seen { pair: by(asn), network: asn.map(|_| by(None)), mode }
-        });
+        let seen = self.entry.may_move().then_some(Seen { asn, mode });
         self.entry.standing.used(last, seen)
     }
 

@@ -11,7 +11,11 @@ use auth::{
     v2::{AUTHORITIES_MAX, AnswerSigner},
 };
 use domain::Clock;
-use gateway::{Gateway, route::Route, tls::Certificates};
+use gateway::{
+    Gateway,
+    route::Route,
+    tls::{Certificates, Oldest},
+};
 use journal::record::LifecycleEvent;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -115,7 +119,8 @@ impl App {
         };
         let policy = policy::load(&config)?;
         let api_slot = config.api.tls.as_ref().map(Slot::open).transpose()?;
-        let api_tls = api_slot.as_ref().map(|slot| server_tls(slot.certificates())).transpose()?;
+        let api_tls =
+            api_slot.as_ref().map(|slot| server_tls(slot.certificates(), Oldest::default())).transpose()?;
         let mut tokens = Vec::new();
         for (name, path) in &config.api.tokens {
             let mut token = api::Token::new(name, secret_file::read_line(path, TOKEN_CHARS_MIN)?);
@@ -137,7 +142,8 @@ impl App {
         let authenticator =
             Authenticator::new(Arc::clone(core.ground.registry()), replay, crypto::random::array());
         let mut gateway = gateway::Config::new(config.gateway.listen, &config.gateway.upstream);
-        gateway.tls = certificates.as_ref().map(server_tls).transpose()?;
+        gateway.tls =
+            certificates.as_ref().map(|slot| server_tls(slot, config.gateway.tls_min)).transpose()?;
         gateway.upstream.token = upstream_token;
         gateway.upstream.response_timeout = config.gateway.upstream_timeout;
         gateway.connections_max = usize::try_from(config.gateway.connections_max).unwrap_or(usize::MAX);
@@ -479,7 +485,10 @@ async fn rehearse(core: Arc<Core>) {
     }
 }
 
-fn server_tls(certificates: &Arc<Certificates>) -> Result<Arc<rustls::ServerConfig>, Failure> {
-    gateway::tls::server_config_with(Arc::clone(certificates))
+fn server_tls(
+    certificates: &Arc<Certificates>,
+    oldest: Oldest,
+) -> Result<Arc<rustls::ServerConfig>, Failure> {
+    gateway::tls::server_config_with(Arc::clone(certificates), oldest)
         .map_err(|error| Failure::new(Exit::Internal, chain(&error)))
 }

@@ -96,6 +96,7 @@ pub struct Gateway {
     pub listen: SocketAddr,
     /// `certificate_file` and `private_key_file`; `None` serves plain HTTP on loopback.
     pub tls: Option<(PathBuf, PathBuf)>,
+    pub tls_min: gateway::tls::Oldest,
     /// `[acme]`, when a directory is set.
     pub acme: Option<acme::Config>,
     /// Names it is reached by; empty for those of the certificate or of loopback.
@@ -286,6 +287,10 @@ impl Config {
         let gateway = Gateway {
             listen: read.address("gateway.listen"),
             tls: read.pair("gateway.certificate_file", "gateway.private_key_file"),
+            tls_min: match read.one_of("gateway.tls_min", &["1.2", "1.3"]).as_str() {
+                "1.3" => gateway::tls::Oldest::Tls13,
+                _ => gateway::tls::Oldest::Tls12,
+            },
             acme: read.acme(),
             authorities: read.list("gateway.authorities"),
             upstream: read.upstream("gateway.upstream"),

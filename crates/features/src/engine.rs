@@ -564,3 +564,6 @@ pub(crate) fn node_cell(value: f64) -> i64 {
     let limit = CELL_MAX as f64;
     rounded_cell((value * NODE_CELLS_PER_UNIT).clamp(-limit, limit)).unwrap_or(MISSING)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,8 @@
 //! randomness that shows in a result, and no iteration in hash order. The same samples in the same order give the
 //! same answers and the same [`StateDigest`], live or replayed.
 //!
-//! What lives here: [`Pack`] and [`Engine`], features by configuration over any event; [`EntityTable`], a bounded map that forgets its coldest entity; [`Windows`], one table of
+//! What lives here: [`Pack`] and [`Engine`], features by configuration over any event; [`Graph`], who
+//! shares what and how money moves; [`EntityTable`], a bounded map that forgets its coldest entity; [`Windows`], one table of
 //! rings with window cursors; [`ExactSum`], money added and taken away without loss. What does not: which
 //! entities, windows and thresholds matter. That is the business of `fraud`.
 //!
@@ -22,6 +23,7 @@
 
 mod digest;
 mod engine;
+mod graph;
 mod hash;
 mod math;
 mod pack;
@@ -33,6 +35,7 @@ mod windows;
 pub use self::{
     digest::{Canonical, StateDigest},
     engine::{Counts, Engine, Label, LabelError, Labelled, Limits, Record, StepError, Stepped, Usage, Value},
+    graph::{Cycle, GRAPH_FACTS, Graph, GraphError, GraphFacts, GraphLimits, Transfer},
     hash::{EntityHash, category},
     pack::{Column, FEATURES_MAX, FIELDS_MAX, Field, FieldType, PACK_BYTES_MAX, Pack, PackError, PackFault},
     sum::ExactSum,

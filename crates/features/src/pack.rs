@@ -333,3 +333,6 @@ fn feed_value(value: &DeValue<'_>, digest: &mut Sha256) {
         DeValue::Table(table) => feed(table, digest),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -155,14 +155,31 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
+/// The oldest version of TLS that clients may speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Oldest {
+    /// TLS 1.2 (RFC 5246), which some clients of trading APIs still need.
+    #[default]
+    Tls12,
+    /// TLS 1.3 (RFC 8446) alone: Mozilla's "modern" profile.
+    Tls13,
+}
+
 /// Configuration of the listener for a slot of certificates.
 ///
 /// # Errors
 /// [`TlsError::Unusable`] when the provider lacks what the versions need.
-pub fn server_config_with(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn server_config_with(
+    certificates: Arc<Certificates>,
+    oldest: Oldest,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let answers_challenges = certificates.answers_challenges;
+    let versions: &[_] = match oldest {
+        Oldest::Tls12 => &[&TLS13, &TLS12],
+        Oldest::Tls13 => &[&TLS13],
+    };
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
-        .with_protocol_versions(&[&TLS13, &TLS12])
+        .with_protocol_versions(versions)
         .map_err(TlsError::Unusable)?
         .with_no_client_auth()
         .with_cert_resolver(certificates);
@@ -183,7 +200,7 @@ pub fn server_config(
     certs: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    server_config_with(Arc::new(Certificates::new(Certificate::new(certs, key)?)))
+    server_config_with(Arc::new(Certificates::new(Certificate::new(certs, key)?)), Oldest::default())
 }
 
 /// As [`server_config`], from PEM texts.
@@ -191,5 +208,5 @@ pub fn server_config(
 /// # Errors
 /// [`TlsError`] naming which of the two texts is at fault.
 pub fn server_config_from_pem(certs: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
-    server_config_with(Arc::new(Certificates::new(Certificate::from_pem(certs, key)?)))
+    server_config_with(Arc::new(Certificates::new(Certificate::from_pem(certs, key)?)), Oldest::default())
 }

@@ -6,7 +6,7 @@
 //! - [`RuleSet::evaluate`] finds the rules that fire on the [`Slots`] of an event; [`RuleSet::explain`] says why in words,
 //!   and what would have kept the rule quiet.
 //! - A [`Guard`] proves when a set loads that weak evidence alone never blocks.
-//! - [`diff`] says what a new version changes, [`Backtest`] what a set would have done to the past.
+//! - [`diff()`] says what a new version changes, [`Backtest`] what a set would have done to the past.
 //!
 //! The language is total: every expression has a value for every event, at a cost that is known when it loads. It has no
 //! loops, no regular expressions, no calls of other rules. Missing values follow three-valued logic; see

@@ -1,10 +1,11 @@
 //! From a logit to a probability that can be believed: isotonic or Platt.
 //!
-//! Boosting at base logit 0 with class weights ranks well but its sigmoid is no probability; fitted on rows that were not
-//! trained on, these are. Both never turn a ranking around. Not here: how good the result is ([`crate::metrics`]).
+//! Boosting at base logit 0 with class weights ranks well but its sigmoid is no probability; fitted on rows that were
+//! not trained on, these are. Neither turns a ranking around (Platt: up to rounding). Not here: how good the result
+//! is ([`crate::metrics`]).
 //!
-//! - **Isotonic** (pool adjacent violators, Ayer et al. 1955; Zadrozny and Elkan 2002): the monotone function nearest in
-//!   squares, between its points a straight line, outside them flat.
+//! - **Isotonic** (pool adjacent violators, Ayer et al. 1955; Zadrozny and Elkan 2002): the monotone function nearest
+//!   in squares, between its points a straight line, outside them flat.
 //! - **Platt** (Platt 1999 with the corrections of Lin, Lin and Weng 2007): 1/(1 + exp(a x + b)), its targets drawn in
 //!   from 0 and 1 by one row. For few rows.
 //!
@@ -13,7 +14,10 @@
 
 use thiserror::Error;
 
-use crate::model::sigmoid;
+use crate::{
+    math::{exp, ln, ln_1p},
+    model::sigmoid,
+};
 
 /// Points of an isotonic function.
 pub const POINTS_MAX: usize = 1 << 16;
@@ -251,11 +255,11 @@ impl Platt {
                     let f = a * x + b;
                     let t = target(label);
                     // log(1 + exp(f)) - (1 - t) f without overflow.
-                    if f >= 0.0 { t * f + (-f).exp().ln_1p() } else { (t - 1.0) * f + f.exp().ln_1p() }
+                    if f >= 0.0 { t * f + ln_1p(exp(-f)) } else { (t - 1.0) * f + ln_1p(exp(f)) }
                 })
                 .sum()
         };
-        let (mut a, mut b) = (0.0, ((negatives + 1.0) / (positives + 1.0)).ln());
+        let (mut a, mut b) = (0.0, ln((negatives + 1.0) / (positives + 1.0)));
         let mut value = loss(a, b);
         for _ in 0..STEPS_MAX {
             let (mut haa, mut hbb, mut hab, mut ga, mut gb) = (RIDGE, RIDGE, 0.0, 0.0, 0.0);

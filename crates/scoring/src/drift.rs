@@ -3,16 +3,18 @@
 //! - [`Reference`]: population stability index over quantile bins of a reference sample. The usual reading: below 0.1
 //!   stable, above 0.25 shifted.
 //! - [`kolmogorov_smirnov`]: the largest distance between two empirical distributions and how likely it is by chance.
-//! - [`Adwin`]: a window over a stream that forgets its past when its mean has changed (Bifet and Gavalda, "Learning from
-//!   Time-Changing Data with Adaptive Windowing", SDM 2007).
+//! - [`Adwin`]: a window over a stream that forgets its past when its mean has changed (Bifet and Gavalda, "Learning
+//!   from Time-Changing Data with Adaptive Windowing", SDM 2007).
 //!
-//! Sans-IO: what is compared and when is the caller's business. A shift says that the model should be judged again, not that
-//! it is worse.
+//! Sans-IO: what is compared and when is the caller's business. A shift says that the model should be judged again,
+//! not that it is worse.
 //!
 //! # Bounds
 //! [`BINS_MAX`] bins; ADWIN keeps at most [`ROWS_MAX`] times [`BUCKETS`] + 1 buckets, whatever the stream's length.
 
 use thiserror::Error;
+
+use crate::math::{exp, ln};
 
 /// Bins of a reference, at most.
 pub const BINS_MAX: usize = 1_000;
@@ -94,8 +96,8 @@ impl Reference {
         counts
     }
 
-    /// The population stability index of another sample: the sum over bins of (q - p) ln(q / p), p and q being the shares of
-    /// the reference and of the sample, each at least 0.0001.
+    /// The population stability index of another sample: the sum over bins of (q - p) ln(q / p), p and q being the
+    /// shares of the reference and of the sample, each at least 0.0001.
     ///
     /// # Errors
     /// [`DriftError::Empty`] when there is no value.
@@ -111,7 +113,7 @@ impl Reference {
         Ok((0..counts.len())
             .map(|bin| {
                 let (p, q) = (share(&self.counts, bin), share(&counts, bin));
-                (q - p) * (q / p).ln()
+                (q - p) * ln(q / p)
             })
             .sum())
     }
@@ -122,7 +124,8 @@ impl Reference {
 pub struct KolmogorovSmirnov {
     /// The largest distance of the two distribution functions, in [0, 1].
     pub statistic: f64,
-    /// How likely a distance of this size is if both samples have one distribution; asymptotic, for some 10 values each.
+    /// How likely a distance of this size is if both samples have one distribution; asymptotic, for some 10 values
+    /// each.
     pub p_value: f64,
 }
 
@@ -169,7 +172,7 @@ fn kolmogorov(x: f64) -> f64 {
     let mut sum = 0.0;
     for k in 1..=100 {
         let k = f64::from(k);
-        let term = (-2.0 * k * k * x * x).exp();
+        let term = exp(-2.0 * k * k * x * x);
         sum += if k % 2.0 == 1.0 { term } else { -term };
         if term < 1e-16 {
             break;
@@ -317,7 +320,7 @@ impl Adwin {
             })
             .sum::<f64>()
             / width;
-        let log = (2.0 * width.ln() / self.delta).ln();
+        let log = ln(2.0 * ln(width) / self.delta);
         let (mut n0, mut sum0) = (0u64, 0.0);
         for (values, bucket) in self.oldest_first() {
             n0 += values;
@@ -454,7 +457,10 @@ mod tests {
         }
 
         #[test]
-        fn psi_is_never_negative(a in prop::collection::vec(-3.0f64..3.0, 1..50), b in prop::collection::vec(-3.0f64..3.0, 1..50)) {
+        fn psi_is_never_negative(
+            a in prop::collection::vec(-3.0f64..3.0, 1..50),
+            b in prop::collection::vec(-3.0f64..3.0, 1..50),
+        ) {
             let psi = Reference::new(&a, 5).unwrap().psi(&b).unwrap();
             prop_assert!(psi >= 0.0);
             let ks = kolmogorov_smirnov(&a, &b).unwrap();

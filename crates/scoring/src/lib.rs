@@ -18,6 +18,7 @@ pub mod calibration;
 pub mod counterfactual;
 pub mod drift;
 pub mod gbdt;
+mod math;
 pub mod matrix;
 pub mod metrics;
 pub mod model;

@@ -1,8 +1,8 @@
 //! A trained model: trees over named features that add up to a logit.
 //!
 //! The stored form ([`Tree`]) and the layout that answers requests give the same logit bit for bit: the base logit,
-//! then the leaves added in the order of the trees. The file format is in [`mod@file`], what a person should know about a
-//! model in [`card`].
+//! then the leaves added in the order of the trees. The file format is in [`mod@file`], what a person should know
+//! about a model in [`card`].
 //!
 //! # Bounds
 //! [`TREES_MAX`] trees, [`NODES_MAX`] nodes, [`LOGIT_MAX`] for the base logit and each leaf.
@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use crate::{
     gbdt::LOGIT_MAX,
+    math,
     matrix::{FeatureNames, Matrix},
     tree::{Node, Tree, TreeError},
 };
@@ -27,13 +28,13 @@ pub const TREES_MAX: usize = 4_096;
 /// Nodes of all trees of one model.
 pub const NODES_MAX: usize = 1 << 20;
 
-/// The logistic function: the probability of a logit, in [0, 1], uncalibrated.
+/// The logistic function: the probability of a logit, in [0, 1], uncalibrated; the same bits on every machine.
 #[must_use]
 pub fn sigmoid(logit: f64) -> f64 {
     if logit >= 0.0 {
-        1.0 / (1.0 + (-logit).exp())
+        1.0 / (1.0 + math::exp(-logit))
     } else {
-        let e = logit.exp();
+        let e = math::exp(logit);
         e / (1.0 + e)
     }
 }

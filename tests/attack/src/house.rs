@@ -35,21 +35,44 @@ impl House {
     /// # Errors
     /// When it does not start.
     pub fn plain(program: &Path, upstream: SocketAddr, has_generous_limits: bool) -> Result<Self> {
+        let limits = if has_generous_limits { GENEROUS } else { "" };
+        Self::run(program, upstream, "", limits, |_, addr| Ok(Door::plain(addr)))
+    }
+
+    fn run(
+        program: &Path,
+        upstream: SocketAddr,
+        tls: &str,
+        limits: &str,
+        door: impl FnOnce(&Value, SocketAddr) -> Result<Door>,
+    ) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let token = dir.path().join("upstream.token");
         let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(token)?;
         file.write_all(b"0123456789abcdef0123456789abcdef")?;
-        let limits = if has_generous_limits { GENEROUS } else { "" };
         let config = format!(
             "version = 1\n[data]\ndir = \"data\"\n[gateway]\nlisten = \"127.0.0.1:0\"\n\
-             upstream = \"http://{upstream}\"\nupstream_token_file = \"upstream.token\"\n[limits]\n{limits}\
+             upstream = \"http://{upstream}\"\nupstream_token_file = \"upstream.token\"\n{tls}[limits]\n{limits}\
              [api]\nlisten = \"127.0.0.1:0\"\n"
         );
         let path = dir.path().join("caponier.toml");
         std::fs::write(&path, config)?;
         let mut command = Command::new(program);
         command.args(["run", "--json", "--config"]).arg(&path);
-        Self::start(program, command, dir, |_, addr| Ok(Door::plain(addr)))
+        Self::start(program, command, dir, door)
+    }
+
+    /// `caponier run` that speaks TLS 1.3 alone, with the certificate of [`House::demo`].
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn modern(program: &Path, upstream: SocketAddr, demo: &Self) -> Result<Self> {
+        let authority = PathBuf::from(demo.authority().context("the demo has no authority")?);
+        let files = authority.parent().context("no folder of certificates")?.display();
+        let tls = format!(
+            "certificate_file = \"{files}/server.pem\"\nprivate_key_file = \"{files}/server.key\"\ntls_min = \"1.3\"\n"
+        );
+        Self::run(program, upstream, &tls, "", |_, addr| Door::tls(addr, &authority))
     }
 
     /// `caponier demo --serve`: TLS, a simulated exchange, a funded account.

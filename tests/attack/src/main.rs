@@ -139,6 +139,8 @@ async fn suite(options: &Options) -> Result<Vec<Row>> {
         suite.run("tools h2load", tools::h2load(&demo)).await;
         let sslyze = options.sslyze.as_deref().and_then(tools::sslyze_in);
         suite.run("tools tls", tools::tls(&demo, sslyze.as_deref())).await;
+        let modern = House::modern(&options.caponier, upstream.addr, &demo)?;
+        suite.run("tools tls modern", one(tools::modern(&modern, demo.authority(), sslyze.as_deref()))).await;
     }
     Ok(suite.rows)
 }

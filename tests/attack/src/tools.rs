@@ -177,23 +177,7 @@ pub async fn tls(house: &House, sslyze: Option<&Path>) -> Result<Vec<Row>> {
         None => rows.push(Row::skipped("testssl.sh", criterion, "testssl is not installed")),
         Some(_) => rows.push(testssl(&folder.path().join("report.json"), criterion)?),
     }
-    let criterion = "complies with Mozilla's intermediate configuration";
-    let row = match sslyze {
-        None => Row::skipped("sslyze", criterion, "sslyze is not installed"),
-        Some(program) => {
-            let program = program.to_string_lossy();
-            let authority = house.authority().unwrap_or_default();
-            let args = ["--mozilla_config", "intermediate", "--certinfo_ca_file", authority, &target];
-            let (_, text) = output(&program, &args, folder.path()).await?.context("sslyze is gone")?;
-            let verdict = text.split("COMPLIANCE AGAINST").nth(1).context("sslyze gave no verdict")?;
-            let faults: Vec<&str> =
-                verdict.lines().filter_map(|line| line.trim().strip_prefix("* ")).collect();
-            let is_checked = verdict.contains("ompliant");
-            let measured = if faults.is_empty() { "compliant".to_owned() } else { faults.join("; ") };
-            Row::new("sslyze", criterion, measured, is_checked && faults.is_empty())
-        }
-    };
-    rows.push(row);
+    rows.push(complies(house, house.authority(), sslyze, "intermediate", folder.path()).await?);
     let group = house.door.key_exchange().await?;
     rows.push(Row::new(
         "post-quantum key exchange",
@@ -202,6 +186,37 @@ pub async fn tls(house: &House, sslyze: Option<&Path>) -> Result<Vec<Row>> {
         group == "X25519MLKEM768",
     ));
     Ok(rows)
+}
+
+/// TLS 1.3 alone, as sslyze sees it.
+///
+/// # Errors
+/// When the tool gives no verdict.
+pub async fn modern(house: &House, authority: Option<&str>, sslyze: Option<&Path>) -> Result<Row> {
+    let folder = tempfile::tempdir()?;
+    complies(house, authority, sslyze, "modern", folder.path()).await
+}
+
+async fn complies(
+    house: &House,
+    authority: Option<&str>,
+    sslyze: Option<&Path>,
+    profile: &str,
+    folder: &Path,
+) -> Result<Row> {
+    let criterion = format!("complies with Mozilla's {profile} configuration");
+    let Some(program) = sslyze else {
+        return Ok(Row::skipped("sslyze", &criterion, "sslyze is not installed"));
+    };
+    let (program, target) = (program.to_string_lossy(), house.door.addr.to_string());
+    let authority = authority.unwrap_or_default();
+    let args = ["--mozilla_config", profile, "--certinfo_ca_file", authority, &target];
+    let (_, text) = output(&program, &args, folder).await?.context("sslyze is gone")?;
+    let verdict = text.split("COMPLIANCE AGAINST").nth(1).context("sslyze gave no verdict")?;
+    let faults: Vec<&str> = verdict.lines().filter_map(|line| line.trim().strip_prefix("* ")).collect();
+    let is_checked = verdict.contains("ompliant");
+    let measured = if faults.is_empty() { "compliant".to_owned() } else { faults.join("; ") };
+    Ok(Row::new("sslyze", &criterion, measured, is_checked && faults.is_empty()))
 }
 
 fn testssl(report: &Path, criterion: &str) -> Result<Row> {

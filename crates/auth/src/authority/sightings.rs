@@ -234,6 +234,8 @@ impl Sightings {
                 self.pairs.swap_remove(oldest);
             }
         }
+        // Most keys are used from one place: no room is kept for more.
+        self.pairs.reserve_exact(1);
         self.pairs.push(Known { pair, used_at: at, suspect });
     }
 
@@ -275,6 +277,7 @@ impl LastUses {
         if let Some(known) = self.0.iter_mut().find(|one| same(one)) {
             known.at = known.at.max(last.at);
         } else if self.0.len() < USES_MAX {
+            self.0.reserve_exact(1);
             self.0.push(last);
         } else if let Some(oldest) = self.0.iter_mut().min_by_key(|one| one.at) {
             *oldest = last;

@@ -8,7 +8,7 @@ use domain::UnixNanos;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    Charge, DayBudget, FirstSeenMode, Known, LastUse, LastUses, Notional, Novelty, Pair, Reservation,
+    Charge, DayBudget, FirstSeenMode, Known, LastUse, LastUses, Notional, Novelty, Origin, Pair, Reservation,
     Restrictions, Sighting, Sightings,
 };
 
@@ -22,10 +22,13 @@ struct Usual {
 /// What a use of a key that may move funds was seen with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seen {
-    pub(crate) pair: Pair,
-    /// The same by the address's network, where `pair` names the network's operator.
-    pub(crate) network: Option<Pair>,
+    /// Operator of the network, where known.
+    pub(crate) asn: Option<u32>,
     pub(crate) mode: FirstSeenMode,
+}
+
+fn pair(last: &LastUse, asn: Option<u32>) -> Pair {
+    Pair { origin: Origin::of(last.ip, asn), ja4: last.ja4 }
 }
 
 impl Usual {
@@ -51,11 +54,14 @@ impl Memory {
         }
         self.settle();
         self.uses.note(last);
-        let novelty = seen.map_or(Novelty::None, |seen| {
-            self.sightings.observe(seen.pair, seen.network, seen.mode, last.at)
+        let novelty = seen.map_or(Novelty::None, |Seen { asn, mode }| {
+            // Who is known by the network alone is known by its operator, too.
+            let network = asn.map(|_| pair(&last, None));
+            self.sightings.observe(pair(&last, asn), network, mode, last.at)
         });
         // What found no room in the lists stays new.
-        let is_listed = |seen: Seen| seen.mode == FirstSeenMode::Off || self.sightings.has(seen.pair);
+        let is_listed =
+            |seen: Seen| seen.mode == FirstSeenMode::Off || self.sightings.has(pair(&last, seen.asn));
         if novelty == Novelty::None && seen.is_none_or(is_listed) {
             self.usual = Some(Usual { last, seen });
         }
@@ -67,7 +73,7 @@ impl Memory {
         let Some(Usual { last, seen }) = self.usual.take() else { return };
         self.uses.note(last);
         if let Some(seen) = seen.filter(|seen| seen.mode != FirstSeenMode::Off) {
-            self.sightings.touch(seen.pair, last.at);
+            self.sightings.touch(pair(&last, seen.asn), last.at);
         }
     }
 
@@ -168,7 +174,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{authority::Origin, key::Permission};
+    use crate::key::Permission;
 
     proptest! {
         /// Whatever order uses come in, the lists end as if each had been entered at once.
@@ -186,7 +192,7 @@ mod tests {
                 let pair = Pair { origin: Origin::of(ip, None), ja4: None };
                 uses_at_once.note(last);
                 let novelty = sightings.observe(pair, None, mode, now);
-                prop_assert_eq!(standing.used(last, Some(Seen { pair, network: None, mode })), novelty);
+                prop_assert_eq!(standing.used(last, Some(Seen { asn: None, mode })), novelty);
             }
             let sorted = |mut uses: Vec<LastUse>| {
                 uses.sort_by_key(|one| (one.at, one.ip, one.permission as u8));

@@ -62,6 +62,12 @@ pub static KEYS: &[Key] = &[
     ),
     key("gateway.private_key_file", "\"\"", "PEM file with the private key.", "the server's identity"),
     key(
+        "gateway.tls_min",
+        "\"1.2\"",
+        "Oldest version of TLS that clients may speak: 1.2 or 1.3.",
+        "clients that fall back to a version with weaker choices",
+    ),
+    key(
         "gateway.authorities",
         "[]",
         "Names clients reach the gateway by, at most 16, lower case, with the port where it is not the scheme's own, such \

@@ -126,10 +126,9 @@ fn hint(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
 }
 
-/// The candidate with the smallest edit distance, if it is at most a third of the name's length (and at least one
-/// edit is forgiven).
+/// The candidate with the smallest edit distance, if it is at most a third of the name's length, rounded up.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let forgiven = (name.chars().count() / 3).max(1);
+    let forgiven = name.chars().count().div_ceil(3);
     candidates
         .into_iter()
         .map(|candidate| (distance(name, candidate), candidate))

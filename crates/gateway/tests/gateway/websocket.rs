@@ -2,7 +2,7 @@
 
 use auth::{
     KeyChange,
-    authority::{NotionalBounds, Restrictions, WeeklyHours},
+    authority::{FirstSeenMode, NotionalBounds, Origin, Pair, Restrictions, Sighting, WeeklyHours},
     okx,
 };
 use domain::{Amount, ApiKeyId, Asset, Clock as _};
@@ -263,6 +263,23 @@ async fn restricted_keys_do_what_they_may_and_new_restrictions_end_the_connectio
     assert_eq!(client.closed().await, 4007);
     let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
     assert_eq!(client.log_in(&world, &key).await["code"], "60009");
+}
+
+/// A login is a use of the key like any other: from a network that is new to it the key is frozen, where that is said.
+#[tokio::test]
+async fn a_login_from_elsewhere_ends_the_key() {
+    let world = World::configured(|config| config.first_seen = FirstSeenMode::Enforce).await;
+    let key = world.key(&TRADER);
+    let elsewhere = Pair { origin: Origin::V4([203, 0, 113]), ja4: None };
+    let sighting = Sighting { pair: elsewhere, at: NOW, suspect: false };
+    let id = ApiKeyId::parse(&key.id).unwrap();
+    world.registry.apply(KeyChange::Seen { id, sighting }).unwrap();
+    world.clock.advance(std::time::Duration::from_secs(2 * 86_400));
+    let mut client = Client::open(&world, "/ws/v5/private").await.unwrap();
+    assert_eq!(client.log_in(&world, &key).await["code"], "60009");
+    assert_eq!(world.refusals("key_seen_elsewhere"), 1);
+    assert!(world.ledger.recorded.lock().iter().any(|change| matches!(change, KeyChange::Frozen { .. })));
+    assert_eq!(world.get(&key, "/api/v5/account/balance").await.code(), code("50100", 400));
 }
 
 /// A key that is bound to endpoints trades over a web socket what it may trade over REST, and watches only where that is

@@ -3,6 +3,7 @@
 mod documents;
 mod explanations;
 mod guards;
+mod handbook;
 mod reviews;
 mod semantics;
 mod support;
