@@ -6,5 +6,6 @@
     reason = "tests may stop at the first surprise, and say what they skip"
 )]
 
+mod discovery;
 mod poisoning;
 mod support;
