@@ -67,7 +67,7 @@ fn main() -> Result<()> {
             engine.step(&Record { position: number + 1, at, id: number, values: &values }, &mut row)?;
         ensure!(stepped == Stepped::Taken, "event {number} was not taken");
         let arrival = UnixNanos::from_secs(at.as_secs() + LABEL_DELAY_SECS);
-        let _labelled = engine.label(&Label { id: number, is_fraud: random % 500 == 0, arrival })?;
+        let _labelled = engine.label(&Label { id: number, is_fraud: random.is_multiple_of(500), arrival })?;
         checksum += row.iter().sum::<f64>();
     }
     let took = (cpu() - start).as_secs_f64();

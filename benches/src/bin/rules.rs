@@ -49,15 +49,14 @@ type Event = Vec<(String, Dynamic)>;
 
 /// An event at random. The first four clauses hold more often than not, so that evaluation goes far.
 fn event(state: &mut u64) -> Event {
+    let country =
+        COUNTRIES.iter().copied().cycle().nth(usize::from(next(state).to_le_bytes()[0])).unwrap_or("DE");
     let mut unit = || (next(state) >> 11) as f64 / (1_u64 << 53) as f64;
     let mut event = vec![
         ("amount".to_owned(), Dynamic::Double(unit() * 4_000.0)),
         ("new_device".to_owned(), Dynamic::Bool(unit() < 0.7)),
         ("withdrawals_24h".to_owned(), Dynamic::Int(if unit() < 0.7 { 4 } else { 1 })),
-        (
-            "country".to_owned(),
-            Dynamic::Text(COUNTRIES.get((unit() * 5.0) as usize).copied().unwrap_or("DE")),
-        ),
+        ("country".to_owned(), Dynamic::Text(country)),
         ("kyc_country".to_owned(), Dynamic::Text("DE")),
         ("risk".to_owned(), Dynamic::Double(unit())),
         ("age_days".to_owned(), Dynamic::Double(unit() * 60.0)),

@@ -496,7 +496,7 @@ fn run(calls: &[Call], limits: Limits) -> (Vec<(Stepped, Vec<f64>)>, Engine) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn every_feature_is_as_defined(calls in log()) {
