@@ -44,7 +44,8 @@ impl World {
                 let begin = 1_500_000_000 + quarter * QUARTER + account * 50_000;
                 for step in 0..4 {
                     let (gap, payer) = if illicit { (300, step) } else { (400_000 + account * 1_000, 0) };
-                    let value = if illicit { 1_000_000_000_000_000_000 } else { 1_234_567_890_123_456_789 + account };
+                    let value =
+                        if illicit { 1_000_000_000_000_000_000 } else { 1_234_567_890_123_456_789 + account };
                     let payer = address(1_000_000 + number * 10 + payer);
                     rows.push((begin + step * gap, format!("{payer},{own},{value},21000,0,0x,0")));
                 }
