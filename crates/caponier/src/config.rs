@@ -4,6 +4,7 @@
 //! reader, `caponier config default` and the reference in `docs/operating/configuration.md` come from it.
 //! Secrets are never written in the file, only the paths of files that hold them.
 
+pub mod chains;
 mod fault;
 pub(crate) mod reader;
 pub mod schema;
@@ -75,6 +76,8 @@ pub struct Config {
     pub decide: Decide,
     pub fraud: Fraud,
     pub watch: Warnings,
+    /// `[watch.evm.NAME]`, then `[watch.bitcoin.NAME]`, each in the order of names.
+    pub chains: Vec<chains::Chain>,
     pub log: Log,
     pub backup: Backup,
     pub telemetry: Telemetry,
@@ -433,6 +436,7 @@ impl Config {
             },
             fraud: Fraud { shadow: read.list("fraud.shadow"), off: read.list("fraud.off") },
             watch: Warnings { shadow: read.list("watch.shadow") },
+            chains: chains::read(&mut read),
             log: Log {
                 origin: read.origin("log.origin"),
                 interval: read.duration("log.interval", 10..=3_600_000),

@@ -60,6 +60,9 @@ const FIRST_ENTRIES_MAX: u64 = 16;
 /// Where the lists live within the data directory.
 pub(crate) const LABELS_DIR: &str = "labels";
 
+/// Where the states of followed chains live within the data directory.
+pub(crate) const FOLLOW_DIR: &str = "follow";
+
 /// An open installation.
 #[derive(Debug)]
 pub struct Core {
@@ -77,6 +80,8 @@ pub struct Core {
     changes: tokio::sync::Mutex<()>,
     /// How the configuration is read again; set while serving.
     pub(crate) reload: std::sync::OnceLock<Box<dyn Reload>>,
+    /// What the followers of chains say of themselves; set while they run.
+    pub(crate) chains: std::sync::OnceLock<Vec<watch::follow::StatusCell>>,
     /// The gateway's bans; set while serving.
     pub(crate) bans: std::sync::OnceLock<gateway::Bans>,
     /// Whether the key-encryption key was made just now.
@@ -189,6 +194,7 @@ impl Core {
             shipper,
             changes: tokio::sync::Mutex::new(()),
             reload: std::sync::OnceLock::new(),
+            chains: std::sync::OnceLock::new(),
 
             bans: std::sync::OnceLock::new(),
             kek_created,

@@ -6,6 +6,10 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WatchCommand {
+    /// Follow the chains of --config without serving the API, until SIGTERM; `caponier run` follows them too.
+    Run,
+    /// Show how far each chain is followed.
+    Status,
     /// Run recorded transactions past what watches live ones; say what it saw and how fast it was.
     Replay(Replay),
     /// Measure what watches, on recorded data.

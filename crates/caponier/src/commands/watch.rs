@@ -35,6 +35,9 @@ type Source = BufReader<Box<dyn Read>>;
 pub(super) fn watch(command: WatchCommand, json: bool) -> Result<Exit, Failure> {
     let value = match command {
         WatchCommand::Replay(options) => replay(&options)?,
+        WatchCommand::Run | WatchCommand::Status => {
+            return Err(Failure::new(Exit::Internal, "the command reads no recording"));
+        }
         WatchCommand::Evaluate(EvaluateCommand::Poisoning(options)) => poisoning(&options)?,
         WatchCommand::Evaluate(EvaluateCommand::Discovery(options)) => discovery(&options)?,
     };
