@@ -17,10 +17,7 @@ use chain::{
     u256::U256,
 };
 use serde_json::{Value, json};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::watch as signal,
-};
+use tokio::sync::watch as signal;
 use watch::follow::{
     AlertState, Follower, MemoryStore, Parts, StateStore, Status, StatusCell, TokioTimer,
     evm::EvmNode,
@@ -29,7 +26,7 @@ use watch::follow::{
     run,
 };
 
-use crate::support::{Alerts, Blocks, RealClock, Seeded, evm, rules, settings};
+use crate::support::{Alerts, Blocks, Proxy, RealClock, Seeded, evm, rules, settings};
 
 /// Longest wait for what should happen at once.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -145,38 +142,6 @@ fn call_data(from: Account, to: Account, value: u64) -> String {
     format!("0x{}{}{value:064x}", word(from), word(to))
 }
 
-/// Passes bytes on, and cuts every connection when told.
-struct Proxy {
-    address: SocketAddr,
-    cut: signal::Sender<u64>,
-}
-
-impl Proxy {
-    async fn start(to: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (cut, cuts) = signal::channel(0);
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let mut cuts = cuts.clone();
-                cuts.mark_unchanged();
-                tokio::spawn(async move {
-                    let Ok(mut node) = TcpStream::connect(to).await else { return };
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut client, &mut node) => {}
-                        _ = cuts.changed() => {}
-                    }
-                });
-            }
-        });
-        Self { address, cut }
-    }
-
-    fn cut(&self) {
-        self.cut.send_modify(|cuts| *cuts += 1);
-    }
-}
-
 /// Accounts that take part: two senders the node can sign for, one of them watched; and receivers.
 struct Cast {
     senders: [Account; 2],
@@ -277,7 +242,7 @@ impl Following {
                 if status.tip.is_some_and(|tip| tip.hash.to_string() == head) && status.news_waiting == 0 {
                     return status;
                 }
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
         match tokio::time::timeout(PATIENCE, waiting).await {
@@ -472,7 +437,7 @@ async fn an_alert_follows_its_block_at_once() {
         node.mine(1).await;
         let waiting = async {
             while following.alerts.log.lock().len() == before {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
         tokio::time::timeout(PATIENCE, waiting).await.unwrap();
