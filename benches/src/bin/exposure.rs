@@ -93,8 +93,7 @@ fn main() -> Result<()> {
         (cpu() - drawn).as_secs_f64()
     );
     for (name, is_source) in [("source", true), ("destination", false)] {
-        let (mut times, mut work, mut most, mut unresolved, mut shares) =
-            (Vec::new(), 0, 0, 0.0, 0.0);
+        let (mut times, mut work, mut most, mut unresolved, mut shares) = (Vec::new(), 0, 0, 0.0, 0.0);
         for number in 0..n_queries {
             let drawn = mix(number << 20) % n_transfers;
             let Some(of) = list.get(usize::try_from(drawn)?) else { continue };

@@ -75,6 +75,7 @@ pub struct Config {
     pub api: Api,
     pub decide: Decide,
     pub fraud: Fraud,
+    pub watch: Warnings,
     /// `[watch.evm.NAME]`, then `[watch.bitcoin.NAME]`, each in the order of names.
     pub chains: Vec<chains::Chain>,
     pub log: Log,
@@ -223,6 +224,13 @@ pub struct Decide {
 pub struct Fraud {
     pub shadow: Vec<String>,
     pub off: Vec<String>,
+}
+
+/// `[watch]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Warnings {
+    pub shadow: Vec<String>,
 }
 
 /// `[log]`
@@ -427,6 +435,7 @@ impl Config {
                 },
             },
             fraud: Fraud { shadow: read.list("fraud.shadow"), off: read.list("fraud.off") },
+            watch: Warnings { shadow: read.list("watch.shadow") },
             chains: chains::read(&mut read),
             log: Log {
                 origin: read.origin("log.origin"),
@@ -453,6 +462,15 @@ impl Config {
                         format!("{rule:?} is no rule; the rules are {}", schema::rules().join(", ")),
                     );
                 }
+            }
+        }
+        for warning in &config.watch.shadow {
+            if watch::customers::Warning::named(warning).is_none() {
+                let names = watch::customers::Warning::ALL.map(watch::customers::Warning::as_str);
+                read.fault(
+                    "watch.shadow",
+                    format!("{warning:?} is no warning; they are {}", names.join(", ")),
+                );
             }
         }
         if let Some(target) = &config.backup.target

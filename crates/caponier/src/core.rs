@@ -120,9 +120,10 @@ impl Core {
         }
 
         let fraud_config = fraud_config(&config);
-        let ground = Ground::open(journal.clone(), fraud_config, &mut |done, total| {
-            progress("entries replayed", done, total);
-        })?;
+        let ground =
+            Ground::open(journal.clone(), fraud_config, customers_config(&config), &mut |done, total| {
+                progress("entries replayed", done, total);
+            })?;
         let ground = Arc::new(ground);
         let installation = installation(&ground, &*clock).await?;
 
@@ -137,7 +138,11 @@ impl Core {
         }
 
         let sources: Vec<Arc<dyn FindingSource>> = vec![
-            Arc::new(WatchSource { watch: Arc::clone(&watch), gaps: Arc::clone(&gaps) }),
+            Arc::new(WatchSource {
+                watch: Arc::clone(&watch),
+                gaps: Arc::clone(&gaps),
+                ground: Arc::clone(&ground),
+            }),
             Arc::new(FraudSource(Arc::clone(&ground))),
             Arc::new(decide::AddressBookPolicy {
                 mode: config.decide.address_book,
@@ -335,6 +340,12 @@ fn fraud_config(config: &Config) -> fraud::Config {
     fraud.shadow.extend(config.fraud.shadow.iter().filter_map(|name| fraud::Rule::named(name)));
     fraud.off.extend(config.fraud.off.iter().filter_map(|name| fraud::Rule::named(name)));
     fraud
+}
+
+fn customers_config(config: &Config) -> watch::customers::CustomersConfig {
+    let shadow =
+        config.watch.shadow.iter().filter_map(|name| watch::customers::Warning::named(name)).collect();
+    watch::customers::CustomersConfig { shadow, ..watch::customers::CustomersConfig::default() }
 }
 
 fn open_failure(dir: &Path, error: &OpenError) -> Failure {

@@ -112,7 +112,7 @@ pub struct Walk {
 
 impl Default for Walk {
     fn default() -> Self {
-        Self { direction: Direction::Both, keep: 0.85, rounds: 20 }
+        Self { direction: Direction::Both, keep: 0.85, rounds: 16 }
     }
 }
 
@@ -140,6 +140,8 @@ struct Rows {
     starts: Vec<u32>,
     /// Neighbour and weight.
     entries: Vec<(u32, f32)>,
+    /// Whose each entry is.
+    owners: Vec<u32>,
     /// Weight of all neighbours of each node.
     totals: Vec<f64>,
 }
@@ -167,8 +169,9 @@ impl Rows {
             }
         }
         let mut kept: Vec<(u32, f32)> = Vec::with_capacity(entries.len());
+        let mut owners = Vec::with_capacity(entries.len());
         let (mut from, mut totals) = (0, Vec::with_capacity(nodes));
-        for start in starts.iter_mut().skip(1) {
+        for (node, start) in (0_u32..).zip(starts.iter_mut().skip(1)) {
             let row_start = kept.len();
             if let Some(row) = entries.get_mut(from..*start as usize) {
                 // Heaviest first among equals, so that the others are the ones dropped.
@@ -182,9 +185,10 @@ impl Rows {
             from = *start as usize;
             // At most twice as many entries as edges, which fit 32 bits halved.
             *start = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+            owners.resize(kept.len(), node);
             totals.push(kept.iter().skip(row_start).map(|(_, weight)| f64::from(*weight)).sum());
         }
-        Self { starts, entries: kept, totals }
+        Self { starts, entries: kept, owners, totals }
     }
 
     #[inline]
@@ -259,15 +263,17 @@ impl Graph {
             for ((handed, held), share) in handed.iter_mut().zip(&held).zip(&shares) {
                 *handed = [held[0] * share, held[1] * share];
             }
-            for (node, (held, restart)) in held.iter_mut().zip(&restart).enumerate() {
-                let mut sum = [0.0_f64; 2];
-                for (neighbour, weight) in gather.row(node) {
-                    let [illicit, licit] = handed.get(*neighbour as usize).copied().unwrap_or_default();
-                    sum[0] += illicit * f64::from(*weight);
-                    sum[1] += licit * f64::from(*weight);
+            for (held, restart) in held.iter_mut().zip(&restart) {
+                *held = restart.map(|mass| (1.0 - walk.keep) * mass);
+            }
+            // One flat loop over all entries and not one per node: most rows are so short that a processor cannot tell
+            // when they end.
+            for (node, (neighbour, weight)) in gather.owners.iter().zip(&gather.entries) {
+                let [illicit, licit] = handed.get(*neighbour as usize).copied().unwrap_or_default();
+                if let Some(held) = held.get_mut(*node as usize) {
+                    held[0] += illicit * f64::from(*weight);
+                    held[1] += licit * f64::from(*weight);
                 }
-                let back = 1.0 - walk.keep;
-                *held = [sum[0] + back * restart[0], sum[1] + back * restart[1]];
             }
         }
         held.into_iter().map(|[illicit, licit]| Mass { illicit, licit }).collect()

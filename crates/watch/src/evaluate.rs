@@ -4,5 +4,6 @@
 //! product calls it.
 
 pub mod clustering;
+pub mod discovery;
 pub mod poisoning;
 pub mod propagation;

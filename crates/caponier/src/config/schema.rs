@@ -465,6 +465,13 @@ pub static KEYS: &[Key] = &[
         is_map: true,
     },
     key(
+        "watch.shadow",
+        "[\"resembling_address\", \"shared_fresh_address\"]",
+        "Warnings about destinations that only report: address_poisoning, resembling_address, shared_fresh_address. See \
+         docs/reasons/watch.md.",
+        "the named warnings stop nobody",
+    ),
+    key(
         "log.origin",
         "\"caponier.local/journal\"",
         "Name of the transparency log, first line of every checkpoint; never change it once the log is in use.",

@@ -65,7 +65,7 @@ fn dense(edges: &[(u32, u32)], direction: Direction, seeds: &[Option<Side>], sid
     let restart: Vec<f64> =
         seeds.iter().map(|seed| if *seed == Some(side) { 1.0 / n_seeds } else { 0.0 }).collect();
     let mut held = restart.clone();
-    for _ in 0..20 {
+    for _ in 0..Walk::default().rounds {
         let mut next: Vec<f64> = restart.iter().map(|share| share * (1.0 - 0.85)).collect();
         for from in 0..NODES {
             let total: f64 = matrix[from].iter().sum();
