@@ -239,7 +239,7 @@ impl Oracle {
             values
                 .into_iter()
                 .filter(|value| !value.is_nan())
-                .map(|value| (value * 1e6).round() as i64)
+                .filter_map(|value| rounded_cell(value * 1e6))
                 .collect()
         };
 
