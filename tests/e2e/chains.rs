@@ -221,6 +221,13 @@ fn a_chain_that_is_configured_wrongly_is_named_with_its_line() {
     }
     fs::write(&config, "[watch.evm.x]\nchain_id = 1\nurl = \"http://user:pass@h:99/key\"\n").unwrap();
     caponier(&["config", "check", config.to_str().unwrap()]).exits(0);
+    // A secret URL comes from a file of its own.
+    fs::write(&config, "[watch.bitcoin.x]\nurl = \"file:node.url\"\nzmq_url = \"tcp://127.0.0.1:28332\"\n")
+        .unwrap();
+    let absent = caponier(&["config", "check", config.to_str().unwrap()]).exits(64);
+    assert!(absent.text().contains("node.url"), "{}", absent.text());
+    fs::write(home.path().join("node.url"), "http://user:secret@127.0.0.1:8332\n").unwrap();
+    caponier(&["config", "check", config.to_str().unwrap()]).exits(0);
     fs::write(&config, "[watch.evm]\nx = 1\n").unwrap();
     caponier(&["config", "check", config.to_str().unwrap()]).exits(64);
 }

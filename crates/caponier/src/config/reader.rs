@@ -252,6 +252,11 @@ impl<'t> Reader<'t> {
         list
     }
 
+    /// Whether files the configuration names are looked at.
+    pub(super) const fn reads_files(&self) -> bool {
+        self.files_exist
+    }
+
     /// A path in a section, relative to the file's folder.
     pub(super) fn beside(&self, path: &str) -> PathBuf {
         self.base.join(path)
