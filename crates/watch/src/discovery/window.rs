@@ -46,7 +46,7 @@ impl Step {
         if amount == 0 {
             return 0;
         }
-        while amount % 10 == 0 {
+        while amount.is_multiple_of(10) {
             amount /= 10;
         }
         amount.ilog10() + 1
