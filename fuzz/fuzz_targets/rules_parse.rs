@@ -93,7 +93,7 @@ fn set_or_missing(slots: &mut rules::Slots, id: rules::SlotId, value: Value<'_>)
 }
 
 fuzz_target!(|data: &[u8]| {
-    let (data, event) = data.split_at(data.len().saturating_sub(96));
+    let (data, event) = data.split_at(data.len().saturating_sub(96).max(data.len() / 2));
     let mut choices = Choices::new(event);
     if choices.byte() % 2 == 0 {
         let Some(document) = edited_text(&[DOCUMENT], data) else { return };

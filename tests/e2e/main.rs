@@ -16,6 +16,7 @@ mod api_model;
 mod apps;
 mod bans;
 mod browser;
+mod chains;
 mod clients;
 mod config;
 mod control;

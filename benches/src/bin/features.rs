@@ -3,13 +3,21 @@
 //! `features [N_ENTITIES] [N_EVENTS] [DAYS]`. The pack is the 15 features of the card example; half of the entities are
 //! customers, half terminals, drawn evenly, so that nearly every event misses the caches of the processor. Every event
 //! gets a label a week later, one in 500 a fraud. Budget: 500,000 events/s of CPU time, 700 bytes per entity.
+//! Then the entity graph: transfers and links between as many accounts, each timed by itself. Budget: 20 µs p99.
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use domain::UnixNanos;
-use features::{Engine, EntityHash, Label, Limits, Pack, Record, Stepped, Value};
+use features::{
+    Engine, EntityHash, Graph, GraphLimits, Label, Limits, Pack, Record, Stepped, Transfer, Value,
+};
 use rustix::time::{ClockId, clock_gettime};
 
 const PACK: &str = include_str!("../../../crates/features/packs/card-handbook.toml");
@@ -67,7 +75,7 @@ fn main() -> Result<()> {
             engine.step(&Record { position: number + 1, at, id: number, values: &values }, &mut row)?;
         ensure!(stepped == Stepped::Taken, "event {number} was not taken");
         let arrival = UnixNanos::from_secs(at.as_secs() + LABEL_DELAY_SECS);
-        let _labelled = engine.label(&Label { id: number, is_fraud: random % 500 == 0, arrival })?;
+        let _labelled = engine.label(&Label { id: number, is_fraud: random.is_multiple_of(500), arrival })?;
         checksum += row.iter().sum::<f64>();
     }
     let took = (cpu() - start).as_secs_f64();
@@ -86,5 +94,49 @@ fn main() -> Result<()> {
     );
     println!("labels applied      {:>12}  unmatched {}", counts.labels, counts.labels_unmatched);
     println!("checksum of rows    {checksum:>12.3}");
+    drop(engine);
+    graph(&names, n_events / 4)
+}
+
+/// The median and the 99th percentile in microseconds.
+fn percentiles(mut nanos: Vec<u128>) -> String {
+    nanos.sort_unstable();
+    let at =
+        |percent: usize| nanos.get(nanos.len() * percent / 100).copied().unwrap_or_default() as f64 / 1e3;
+    format!("p50 {:>7.2} µs  p99 {:>7.2} µs", at(50), at(99))
+}
+
+fn graph(names: &[u64], n_events: u64) -> Result<()> {
+    let mut graph = Graph::new(GraphLimits::default());
+    let count = names.len() as u64;
+    let name =
+        |number: u64| names.get(usize::try_from(number % count).unwrap_or_default()).copied().unwrap_or(0);
+    let (mut transfers, mut links, mut facts, mut cycles) = (Vec::new(), Vec::new(), Vec::new(), 0_u64);
+    for number in 0..n_events {
+        let random = mix(number ^ 0xabcd);
+        let at = UnixNanos::from_secs(START_SECS + number * 60);
+        // One in eight accounts is busy: half of the transfers are among those.
+        let share = if random.is_multiple_of(2) { count } else { (count / 8).max(1) };
+        let (from, to) = (name((random >> 8) % share), name((random >> 36) % share));
+        if from == to {
+            continue;
+        }
+        let transfer = Transfer { from, to, minor: mix(random) % 50_000, at };
+        let start = Instant::now();
+        cycles += u64::from(graph.transfer(&transfer)?.is_some());
+        transfers.push(start.elapsed().as_nanos());
+        let start = Instant::now();
+        graph.link(from, mix(random >> 20) % count, at);
+        links.push(start.elapsed().as_nanos());
+        if number.is_multiple_of(8) {
+            let start = Instant::now();
+            black_box(graph.facts(to, at));
+            facts.push(start.elapsed().as_nanos());
+        }
+    }
+    println!("graph: {} accounts, {} transfers, {cycles} cycles", graph.accounts(), transfers.len());
+    println!("transfer            {}  budget 20 µs p99", percentiles(transfers));
+    println!("link                {}  budget 20 µs p99", percentiles(links));
+    println!("facts               {}", percentiles(facts));
     Ok(())
 }

@@ -13,7 +13,7 @@ use domain::{
 use gateway::{Answer, DecisionUnavailable, NotRecorded};
 use journal::{AppendError, Draft, Kind, record};
 use tokio::sync::mpsc;
-use watch::Watch;
+use watch::{Watch, customers::NoSightings};
 
 use crate::{
     abuse::News,
@@ -57,6 +57,8 @@ pub struct WatchSource {
     pub watch: Arc<Watch>,
     /// Lists that should be in force and are not.
     pub gaps: Arc<ListGaps>,
+    /// What customers pay.
+    pub ground: Arc<Ground>,
 }
 
 impl FindingSource for WatchSource {
@@ -67,13 +69,18 @@ impl FindingSource for WatchSource {
     fn examine<'a>(
         &'a self,
         request: &'a WithdrawalRequest,
-        _now: UnixNanos,
+        now: UnixNanos,
     ) -> decide::BoxFuture<'a, Result<Vec<Finding>, SourceUnavailable>> {
-        let findings = match self.gaps.problem() {
-            Some(problem) => Err(SourceUnavailable(problem)),
-            None => Ok(self.watch.examine(request)),
-        };
-        Box::pin(std::future::ready(findings))
+        Box::pin(async move {
+            if let Some(problem) = self.gaps.problem() {
+                return Err(SourceUnavailable(problem));
+            }
+            // A gap between journal and state means that payments may be missing from what is compared with.
+            self.ground.catch_up().map_err(|error| SourceUnavailable(error.to_string()))?;
+            let mut findings = self.watch.examine(request);
+            findings.extend(self.ground.customers().examine(request, now, &NoSightings));
+            Ok(findings)
+        })
     }
 }
 

@@ -32,6 +32,7 @@ use crate::{
     },
     api_model,
     apps::{self, ApiConsents, GatewayAppChanges},
+    chains::Chains,
     cli::Place,
     config::Config,
     core::{Core, Progress, chain, control_socket},
@@ -81,6 +82,7 @@ pub struct App {
     slots: (Option<Slot>, Option<Slot>),
     /// The route table at the start.
     routes: Vec<Route>,
+    chains: Chains,
 }
 
 /// Whether the parts behind the event listener work.
@@ -235,6 +237,7 @@ impl App {
             _ => None,
         };
         let slots = (gateway_slot, api_slot);
+        let chains = Chains::open(&core)?;
         Ok(Self {
             core,
             gateway,
@@ -247,6 +250,7 @@ impl App {
             acme,
             slots,
             routes,
+            chains,
         })
     }
 
@@ -284,8 +288,20 @@ impl App {
     /// # Errors
     /// [`Failure`] when the start cannot be journalled.
     pub async fn spawn(self) -> Result<Running, Failure> {
-        let Self { core, gateway, api, control, refusals, uses, changes, bans, acme, slots: _, routes: _ } =
-            self;
+        let Self {
+            core,
+            gateway,
+            api,
+            control,
+            refusals,
+            uses,
+            changes,
+            bans,
+            acme,
+            slots: _,
+            routes: _,
+            chains,
+        } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
         if core.shipper.is_none() {
             tracing::warn!("no backup.target is configured: a lost disk loses everything");
@@ -297,6 +313,8 @@ impl App {
         if let Some(api) = api {
             listeners.push(tokio::spawn(api.run(until(stopping.clone()))));
         }
+        // They journal, so like listeners they end before the journal does.
+        listeners.extend(chains.spawn(&stopping));
         let (end, ended) = oneshot::channel();
         let bans = (end, tokio::spawn(abuse::record(Arc::clone(&core.ground), bans.1, bans.0, ended)));
         let mut background = vec![

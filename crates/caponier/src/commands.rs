@@ -1,5 +1,6 @@
 //! The commands: each takes its arguments, does its work, prints, and says how the process ends.
 
+mod follow;
 mod fraud;
 mod log;
 mod logging;
@@ -19,7 +20,7 @@ use crate::{
     cli::{
         AppsCommand, AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, GrantsCommand,
         KeysCommand, ListsCommand, ModelCommand, Permission, Place, PolicyCommand, RestrictionFlags,
-        RoutesCommand, Scope, SubjectsCommand,
+        RoutesCommand, Scope, SubjectsCommand, watch::WatchCommand,
     },
     clock::SystemClock,
     config::{Config, beside, schema},
@@ -92,6 +93,15 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Log(options) => {
             logging::start_quiet(true);
             block_on(log::log(&place, options))
+        }
+        Command::Watch(WatchCommand::Run) => {
+            let config = config_file(&place)?;
+            logging::start(&config.telemetry, false);
+            block_on(follow::run(config, json))
+        }
+        Command::Watch(WatchCommand::Status) => {
+            logging::start_quiet(true);
+            block_on(ask(&place, Request::ChainsStatus, false, json))
         }
         Command::Fraud(command) => {
             logging::start_quiet(true);

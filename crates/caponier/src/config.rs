@@ -4,6 +4,7 @@
 //! reader, `caponier config default` and the reference in `docs/operating/configuration.md` come from it.
 //! Secrets are never written in the file, only the paths of files that hold them.
 
+pub mod chains;
 mod fault;
 pub(crate) mod reader;
 pub mod schema;
@@ -74,6 +75,9 @@ pub struct Config {
     pub api: Api,
     pub decide: Decide,
     pub fraud: Fraud,
+    pub watch: Warnings,
+    /// `[watch.evm.NAME]`, then `[watch.bitcoin.NAME]`, each in the order of names.
+    pub chains: Vec<chains::Chain>,
     pub log: Log,
     pub backup: Backup,
     pub telemetry: Telemetry,
@@ -220,6 +224,13 @@ pub struct Decide {
 pub struct Fraud {
     pub shadow: Vec<String>,
     pub off: Vec<String>,
+}
+
+/// `[watch]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Warnings {
+    pub shadow: Vec<String>,
 }
 
 /// `[log]`
@@ -424,6 +435,8 @@ impl Config {
                 },
             },
             fraud: Fraud { shadow: read.list("fraud.shadow"), off: read.list("fraud.off") },
+            watch: Warnings { shadow: read.list("watch.shadow") },
+            chains: chains::read(&mut read),
             log: Log {
                 origin: read.origin("log.origin"),
                 interval: read.duration("log.interval", 10..=3_600_000),
@@ -449,6 +462,15 @@ impl Config {
                         format!("{rule:?} is no rule; the rules are {}", schema::rules().join(", ")),
                     );
                 }
+            }
+        }
+        for warning in &config.watch.shadow {
+            if watch::customers::Warning::named(warning).is_none() {
+                let names = watch::customers::Warning::ALL.map(watch::customers::Warning::as_str);
+                read.fault(
+                    "watch.shadow",
+                    format!("{warning:?} is no warning; they are {}", names.join(", ")),
+                );
             }
         }
         if let Some(target) = &config.backup.target

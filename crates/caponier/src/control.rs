@@ -100,6 +100,8 @@ pub enum Request {
     },
     BackupStatus,
     BackupDrill,
+    /// How far each chain is followed.
+    ChainsStatus,
     /// Reads the configuration file again.
     Reload,
     /// What was learned of the trading API.
@@ -342,6 +344,53 @@ pub struct BackupState {
     pub last_drill: Option<DrillResult>,
 }
 
+/// How far a chain is followed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ChainStatus {
+    /// The operator's name of it.
+    pub chain: String,
+    /// `starting`, `catching_up`, `following`, `stalled`, `failing` or `stopped`.
+    pub phase: String,
+    /// The newest block taken in.
+    pub height: Option<u64>,
+    /// Its hash.
+    pub hash: Option<String>,
+    /// The newest final block.
+    pub finalized: Option<u64>,
+    /// The node's newest block.
+    pub head_height: Option<u64>,
+    /// Blocks the node is ahead.
+    pub lag_blocks: Option<u64>,
+    /// Since the node's newest block became known.
+    pub head_age_ms: Option<u64>,
+    /// From the arrival of the newest head to the delivery of its alerts.
+    pub head_to_done_us: Option<u64>,
+    /// Blocks taken in, ever.
+    pub blocks: u64,
+    /// Reorganisations followed.
+    pub reorgs: u64,
+    /// The deepest of them.
+    pub reorg_depth_max: u64,
+    /// Alerts told.
+    pub alerts: u64,
+    /// Alerts that became final.
+    pub alerts_final: u64,
+    /// Alerts taken back.
+    pub alerts_retracted: u64,
+    /// Of those, alerts that were final already.
+    pub alerts_retracted_after_final: u64,
+    /// Alerts that wait to be journalled.
+    pub alerts_waiting: u64,
+    /// Times that following began anew because a branch was too old.
+    pub restarts: u64,
+    /// Subscriptions to heads made.
+    pub subscriptions: u64,
+    /// Errors by name, since the start.
+    pub errors: std::collections::BTreeMap<String, u64>,
+    /// The last one, with its time.
+    pub last_error: Option<String>,
+}
+
 /// Result of a rehearsed restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DrillResult {
@@ -427,6 +476,7 @@ pub enum Response {
     Explained(serde_json::Value),
     Receipt(String),
     Backup(BackupState),
+    Chains(Vec<ChainStatus>),
     Drilled(DrillResult),
     Entries { next: u64, entries: Vec<serde_json::Value> },
     Reloaded(Reloaded),

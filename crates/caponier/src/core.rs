@@ -60,6 +60,9 @@ const FIRST_ENTRIES_MAX: u64 = 16;
 /// Where the lists live within the data directory.
 pub(crate) const LABELS_DIR: &str = "labels";
 
+/// Where the states of followed chains live within the data directory.
+pub(crate) const FOLLOW_DIR: &str = "follow";
+
 /// An open installation.
 #[derive(Debug)]
 pub struct Core {
@@ -77,6 +80,8 @@ pub struct Core {
     changes: tokio::sync::Mutex<()>,
     /// How the configuration is read again; set while serving.
     pub(crate) reload: std::sync::OnceLock<Box<dyn Reload>>,
+    /// What the followers of chains say of themselves; set while they run.
+    pub(crate) chains: std::sync::OnceLock<Vec<watch::follow::StatusCell>>,
     /// The gateway's bans; set while serving.
     pub(crate) bans: std::sync::OnceLock<gateway::Bans>,
     /// Whether the key-encryption key was made just now.
@@ -115,9 +120,10 @@ impl Core {
         }
 
         let fraud_config = fraud_config(&config);
-        let ground = Ground::open(journal.clone(), fraud_config, &mut |done, total| {
-            progress("entries replayed", done, total);
-        })?;
+        let ground =
+            Ground::open(journal.clone(), fraud_config, customers_config(&config), &mut |done, total| {
+                progress("entries replayed", done, total);
+            })?;
         let ground = Arc::new(ground);
         let installation = installation(&ground, &*clock).await?;
 
@@ -132,7 +138,11 @@ impl Core {
         }
 
         let sources: Vec<Arc<dyn FindingSource>> = vec![
-            Arc::new(WatchSource { watch: Arc::clone(&watch), gaps: Arc::clone(&gaps) }),
+            Arc::new(WatchSource {
+                watch: Arc::clone(&watch),
+                gaps: Arc::clone(&gaps),
+                ground: Arc::clone(&ground),
+            }),
             Arc::new(FraudSource(Arc::clone(&ground))),
             Arc::new(decide::AddressBookPolicy {
                 mode: config.decide.address_book,
@@ -184,6 +194,7 @@ impl Core {
             shipper,
             changes: tokio::sync::Mutex::new(()),
             reload: std::sync::OnceLock::new(),
+            chains: std::sync::OnceLock::new(),
 
             bans: std::sync::OnceLock::new(),
             kek_created,
@@ -329,6 +340,12 @@ fn fraud_config(config: &Config) -> fraud::Config {
     fraud.shadow.extend(config.fraud.shadow.iter().filter_map(|name| fraud::Rule::named(name)));
     fraud.off.extend(config.fraud.off.iter().filter_map(|name| fraud::Rule::named(name)));
     fraud
+}
+
+fn customers_config(config: &Config) -> watch::customers::CustomersConfig {
+    let shadow =
+        config.watch.shadow.iter().filter_map(|name| watch::customers::Warning::named(name)).collect();
+    watch::customers::CustomersConfig { shadow, ..watch::customers::CustomersConfig::default() }
 }
 
 fn open_failure(dir: &Path, error: &OpenError) -> Failure {

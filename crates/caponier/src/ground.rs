@@ -24,6 +24,7 @@ use fraud::Fraud;
 use gateway::Connections;
 use journal::{AppendError, Draft, EraseError, Journal, Kind, Opened, record};
 use parking_lot::Mutex;
+use watch::customers::{Customers, CustomersConfig};
 
 use self::fold::{Fold, FoldError, Keys};
 pub use self::{bans::FoundBans, installation::Installation};
@@ -36,7 +37,9 @@ pub struct Ground {
     ledger: Arc<Ledger>,
     fraud: ArcSwap<Fraud>,
     book: ArcSwap<AddressBook>,
+    customers: ArcSwap<Customers>,
     fraud_config: fraud::Config,
+    customers_config: CustomersConfig,
     fold: Mutex<Fold>,
     /// The gateway's connections, set while serving.
     connections: OnceLock<Connections>,
@@ -68,6 +71,7 @@ impl Ground {
     pub fn open(
         journal: Journal,
         fraud_config: fraud::Config,
+        customers_config: CustomersConfig,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, Failure> {
         let registry = Arc::new(Registry::new(API_KEYS_MAX, u64::from_be_bytes(crypto::random::array())));
@@ -76,9 +80,11 @@ impl Ground {
                 .map_err(|error| Failure::new(Exit::Usage, format!("fraud: {error}")))?,
         );
         let book = Arc::new(AddressBook::default());
+        let customers = Arc::new(Customers::new(customers_config.clone()));
         let ledger = Arc::new(Ledger::new(GRANTS_MAX));
         let keys = Keys { registry: Arc::clone(&registry), ledger: Arc::clone(&ledger) };
-        let mut fold = Fold::new(&journal, keys, Arc::clone(&fraud), Arc::clone(&book));
+        let mut fold =
+            Fold::new(&journal, keys, Arc::clone(&fraud), Arc::clone(&book), Arc::clone(&customers));
         let total = journal.size();
         while fold.applied() < total {
             fold.catch_up(&journal, total.min(fold.applied() + REPLAY_STRIDE))
@@ -91,7 +97,9 @@ impl Ground {
             ledger,
             fraud: ArcSwap::new(fraud),
             book: ArcSwap::new(book),
+            customers: ArcSwap::new(customers),
             fraud_config,
+            customers_config,
             fold: Mutex::new(fold),
             connections: OnceLock::new(),
         })
@@ -125,6 +133,12 @@ impl Ground {
     #[must_use]
     pub fn address_book(&self) -> Arc<AddressBook> {
         self.book.load_full()
+    }
+
+    /// What customers pay.
+    #[must_use]
+    pub fn customers(&self) -> Arc<Customers> {
+        self.customers.load_full()
     }
 
     /// Looks into the fold. Short: everybody who records waits for it.
@@ -215,7 +229,14 @@ impl Ground {
         // Keys and grants stay: those of this account were revoked before, which a replay cannot say, since it
         // cannot read them.
         let book = Arc::new(AddressBook::default());
-        let mut rebuilt = Fold::new(&self.journal, Keys::scratch(), Arc::clone(&fraud), Arc::clone(&book));
+        let customers = Arc::new(Customers::new(self.customers_config.clone()));
+        let mut rebuilt = Fold::new(
+            &self.journal,
+            Keys::scratch(),
+            Arc::clone(&fraud),
+            Arc::clone(&book),
+            Arc::clone(&customers),
+        );
         rebuilt
             .catch_up(&self.journal, u64::MAX)
             .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
@@ -226,6 +247,7 @@ impl Ground {
         *fold = rebuilt;
         self.fraud.store(fraud);
         self.book.store(book);
+        self.customers.store(customers);
         Ok(())
     }
 
@@ -249,7 +271,9 @@ impl Ground {
         let fraud = Arc::new(
             Fraud::new(fraud_config).map_err(|error| Failure::new(Exit::Internal, error.to_string()))?,
         );
-        let mut fold = Fold::new(journal, Keys::scratch(), fraud, Arc::default());
+        // Which warnings have effect changes nothing that is remembered.
+        let customers = Arc::new(Customers::new(CustomersConfig::default()));
+        let mut fold = Fold::new(journal, Keys::scratch(), fraud, Arc::default(), customers);
         fold.catch_up(journal, entries).map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
         if fold.applied() != entries {
             let message = format!("only {} of {entries} entries are there", fold.applied());

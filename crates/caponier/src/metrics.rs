@@ -25,6 +25,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use watch::follow::{Phase, Status, StatusCell};
+
 use crate::core::Core;
 
 /// Counters of the parts that keep none of their own.
@@ -137,6 +139,20 @@ impl Encoder<'_> {
         ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric)
     }
 
+    fn gauges<'l>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl Iterator<Item = (Labels<'l>, u64)>,
+    ) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, value) in series {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
     fn counters<'l>(
         &mut self,
         name: &str,
@@ -148,6 +164,73 @@ impl Encoder<'_> {
             ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
         }
         Ok(())
+    }
+}
+
+impl Whole {
+    /// What the followers of chains say; the names of chains are the operator's.
+    fn chains(&self, to: &mut Encoder<'_>) -> fmt::Result {
+        let Some(cells) = self.core.chains.get().filter(|cells| !cells.is_empty()) else { return Ok(()) };
+        let all: Vec<_> = cells.iter().map(StatusCell::read).collect();
+        let labels: Vec<_> = all.iter().map(|status| [("chain", status.chain.as_str())]).collect();
+        let each = |value: fn(&Status) -> Option<u64>| {
+            let values: Vec<_> = all.iter().map(value).collect();
+            labels
+                .iter()
+                .zip(values)
+                .filter_map(|(labels, value)| Some((labels.as_slice(), value?)))
+                .collect::<Vec<(Labels<'_>, u64)>>()
+                .into_iter()
+        };
+        let works =
+            |status: &Status| Some(u64::from(matches!(status.phase, Phase::Following | Phase::CatchingUp)));
+        to.gauges("caponier_chain_up", "1 while the chain is followed", each(works))?;
+        to.gauges("caponier_chain_height", "Newest block taken in", each(|s| s.tip.map(|tip| tip.height)))?;
+        to.gauges(
+            "caponier_chain_finalized",
+            "Newest final block",
+            each(|s| s.finalized.map(|id| id.height)),
+        )?;
+        to.gauges("caponier_chain_lag_blocks", "Blocks the node is ahead of us", each(Status::lag_blocks))?;
+        let now = self.core.clock.now();
+        let ages: Vec<_> =
+            all.iter().map(|status| status.head_at.map(|at| now.since(at).as_secs())).collect();
+        let ages = labels.iter().zip(ages).filter_map(|(labels, age)| Some((labels.as_slice(), age?)));
+        to.gauges("caponier_chain_head_age_seconds", "Since the node's newest block became known", ages)?;
+        let took = |status: &Status| status.head_to_done_ns.map(|nanos| nanos / 1_000);
+        to.gauges(
+            "caponier_chain_head_to_done_microseconds",
+            "From the newest head to its alerts",
+            each(took),
+        )?;
+        to.gauges(
+            "caponier_chain_alerts_waiting",
+            "Alerts not journalled yet",
+            each(|s| Some(s.news_waiting)),
+        )?;
+        to.counters("caponier_chain_blocks", "Blocks taken in", each(|s| Some(s.totals.blocks)))?;
+        to.counters("caponier_chain_reorgs", "Reorganisations followed", each(|s| Some(s.totals.reorgs)))?;
+        to.counters("caponier_chain_alerts", "Alerts told", each(|s| Some(s.totals.alerts)))?;
+        to.counters(
+            "caponier_chain_alerts_retracted",
+            "Alerts taken back",
+            each(|s| Some(s.totals.retractions)),
+        )?;
+        let errors: Vec<_> = all
+            .iter()
+            .flat_map(|status| {
+                let chain = status.chain.as_str();
+                status
+                    .errors
+                    .iter()
+                    .map(move |(error, count)| ([("chain", chain), ("error", *error)], *count))
+            })
+            .collect();
+        to.counters(
+            "caponier_chain_errors",
+            "Attempts to follow that failed, by chain and error",
+            errors.iter().map(|(labels, count)| (labels.as_slice(), *count)),
+        )
     }
 }
 
@@ -226,6 +309,7 @@ impl Collector for Whole {
         }
         let keys = u64::try_from(self.core.ground.registry().len()).unwrap_or(u64::MAX);
         to.gauge("caponier_api_keys", "API keys known, revoked ones included", keys)?;
+        self.chains(&mut to)?;
         let complete = self.core.gaps.problem().is_none();
         to.gauge("caponier_lists_up", "1 while every recorded label list is in force", u64::from(complete))?;
         if let Some(bytes) = resident_bytes() {

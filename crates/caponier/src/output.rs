@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::{
     control::{
-        BackupState, DrillResult, ImportedList, ListedApp, ListedBan, ListedGrant, ListedKey, Response,
-        ShownKey,
+        BackupState, ChainStatus, DrillResult, ImportedList, ListedApp, ListedBan, ListedGrant, ListedKey,
+        Response, ShownKey,
     },
     exit::Failure,
 };
@@ -74,6 +74,7 @@ pub(crate) fn response_json(response: &Response) -> Value {
         Response::Apps(apps) => serde_json::json!({"apps": apps}),
         Response::Grants(grants) => serde_json::json!({"grants": grants}),
         Response::Bans(bans) => serde_json::json!({"bans": bans}),
+        Response::Chains(chains) => serde_json::json!({"chains": chains}),
         other => serde_json::to_value(other)
             .ok()
             .and_then(|mut tagged| tagged.get_mut("value").map(Value::take))
@@ -137,6 +138,8 @@ pub(crate) fn response_text(response: &Response) -> String {
                 listed(&reloaded.at_next_start)
             )
         }
+        Response::Chains(chains) if chains.is_empty() => "no chain is configured".to_owned(),
+        Response::Chains(chains) => chains.iter().map(chain_text).collect::<Vec<_>>().join("\n"),
         Response::Bans(bans) if bans.is_empty() => "nobody is banned".to_owned(),
         Response::Bans(bans) => bans.iter().map(ban_text).collect::<Vec<_>>().join("\n"),
         Response::Banned(ban) => ban_text(ban),
@@ -149,6 +152,29 @@ pub(crate) fn response_text(response: &Response) -> String {
             entries.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
         }
     }
+}
+
+fn chain_text(chain: &ChainStatus) -> String {
+    let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let mut text = format!(
+        "{}  {}  height {} of {}  final {}  lag {}  reorgs {} (deepest {})  alerts {} ({} retracted, {} waiting)",
+        chain.chain,
+        chain.phase,
+        number(chain.height),
+        number(chain.head_height),
+        number(chain.finalized),
+        number(chain.lag_blocks),
+        chain.reorgs,
+        chain.reorg_depth_max,
+        chain.alerts,
+        chain.alerts_retracted,
+        chain.alerts_waiting
+    );
+    if let Some(error) = &chain.last_error {
+        text.push_str("\n  last error: ");
+        text.push_str(error);
+    }
+    text
 }
 
 fn app_text(app: &ListedApp) -> String {

@@ -18,7 +18,7 @@ use serde::Serialize;
 use tlog::NoteVerifier;
 
 use crate::{
-    core::{LABELS_DIR, chain},
+    core::{FOLLOW_DIR, LABELS_DIR, chain},
     exit::{Exit, Failure},
 };
 
@@ -58,7 +58,7 @@ pub(crate) struct Verified {
 }
 
 /// Names allowed in a data directory besides those of the parts.
-const DIRS: [&str; 4] = [journal::JOURNAL_DIR, journal::KEYS_DIR, LOG_DIR, LABELS_DIR];
+const DIRS: [&str; 5] = [journal::JOURNAL_DIR, journal::KEYS_DIR, LOG_DIR, LABELS_DIR, FOLLOW_DIR];
 
 pub(crate) fn verify(
     dir: &Path,
@@ -141,6 +141,12 @@ fn verify_data_dir(
             entry: None,
             what: fault.problem,
         });
+    }
+    let states = dir.join(FOLLOW_DIR);
+    let faults =
+        watch::follow::store::verify_states(&states).map_err(|error| Failure::io(states.display(), error))?;
+    for (file, what) in faults {
+        verified.fault(&format!("{FOLLOW_DIR}/{file}"), what);
     }
     verify_names(dir, &mut verified)?;
     verified.ok = verified.faults.is_empty();

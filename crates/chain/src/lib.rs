@@ -5,10 +5,11 @@
 //!
 //! Reading order: [`address`] (text to [`domain::Address`] and back), [`label`] (categories, confidence, one label),
 //! [`segment`] (the immutable on-disk index of labels by address), [`poisoning`] (addresses made to look like known ones),
-//! [`headers`] (the newest blocks as a chain of parents), [`evm`] (blocks of EVM chains: verified, decoded), [`u256`]
-//! (what they count in).
+//! [`headers`] (the newest blocks as a chain of parents), [`evm`] and [`bitcoin`] (blocks: verified, decoded),
+//! [`u256`] (what EVM chains count in).
 
 pub mod address;
+pub mod bitcoin;
 pub mod evm;
 pub mod headers;
 pub mod label;

@@ -29,7 +29,11 @@ mod recent;
 mod ring;
 mod stream;
 
-use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    sync::Arc,
+};
 
 use domain::UnixNanos;
 
@@ -233,14 +237,19 @@ pub(crate) struct Event<'a> {
     pub(crate) cells: &'a [i64],
 }
 
+/// A label that waits: (arrival, order of the calls, id, fraud).
+type Waiting = (u64, u64, u64, bool);
+
 /// See the module's head.
 #[derive(Debug)]
 pub struct Engine {
     pack: Arc<Pack>,
     streams: Vec<Stream>,
     recent: Recent,
-    /// (arrival, order of the calls, id, fraud), the earliest first.
-    waiting: BinaryHeap<Reverse<(u64, u64, u64, bool)>>,
+    /// Labels that came in the order of their arrival, as most do.
+    waiting: VecDeque<Waiting>,
+    /// The others, the earliest first.
+    waiting_out_of_order: BinaryHeap<Reverse<Waiting>>,
     labels_max: usize,
     /// Some stream also counts legitimate labels.
     counts_known: bool,
@@ -253,6 +262,8 @@ pub struct Engine {
     numbers: Vec<f64>,
     nodes: Vec<f64>,
     keys: Vec<Option<u64>>,
+    /// Per stream, the slot of its entity.
+    found: Vec<Option<usize>>,
 }
 
 impl Engine {
@@ -270,7 +281,8 @@ impl Engine {
         Self {
             streams,
             recent: Recent::new(limits.events_max, plan.labelled.len()),
-            waiting: BinaryHeap::new(),
+            waiting: VecDeque::new(),
+            waiting_out_of_order: BinaryHeap::new(),
             labels_max: limits.labels_max,
             counts_known: kept.any(|kept| matches!(kept.what, What::Known { .. })),
             label_calls: 0,
@@ -281,6 +293,7 @@ impl Engine {
             numbers: vec![f64::NAN; plan.fields.len()],
             nodes: vec![f64::NAN; plan.nodes.len()],
             keys: vec![None; plan.labelled.len()],
+            found: vec![None; plan.streams.len()],
             pack,
         }
     }
@@ -323,6 +336,13 @@ impl Engine {
         }
 
         let cells = std::mem::take(&mut self.cells);
+        // The state of all entities is asked for before any of it is used: the waits for memory overlap.
+        for (place, stream) in self.streams.iter().enumerate() {
+            let (key, other) = plan.streams[place].key;
+            let found = key_of(&cells, key, other).and_then(|key| stream.find(key));
+            std::hint::black_box(found.map(|slot| stream.touch(slot)));
+            self.found[place] = found;
+        }
         let event = Event { at, position: record.position, cells: &cells };
         self.keys.fill(None);
         for op in &plan.order {
@@ -330,7 +350,8 @@ impl Engine {
                 Op::Stream(stream) => {
                     let (key, other) = plan.streams[*stream].key;
                     let key = key_of(&cells, key, other).filter(|_| !is_late);
-                    let has_sample = self.streams[*stream].step(&event, key, &mut self.nodes);
+                    let found = self.found[*stream];
+                    let has_sample = self.streams[*stream].step(&event, key, found, &mut self.nodes);
                     if has_sample && let Ok(rank) = plan.labelled.binary_search(stream) {
                         self.keys[rank] = key;
                     }
@@ -369,11 +390,16 @@ impl Engine {
         if self.watermark.is_some_and(|watermark| arrival <= watermark) {
             return Ok(self.apply(label.id, label.is_fraud));
         }
-        if self.waiting.len() >= self.labels_max {
+        if self.labels_waiting() >= self.labels_max {
             return Err(LabelError::Full(self.labels_max));
         }
         self.label_calls += 1;
-        self.waiting.push(Reverse((arrival, self.label_calls, label.id, label.is_fraud)));
+        let waiting = (arrival, self.label_calls, label.id, label.is_fraud);
+        if self.waiting.back().is_none_or(|last| *last < waiting) {
+            self.waiting.push_back(waiting);
+        } else {
+            self.waiting_out_of_order.push(Reverse(waiting));
+        }
         Ok(Labelled::Waiting)
     }
 
@@ -395,7 +421,7 @@ impl Engine {
             entity_bytes: self.streams.iter().map(Stream::bytes).sum(),
             events: self.recent.len(),
             event_bytes: self.recent.bytes(),
-            labels_waiting: self.waiting.len(),
+            labels_waiting: self.labels_waiting(),
         }
     }
 
@@ -421,10 +447,11 @@ impl Engine {
         }
         self.streams.iter().for_each(|stream| stream.feed(&mut digest));
         self.recent.feed(&mut digest);
-        let mut waiting: Vec<_> = self.waiting.iter().collect();
-        waiting.sort_unstable_by(|left, right| right.cmp(left));
+        let out_of_order = self.waiting_out_of_order.iter().map(|Reverse(waiting)| waiting);
+        let mut waiting: Vec<&Waiting> = self.waiting.iter().chain(out_of_order).collect();
+        waiting.sort_unstable();
         digest.number(waiting.len() as u64);
-        for Reverse((arrival, _, id, is_fraud)) in waiting {
+        for (arrival, _, id, is_fraud) in waiting {
             for number in [*arrival, *id, u64::from(*is_fraud)] {
                 digest.number(number);
             }
@@ -432,13 +459,28 @@ impl Engine {
         digest.finish()
     }
 
+    fn labels_waiting(&self) -> usize {
+        self.waiting.len() + self.waiting_out_of_order.len()
+    }
+
     fn apply_arrived(&mut self) {
-        while let Some(Reverse((arrival, _, id, is_fraud))) = self.waiting.peek().copied() {
-            if Some(arrival) > self.watermark {
-                break;
+        loop {
+            let in_order = self.waiting.front().copied();
+            let other = self.waiting_out_of_order.peek().map(|Reverse(waiting)| *waiting);
+            let next = match (in_order, other) {
+                (Some(a), Some(b)) => a.min(b),
+                (Some(next), None) | (None, Some(next)) => next,
+                (None, None) => return,
+            };
+            if Some(next.0) > self.watermark {
+                return;
             }
-            self.waiting.pop();
-            let _applied = self.apply(id, is_fraud);
+            if in_order == Some(next) {
+                self.waiting.pop_front();
+            } else {
+                self.waiting_out_of_order.pop();
+            }
+            let _applied = self.apply(next.2, next.3);
         }
     }
 

@@ -131,7 +131,8 @@ fn planted_accounts_stand_out() {
     let column = |name: &str| GRAPH_FACTS.iter().position(|fact| *fact == name).unwrap();
     let mean = |name: &str, of: bool| {
         let rows = matrix.rows().zip(&labels).filter(|(_, label)| **label == of);
-        let values: Vec<f32> = rows.map(|(row, _)| row[column(name)]).filter(|value| !value.is_nan()).collect();
+        let values: Vec<f32> =
+            rows.map(|(row, _)| row[column(name)]).filter(|value| !value.is_nan()).collect();
         values.iter().sum::<f32>() / values.len() as f32
     };
     for fact in ["odd_sent", "odd_received", "cycles", "reciprocal", "fan_in"] {

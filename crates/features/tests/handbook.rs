@@ -49,6 +49,7 @@ struct Sums {
 }
 
 #[test]
+#[ignore = "nightly: 1.4 million rows; `packs.rs` holds the engine to the same figures in every run"]
 fn the_published_features_come_out() {
     let Some(text) = transactions() else { return };
     let bounds = Bounds { entities_max: 20_000, samples_max: 4_096, lateness: Duration::ZERO };

@@ -53,11 +53,13 @@ pub enum Kind {
     Ban,
     /// A change to a third-party app, or to a customer's grant to one.
     Oauth,
+    /// Something seen on a chain, or taken back.
+    ChainAlert,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -70,6 +72,7 @@ impl Kind {
         Self::Installation,
         Self::Ban,
         Self::Oauth,
+        Self::ChainAlert,
     ];
 
     /// The stored number.
@@ -88,6 +91,7 @@ impl Kind {
             Self::Installation => 10,
             Self::Ban => 11,
             Self::Oauth => 12,
+            Self::ChainAlert => 20,
         }
     }
 
@@ -113,6 +117,7 @@ impl Kind {
             Self::Installation => "installation",
             Self::Ban => "ban",
             Self::Oauth => "oauth",
+            Self::ChainAlert => "chain_alert",
         }
     }
 }

@@ -10,12 +10,14 @@
 use crate::cbor::Unexpected;
 
 mod ban;
+mod chain_alert;
 mod decision;
 mod event;
 mod house;
 
 pub use self::{
     ban::{Ban, BanEvent},
+    chain_alert::ChainAlert,
     decision::{decode_decision, encode_decision},
     event::{decode_event, encode_event},
     house::{BackupDrill, KekRotated, Lifecycle, LifecycleEvent, ListImported, Refusals, SubjectErased},

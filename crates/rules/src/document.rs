@@ -77,15 +77,30 @@ pub(crate) struct Document {
 pub(crate) struct Faults<'d> {
     text: &'d str,
     pub(crate) found: Vec<Fault>,
+    /// Faults beyond [`FAULTS_KEPT_MAX`], counted only: a place and a hint take time to find.
+    pub(crate) more: usize,
 }
+
+/// Faults kept before the first [`crate::bounds::FAULTS_MAX`] in the order of the document are told.
+const FAULTS_KEPT_MAX: usize = 2 * crate::bounds::FAULTS_MAX;
 
 impl<'d> Faults<'d> {
     pub(crate) const fn new(text: &'d str) -> Self {
-        Self { text, found: Vec::new() }
+        Self { text, found: Vec::new(), more: 0 }
+    }
+
+    /// Whether more faults are only counted; then this one was.
+    pub(crate) fn is_full(&mut self) -> bool {
+        let is_full = self.found.len() >= FAULTS_KEPT_MAX;
+        self.more += usize::from(is_full);
+        is_full
     }
 
     /// A fault at a place of the document.
     pub(crate) fn add(&mut self, rule: Option<&str>, span: &Range<usize>, message: impl Into<String>) {
+        if self.is_full() {
+            return;
+        }
         let excerpt = Some(excerpt(self.text, Span::new(span.start, span.end)));
         let place = place(self.text, span.start);
         self.found.push(Fault { place, rule: rule.map(str::to_owned), message: message.into(), excerpt });
@@ -94,6 +109,10 @@ impl<'d> Faults<'d> {
     /// A fault inside a condition: at its place in the document where the string says plainly what it means, else at the
     /// start of the string with the condition's own excerpt.
     pub(crate) fn add_in(&mut self, rule: &str, when: &At<String>, error: &ExpressionError) {
+        if self.found.len() >= FAULTS_KEPT_MAX {
+            self.more += 1;
+            return;
+        }
         let raw = self.text.get(when.span.clone()).unwrap_or_default();
         let quotes = if raw.starts_with("'''") || raw.starts_with("\"\"\"") { 3 } else { 1 };
         let mut start = when.span.start + quotes;
@@ -149,7 +168,7 @@ impl<'t, 'd> Table<'t, 'd> {
     fn refuse_unknown(&self, faults: &mut Faults<'_>) {
         for key in self.entries.keys() {
             let name = key.get_ref();
-            if !self.known.contains(&&**name) {
+            if !self.known.contains(&&**name) && !faults.is_full() {
                 let hint = hint(nearest(name, self.known.iter().copied()));
                 faults.add(self.rule.as_deref(), &key.span(), format!("unknown key `{}`{hint}", shown(name)));
             }
@@ -450,7 +469,13 @@ fn read_fixtures(table: &Table<'_, '_>, faults: &mut Faults<'_>) -> Vec<FixtureT
         let mut given = Vec::new();
         match fixture.required("given", faults).map(|value| (value, value.get_ref())) {
             None => {}
-            Some((_, DeValue::Table(values))) => flatten("", values, rule, &mut given, faults),
+            Some((value, DeValue::Table(values))) => {
+                flatten("", values, rule, &mut given, faults);
+                if given.len() > crate::bounds::SLOTS_MAX {
+                    fixture.fault(value, "more values than there can be slots", faults);
+                    given.clear();
+                }
+            }
             Some((value, _)) => fixture.fault(value, "`given` is a table of slots and values", faults),
         }
         if let (Some(name), Some(expect)) = (name, expect) {

@@ -219,9 +219,10 @@ pub struct LoadError {
 }
 
 impl LoadError {
-    pub(crate) fn new(mut faults: Vec<Fault>) -> Self {
+    /// From faults in any order and a number of faults that were only counted.
+    pub(crate) fn new(mut faults: Vec<Fault>, more: usize) -> Self {
         faults.sort_by_key(|fault| fault.place);
-        let more = faults.len().saturating_sub(FAULTS_MAX);
+        let more = more + faults.len().saturating_sub(FAULTS_MAX);
         faults.truncate(FAULTS_MAX);
         Self { faults, more }
     }

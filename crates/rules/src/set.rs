@@ -130,7 +130,7 @@ impl RuleSet {
         let interner = loader.interner;
         let list_hashes = loader.identities;
         if !faults.found.is_empty() {
-            return Err(LoadError::new(faults.found));
+            return Err(LoadError::new(faults.found, faults.more));
         }
         let mut set = Self {
             name: text.name,
@@ -440,10 +440,13 @@ impl<'a, 'd> Loader<'a, 'd> {
         let mut is_whole = true;
         for (name, value) in &fixture.given {
             let Some(id) = self.schema.slot(&name.value) else {
+                is_whole = false;
+                if self.faults.is_full() {
+                    continue;
+                }
                 let hint = hint(self.schema.nearest(&name.value));
                 let message = format!("unknown name `{}`{hint}", crate::reason::shown(&name.value));
                 self.faults.add(Some(rule), &name.span, message);
-                is_whole = false;
                 continue;
             };
             let ty = self.schema.describe(id).ty;

@@ -3,18 +3,19 @@
 //! Tan, Ting, Liu, "Fast Anomaly Detection for Streaming Data" (IJCAI 2011). Each tree halves a random work range again
 //! and again along random features; each node counts the rows of a window that fall into it. Rows are scored against
 //! the counts of the last full window while the current one is counted; after `window` rows the two change places. A
-//! row whose cell held few rows for its size is unusual. Meant for a cold start, before there are labels: an anomaly score
-//! alone is no fraud detector.
+//! row whose cell held few rows for its size is unusual. Meant for a cold start, before there are labels: an anomaly
+//! score alone is no fraud detector.
 //!
-//! The paper's score of a tree is the mass of the node where the row ends times 2^depth: the density relative to an even
-//! spread, times the window. Here the mean density d over the trees becomes 1/(1+d), in (0, 1]: 1 where nothing was seen,
-//! 0.5 for an even spread, near 0 in a crowd. The order is the paper's, reversed.
+//! The paper's score of a tree is the mass of the node where the row ends times 2^depth: the density relative to an
+//! even spread, times the window. Here the mean density d over the trees becomes 1/(1+d), in (0, 1]: 1 where nothing
+//! was seen, 0.5 for an even spread, near 0 in a crowd. The order is the paper's, reversed.
 //!
-//! Deterministic: the seed fixes the trees, the rows the counts. A value outside its range counts as the nearest end, an
-//! unknown one as the lower end.
+//! Deterministic: the seed fixes the trees, the rows the counts. A value outside its range counts as the nearest end,
+//! an unknown one as the lower end.
 //!
 //! # Bounds
-//! [`TREES_MAX`] trees of depth [`DEPTH_MAX`]; 8 bytes a node and 5 a split, fixed when built. A row takes `trees` walks.
+//! [`TREES_MAX`] trees of depth [`DEPTH_MAX`]; 8 bytes a node and 8 a split, fixed when built. A row takes `trees`
+//! walks.
 
 use thiserror::Error;
 
@@ -96,7 +97,8 @@ pub struct HalfSpaceTrees {
 }
 
 impl HalfSpaceTrees {
-    /// Builds the trees. `ranges` are the ends of each feature's usual values, from data or from what the feature means.
+    /// Builds the trees. `ranges` are the ends of each feature's usual values, from data or from what the feature
+    /// means.
     ///
     /// # Errors
     /// [`AnomalyError`] when a parameter or range makes no sense.

@@ -1,8 +1,8 @@
 //! Whether a challenger is better than the champion, or only luckier: bootstrap intervals for differences.
 //!
-//! Percentile bootstrap (Efron 1979): units are drawn with replacement, both scores are judged on the same draw, and the
-//! interval holds the middle of the differences. A unit is whatever is independent, a row or a customer or a day: rows of
-//! one unit are drawn together, since drawing dependent rows one by one makes intervals too narrow.
+//! Percentile bootstrap (Efron 1979): units are drawn with replacement, both scores are judged on the same draw, and
+//! the interval holds the middle of the differences. A unit is whatever is independent, a row or a customer or a day:
+//! rows of one unit are drawn together, since drawing dependent rows one by one makes intervals too narrow.
 //!
 //! The seed is an argument, so anybody can repeat the interval.
 //!

@@ -1,11 +1,11 @@
 //! From a logit to a probability that can be believed: isotonic or Platt.
 //!
-//! Boosting at base logit 0 with class weights ranks well but its sigmoid is no probability; fitted on rows that were not
-//! trained on, these are. Neither turns a ranking around (Platt: up to rounding). Not here: how good the result is
-//! ([`crate::metrics`]).
+//! Boosting at base logit 0 with class weights ranks well but its sigmoid is no probability; fitted on rows that were
+//! not trained on, these are. Neither turns a ranking around (Platt: up to rounding). Not here: how good the result
+//! is ([`crate::metrics`]).
 //!
-//! - **Isotonic** (pool adjacent violators, Ayer et al. 1955; Zadrozny and Elkan 2002): the monotone function nearest in
-//!   squares, between its points a straight line, outside them flat.
+//! - **Isotonic** (pool adjacent violators, Ayer et al. 1955; Zadrozny and Elkan 2002): the monotone function nearest
+//!   in squares, between its points a straight line, outside them flat.
 //! - **Platt** (Platt 1999 with the corrections of Lin, Lin and Weng 2007): 1/(1 + exp(a x + b)), its targets drawn in
 //!   from 0 and 1 by one row. For few rows.
 //!

@@ -1,18 +1,19 @@
 //! What would have to be different for a row to pass: the smallest change of one or two features.
 //!
 //! A reason says what raised the score; this says what would lower it enough, in words such as "would pass if the
-//! amount were at most 210". Trees are step functions: along one feature the logit changes only at thresholds, so all values of
-//! a feature are tried exactly by walking each tree once with that feature left open.
+//! amount were at most 210". Trees are step functions: along one feature the logit changes only at thresholds, so all
+//! values of a feature are tried exactly by walking each tree once with that feature left open.
 //!
-//! One feature is tried before two. Among changes that suffice, the one that crosses the smallest share of its feature's
-//! thresholds wins: thresholds lie where the training rows are, so this is a distance without units. What comes out is
-//! checked on the model itself.
+//! One feature is tried before two. Among changes that suffice, the one that crosses the smallest share of its
+//! feature's thresholds wins: thresholds lie where the training rows are, so this is a distance without units. What
+//! comes out is checked on the model itself.
 //!
-//! Not here: whether a change is possible or wanted. The caller names the features that may change, and in which direction.
+//! Not here: whether a change is possible or wanted. The caller names the features that may change, and in which
+//! direction.
 //!
 //! # Bounds
-//! [`CHANGEABLE_MAX`] features, [`PROFILES_MAX`] walks over the model, two changes. With many features the search for two
-//! is therefore not exhaustive; what it finds is right, but there may be a smaller pair.
+//! [`CHANGEABLE_MAX`] features, [`PROFILES_MAX`] walks over the model, two changes. With many features the search for
+//! two is therefore not exhaustive; what it finds is right, but there may be a smaller pair.
 
 use crate::{
     model::Model,

@@ -3,11 +3,11 @@
 //! - [`Reference`]: population stability index over quantile bins of a reference sample. The usual reading: below 0.1
 //!   stable, above 0.25 shifted.
 //! - [`kolmogorov_smirnov`]: the largest distance between two empirical distributions and how likely it is by chance.
-//! - [`Adwin`]: a window over a stream that forgets its past when its mean has changed (Bifet and Gavalda, "Learning from
-//!   Time-Changing Data with Adaptive Windowing", SDM 2007).
+//! - [`Adwin`]: a window over a stream that forgets its past when its mean has changed (Bifet and Gavalda, "Learning
+//!   from Time-Changing Data with Adaptive Windowing", SDM 2007).
 //!
-//! Sans-IO: what is compared and when is the caller's business. A shift says that the model should be judged again, not that
-//! it is worse.
+//! Sans-IO: what is compared and when is the caller's business. A shift says that the model should be judged again,
+//! not that it is worse.
 //!
 //! # Bounds
 //! [`BINS_MAX`] bins; ADWIN keeps at most [`ROWS_MAX`] times [`BUCKETS`] + 1 buckets, whatever the stream's length.
@@ -96,8 +96,8 @@ impl Reference {
         counts
     }
 
-    /// The population stability index of another sample: the sum over bins of (q - p) ln(q / p), p and q being the shares of
-    /// the reference and of the sample, each at least 0.0001.
+    /// The population stability index of another sample: the sum over bins of (q - p) ln(q / p), p and q being the
+    /// shares of the reference and of the sample, each at least 0.0001.
     ///
     /// # Errors
     /// [`DriftError::Empty`] when there is no value.
@@ -124,7 +124,8 @@ impl Reference {
 pub struct KolmogorovSmirnov {
     /// The largest distance of the two distribution functions, in [0, 1].
     pub statistic: f64,
-    /// How likely a distance of this size is if both samples have one distribution; asymptotic, for some 10 values each.
+    /// How likely a distance of this size is if both samples have one distribution; asymptotic, for some 10 values
+    /// each.
     pub p_value: f64,
 }
 
@@ -456,7 +457,10 @@ mod tests {
         }
 
         #[test]
-        fn psi_is_never_negative(a in prop::collection::vec(-3.0f64..3.0, 1..50), b in prop::collection::vec(-3.0f64..3.0, 1..50)) {
+        fn psi_is_never_negative(
+            a in prop::collection::vec(-3.0f64..3.0, 1..50),
+            b in prop::collection::vec(-3.0f64..3.0, 1..50),
+        ) {
             let psi = Reference::new(&a, 5).unwrap().psi(&b).unwrap();
             prop_assert!(psi >= 0.0);
             let ks = kolmogorov_smirnov(&a, &b).unwrap();

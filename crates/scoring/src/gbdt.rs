@@ -13,8 +13,9 @@
 //! A value that is unknown (NaN) goes the way that lowers the loss more, learnt at each split; where a split saw no
 //! unknown value, with the larger child.
 //!
-//! Single-threaded and deterministic: the same input gives the same model, byte for byte, on every machine. Thresholds lie on `f32` values, and bins and thresholds divide rows alike, so the score in
-//! training is the score in service bit for bit.
+//! Single-threaded and deterministic: the same input gives the same model, byte for byte, on every machine.
+//! Thresholds lie on `f32` values, and bins and thresholds divide rows alike, so the score in training is the score
+//! in service bit for bit.
 //!
 //! # Bounds
 //! [`TREES_MAX`] trees of depth [`DEPTH_MAX`], [`BINS_MAX`] bins. Memory: 2 bytes a cell, 44

@@ -1,7 +1,7 @@
 //! How well scores rank and how far probabilities can be believed.
 //!
-//! Rows with one score are one group everywhere: no metric depends on the order of the input. Thresholds that follow from
-//! costs are in [`crate::threshold`], intervals for differences in [`crate::bootstrap`].
+//! Rows with one score are one group everywhere: no metric depends on the order of the input. Thresholds that follow
+//! from costs are in [`crate::threshold`], intervals for differences in [`crate::bootstrap`].
 
 use thiserror::Error;
 
@@ -159,8 +159,8 @@ pub fn average_precision(scores: &[f64], labels: &[bool]) -> Result<f64, MetricE
     Ok(sum)
 }
 
-/// Share of positive rows among the `k` with the highest scores; all rows if there are fewer. Where a score is shared by
-/// rows within and beyond the `k`, they count by their average.
+/// Share of positive rows among the `k` with the highest scores; all rows if there are fewer. Where a score is shared
+/// by rows within and beyond the `k`, they count by their average.
 ///
 /// # Errors
 /// [`MetricError`], also when `k` is 0.

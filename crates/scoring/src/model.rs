@@ -1,8 +1,8 @@
 //! A trained model: trees over named features that add up to a logit.
 //!
 //! The stored form ([`Tree`]) and the layout that answers requests give the same logit bit for bit: the base logit,
-//! then the leaves added in the order of the trees. The file format is in [`mod@file`], what a person should know about a
-//! model in [`card`].
+//! then the leaves added in the order of the trees. The file format is in [`mod@file`], what a person should know
+//! about a model in [`card`].
 //!
 //! # Bounds
 //! [`TREES_MAX`] trees, [`NODES_MAX`] nodes, [`LOGIT_MAX`] for the base logit and each leaf.

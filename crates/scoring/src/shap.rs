@@ -1,15 +1,15 @@
 //! Why a row scored as it did: exact Shapley values of its features.
 //!
 //! The values are those of path-dependent `TreeSHAP` (Lundberg, Erion, Lee, "Consistent Individualized Feature
-//! Attribution for Tree Ensembles", 2018, algorithm 2): a feature that is left out of a coalition follows both branches in
-//! proportion to the training rows that took them. They add up: base plus values is the logit.
+//! Attribution for Tree Ensembles", 2018, algorithm 2): a feature that is left out of a coalition follows both
+//! branches in proportion to the training rows that took them. They add up: base plus values is the logit.
 //!
 //! They are computed in another way. A leaf whose path has the features 1..m gives feature j
 //! v (o_j - z_j) sum over S of |S|! (m-1-|S|)!/m! prod_{i in S} o_i prod_{i not in S} z_i, where o_i says whether
 //! the row follows all splits on i and z_i is the share of training rows that do. The weight of a coalition is the Beta
 //! integral of t^|S| (1-t)^(m-1-|S|) over [0, 1], so the sum is the integral of prod_{i != j} (o_i t + z_i (1-t)): a
-//! polynomial of degree m-1, which Gauss-Legendre quadrature with m/2 points integrates exactly. One walk over a tree then
-//! does for all leaves at once (as in Yu et al., "Linear `TreeSHAP`", 2022): products go down, sums come up.
+//! polynomial of degree m-1, which Gauss-Legendre quadrature with m/2 points integrates exactly. One walk over a tree
+//! then does for all leaves at once (as in Yu et al., "Linear `TreeSHAP`", 2022): products go down, sums come up.
 //!
 //! # Bounds
 //! Time: nodes times quadrature points (2 up to depth 4, 4 up to 8, 6 up to 12). Memory: 32 bytes a
@@ -33,7 +33,8 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// The `n` features that raised the score most, from the largest; none that did not raise it. Ties by feature order.
+    /// The `n` features that raised the score most, from the largest; none that did not raise it. Ties by feature
+    /// order.
     #[must_use]
     pub fn raising(&self, n: usize) -> Vec<(usize, f64)> {
         let mut raising: Vec<(usize, f64)> =
@@ -194,8 +195,8 @@ struct Quadrature<const Q: usize> {
 }
 
 impl<const Q: usize> Quadrature<Q> {
-    /// The rule with `Q` points, 2, 4 or 6; from Abramowitz and Stegun, table 25.4, where it is given for [-1, 1] and its
-    /// positive half.
+    /// The rule with `Q` points, 2, 4 or 6; from Abramowitz and Stegun, table 25.4, where it is given for [-1, 1] and
+    /// its positive half.
     const RULE: Self = {
         let half: &[(f64, f64)] = match Q {
             2 => &[(0.577_350_269_189_625_8, 1.0)],

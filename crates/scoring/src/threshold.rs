@@ -1,8 +1,9 @@
 //! Which score to act on: the threshold with the least expected cost that reviewers and users can bear.
 //!
-//! Costs are exact integers in minor units of one currency: what a missed positive row costs depends on its amount, an alert
-//! costs its review, a false one the trouble it makes besides. Among thresholds that keep within the capacity and the
-//! friction budget the cheapest is taken, and of equal ones the highest. Alerting on nothing is always among them.
+//! Costs are exact integers in minor units of one currency: what a missed positive row costs depends on its amount,
+//! an alert costs its review, a false one the trouble it makes besides. Among thresholds that keep within the
+//! capacity and the friction budget the cheapest is taken, and of equal ones the highest. Alerting on nothing is
+//! always among them.
 //!
 //! # Bounds
 //! Costs and amounts below 2^63 and rows below 2^32 add up in `i128` without overflow.

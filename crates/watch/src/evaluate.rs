@@ -3,4 +3,5 @@
 //! Each module states its protocol. Nothing here serves: whatever is measured is the code that serves, called the way the
 //! product calls it.
 
+pub mod discovery;
 pub mod poisoning;

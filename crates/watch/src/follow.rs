@@ -7,7 +7,7 @@
 //!
 //! Reading order: [`source`] (the port to a node), [`alert`] and [`rules`] (what is worth telling), [`state`] (what is
 //! kept, and how it is stored), [`follower`] (one pass from where we are to the node's head), [`run`] (passes for ever).
-//! [`evm`] is a source, [`rpc`] and [`heads`] how it reaches its node.
+//! [`evm`] and [`bitcoin`] are the sources, [`rpc`], [`heads`] and [`zmq`] how they reach nodes.
 //!
 //! # What holds when the process stops anywhere
 //!
@@ -16,6 +16,7 @@
 //! was delivered is known after the restart and will be taken back if its block is.
 
 pub mod alert;
+pub mod bitcoin;
 pub mod evm;
 pub mod follower;
 pub mod heads;
@@ -26,6 +27,7 @@ pub mod source;
 pub mod state;
 pub mod status;
 pub mod store;
+pub mod zmq;
 
 pub use self::{
     alert::{Alert, AlertId, AlertKind, AlertNews, AlertSink, AlertState, Direction, SinkError},

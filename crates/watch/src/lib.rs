@@ -20,6 +20,8 @@
 //! and `CURRENT` verify with `sha256sum`, [`verify_dir`] says where they do not.
 
 pub mod crosscustomer;
+pub mod customers;
+pub mod discovery;
 pub mod evaluate;
 mod export;
 mod findings;

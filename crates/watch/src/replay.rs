@@ -15,6 +15,7 @@ mod monitor;
 mod parties;
 mod report;
 mod stream;
+mod suspects;
 
 pub use self::{
     labels::{LABELS_CSV, ListedParties},

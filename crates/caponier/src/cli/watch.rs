@@ -6,6 +6,10 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WatchCommand {
+    /// Follow the chains of --config without serving the API, until SIGTERM; `caponier run` follows them too.
+    Run,
+    /// Show how far each chain is followed.
+    Status,
     /// Run recorded transactions past what watches live ones; say what it saw and how fast it was.
     Replay(Replay),
     /// Measure what watches, on recorded data.
@@ -36,12 +40,20 @@ pub(crate) struct Replay {
     /// confidence.
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: Option<PathBuf>,
+    /// Model of `watch evaluate discovery` that judges the first transactions of every address.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+    /// Write the suspected addresses as a table that `lists import` takes.
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub(crate) suspected_out: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvaluateCommand {
     /// Look-alike addresses: how many real victims would have been warned, how often others would be.
     Poisoning(EvaluatePoisoning),
+    /// Discovery of malicious addresses nobody has listed: train on the training windows, judge on the others.
+    Discovery(EvaluateDiscovery),
 }
 
 #[derive(Debug, Args)]
@@ -58,4 +70,29 @@ pub(crate) struct EvaluatePoisoning {
     /// Addresses of the organic tables, as for replay.
     #[arg(long, value_name = "FILE", requires = "transactions")]
     pub(crate) addresses: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateDiscovery {
+    #[command(flatten)]
+    pub(crate) recording: Recording,
+    /// Windows of the protocol: CSV with the columns account, start, quarter, illicit, split (train or validate).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) windows: PathBuf,
+    /// Accounts: CSV with the columns address, illicit; the first transactions of the benign ones tell how often new benign
+    /// accounts are flagged.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) accounts: Option<PathBuf>,
+    /// Transactions per window.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=20))]
+    pub(crate) k: u8,
+    /// Judge this model instead of training one.
+    #[arg(long, value_name = "FILE", conflicts_with = "model_out")]
+    pub(crate) model: Option<PathBuf>,
+    /// Write the model that serves.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model_out: Option<PathBuf>,
+    /// Also judge every quarter by a model trained on the quarters before it.
+    #[arg(long)]
+    pub(crate) rolling: bool,
 }

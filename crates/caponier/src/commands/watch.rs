@@ -9,7 +9,9 @@ use std::{
 use domain::{Clock as _, Network};
 use serde_json::{Value, json};
 use watch::{
-    SOURCE_BYTES_MAX, SourceFile, evaluate,
+    SOURCE_BYTES_MAX, SourceFile,
+    discovery::Detector,
+    evaluate,
     replay::{
         self, ListedParties, Monitor, Options, Parties, Report, Stream, TOKEN_COLUMNS, TRANSACTION_COLUMNS,
     },
@@ -17,7 +19,7 @@ use watch::{
 };
 
 use crate::{
-    cli::watch::{EvaluateCommand, EvaluatePoisoning, Recording, Replay, WatchCommand},
+    cli::watch::{EvaluateCommand, EvaluateDiscovery, EvaluatePoisoning, Recording, Replay, WatchCommand},
     clock::SystemClock,
     core::chain as causes,
     exit::{Exit, Failure},
@@ -33,7 +35,11 @@ type Source = BufReader<Box<dyn Read>>;
 pub(super) fn watch(command: WatchCommand, json: bool) -> Result<Exit, Failure> {
     let value = match command {
         WatchCommand::Replay(options) => replay(&options)?,
+        WatchCommand::Run | WatchCommand::Status => {
+            return Err(Failure::new(Exit::Internal, "the command reads no recording"));
+        }
         WatchCommand::Evaluate(EvaluateCommand::Poisoning(options)) => poisoning(&options)?,
+        WatchCommand::Evaluate(EvaluateCommand::Discovery(options)) => discovery(&options)?,
     };
     if json {
         output::line(value);
@@ -54,16 +60,21 @@ fn replay(options: &Replay) -> Result<Value, Failure> {
         }
         None => ListedParties::none(),
     };
+    let detector = options.model.as_deref().map(detector).transpose()?;
     let labels_read = started.lap();
     let mut stream = stream(&options.recording)?;
     let mut monitor = Monitor::new(Options {
         labels,
         network: Network::Ethereum,
         cross_customer: Some(watch::crosscustomer::Thresholds::default()),
+        detector,
     });
     let mut report = Report::default();
     replay::run(&mut stream, &mut monitor, &mut report).map_err(|error| input(&error))?;
     let took = started.lap();
+    if let Some(path) = &options.suspected_out {
+        write(path, monitor.suspected_csv(&stream.parties).as_bytes())?;
+    }
     let mut value = report.to_json(&monitor);
     let transactions = report.transactions + report.token_transfers;
     add(&mut value, "labels", labels_read.to_json());
@@ -86,6 +97,47 @@ fn poisoning(options: &EvaluatePoisoning) -> Result<Value, Failure> {
         add(&mut value, "organic", organic.to_json());
     }
     Ok(value)
+}
+
+fn discovery(options: &EvaluateDiscovery) -> Result<Value, Failure> {
+    use evaluate::discovery::{ACCOUNT_COLUMNS, Origin, WINDOW_COLUMNS, collect, judge};
+    let started = Stopwatch::start();
+    let given = match &options.model {
+        Some(path) => Some(detector(path)?.into_file()),
+        None => None,
+    };
+    let windows = table(&options.windows, WINDOW_COLUMNS)?;
+    let accounts = options.accounts.as_deref().map(|path| table(path, ACCOUNT_COLUMNS)).transpose()?;
+    let collected = collect(stream(&options.recording)?, windows, accounts, usize::from(options.k))
+        .map_err(|error| input(&error))?;
+    let read = started.lap();
+    let origin =
+        Origin { created_by: "caponier watch evaluate discovery".to_owned(), created_at: SystemClock.now() };
+    let judged = judge(&collected, given, &origin, options.rolling).map_err(|error| input(&error))?;
+    let took = started.lap();
+    let mut value = judged.to_json().clone();
+    let (bytes, card) = judged.model().map_err(|error| Failure::new(Exit::Internal, causes(&error)))?;
+    if let Some(path) = &options.model_out {
+        write(path, &bytes)?;
+    }
+    add(
+        &mut value,
+        "model",
+        json!({"sha256": hex::encode(crypto::sha256(&[&bytes])), "bytes": bytes.len(), "card": card}),
+    );
+    add(&mut value, "read", read.to_json());
+    add(&mut value, "train_and_judge", took.since(&read).to_json());
+    Ok(value)
+}
+
+/// The detector of a model file.
+fn detector(path: &Path) -> Result<Detector, Failure> {
+    Detector::decode(&whole(path)?)
+        .map_err(|error| Failure::new(Exit::Input, format!("{}: {}", path.display(), causes(&error))))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(path, bytes).map_err(|error| Failure::io(path.display(), error))
 }
 
 fn stream(recording: &Recording) -> Result<Stream<Source>, Failure> {

@@ -26,7 +26,17 @@ enum Item {
     Integer(Option<i64>),
     List(Vec<(Option<String>, Range<usize>)>),
     Map(Vec<(String, Option<String>, Range<usize>)>),
+    /// A table of tables.
+    Sections(Vec<Section>),
     Other(&'static str),
+}
+
+/// One table of a table of tables.
+pub(super) struct Section {
+    /// Its name.
+    pub(super) name: String,
+    span: Range<usize>,
+    fields: BTreeMap<String, (Item, Range<usize>)>,
 }
 
 pub(super) struct Reader<'t> {
@@ -152,6 +162,104 @@ impl<'t> Reader<'t> {
                 self.fault(key, format!("must be {form}, together with the other key of the section"));
             })
             .ok()
+    }
+
+    /// The tables of a table of tables, in the order of names; fields that are not known are faults.
+    pub(super) fn sections(&mut self, key: &'static str, known: &[&str]) -> Vec<Section> {
+        let (message, span) = match self.items.remove(key) {
+            None => return Vec::new(),
+            Some((Item::Sections(mut sections), _)) => {
+                for section in &sections {
+                    for (field, (_, span)) in &section.fields {
+                        if !known.contains(&field.as_str()) {
+                            let path = format!("{key}.{}.{field}", section.name);
+                            let message = format!("is not a known key; there are {}", known.join(", "));
+                            self.fault_at(&path, Some(span.clone()), message);
+                        }
+                    }
+                }
+                sections.sort_by(|a, b| a.name.cmp(&b.name));
+                return sections;
+            }
+            Some((Item::Map(entries), _)) if entries.is_empty() => return Vec::new(),
+            Some((_, span)) => ("must hold tables only, each [NAME] with keys of its own".to_owned(), span),
+        };
+        self.fault_at(key, Some(span), message);
+        Vec::new()
+    }
+
+    /// Records a fault at a field of a section.
+    pub(super) fn section_fault(&mut self, key: &str, section: &Section, field: &str, message: String) {
+        let span = section.fields.get(field).map_or(&section.span, |(_, span)| span).clone();
+        self.fault_at(&format!("{key}.{}.{field}", section.name), Some(span), message);
+    }
+
+    /// A field parsed, its default when absent; the default too after a fault.
+    pub(super) fn section_text<T>(
+        &mut self,
+        key: &str,
+        section: &Section,
+        field: &str,
+        default: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let parsed = match section.fields.get(field) {
+            None => parse(default),
+            Some((Item::Text(text), _)) => parse(text),
+            Some((other, _)) => Err(format!("must be a string, got {}", name_of(other))),
+        };
+        match parsed {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.section_fault(key, section, field, message);
+                None
+            }
+        }
+    }
+
+    /// A whole number, its default when absent; `None` without a default, or after a fault.
+    pub(super) fn section_number(
+        &mut self,
+        key: &str,
+        section: &Section,
+        field: &str,
+        default: Option<u64>,
+        range: RangeInclusive<u64>,
+    ) -> Option<u64> {
+        let number = match section.fields.get(field) {
+            None => return default,
+            Some((Item::Integer(number), _)) => number.and_then(|number| u64::try_from(number).ok()),
+            Some(_) => None,
+        };
+        let number = number.filter(|number| range.contains(number));
+        if number.is_none() {
+            let message = format!("must be an integer from {} to {}", range.start(), range.end());
+            self.section_fault(key, section, field, message);
+        }
+        number
+    }
+
+    /// A list of strings; empty when absent.
+    pub(super) fn section_list(&mut self, key: &str, section: &Section, field: &str) -> Option<Vec<String>> {
+        let list = match section.fields.get(field) {
+            None => return None,
+            Some((Item::List(entries), _)) => entries.iter().map(|(text, _)| text.clone()).collect(),
+            Some(_) => None,
+        };
+        if list.is_none() {
+            self.section_fault(key, section, field, "must be a list of strings".to_owned());
+        }
+        list
+    }
+
+    /// Whether files the configuration names are looked at.
+    pub(super) const fn reads_files(&self) -> bool {
+        self.files_exist
+    }
+
+    /// A path in a section, relative to the file's folder.
+    pub(super) fn beside(&self, path: &str) -> PathBuf {
+        self.base.join(path)
     }
 
     pub(super) fn integer(&mut self, key: &'static str) -> i64 {
@@ -302,9 +410,11 @@ impl<'t> Reader<'t> {
         })
     }
 
+    /// A list of texts, its default when absent; an empty one after a fault.
     pub(super) fn list(&mut self, key: &'static str) -> Vec<String> {
         let (message, span) = match self.items.get(key) {
-            None => return Vec::new(),
+            // A list of basic strings is written alike in TOML and JSON.
+            None => return serde_json::from_str(&schema::default_text(key)).unwrap_or_default(),
             Some((Item::List(entries), _)) => {
                 let bad = entries.iter().find(|(text, _)| text.is_none()).map(|(_, span)| span.clone());
                 let Some(span) = bad else {
@@ -451,6 +561,21 @@ fn item(value: &DeValue<'_>) -> Item {
         DeValue::Array(entries) => {
             Item::List(entries.iter().map(|entry| (text(entry), entry.span())).collect())
         }
+        DeValue::Table(entries)
+            if entries.iter().any(|(_, value)| matches!(value.get_ref(), DeValue::Table(_))) =>
+        {
+            let section = |name: &str, value: &Spanned<DeValue<'_>>| -> Option<Section> {
+                let DeValue::Table(fields) = value.get_ref() else { return None };
+                let fields = fields
+                    .iter()
+                    .map(|(name, value)| (name.get_ref().to_string(), (item(value.get_ref()), value.span())))
+                    .collect();
+                Some(Section { name: name.to_owned(), span: value.span(), fields })
+            };
+            let sections: Option<Vec<Section>> =
+                entries.iter().map(|(name, value)| section(name.get_ref(), value)).collect();
+            sections.map_or(Item::Other("tables among other things"), Item::Sections)
+        }
         DeValue::Table(entries) => Item::Map(
             entries
                 .iter()
@@ -469,6 +594,7 @@ fn name_of(item: &Item) -> &'static str {
         Item::Integer(_) => "an integer",
         Item::List(_) => "a list",
         Item::Map(_) => "a table",
+        Item::Sections(_) => "tables",
         Item::Other(name) => name,
     }
 }
@@ -526,7 +652,7 @@ pub(crate) fn line_column(text: &str, at: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, column)
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let bad = || format!("must be a time such as \"500ms\", \"10s\", \"5m\" or \"24h\", got {text:?}");
     let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
     let (number, unit) = text.split_at(at);

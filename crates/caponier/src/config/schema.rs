@@ -448,6 +448,29 @@ pub static KEYS: &[Key] = &[
         "the named rules stop nobody",
     ),
     key("fraud.off", "[]", "Rules that are not asked at all.", "the named rules see nothing"),
+    Key {
+        path: "watch.evm",
+        default: "{}",
+        meaning: "EVM chains to follow, each a table [watch.evm.NAME] with url and chain_id, and more keys: see \
+                  docs/operating/chains.md. Its node is asked for every block.",
+        attacker: "the choice of what is seen on the chain",
+        is_map: true,
+    },
+    Key {
+        path: "watch.bitcoin",
+        default: "{}",
+        meaning: "Bitcoin networks to follow, each a table [watch.bitcoin.NAME] with url, and more keys: see \
+                  docs/operating/chains.md.",
+        attacker: "the choice of what is seen on the chain",
+        is_map: true,
+    },
+    key(
+        "watch.shadow",
+        "[\"resembling_address\", \"shared_fresh_address\"]",
+        "Warnings about destinations that only report: address_poisoning, resembling_address, shared_fresh_address. See \
+         docs/reasons/watch.md.",
+        "the named warnings stop nobody",
+    ),
     key(
         "log.origin",
         "\"caponier.local/journal\"",

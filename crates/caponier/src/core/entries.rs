@@ -244,6 +244,29 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
             put("until", json!(ban.until.to_string()));
             put("strikes", json!(ban.strikes));
         }
+        Kind::ChainAlert => {
+            let alert = record::ChainAlert::decode(payload).map_err(said)?;
+            let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            for (name, value) in [
+                ("id", Some(alert.id)),
+                ("state", Some(alert.state)),
+                ("chain", Some(alert.chain)),
+                ("block", Some(hex(&alert.block))),
+                ("transaction", Some(hex(&alert.transaction))),
+                ("alert", Some(alert.kind)),
+                ("direction", Some(alert.direction)),
+                ("asset", alert.asset),
+                ("value", Some(alert.value)),
+                ("category", alert.category),
+                ("verdict", Some(alert.verdict.as_str().to_owned())),
+                ("subject", alert.subject.map(|address| words.id(&address))),
+                ("counterparty", alert.counterparty.map(|address| words.id(&address))),
+            ] {
+                put(name, json!(value));
+            }
+            put("height", json!(alert.height));
+            put("asset_known", json!(alert.asset_known));
+        }
         // The envelope says all there is to say.
         _ => {}
     }

@@ -13,7 +13,7 @@ use watch::ListName;
 
 use super::{Core, LABELS_DIR, Progress, chain, lists::list_format};
 use crate::{
-    abuse,
+    abuse, chains,
     control::{BackupState, DrillResult, ImportedList, Request, Response},
     exit::{Exit, Failure},
     ground::{Ground, RecordError},
@@ -67,6 +67,9 @@ impl Core {
             }),
             Request::Entries { from, kinds, entries_max, reveal } => {
                 tokio::task::block_in_place(|| self.entries(from, &kinds, entries_max, reveal))
+            }
+            Request::ChainsStatus => {
+                Ok(Response::Chains(tokio::task::block_in_place(|| chains::status(self))))
             }
             Request::BackupStatus => {
                 Ok(Response::Backup(tokio::task::block_in_place(|| self.backup_state())))

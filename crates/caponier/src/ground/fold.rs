@@ -15,6 +15,7 @@ use domain::EventId;
 use fraud::Fraud;
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
+use watch::customers::Customers;
 
 use super::{API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation};
 
@@ -54,6 +55,7 @@ pub struct Fold {
     keys: Keys,
     fraud: Arc<Fraud>,
     book: Arc<AddressBook>,
+    customers: Arc<Customers>,
     event_ids: EventIds,
     counts: BTreeMap<Kind, u64>,
     erased: u64,
@@ -70,7 +72,13 @@ pub struct Fold {
 }
 
 impl Fold {
-    pub(super) fn new(journal: &Journal, keys: Keys, fraud: Arc<Fraud>, book: Arc<AddressBook>) -> Self {
+    pub(super) fn new(
+        journal: &Journal,
+        keys: Keys,
+        fraud: Arc<Fraud>,
+        book: Arc<AddressBook>,
+        customers: Arc<Customers>,
+    ) -> Self {
         Self {
             reader: journal.reader(0),
             payload: Vec::new(),
@@ -78,6 +86,7 @@ impl Fold {
             keys,
             fraud,
             book,
+            customers,
             event_ids: EventIds::default(),
             counts: BTreeMap::new(),
             erased: 0,
@@ -197,11 +206,13 @@ impl Fold {
                 let event = record::decode_event(payload).map_err(|error| malformed(&error))?;
                 self.fraud.apply(position, &event);
                 self.book.apply(&event);
+                self.customers.apply(&event);
                 self.event_ids.insert(&event.id);
             }
             Kind::Decision => {
                 let decision = record::decode_decision(payload).map_err(|error| malformed(&error))?;
                 self.fraud.apply_decision(position, &decision);
+                self.customers.apply_decision(&decision);
                 if let (Some(kept), Some(keyed)) =
                     (&mut self.keyed_decisions, KeyedDecision::of(position, &decision))
                 {
@@ -278,6 +289,7 @@ impl Fold {
         parts.insert("apps".to_owned(), hex::encode(crypto::sha256(&[self.apps_text().as_bytes()])));
         parts.insert("fraud".to_owned(), hex::encode(self.fraud.digest()));
         parts.insert("address_book".to_owned(), hex::encode(self.book.digest()));
+        parts.insert("customers".to_owned(), hex::encode(self.customers.digest()));
         parts.insert("event_ids".to_owned(), self.event_ids.digest());
         for (name, (_, list)) in &self.lists {
             parts.insert(format!("list.{name}"), format!("{} {}", list.entries, hex::encode(list.sha256)));

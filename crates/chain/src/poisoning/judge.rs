@@ -18,6 +18,9 @@ pub enum Level {
     Notice,
     /// An imitation by all signs: people should look.
     Alarm,
+    /// Not an imitation but a known address with a typing error in it: nobody can grind so many digits, and nobody holds
+    /// the key of what was typed. What is sent there is lost.
+    Mistyped,
 }
 
 impl Level {
@@ -27,6 +30,7 @@ impl Level {
         match self {
             Self::Notice => "notice",
             Self::Alarm => "alarm",
+            Self::Mistyped => "mistyped",
         }
     }
 }
@@ -104,7 +108,7 @@ pub struct Judgement {
 ///
 /// An alarm needs more than likeness that chance explains: either the digits themselves are beyond chance, or the
 /// look-alike has sent bait. An address that was in use [`ESTABLISHED_LEAD`] before the one it resembles was not made in
-/// its image, whatever the digits; it stays at a notice unless it has sent bait.
+/// its image, whatever the digits and whatever it has sent; it stays at a notice.
 #[must_use]
 pub fn judge(
     likeness: Likeness,
@@ -128,7 +132,13 @@ pub fn judge(
         (!older, Ground::Younger),
     ];
     Some(Judgement {
-        level: if baited || (strong && !older) { Level::Alarm } else { Level::Notice },
+        level: if thresholds.mistyped(likeness) {
+            Level::Mistyped
+        } else if !older && (baited || strong) {
+            Level::Alarm
+        } else {
+            Level::Notice
+        },
         grounds: grounds.into_iter().filter_map(|(holds, ground)| holds.then_some(ground)).collect(),
     })
 }
@@ -175,6 +185,7 @@ mod tests {
             bait: Bait { dust: 1, latest: Some(UnixNanos(99 * DAY)), ..Bait::default() },
             ..seen(10, 40)
         };
-        assert_eq!(level(3, 4, baited), Some(Level::Alarm));
+        assert_eq!(level(3, 4, baited), Some(Level::Notice));
+        assert_eq!(level(10, 6, seen(10, 40)), Some(Level::Mistyped));
     }
 }

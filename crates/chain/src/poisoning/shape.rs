@@ -65,6 +65,13 @@ impl Shape {
         Likeness { leading: equal(self.head, other.head), trailing: equal(self.tail, other.tail) }
     }
 
+    /// Whether the address is one nobody holds a key of: the null address and the numbered contracts of the EVM begin with
+    /// eight bytes of zero. They resemble one another and imitate nobody.
+    #[must_use]
+    pub const fn is_reserved(&self) -> bool {
+        self.kind == AddressKind::Evm.tag() && self.head == 0
+    }
+
     /// What counts as alike for addresses of this kind.
     #[must_use]
     pub const fn thresholds(&self) -> Thresholds {
@@ -141,15 +148,20 @@ pub struct Thresholds {
     pub strong_leading: u32,
     /// Strong together with `strong_leading`.
     pub strong_trailing: u32,
+    /// So many of both ends together no attacker can grind (64 bits and more): one address is the other, mistyped.
+    pub mistyped_total: u32,
 }
 
 impl Thresholds {
     /// For base58: Bitcoin and Litecoin before SegWit, TRON, XRP, Solana.
-    pub const BASE58: Self = Self { total: 4, strong_total: 6, strong_leading: 2, strong_trailing: 3 };
+    pub const BASE58: Self =
+        Self { total: 4, strong_total: 6, strong_leading: 2, strong_trailing: 3, mistyped_total: 12 };
     /// For bech32 and `CashAddr`, whose alphabets have 32 characters.
-    pub const BECH32: Self = Self { total: 5, strong_total: 7, strong_leading: 3, strong_trailing: 3 };
+    pub const BECH32: Self =
+        Self { total: 5, strong_total: 7, strong_leading: 3, strong_trailing: 3, mistyped_total: 13 };
     /// For hexadecimal: EVM chains.
-    pub const HEX: Self = Self { total: 6, strong_total: 8, strong_leading: 3, strong_trailing: 4 };
+    pub const HEX: Self =
+        Self { total: 6, strong_total: 8, strong_leading: 3, strong_trailing: 4, mistyped_total: 16 };
 
     /// Whether the addresses are alike at all.
     #[must_use]
@@ -162,6 +174,12 @@ impl Thresholds {
     pub const fn strong(&self, likeness: Likeness) -> bool {
         likeness.total() >= self.strong_total
             || (likeness.leading >= self.strong_leading && likeness.trailing >= self.strong_trailing)
+    }
+
+    /// Whether one is the other with a typing error.
+    #[must_use]
+    pub const fn mistyped(&self, likeness: Likeness) -> bool {
+        likeness.total() >= self.mistyped_total
     }
 
     /// If `total` digits are equal, so many are equal at one end at least.
@@ -193,7 +211,7 @@ mod tests {
 
     #[test]
     fn what_all_addresses_begin_with_does_not_count() {
-        let one = shape(ChainFamily::Tron, "TR7NHqjeKQGxTCi8q8ZY4pL8otSzgjLj6t");
+        let one = Shape::of(&Address::new(AddressKind::Tron, &[200; 20]).unwrap());
         let other = Shape::of(&Address::new(AddressKind::Tron, &[9; 20]).unwrap());
         assert_eq!(one.likeness(&other).total(), 0);
         assert_eq!(one.thresholds(), Thresholds::BASE58);

@@ -76,6 +76,12 @@ impl Ring {
         self.len as usize
     }
 
+    /// The first word there is.
+    #[inline]
+    pub(crate) fn touch(&self) -> u32 {
+        self.words.first().copied().unwrap_or_default()
+    }
+
     /// Bytes allocated outside the structure itself.
     pub(crate) const fn bytes(&self) -> usize {
         self.words.capacity() * 4

@@ -195,13 +195,19 @@ impl Stream {
         slots + self.slots.capacity() * size_of::<Slot>() + self.index.allocation_size()
     }
 
-    fn find(&self, key: u64) -> Option<usize> {
+    /// The slot of an entity.
+    pub(crate) fn find(&self, key: u64) -> Option<usize> {
         self.index.find(spread(key), |slot| self.slots[*slot as usize].key == key).map(|slot| *slot as usize)
     }
 
-    /// The slot of an entity, made if it is not there.
-    fn slot(&mut self, key: u64, now: u64) -> usize {
-        if let Some(slot) = self.find(key) {
+    /// Reads one word of a slot's state, so that it is on its way to the processor.
+    pub(crate) fn touch(&self, slot: usize) -> u32 {
+        self.slots[slot].ring.touch()
+    }
+
+    /// The slot of an entity, made if it was not found.
+    fn slot(&mut self, key: u64, found: Option<usize>, now: u64) -> usize {
+        if let Some(slot) = found {
             self.slots[slot].is_warm = true;
             return slot;
         }
@@ -238,15 +244,20 @@ impl Stream {
     }
 
     /// Takes the event in and writes what its features read to `nodes`. `key` is `None` if the event has no such
-    /// entity. Returns whether the entity has a sample of this event.
-    pub(crate) fn step(&mut self, event: &Event<'_>, key: Option<u64>, nodes: &mut [f64]) -> bool {
+    /// entity, `found` its slot if it has one. Returns whether the entity has a sample of this event.
+    pub(crate) fn step(
+        &mut self,
+        event: &Event<'_>,
+        key: Option<u64>,
+        found: Option<usize>,
+        nodes: &mut [f64],
+    ) -> bool {
         let Some(key) = key else {
             self.rules.plan.reads.iter().for_each(|(node, _)| nodes[*node] = f64::NAN);
             return false;
         };
         self.deviations.clear();
         if !self.rules.sample(event, nodes, &mut self.cells) {
-            let found = self.find(key);
             let rules = &self.rules;
             // An entity without a slot is read as the empty one.
             let slot = match found {
@@ -260,7 +271,7 @@ impl Stream {
             rules.read_all(slot, &moment, nodes);
             return false;
         }
-        let place = self.slot(key, event.at);
+        let place = self.slot(key, found, event.at);
         let (rules, slot) = (&self.rules, &mut self.slots[place]);
         let flags = rules.deviate(slot, &self.cells, &mut self.deviations);
         let current = rules.insert(slot, event, flags, &self.cells);

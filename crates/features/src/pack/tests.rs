@@ -175,6 +175,21 @@ fn every_kind_is_listed_in_order() {
     }
 }
 
+#[test]
+fn the_guide_describes_every_kind_and_its_example_is_a_pack() {
+    let guide = include_str!("../../../../docs/operating/feature-packs.md");
+    for kind in kinds::KINDS {
+        assert!(guide.contains(&format!("`{kind}`")), "{kind} is not in the guide");
+    }
+    let examples: Vec<&str> =
+        guide.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 1);
+    for example in examples {
+        let pack = Pack::parse(example).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(pack.columns().len(), 7);
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "(\\[\\[?(pack|field|feature)\\]?\\]|[a-z]+ = |['\"0-9a-z{}=,.\n\\[\\]-]){0,40}") {

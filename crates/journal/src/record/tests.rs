@@ -144,6 +144,7 @@ fn decode_all(payload: &[u8]) -> usize {
         BackupDrill::decode(payload).map(|record| record.encode()),
         Lifecycle::decode(payload).map(|record| record.encode()),
         Ban::decode(payload).map(|record| record.encode()),
+        ChainAlert::decode(payload).map(|record| record.encode()),
     ];
     let decoded: Vec<Vec<u8>> = again.into_iter().filter_map(Result::ok).collect();
     decoded.iter().for_each(|bytes| assert_eq!(bytes, payload));
@@ -215,6 +216,27 @@ proptest! {
             };
             prop_assert_eq!(Ban::decode(&ban.encode()), Ok(ban.clone()));
             near_misses(&ban.encode(), at, bit);
+        }
+        for verdict in Verdict::ALL {
+            let alert = ChainAlert {
+                id: a.clone(),
+                state: b.clone(),
+                chain: a.clone(),
+                height: x,
+                block: hash,
+                transaction: hash,
+                kind: b.clone(),
+                direction: a.clone(),
+                subject: ok.then(|| a.clone()),
+                counterparty: (!ok).then(|| b.clone()),
+                asset: ok.then(|| b.clone()),
+                asset_known: ok,
+                value: y.to_string(),
+                category: ok.then(|| a.clone()),
+                verdict,
+            };
+            prop_assert_eq!(ChainAlert::decode(&alert.encode()), Ok(alert.clone()));
+            near_misses(&alert.encode(), at, bit);
         }
         near_misses(&refusals.encode(), at, bit);
         near_misses(&imported.encode(), at, bit);

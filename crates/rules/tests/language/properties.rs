@@ -36,7 +36,7 @@ fn load(when: &Expr) -> Option<RuleSet> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(384))]
 
     #[test]
     fn evaluation_equals_the_naive_interpreter(when in boolean(4), events in prop::collection::vec(event(), 6)) {
@@ -124,12 +124,12 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     /// Whatever the guard accepts fires on nothing ordinary, whatever the weak slots hold.
     #[test]
     fn what_the_guard_accepts_never_fires_on_weak_evidence(
-        when in prop_oneof![1 => boolean(3), 4 => guarded()], low in -4_i64..2, width in 0_i64..4, flag: bool, events in prop::collection::vec(event(), 12),
+        when in prop_oneof![1 => boolean(3), 4 => guarded()], low in -4_i64..2, width in 0_i64..4, flag: bool, events in prop::collection::vec(event(), 8),
     ) {
         let (low, high) = (low as f64, (low + width) as f64);
         let guard = Guard::new(["b2", "i2", "d2", "s2", "m2", "t2"])
@@ -196,7 +196,7 @@ fn plain(depth: u32) -> BoxedStrategy<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     /// "i1 were <= 3" means that the rule is quiet for every such i1.
     #[test]

@@ -232,6 +232,18 @@ fn scores_add_up_by_mode() {
 }
 
 #[test]
+fn a_document_full_of_faults_is_refused_in_bounded_time() {
+    let given: String = (0..1_000).map(|n| format!("nothing_like_it_{n} = {n}, ")).collect();
+    let fixture = |n: usize| {
+        format!("[[rule.fixture]]\nname = 'f{n}'\nexpect = true\ngiven = {{ {given} vpn = true }}\n")
+    };
+    let fixtures: String = (0..20).map(fixture).collect();
+    let text = document("vpn") + &fixtures + "unknown_key = 1\n[x]\n";
+    let error = load(&text).unwrap_err();
+    assert_eq!((error.faults.len(), error.faults.len() + error.more), (bounds::FAULTS_MAX, 20_002));
+}
+
+#[test]
 fn bounds_hold() {
     for (when, said) in [
         (format!("amount > {}1.0{}", "(".repeat(500), ")".repeat(500)), "levels of nesting"),

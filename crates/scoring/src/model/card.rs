@@ -1,7 +1,7 @@
 //! What a person should know before trusting a model: who made it from what, how well it did, and where it ends.
 //!
-//! After Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019). The card lies in the model file and is covered by its
-//! digest; as text it is Markdown or JSON. Times are arguments.
+//! After Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019). The card lies in the model file and is
+//! covered by its digest; as text it is Markdown or JSON. Times are arguments.
 //!
 //! # Bounds
 //! [`TEXT_BYTES_MAX`] bytes of text in a field, [`LINES_MAX`] parameters and metrics.

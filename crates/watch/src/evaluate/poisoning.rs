@@ -77,14 +77,14 @@ pub fn payoffs<R: BufRead>(mut table: Table<R>) -> Result<Payoffs, TableError> {
         });
         payoffs.payments += 1;
         payoffs.noticed += u64::from(level.is_some());
-        payoffs.alarms += u64::from(level == Some(Level::Alarm));
+        payoffs.alarms += u64::from(level >= Some(Level::Alarm));
         let likeness = shape.likeness(&Shape::of(&meant));
         for (count, (leading, trailing, total)) in payoffs.by_rule.iter_mut().zip(RULES) {
             let caught =
                 likeness.leading >= leading && likeness.trailing >= trailing && likeness.total() >= total;
             *count += u64::from(caught);
         }
-        if level != Some(Level::Alarm) && payoffs.missed.len() < MISSED_MAX {
+        if level < Some(Level::Alarm) && payoffs.missed.len() < MISSED_MAX {
             payoffs.missed.push(json!({
                 "line": table.line(),
                 "paid": address::encode(&paid),
@@ -113,7 +113,7 @@ impl Payoffs {
                 })
             })
             .collect();
-        let Thresholds { total, strong_total, strong_leading, strong_trailing } = Thresholds::HEX;
+        let Thresholds { total, strong_total, strong_leading, strong_trailing, .. } = Thresholds::HEX;
         json!({
             "payoffs": self.payments,
             "recall_notice": share(self.noticed, self.payments),
@@ -140,7 +140,7 @@ pub struct Organic {
 /// # Errors
 /// [`TableError`].
 pub fn organic<R: BufRead>(stream: &mut Stream<R>, network: Network) -> Result<Organic, TableError> {
-    let options = Options { labels: ListedParties::none(), network, cross_customer: None };
+    let options = Options { labels: ListedParties::none(), network, cross_customer: None, detector: None };
     let mut organic = Organic { report: replay::Report::default(), monitor: Monitor::new(options) };
     replay::run(stream, &mut organic.monitor, &mut organic.report)?;
     Ok(organic)
@@ -163,6 +163,7 @@ impl Organic {
             let rates = json!({
                 "notices": notices,
                 "alarms": alarms,
+                "mistyped": self.report.poisoning(Level::Mistyped),
                 "notices_per_10m_payments": per(notices, sends),
                 "alarms_per_10m_payments": per(alarms, sends),
                 "alarms_per_10m_payments_upper_95": upper(alarms, sends),

@@ -120,6 +120,16 @@ impl Endpoint {
         Self::parse(url, ("ws://", 80), ("wss://", 443)).ok_or(bad)
     }
 
+    /// Parses `tcp://HOST:PORT`, the way ZeroMQ writes where it publishes.
+    ///
+    /// # Errors
+    /// [`BadUrl`].
+    pub fn tcp(url: &str) -> Result<Self, BadUrl> {
+        let bad = BadUrl { example: "tcp://127.0.0.1:28332" };
+        // There is no port that goes without saying, and no TLS.
+        Self::parse(url, ("tcp://", 0), ("tcp+tls://", 0)).filter(|endpoint| !endpoint.tls).ok_or(bad)
+    }
+
     fn parse(url: &str, plain: (&str, u16), tls: (&str, u16)) -> Option<Self> {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
         let (rest, tls, port) = match (url.strip_prefix(plain.0), url.strip_prefix(tls.0)) {

@@ -3,6 +3,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use chain::{
+    bitcoin::BlockError,
     evm::Lie,
     headers::{BlockHash, BlockId, Header, LinkError},
 };
@@ -17,6 +18,9 @@ pub enum SourceError {
     /// What it says cannot be true.
     #[error("the node contradicts itself: {0}")]
     Contradicts(#[from] Lie),
+    /// What it says of a Bitcoin block cannot be true.
+    #[error("the node contradicts itself: {0}")]
+    ContradictsBitcoin(#[from] BlockError),
     /// The block a question was about is no longer there: the node has changed its mind meanwhile.
     #[error("the node no longer has block {0}")]
     Gone(BlockHash),
@@ -91,6 +95,7 @@ impl SourceError {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Contradicts(lie) => lie.as_str(),
+            Self::ContradictsBitcoin(lie) => lie.as_str(),
             Self::Gone(_) => "gone",
             Self::Links(_) => "links",
             Self::Malformed { .. } => "malformed",

@@ -11,8 +11,10 @@ use chain::{
 use domain::{Network, UnixNanos, Verdict};
 use hashbrown::HashMap;
 
+use super::suspects::Suspects;
 use super::{Item, ListedParties, Parties, Party, TokenTransfer, Transaction};
 use crate::crosscustomer::{FreshPayees, Shared, Thresholds};
+use crate::discovery::{Detector, Suspicion};
 
 /// Destinations remembered per sender.
 pub const HISTORY_MAX: usize = 1024;
@@ -34,6 +36,8 @@ pub struct Options {
     pub network: Network,
     /// When several payers of one address are worth an alert; `None`: never.
     pub cross_customer: Option<Thresholds>,
+    /// What judges the first transactions of an address.
+    pub detector: Option<Detector>,
 }
 
 /// What was seen.
@@ -77,6 +81,13 @@ pub enum AlertKind {
         /// Worthless transfers the recipient has sent.
         bait: Bait,
     },
+    /// The first transactions of one of the two look like those of malicious addresses.
+    Suspected {
+        /// Which of the two.
+        party: Party,
+        /// How surely, and why.
+        suspicion: Suspicion,
+    },
 }
 
 /// State per address of a stream.
@@ -90,6 +101,7 @@ pub struct Monitor {
     shapes: Vec<Option<Shape>>,
     baiters: HashMap<u32, Bait, foldhash::fast::RandomState>,
     payees: Option<FreshPayees<u32, u32>>,
+    suspects: Option<Suspects>,
     /// Comparisons of a payment with a remembered address of its sender, as if made one by one.
     pub(crate) pairs: u64,
     /// Payments of value.
@@ -112,6 +124,7 @@ impl Monitor {
             shapes: Vec::new(),
             baiters: HashMap::default(),
             payees,
+            suspects: options.detector.map(Suspects::new),
             pairs: 0,
             sends: 0,
             first_uses: 0,
@@ -147,9 +160,18 @@ impl Monitor {
                 });
             }
         }
+        if let Some(suspects) = &mut self.suspects {
+            suspects.transaction(tx, parties, found);
+        }
         for party in [tx.from, tx.to, tx.created].into_iter().flatten() {
             self.saw(party, tx.at);
         }
+    }
+
+    /// The suspected addresses so far, as a table to import as a list: address, network, category, label, source, confidence.
+    #[must_use]
+    pub fn suspected_csv(&self, parties: &Parties) -> String {
+        self.suspects.as_ref().map_or_else(String::new, |suspects| suspects.csv(parties))
     }
 
     fn token(&mut self, token: &TokenTransfer, parties: &Parties, found: &mut impl FnMut(Alert)) {
@@ -180,6 +202,9 @@ impl Monitor {
                 let place = Place { block: token.block, index: token.index, at: token.at, from, to };
                 self.payment(&place, parties, found);
             }
+        }
+        if let Some(suspects) = &mut self.suspects {
+            suspects.token(token);
         }
         for party in [token.from, token.to, token.token].into_iter().flatten() {
             self.saw(party, token.at);
@@ -219,10 +244,10 @@ impl Monitor {
             .get_mut(place.from.index())?
             .get_or_insert_with(|| Box::new(History::new(HISTORY_MAX)));
         let known = history.len() as u64;
-        let resemblance = history.resemblance(shape, place.to.0);
         if !history.used(shape, place.to.0, place.at) {
             return None;
         }
+        let resemblance = history.resemblance(shape, place.to.0);
         self.first_uses += 1;
         self.pairs += known;
         let resembles = resemblance?;

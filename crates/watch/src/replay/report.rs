@@ -38,6 +38,7 @@ impl Report {
             AlertKind::Exposure { outgoing, category, .. } => {
                 format!("exposure.{}.{category}", if *outgoing { "to" } else { "from" })
             }
+            AlertKind::Suspected { .. } => "suspected".to_owned(),
             AlertKind::Poisoning { judgement, .. } => format!("poisoning.{}", judgement.level.as_str()),
         };
         let count = self.alerts.entry(kind.clone()).or_default();
@@ -81,6 +82,11 @@ fn example(alert: &Alert, parties: &Parties) -> Value {
     let more = match &alert.kind {
         AlertKind::CrossCustomer(shared) => json!({
             "payers": shared.payers, "first_seen": shared.first_seen.to_string(), "sure": shared.sure,
+        }),
+        AlertKind::Suspected { party, suspicion } => json!({
+            "suspected": parties.text(*party),
+            "probability": suspicion.probability,
+            "reasons": suspicion.reasons.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }),
         AlertKind::Exposure { category, verdict, .. } => {
             json!({"category": category.as_str(), "verdict": verdict.as_str()})

@@ -5,6 +5,7 @@ use std::io::BufRead;
 use domain::UnixNanos;
 
 use super::parties::{Parties, Party, PartyError};
+use crate::discovery::{Direction, Step};
 use crate::table::{Row, Table, TableError, Wanted};
 
 /// One transaction as a table tells it.
@@ -32,6 +33,29 @@ pub struct Transaction {
     pub method: Option<u32>,
     /// The contract it created.
     pub created: Option<Party>,
+}
+
+/// Units of the coin in one whole coin, on every chain with EVM addresses.
+const COIN: f64 = 1e18;
+
+impl Transaction {
+    /// The transaction as one of its parties sees it.
+    #[must_use]
+    pub fn step(&self, other: Party, direction: Direction) -> Step {
+        #[expect(clippy::cast_precision_loss, reason = "features are in double precision")]
+        let coins = self.value as f64 / COIN;
+        Step {
+            at: self.at,
+            direction,
+            other: other.0,
+            coins,
+            digits: Step::digits_of(self.value),
+            gas_used: self.gas_used,
+            failed: self.failed,
+            input_bytes: self.input_bytes,
+            method: self.method,
+        }
+    }
 }
 
 /// One transfer of a token as a table tells it.

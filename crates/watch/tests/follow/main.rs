@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests are tests")]
 
 mod anvil;
+mod bitcoin;
 mod faults;
 mod support;

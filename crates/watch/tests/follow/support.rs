@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -17,6 +18,10 @@ use chain::{
 };
 use domain::{Address, AddressKind, Clock, UnixNanos, Verdict};
 use parking_lot::Mutex;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch as signal,
+};
 use watch::{
     Listing,
     follow::{
@@ -352,5 +357,37 @@ impl Source for FakeNode {
             Fault::Gone => Ok(None),
             _ => Ok(found),
         }
+    }
+}
+
+/// Passes bytes on, and cuts every connection when told.
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    cut: signal::Sender<u64>,
+}
+
+impl Proxy {
+    pub(crate) async fn start(to: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (cut, cuts) = signal::channel(0);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut cuts = cuts.clone();
+                cuts.mark_unchanged();
+                tokio::spawn(async move {
+                    let Ok(mut node) = TcpStream::connect(to).await else { return };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut client, &mut node) => {}
+                        _ = cuts.changed() => {}
+                    }
+                });
+            }
+        });
+        Self { address, cut }
+    }
+
+    pub(crate) fn cut(&self) {
+        self.cut.send_modify(|cuts| *cuts += 1);
     }
 }

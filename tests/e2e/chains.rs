@@ -1,0 +1,233 @@
+//! Chains followed by the program: a real node, alerts in the journal, a crash in between.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    clients::node_clients,
+    support::{PATIENCE, Serving, assert_sound, caponier, caponier_on, finish, folder, skipped},
+};
+
+/// A development node. Dropping it ends it.
+struct Anvil {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Drop for Anvil {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Anvil {
+    fn start() -> Option<Self> {
+        let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+        let program =
+            node_clients()?.join(format!("node_modules/@foundry-rs/anvil-linux-{machine}/bin/anvil"));
+        if !program.is_file() {
+            skipped("anvil is not installed; run cargo xtask setup");
+            return None;
+        }
+        let mut child = Command::new(program)
+            .args(["--port", "0", "--no-mining", "--hardfork", "prague"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = lines
+            .find_map(|line| {
+                line.unwrap().strip_prefix("Listening on ").map(|text| text.trim().parse().unwrap())
+            })
+            .unwrap();
+        std::thread::spawn(move || lines.for_each(drop));
+        Some(Self { child, address })
+    }
+
+    /// Asks; one question, one connection.
+    fn ask(&self, method: &str, params: Value) -> Value {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            self.address,
+            body.len()
+        );
+        stream.write_all((head + &body).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let reply: Value = serde_json::from_str(&answer[answer.find("\r\n\r\n").unwrap()..]).unwrap();
+        assert_eq!(reply["error"], Value::Null, "{method}: {reply}");
+        reply["result"].clone()
+    }
+
+    fn mine(&self, blocks: u64) {
+        self.ask("anvil_mine", json!([format!("{blocks:#x}")]));
+    }
+
+    fn pay(&self, from: &str, to: &str) {
+        let payment = json!({"from": from, "to": to, "value": "0x2a", "gas": "0x5208"});
+        self.ask("eth_sendTransaction", json!([payment]));
+    }
+}
+
+fn status(data: &Path, config: &Path) -> Value {
+    let config = config.to_str().unwrap();
+    let done = finish(
+        Command::new(env!("CARGO_BIN_EXE_caponier")).args(["--json", "watch", "status", "--config", config]),
+    );
+    assert!(data.exists());
+    done.exits(0).json()["chains"][0].clone()
+}
+
+/// Waits until the chain is followed up to a height.
+fn followed(data: &Path, config: &Path, height: u64, reorgs: u64) -> Value {
+    let mut seen = Value::Null;
+    for _ in 0..PATIENCE.as_millis() / 50 {
+        seen = status(data, config);
+        if seen["height"] == height && seen["phase"] == "following" && seen["reorgs"].as_u64() >= Some(reorgs)
+        {
+            return seen;
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    panic!("never at {height}: {seen}");
+}
+
+fn alerts(data: &Path) -> Vec<Value> {
+    let done = caponier_on(data, &["log", "--kind", "chain_alert", "--reveal"]).exits(0);
+    done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn payments_from_listed_addresses_are_told_made_final_and_taken_back() {
+    let Some(node) = Anvil::start() else { return };
+    let home = folder();
+    let data = home.path().join("data");
+    let accounts = node.ask("eth_accounts", json!([]));
+    let (bad, good) = (accounts[0].as_str().unwrap(), accounts[1].as_str().unwrap());
+    let customer = "0x2100000000000000000000000000000000000021";
+    fs::write(home.path().join("sanctioned_addresses_ETH.txt"), format!("{bad}\n")).unwrap();
+    fs::write(home.path().join("watched.txt"), format!("{customer} # a customer's\n")).unwrap();
+    let config = home.path().join("caponier.toml");
+    let chains = format!(
+        "[data]\ndir = \"data\"\n[watch.evm.local]\nurl = \"http://{0}\"\nws_url = \"ws://{0}\"\nchain_id = 31337\n\
+         confirmations = 3\nstart = 0\naddresses_file = \"watched.txt\"\npoll = \"200ms\"\n",
+        node.address
+    );
+    fs::write(&config, &chains).unwrap();
+    let list = home.path().join("sanctioned_addresses_ETH.txt");
+    let import =
+        ["lists", "import", "--format", "ofac", list.to_str().unwrap(), "--config", config.to_str().unwrap()];
+    caponier(&import).exits(0);
+
+    let arguments = ["--json", "watch", "run", "--config", config.to_str().unwrap()];
+    let logs = home.path().join("logs");
+    let serving = Serving::start(&arguments, &logs);
+    node.mine(5);
+    node.pay(bad, customer);
+    node.pay(good, customer);
+    node.mine(1);
+    followed(&data, &config, 6, 0);
+    // Killed, restarted: what it told it knows.
+    serving.kill();
+    let stopped = status(&data, &config);
+    assert_eq!((stopped["phase"].as_str(), stopped["height"].as_u64()), (Some("stopped"), Some(6)));
+    node.pay(bad, customer);
+    node.mine(4);
+    let serving = Serving::start(&arguments, &logs);
+    followed(&data, &config, 10, 0);
+    // The newest four blocks did not happen: the second payment is taken back.
+    node.ask("anvil_reorg", json!([4, []]));
+    node.mine(2);
+    let seen = followed(&data, &config, 12, 1);
+    assert_eq!((seen["reorg_depth_max"].as_u64(), seen["alerts_waiting"].as_u64()), (Some(4), Some(0)));
+    assert_eq!(serving.stop(), 0);
+
+    let told: Vec<(u64, String, String, String)> = alerts(&data)
+        .iter()
+        .map(|entry| {
+            let text = |name: &str| entry[name].as_str().unwrap().to_owned();
+            assert_eq!(entry["value"], "42");
+            (entry["height"].as_u64().unwrap(), text("alert"), text("state"), text("verdict"))
+        })
+        .collect();
+    let of = |height: u64, alert: &str| {
+        let mut states: Vec<&str> = told
+            .iter()
+            .filter(|(at, kind, ..)| *at == height && kind == alert)
+            .map(|(_, _, state, _)| state.as_str())
+            .collect();
+        // Killed between telling and noting it, it tells again.
+        states.dedup();
+        states
+    };
+    assert_eq!(of(6, "listed_counterparty"), ["provisional", "final"], "{told:?}");
+    assert_eq!(of(6, "watched_transfer"), ["provisional", "final"], "{told:?}");
+    assert_eq!(of(7, "listed_counterparty").last(), Some(&"retracted"), "{told:?}");
+    assert!(told.iter().all(|(_, kind, _, verdict)| (kind == "listed_counterparty") == (verdict == "deny")));
+    assert_sound(&data);
+
+    // A flipped bit in the state is found, and not started from.
+    let state = data.join("follow/local.state");
+    let mut bytes = fs::read(&state).unwrap();
+    bytes[200] ^= 4;
+    fs::write(&state, bytes).unwrap();
+    let report = caponier(&["--json", "audit", "verify", data.to_str().unwrap()]).exits(1).json();
+    assert_eq!(report["faults"][0]["file"], "follow/local.state", "{report}");
+    let refused = Serving::try_start(
+        {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_caponier"));
+            command.args(arguments);
+            command
+        },
+        &logs,
+    );
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code, 74, "{refused:?}");
+}
+
+#[test]
+fn a_chain_that_is_configured_wrongly_is_named_with_its_line() {
+    let home = folder();
+    let config = home.path().join("caponier.toml");
+    for (line, text, expected) in [
+        (2, "url = \"http://h:1\"\n", "chain_id"),
+        (2, "chain_id = 1\n", "watch.evm.x.url"),
+        (3, "chain_id = 1\nurl = \"ftp://h\"\n", "not a URL"),
+        (3, "chain_id = 1\nurl = \"https://h\"\n", "ca_file"),
+        (4, "chain_id = 1\nurl = \"http://h\"\nproof = \"trust\"\n", "roots or links"),
+        (4, "chain_id = 1\nurl = \"http://h\"\ntoken = []\n", "is not a known key"),
+        (4, "chain_id = 1\nurl = \"http://h\"\ntokens = [\"0x12\"]\n", "0x12"),
+        (4, "chain_id = 1\nurl = \"http://h\"\nconfirmations = 512\n", "below headers"),
+        (4, "chain_id = 1\nurl = \"http://h\"\npoll = \"1ms\"\n", "50ms"),
+    ] {
+        fs::write(&config, format!("[watch.evm.x]\n{text}")).unwrap();
+        let done = caponier(&["config", "check", config.to_str().unwrap()]).exits(64);
+        assert!(done.text().contains(expected), "{}", done.text());
+        assert!(line < 4 || done.text().contains(&format!(":{line}:")), "{}", done.text());
+    }
+    fs::write(&config, "[watch.evm.x]\nchain_id = 1\nurl = \"http://user:pass@h:99/key\"\n").unwrap();
+    caponier(&["config", "check", config.to_str().unwrap()]).exits(0);
+    // A secret URL comes from a file of its own.
+    fs::write(&config, "[watch.bitcoin.x]\nurl = \"file:node.url\"\nzmq_url = \"tcp://127.0.0.1:28332\"\n")
+        .unwrap();
+    let absent = caponier(&["config", "check", config.to_str().unwrap()]).exits(64);
+    assert!(absent.text().contains("node.url"), "{}", absent.text());
+    fs::write(home.path().join("node.url"), "http://user:secret@127.0.0.1:8332\n").unwrap();
+    caponier(&["config", "check", config.to_str().unwrap()]).exits(0);
+    fs::write(&config, "[watch.evm]\nx = 1\n").unwrap();
+    caponier(&["config", "check", config.to_str().unwrap()]).exits(64);
+}
