@@ -62,7 +62,7 @@ impl Rule {
         1
     }
 
-    /// Reason code of its findings. [`Rule::CredentialChange`] says [`code::RECENT_PASSWORD_CHANGE`] instead
+    /// Reason code of its findings. [`Rule::CredentialChange`] says `fraud.recent_password_change` instead
     /// when the password is what changed.
     #[must_use]
     pub const fn code(self) -> ReasonCode {

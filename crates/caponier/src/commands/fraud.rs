@@ -130,6 +130,7 @@ fn create(path: &Path) -> Result<BufWriter<File>, Failure> {
 /// The input and what was made of it, as every report states it.
 fn input_json(events: &Events, recording: &Recording, pack: &Pack) -> Value {
     json!({
+        "ok": true,
         "events": {
             "file": events.events, "name": recording.name(), "sha256": hex::encode(recording.sha256()),
             "read": recording.len(), "dead_letters": recording.dead(),

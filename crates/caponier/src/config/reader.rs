@@ -410,9 +410,11 @@ impl<'t> Reader<'t> {
         })
     }
 
+    /// A list of texts, its default when absent; an empty one after a fault.
     pub(super) fn list(&mut self, key: &'static str) -> Vec<String> {
         let (message, span) = match self.items.get(key) {
-            None => return Vec::new(),
+            // A list of basic strings is written alike in TOML and JSON.
+            None => return serde_json::from_str(&schema::default_text(key)).unwrap_or_default(),
             Some((Item::List(entries), _)) => {
                 let bad = entries.iter().find(|(text, _)| text.is_none()).map(|(_, span)| span.clone());
                 let Some(span) = bad else {
