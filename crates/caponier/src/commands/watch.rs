@@ -15,7 +15,7 @@ use watch::{
     replay::{
         self, ListedParties, Monitor, Options, Parties, Report, Stream, TOKEN_COLUMNS, TRANSACTION_COLUMNS,
     },
-    table::{Table, TableError, Wanted},
+    table::{Table, Wanted},
 };
 
 use crate::{
