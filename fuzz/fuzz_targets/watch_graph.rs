@@ -30,7 +30,9 @@ fuzz_target!(|data: &[u8]| {
         Ok(clustering) => {
             let own: String = ["a", "b", "c", "d", "e", "g", "i"]
                 .iter()
-                .filter_map(|name| Some(format!("{name},\"{}\"\n", clustering.cluster_of(name)?.replace('"', "\"\""))))
+                .filter_map(|name| {
+                    Some(format!("{name},\"{}\"\n", clustering.cluster_of(name)?.replace('"', "\"\"")))
+                })
                 .collect();
             let reference = format!("address,cluster\n{own}");
             let table = Table::open("reference", reference.as_bytes(), REFERENCE_COLUMNS).expect("a table");
