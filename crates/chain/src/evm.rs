@@ -1,7 +1,7 @@
 //! Blocks of EVM chains: what a node says of one, whether it is true, and what moved in it.
 //!
-//! Three steps, each a type: a [`Block`] with its [`Receipt`]s is what a node claims; [`verify`] recomputes what the
-//! block's own hash commits to and makes a [`VerifiedBlock`]; [`decode`] turns that into [`Facts`]. A node that leaves
+//! Three steps, each a type: a [`Block`] with its [`Receipt`]s is what a node claims; [`verify()`] recomputes what the
+//! block's own hash commits to and makes a [`VerifiedBlock`]; [`decode()`] turns that into [`Facts`]. A node that leaves
 //! out a log, swaps a receipt or changes an amount is found out by arithmetic, not by trust.
 //!
 //! What it is not: an EVM. Value that moves inside a contract's execution without a log (an "internal transfer") is

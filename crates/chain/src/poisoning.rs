@@ -4,7 +4,7 @@
 //! it in the victim's history, and waits until the victim copies the wrong line (Tsuchiya et al., "Blockchain Address
 //! Poisoning", USENIX Security 2025). People compare the ends of an address, so the ends are what is compared here:
 //! [`Shape`] holds them, [`Likeness`] counts equal digits, [`History`] finds the known address a new one resembles most,
-//! [`judge`] says how serious that is given what else was seen, [`counterfeit`] recognises tokens that borrow a name.
+//! [`judge()`] says how serious that is given what else was seen, [`counterfeit`] recognises tokens that borrow a name.
 //!
 //! **Only ever within the history of one customer.** Among all addresses of a chain, look-alikes are everywhere by
 //! chance: 100 million addresses hold some 19 million pairs that agree on three leading and four trailing digits.

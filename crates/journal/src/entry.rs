@@ -91,7 +91,7 @@ impl Kind {
             Self::Installation => 10,
             Self::Ban => 11,
             Self::Oauth => 12,
-            Self::ChainAlert => 20,
+            Self::ChainAlert => 13,
         }
     }
 
@@ -372,7 +372,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_parses_and_nothing_else_does(
-            seq: u64, at: u64, kind in 1_u16..=12, pseudonym: [u8; 16], dek: u32, sealed: Vec<u8>, cut: prop::sample::Index,
+            seq: u64, at: u64, kind in 1_u16..=13, pseudonym: [u8; 16], dek: u32, sealed: Vec<u8>, cut: prop::sample::Index,
         ) {
             let envelope = Envelope {
                 seq,

@@ -6,7 +6,7 @@
 //! when the block leaves the chain; nothing rests on a node saying so (`removed` logs are ignored).
 //!
 //! Reading order: [`source`] (the port to a node), [`alert`] and [`rules`] (what is worth telling), [`state`] (what is
-//! kept, and how it is stored), [`follower`] (one pass from where we are to the node's head), [`run`] (passes for ever).
+//! kept, and how it is stored), [`follower`] (one pass from where we are to the node's head), [`run()`] (passes for ever).
 //! [`evm`] and [`bitcoin`] are the sources, [`rpc`], [`heads`] and [`zmq`] how they reach nodes.
 //!
 //! # What holds when the process stops anywhere
