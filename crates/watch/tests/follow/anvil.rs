@@ -207,15 +207,21 @@ struct Following {
     task: tokio::task::JoinHandle<Follower<EvmNode>>,
 }
 
+/// What is told of the chain; the same after a restart, as the process of the test is.
+type Consumers = (Arc<Alerts>, Arc<Blocks<Facts>>);
+
+fn new_consumers() -> Consumers {
+    (Alerts::new(), Arc::default())
+}
+
 /// Follows the node behind an address from its first block on.
 fn follow(
     address: SocketAddr,
     cast: &Cast,
     store: Arc<dyn StateStore>,
     poll: Duration,
-    alerts: Arc<Alerts>,
+    (alerts, blocks): Consumers,
 ) -> Following {
-    let blocks: Arc<Blocks<Facts>> = Arc::default();
     let status = StatusCell::new("test");
     let limits = Limits { timeout: Duration::from_secs(5), ..Limits::default() };
     let rpc = Rpc::new(Endpoint::http(&format!("http://{address}")).unwrap(), Arc::new(PlainDial), limits);
@@ -337,7 +343,7 @@ async fn chaos(seed: u64, reorgs: u32) {
     let proxy = Proxy::start(node.address).await;
     let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
     let poll = Duration::from_millis(200);
-    let mut following = follow(proxy.address, &cast, Arc::clone(&store), poll, Alerts::new());
+    let mut following = follow(proxy.address, &cast, Arc::clone(&store), poll, new_consumers());
     let (mut cuts, mut restarts, mut lost, mut announced) = (0u32, 0u32, 0, 0);
     let mut latencies = Vec::new();
     for done in 0..reorgs {
@@ -370,19 +376,17 @@ async fn chaos(seed: u64, reorgs: u32) {
         }
         // And the process stops and starts again from what it stored.
         if done % 25 == 24 {
-            let status = following.status.read();
+            // The blocks kept here live on, those of a process do not: it must not stop between storing that it has a
+            // block and telling. `faults` stops everywhere.
+            let status = following.caught_up(&node).await;
             (lost, announced) = (lost + status.subscriptions - 1, announced + status.heads_announced);
-            let alerts = Arc::clone(&following.alerts);
-            let blocks = Arc::clone(&following.blocks);
-            drop(following.end().await);
-            following = follow(proxy.address, &cast, Arc::clone(&store), poll, alerts);
-            // What consumers keep in memory only they keep here: the process is the same.
-            *following.blocks.0.lock() = std::mem::take(&mut *blocks.0.lock());
+            let (_, alerts, blocks) = following.end().await;
+            following = follow(proxy.address, &cast, Arc::clone(&store), poll, (alerts, blocks));
             restarts += 1;
         }
     }
     let status = following.caught_up(&node).await;
-    let fresh = follow(node.address, &cast, Arc::new(MemoryStore::default()), poll, Alerts::new());
+    let fresh = follow(node.address, &cast, Arc::new(MemoryStore::default()), poll, new_consumers());
     fresh.caught_up(&node).await;
     let (follower, alerts, blocks) = following.end().await;
     let (_, fresh_alerts, fresh_blocks) = fresh.end().await;
@@ -437,7 +441,7 @@ async fn an_alert_follows_its_block_at_once() {
     let token = node.deploy(cast.senders[0], &token_code()).await;
     let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
     // The poll is so long that only announcements can be fast.
-    let following = follow(node.address, &cast, store, Duration::from_secs(600), Alerts::new());
+    let following = follow(node.address, &cast, store, Duration::from_secs(600), new_consumers());
     following.caught_up(&node).await;
     let clock = RealClock;
     let mut latencies = Vec::new();
@@ -484,7 +488,7 @@ async fn a_full_block_is_proven_and_judged_in_milliseconds() {
         node.ask("eth_sendTransaction", json!([transaction])).await;
     }
     let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
-    let following = follow(node.address, &cast, store, Duration::from_secs(600), Alerts::new());
+    let following = follow(node.address, &cast, store, Duration::from_secs(600), new_consumers());
     following.caught_up(&node).await;
     node.mine(1).await;
     let status = following.caught_up(&node).await;
