@@ -6,30 +6,14 @@
 //! (loading). Budget: 3.63 million transactions/s at 20 million addresses.
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
+use benches::{mix, thread_cpu};
 use chain::cluster::Clusters;
-use rustix::time::{ClockId, clock_gettime};
 
 const INPUTS: usize = 3;
 const PER_BLOCK: usize = 2_000;
 /// Blocks that can be undone.
 const WINDOW: u64 = 256;
-
-fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let secs = u64::try_from(time.tv_sec).unwrap_or_default();
-    Duration::new(secs, u32::try_from(time.tv_nsec).unwrap_or_default())
-}
-
-/// Splitmix64: a sequence without state to carry.
-fn mix(n: u64) -> u64 {
-    let mut z = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -46,7 +30,7 @@ fn main() -> Result<()> {
     let ends: Vec<usize> = (1..=PER_BLOCK).map(|transaction| transaction * INPUTS).collect();
     for is_followed in [false, true] {
         let mut clusters = Clusters::new(usize::try_from(n_ids)?)?;
-        let start = cpu();
+        let start = thread_cpu();
         for (height, block) in (1..).zip(inputs.chunks(PER_BLOCK * INPUTS)) {
             if is_followed {
                 clusters.begin_block(height)?;
@@ -54,7 +38,7 @@ fn main() -> Result<()> {
             }
             clusters.join_all(block, ends.get(..block.len() / INPUTS).unwrap_or_default());
         }
-        let took = (cpu() - start).as_secs_f64();
+        let took = (thread_cpu() - start).as_secs_f64();
         let roots = (0..u32::try_from(n_ids)?).filter(|id| clusters.cluster_of(*id) == *id).count();
         println!(
             "{}: {:.2} million transactions/s, {:.0} ns per union; {roots} clusters",

@@ -10,30 +10,16 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
+use benches::{mix, thread_cpu};
 use chain::{
     exposure::{Query, Transfer, Transfers},
     label::Category,
 };
-use rustix::time::{ClockId, clock_gettime};
 
 const HOLDERS: u32 = 1 << 23;
 /// Odd, so that multiplying by it scatters holders over all numbers.
 const SCATTER: u32 = 0x9e37_79b1;
 const HUBS: u32 = 2_000;
-
-fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let secs = u64::try_from(time.tv_sec).unwrap_or_default();
-    Duration::new(secs, u32::try_from(time.tv_nsec).unwrap_or_default())
-}
-
-/// Splitmix64: a sequence without state to carry.
-fn mix(n: u64) -> u64 {
-    let mut z = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
 
 /// The rank of a holder, 0 being the busiest: uniform among all in one half, of a power law in the other.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank below 2^23")]
@@ -83,14 +69,14 @@ fn main() -> Result<()> {
             amount: 1.0 + (mix(3 * number + 2) % 1_000) as f64,
         })
     };
-    let start = cpu();
+    let start = thread_cpu();
     let list = (0..n_transfers).map(transfer).collect::<Result<Vec<_>>>()?;
-    let drawn = cpu();
+    let drawn = thread_cpu();
     let graph = Transfers::new(HOLDERS as usize, &list)?;
     println!(
         "{n_transfers} transfers drawn in {:.1} s, graph built in {:.1} s",
         (drawn - start).as_secs_f64(),
-        (cpu() - drawn).as_secs_f64()
+        (thread_cpu() - drawn).as_secs_f64()
     );
     for (name, is_source) in [("source", true), ("destination", false)] {
         let (mut times, mut work, mut most, mut unresolved, mut shares) = (Vec::new(), 0, 0, 0.0, 0.0);
@@ -101,11 +87,11 @@ fn main() -> Result<()> {
                 true => Query::source(of.to, of.time),
                 false => Query::destination(of.from, of.time),
             };
-            let started = cpu();
+            let started = thread_cpu();
             let exposure = graph.exposure(&Query { hops, ..query }, |holder| {
                 labels.get(holder as usize).copied().and_then(Category::from_tag)
             });
-            times.push(cpu().saturating_sub(started));
+            times.push(thread_cpu().saturating_sub(started));
             work += exposure.work;
             most = most.max(exposure.work);
             unresolved += exposure.unresolved;

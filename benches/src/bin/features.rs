@@ -14,29 +14,15 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use benches::{mix, process_cpu};
 use domain::UnixNanos;
 use features::{
     Engine, EntityHash, Graph, GraphLimits, Label, Limits, Pack, Record, Stepped, Transfer, Value,
 };
-use rustix::time::{ClockId, clock_gettime};
 
 const PACK: &str = include_str!("../../../crates/features/packs/card-handbook.toml");
 const START_SECS: u64 = 1_700_000_000;
 const LABEL_DELAY_SECS: u64 = 7 * 86_400;
-
-fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    let secs = u64::try_from(time.tv_sec).unwrap_or_default();
-    Duration::new(secs, u32::try_from(time.tv_nsec).unwrap_or_default())
-}
-
-/// Splitmix64: a sequence without state to carry.
-fn mix(n: u64) -> u64 {
-    let mut z = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -58,11 +44,11 @@ fn main() -> Result<()> {
         |number: u64| names.get(usize::try_from(number).unwrap_or_default()).copied().unwrap_or_default();
 
     // The second half is timed: the windows are full by then.
-    let (mut start, mut checksum) = (cpu(), 0.0);
+    let (mut start, mut checksum) = (process_cpu(), 0.0);
     let timed_from = n_events / 2;
     for number in 0..n_events {
         if number == timed_from {
-            start = cpu();
+            start = process_cpu();
         }
         let random = mix(number);
         let at = UnixNanos::from_secs(START_SECS + number * days * 86_400 / n_events);
@@ -78,7 +64,7 @@ fn main() -> Result<()> {
         let _labelled = engine.label(&Label { id: number, is_fraud: random.is_multiple_of(500), arrival })?;
         checksum += row.iter().sum::<f64>();
     }
-    let took = (cpu() - start).as_secs_f64();
+    let took = (process_cpu() - start).as_secs_f64();
     let timed = (n_events - timed_from) as f64;
 
     let (usage, counts) = (engine.usage(), engine.counts());

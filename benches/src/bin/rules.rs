@@ -9,6 +9,7 @@
 use std::{collections::HashMap, fmt::Write as _, hint::black_box, sync::Arc};
 
 use anyhow::{Context as _, Result, ensure};
+use benches::thread_cpu;
 use domain::UnixNanos;
 use rules::{
     BinaryOp, Cmp, Expr, ExprKind, Guard, Hits, RuleSet, Schema, Slot, SlotId, Slots, Type, Value, parse,
@@ -149,19 +150,13 @@ fn compare(cmp: Cmp, a: Dynamic, b: Dynamic) -> Option<bool> {
     }))
 }
 
-/// Processor time of this thread, in seconds.
-fn cpu() -> f64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
-}
-
 /// Nanoseconds of processor time of one `op` on one event, in the best round.
 fn measure<T>(events: &[T], mut op: impl FnMut(&T) -> usize) -> f64 {
     (0..ROUNDS).fold(f64::INFINITY, |best, _| {
-        let start = cpu();
+        let start = thread_cpu();
         let sum: usize = events.iter().map(|event| op(black_box(event))).sum();
         black_box(sum);
-        best.min((cpu() - start) * 1e9 / events.len() as f64)
+        best.min((thread_cpu() - start).as_secs_f64() * 1e9 / events.len() as f64)
     })
 }
 
