@@ -7,7 +7,7 @@
 //! 40 million transfers, 3 GB.
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use benches::{mix, thread_cpu};
