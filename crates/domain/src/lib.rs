@@ -5,6 +5,7 @@
 
 mod action;
 mod address;
+mod alert;
 mod amount;
 mod decision;
 mod event;
@@ -15,9 +16,10 @@ mod time;
 pub use self::{
     action::{Channel, Destination, WithdrawalRequest},
     address::{Address, AddressKind},
+    alert::{AlertEntity, FraudAlert, Ppm},
     amount::{Amount, AmountError},
     decision::{Decision, Evidence, Finding, FindingSource, ReasonCode, Verdict},
-    event::{Credential, Event, EventKind},
+    event::{Anonymizer, Country, Credential, Event, EventContext, EventKind, LabelTarget, Side},
     ids::{AccountId, ApiKeyId, Asset, DeviceId, EventId, IdError, Subject},
     network::{ChainFamily, Network, UnknownNetwork},
     time::{Clock, ManualClock, TimeError, UnixNanos},
