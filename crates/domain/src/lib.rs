@@ -1,9 +1,10 @@
-//! The words every other crate speaks: ids, time, money, networks, events, actions, findings, decisions.
+//! The words every other crate speaks: ids, time, money, networks, events, actions, actors, findings, decisions.
 //!
 //! No I/O, no clock, no randomness, no serialization: a wire or storage format belongs to the crate at whose
 //! edge it appears. Everything here is plain data with its invariants checked at construction.
 
 mod action;
+mod actor;
 mod address;
 mod alert;
 mod amount;
@@ -15,6 +16,7 @@ mod time;
 
 pub use self::{
     action::{Channel, Destination, WithdrawalRequest},
+    actor::{Actor, ActorError, ActorKind},
     address::{Address, AddressKind},
     alert::{AlertEntity, FraudAlert, Ppm},
     amount::{Amount, AmountError},
