@@ -26,7 +26,7 @@ mod policy;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use domain::{AccountId, Actor, ActorKind, Amount, Asset, ReasonCode, UnixNanos};
+use domain::{AccountId, Actor, ActorKind, Amount, Asset, ReasonCode, UnixNanos, Verdict};
 use features::StateDigest;
 
 pub use self::{
@@ -178,8 +178,8 @@ pub struct Release {
 pub struct AlertLine {
     /// Whom it is about.
     pub entity: Entity,
-    /// The case it belongs to.
-    pub case: u64,
+    /// The case it belongs to; none if it asks for nothing.
+    pub case: Option<u64>,
     /// The rest.
     pub line: Line,
 }
@@ -257,7 +257,7 @@ impl Cases {
         Some((case, case.item(decision)?))
     }
 
-    /// Takes an alert or decision in.
+    /// Takes an alert or decision in. An alert that asks for nothing is listed and opens no case.
     pub fn trigger(&mut self, trigger: &Trigger) {
         if let Some(name) = &trigger.alert
             && self.alert_in.contains_key(&case::cut(name))
@@ -265,6 +265,11 @@ impl Cases {
             return; // The same alert in a later state, or once more after a crash.
         }
         let value = self.value(&trigger.at_risk);
+        if trigger.verdict == Verdict::Allow {
+            let line = Line::of(trigger, value, &self.policy, None);
+            self.list(AlertLine { entity: trigger.entity.clone(), case: None, line });
+            return;
+        }
         let open = self.open_of.get(&trigger.entity).copied().filter(|id| {
             let joins = |case: &Case| trigger.at.since(case.latest_at) <= self.policy.window;
             self.cases.get(id).is_some_and(joins)
@@ -272,17 +277,13 @@ impl Cases {
         let id = open.unwrap_or_else(|| self.open_case(trigger));
         let Some(case) = self.cases.get_mut(&id) else { return };
         let urgency = (case.priority, id);
-        let dropped_alert = (case.lines.len() >= TRIGGERS_MAX)
-            .then(|| case.lines.front().and_then(|line| line.alert.clone()))
-            .flatten();
-        let made_room = case.join(trigger, value, &self.policy);
+        let (line, left) = case.join(trigger, value, &self.policy);
         self.open.remove(&urgency);
         self.open.insert((case.priority, id));
-        let line = case.lines.back().cloned();
-        if let Some(alert) = dropped_alert {
+        if let Some(alert) = left.alert {
             self.alert_in.remove(&alert);
         }
-        if let Some(item) = made_room {
+        if let Some(item) = left.held {
             self.held_in.remove(&item.decision);
             // A release of a withdrawal that no longer stands in its case does not stand either.
             if let Some(account) = trigger.entity.account() {
@@ -295,14 +296,16 @@ impl Cases {
         if let Some(name) = &trigger.alert {
             self.alert_in.insert(case::cut(name), id);
         }
-        if let Some(line) = line
-            && trigger.source != Source::Decision
-        {
-            if self.alerts.len() >= ALERTS_MAX {
-                self.alerts.pop_front();
-            }
-            self.alerts.push_back(AlertLine { entity: trigger.entity.clone(), case: id, line });
+        if trigger.source != Source::Decision {
+            self.list(AlertLine { entity: trigger.entity.clone(), case: Some(id), line });
         }
+    }
+
+    fn list(&mut self, alert: AlertLine) {
+        if self.alerts.len() >= ALERTS_MAX {
+            self.alerts.pop_front();
+        }
+        self.alerts.push_back(alert);
     }
 
     fn open_case(&mut self, trigger: &Trigger) -> u64 {

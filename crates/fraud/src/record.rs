@@ -84,16 +84,8 @@ impl<'b> Fields<'b> {
         self.take(field, Decoder::u64)
     }
 
-    pub(crate) fn signed(&mut self, field: &'static str) -> Result<i64, RecordError> {
-        self.take(field, Decoder::i64)
-    }
-
     pub(crate) fn time(&mut self, field: &'static str) -> Result<UnixNanos, RecordError> {
         self.number(field).map(UnixNanos)
-    }
-
-    pub(crate) fn flag(&mut self, field: &'static str) -> Result<bool, RecordError> {
-        self.take(field, Decoder::bool)
     }
 
     pub(crate) fn text(&mut self, field: &'static str, bytes_max: usize) -> Result<String, RecordError> {
@@ -103,12 +95,6 @@ impl<'b> Fields<'b> {
             return Err(RecordError::BadField { field, position });
         }
         Ok(text.to_owned())
-    }
-
-    pub(crate) fn digest(&mut self, field: &'static str) -> Result<[u8; 32], RecordError> {
-        let position = self.0.position();
-        let bytes = self.take(field, Decoder::bytes)?;
-        bytes.try_into().map_err(|_| RecordError::BadField { field, position })
     }
 
     /// A text that `parse` accepts.

@@ -55,15 +55,19 @@ pub enum Kind {
     Oauth,
     /// Something seen on a chain, or taken back.
     ChainAlert,
+    /// Something in the journal that people should look at.
+    FraudAlert,
     /// What people did with a case, or the numbers cases are weighed by. Opaque here.
     Case,
     /// A model was taken in, compared, put in force or taken out of it. Opaque here.
     Model,
+    /// The fraud engine judges by another bundle.
+    FraudBundle,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -77,8 +81,10 @@ impl Kind {
         Self::Ban,
         Self::Oauth,
         Self::ChainAlert,
+        Self::FraudAlert,
         Self::Case,
         Self::Model,
+        Self::FraudBundle,
     ];
 
     /// The stored number.
@@ -98,8 +104,10 @@ impl Kind {
             Self::Ban => 11,
             Self::Oauth => 12,
             Self::ChainAlert => 13,
+            Self::FraudAlert => 14,
             Self::Case => 15,
             Self::Model => 16,
+            Self::FraudBundle => 19,
         }
     }
 
@@ -126,8 +134,10 @@ impl Kind {
             Self::Ban => "ban",
             Self::Oauth => "oauth",
             Self::ChainAlert => "chain_alert",
+            Self::FraudAlert => "fraud_alert",
             Self::Case => "case",
             Self::Model => "model",
+            Self::FraudBundle => "fraud_bundle",
         }
     }
 }

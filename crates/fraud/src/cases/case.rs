@@ -141,6 +141,8 @@ pub struct Trigger {
     pub alert: Option<String>,
     /// The withdrawal that waits, if one does.
     pub held: Option<Held>,
+    /// Position of the entry an alert is about, if it is not its own.
+    pub about: Option<u64>,
 }
 
 /// A trigger as its case keeps it.
@@ -166,6 +168,39 @@ pub struct Line {
     pub(super) alert: Option<String>,
     /// Lines of one withdrawal repeated count once.
     pub(super) fingerprint: Option<[u8; 16]>,
+}
+
+impl Line {
+    /// Weighs a trigger. `value`: what may be lost, in the reference asset.
+    pub(super) fn of(
+        trigger: &Trigger,
+        value: Option<Amount>,
+        policy: &Policy,
+        fingerprint: Option<[u8; 16]>,
+    ) -> Self {
+        let probability_ppm = policy.probability(trigger.probability_ppm, trigger.verdict);
+        Self {
+            source: trigger.source,
+            position: trigger.position,
+            at: trigger.at,
+            code: cut(&trigger.code),
+            verdict: trigger.verdict,
+            probability_ppm,
+            expected_loss: value.map(|value| expected(value, probability_ppm)),
+            is_retracted: false,
+            alert: trigger.alert.as_deref().map(cut),
+            fingerprint,
+        }
+    }
+}
+
+/// What made room in a case.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// The name of an alert that is no longer listed.
+    pub(super) alert: Option<String>,
+    /// A held withdrawal that is no longer listed.
+    pub(super) held: Option<HeldItem>,
 }
 
 /// How far the release of a held withdrawal is.
@@ -358,37 +393,23 @@ impl Case {
         self.triggers == self.lines.len() as u64 && self.lines.iter().all(|line| line.is_retracted)
     }
 
-    /// Takes a trigger in. Yields the held withdrawal that made room, if one did.
-    pub(super) fn join(
-        &mut self,
-        trigger: &Trigger,
-        value: Option<Amount>,
-        policy: &Policy,
-    ) -> Option<HeldItem> {
-        let ppm = policy.probability(trigger.probability_ppm, trigger.verdict);
+    /// Takes a trigger in. Yields its line, and what made room.
+    pub(super) fn join(&mut self, trigger: &Trigger, value: Option<Amount>, policy: &Policy) -> (Line, Left) {
+        let mut left = Left::default();
         self.latest_at = trigger.at;
         self.triggers += 1;
         if self.lines.len() >= TRIGGERS_MAX {
-            self.lines.pop_front();
+            left.alert = self.lines.pop_front().and_then(|line| line.alert);
         }
-        self.lines.push_back(Line {
-            source: trigger.source,
-            position: trigger.position,
-            at: trigger.at,
-            code: cut(&trigger.code),
-            verdict: trigger.verdict,
-            probability_ppm: ppm,
-            expected_loss: value.map(|value| expected(value, ppm)),
-            is_retracted: false,
-            alert: trigger.alert.as_deref().map(cut),
-            fingerprint: trigger.held.as_ref().map(|held| held.fingerprint),
-        });
-        let mut made_room = None;
+        // An alert about a withdrawal that is held is about the same loss.
+        let about = trigger.about.and_then(|decision| self.item(decision)).map(|item| item.fingerprint);
+        let fingerprint = trigger.held.as_ref().map(|held| held.fingerprint).or(about);
+        let line = Line::of(trigger, value, policy, fingerprint);
+        self.lines.push_back(line.clone());
         if let Some(held) = &trigger.held {
             if self.held.len() >= HELD_MAX {
                 let idle = self.held.iter().position(|item| item.review.is_open(trigger.at));
-                let oldest = idle.unwrap_or(0);
-                made_room = Some(self.held.remove(oldest));
+                left.held = Some(self.held.remove(idle.unwrap_or(0)));
             }
             self.held.push(HeldItem {
                 decision: trigger.position,
@@ -399,7 +420,7 @@ impl Case {
             });
         }
         self.weigh(trigger.at, policy);
-        made_room
+        (line, left)
     }
 
     /// Sums up what may be lost: each withdrawal once, however often it was repeated, and the worst of the alerts,

@@ -31,6 +31,7 @@ fn held(position: u64, who: &str, what: u8, value: &str) -> Trigger {
         probability_ppm: None,
         alert: None,
         held: Some(Held { fingerprint: [what; 16], reasons: vec![ReasonCode::new("fraud.new_destination")] }),
+        about: None,
     }
 }
 
@@ -212,6 +213,26 @@ fn an_alert_taken_back_closes_a_case_nobody_touched() {
     cases.retract("a", UnixNanos(5 * SECOND));
     assert_eq!(cases.case(1).unwrap().state(UnixNanos(0)), "resolved");
     assert_eq!(cases.alerts(Some(1)).count(), 0);
+}
+
+#[test]
+fn an_alert_about_a_held_withdrawal_is_no_second_loss_and_shadow_opens_nothing() {
+    let mut cases = Cases::default();
+    cases.trigger(&held(1, "alice", 7, "5000"));
+    let about = Trigger {
+        entity: account("alice"),
+        at_risk: AtRisk::Value(amount("5000")),
+        probability_ppm: Some(900_000),
+        about: Some(1),
+        ..alert(2, "f1")
+    };
+    cases.trigger(&about);
+    assert_eq!(cases.case(1).unwrap().expected_loss, Some(amount("4500")), "the worse of two views of it");
+    let shadow = Trigger { entity: account("bob"), verdict: Verdict::Allow, ..alert(3, "f2") };
+    cases.trigger(&shadow);
+    assert_eq!(cases.sizes(UnixNanos(0)).cases, 1);
+    let listed: Vec<_> = cases.alerts(None).map(|alert| (alert.line.position, alert.case)).collect();
+    assert_eq!(listed, [(3, None), (2, Some(1))]);
 }
 
 /// A flood of held withdrawals of one account stays one case, and does not push out what people work on.
