@@ -22,6 +22,7 @@
 
 pub mod evaluate;
 pub mod feed;
+pub mod live;
 pub mod mapping;
 pub mod preset;
 pub mod recording;

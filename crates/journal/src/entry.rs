@@ -55,11 +55,15 @@ pub enum Kind {
     Oauth,
     /// Something seen on a chain, or taken back.
     ChainAlert,
+    /// Something in the journal that people should look at.
+    FraudAlert,
+    /// The fraud engine judges by another bundle.
+    FraudBundle,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -73,6 +77,8 @@ impl Kind {
         Self::Ban,
         Self::Oauth,
         Self::ChainAlert,
+        Self::FraudAlert,
+        Self::FraudBundle,
     ];
 
     /// The stored number.
@@ -92,6 +98,8 @@ impl Kind {
             Self::Ban => 11,
             Self::Oauth => 12,
             Self::ChainAlert => 13,
+            Self::FraudAlert => 14,
+            Self::FraudBundle => 19,
         }
     }
 
@@ -118,6 +126,8 @@ impl Kind {
             Self::Ban => "ban",
             Self::Oauth => "oauth",
             Self::ChainAlert => "chain_alert",
+            Self::FraudAlert => "fraud_alert",
+            Self::FraudBundle => "fraud_bundle",
         }
     }
 }
