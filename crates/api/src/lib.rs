@@ -8,6 +8,10 @@
 //! | `POST /v1/events` | records a batch of events (NDJSON), durable and idempotent |
 //! | `POST /v1/decisions` | decides on a withdrawal before it happens |
 //! | `GET /v1/decisions/{id}` | explains a decision |
+//! | `GET /v1/alerts` | lists alerts, the newest first |
+//! | `GET /v1/cases` | lists cases |
+//! | `GET /v1/cases/{case}` | shows a case |
+//! | `POST /v1/cases/{case}/assign`, `/notes`, `/propose`, `/approve`, `/decline`, `/resolve` | works on a case |
 //! | `GET /v1/oauth/authorizations/{handle}` | says what an app asks a customer for |
 //! | `POST /v1/oauth/authorizations/{handle}` | takes the customer's answer |
 //! | `POST /v1/oauth/grants` | lists what a customer has granted |
@@ -16,31 +20,37 @@
 //! | `GET /metrics` | counters in the OpenMetrics text format |
 //!
 //! Errors are RFC 9457 problems. Wire types live here and nowhere else; what is behind the routes is plugged in
-//! through the [`Intake`], [`Decisions`], [`Consents`], [`Health`] and [`Metrics`] ports.
+//! through the [`Intake`], [`Decisions`], [`Cases`], [`Consents`], [`Health`] and [`Metrics`] ports.
 //!
 //! # Bounds
 //! Bodies, lines, connections, requests in flight and every time a peer can make us wait have named bounds in
 //! [`limits`].
 
 mod auth;
+mod cases;
 mod config;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub mod limits;
 mod ports;
 mod problem;
+mod query;
 mod route;
 mod server;
 mod wire;
 
 pub use self::{
     auth::{Permission, Token},
+    cases::{
+        CaseFile, Cases, CasesError, DecisionReview, Order, alerts_json, case_id, case_json, cases_json,
+        review_json,
+    },
     config::{BuildError, Config, Ports},
     ports::{
         BoxFuture, Consents, DecideError, Decided, Decisions, ExplainError, Explained, GrantError, Health,
         Intake, IntakeError, Metrics, Recorded,
     },
-    route::{Action, ROUTES, Route},
+    route::{Action, CaseCall, ROUTES, Route},
     server::Api,
     wire::{answer_json, explanation_json},
 };

@@ -11,7 +11,7 @@ pub(crate) use self::{
     consent::{Answer, account_of, answer, grants_json, view_json},
     decision::{DecisionRequest, decision_request},
     event::events,
-    fields::Fault,
+    fields::{Fault, Fields},
 };
 
 #[cfg(test)]

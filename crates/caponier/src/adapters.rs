@@ -18,6 +18,7 @@ use watch::{Watch, customers::NoSightings};
 use crate::{
     abuse::News,
     apps,
+    cases::Desk,
     core::Core,
     ground::{Ground, RecordError},
     lists::ListGaps,
@@ -88,6 +89,7 @@ impl FindingSource for WatchSource {
 #[derive(Debug, Clone)]
 pub struct Decisions {
     decider: Arc<Decider>,
+    desk: Arc<Desk>,
     meters: Arc<Meters>,
     clock: Arc<dyn Clock>,
 }
@@ -98,6 +100,7 @@ impl Decisions {
     pub fn of(core: &Core) -> Self {
         Self {
             decider: Arc::clone(&core.decider),
+            desk: Arc::clone(&core.desk),
             meters: Arc::clone(&core.meters),
             clock: Arc::clone(&core.clock),
         }
@@ -360,10 +363,14 @@ impl api::Decisions for ApiDecisions {
         Box::pin(async move {
             let found =
                 self.0.decider.explain(id).await.map_err(|error| ExplainError { why: error.to_string() })?;
-            Ok(found.map(|decided| Explained {
-                position: self.0.decider.ids().position(decided.id.as_str()).ok(),
-                id: decided.id.to_string(),
-                decision: decided.decision,
+            Ok(found.map(|decided| {
+                let position = self.0.decider.ids().position(decided.id.as_str()).ok();
+                Explained {
+                    review: position.and_then(|position| self.0.desk.review(position)),
+                    position,
+                    id: decided.id.to_string(),
+                    decision: decided.decision,
+                }
             }))
         })
     }

@@ -4,6 +4,7 @@
 //! [`Core::handle`], for itself or for requests from the control socket.
 
 mod apps;
+mod cases;
 mod entries;
 mod handle;
 mod keys;
@@ -34,6 +35,7 @@ pub(crate) use self::entries::PAGE_ENTRIES_MAX;
 pub use self::shipping::GroundSource;
 use crate::{
     adapters::{FraudSource, WatchSource},
+    cases::{Desk, GroundReleases},
     config::Config,
     control::Reloaded,
     exit::{Exit, Failure},
@@ -74,6 +76,7 @@ pub struct Core {
     pub(crate) meters: Arc<Meters>,
     pub(crate) installation: Installation,
     pub(crate) decider: Arc<Decider>,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) publisher: Mutex<Publisher<Journal>>,
     pub(crate) shipper: Option<Mutex<Shipper>>,
     /// One change of keys, lists or subjects at a time.
@@ -158,6 +161,8 @@ impl Core {
             installation.decision_ids(),
             Arc::clone(&clock),
         );
+        let decider = decider.with_releases(Arc::new(GroundReleases(Arc::clone(&ground))));
+        let desk = Desk::new(Arc::clone(&ground), installation.decision_ids(), Arc::clone(&clock));
         for keyed in ground.take_keyed_decisions() {
             decider.replay(keyed);
         }
@@ -190,6 +195,7 @@ impl Core {
             meters: Arc::default(),
             installation,
             decider: Arc::new(decider),
+            desk: Arc::new(desk),
             publisher: Mutex::new(publisher),
             shipper,
             changes: tokio::sync::Mutex::new(()),

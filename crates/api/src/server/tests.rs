@@ -1,5 +1,7 @@
 //! The whole API over real sockets, with ports that remember what reached them.
 
+mod cases;
+
 use std::{
     future::pending,
     sync::{
@@ -52,6 +54,7 @@ struct Backstage {
     waits: std::sync::atomic::AtomicBool,
     faults: std::sync::Mutex<Vec<String>>,
     reached: AtomicUsize,
+    cases: std::sync::Mutex<fraud::cases::Cases>,
 }
 
 impl Intake for Backstage {
@@ -124,9 +127,12 @@ impl Decisions for Backstage {
         Box::pin(async move {
             let request = self.asked.lock().await.first().map(|(request, ..)| request.clone());
             match (id, request) {
-                ("dec-7-aa", Some(request)) => {
-                    Ok(Some(Explained { id: id.into(), decision: decision(request), position: Some(7) }))
-                }
+                ("dec-7-aa", Some(request)) => Ok(Some(Explained {
+                    id: id.into(),
+                    decision: decision(request),
+                    position: Some(7),
+                    review: None,
+                })),
                 ("broken", _) => Err(ExplainError { why: "secret cause".into() }),
                 _ => Ok(None),
             }
@@ -231,6 +237,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
     let ports = Ports {
         intake: Arc::clone(&backstage) as _,
         decisions: Arc::clone(&backstage) as _,
+        cases: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: Arc::clone(&backstage) as _,
         consents: Some(Arc::clone(&backstage) as _),
@@ -295,7 +302,7 @@ impl Running {
 
 /// A path a route is for.
 fn concrete(path: &str, id: &str) -> String {
-    path.replace("{id}", id).replace("{handle}", id).replace("{grant}", id)
+    path.replace("{id}", id).replace("{handle}", id).replace("{grant}", id).replace("{case}", id)
 }
 
 fn assert_problem(answer: &Answer, status: u16, name: &str) {
@@ -571,6 +578,7 @@ async fn tokens_cross_a_network_only_encrypted() {
     let ports = |backstage: Arc<Backstage>| Ports {
         intake: Arc::clone(&backstage) as _,
         decisions: Arc::clone(&backstage) as _,
+        cases: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: backstage as _,
         consents: None,
