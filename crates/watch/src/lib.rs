@@ -25,6 +25,7 @@ pub mod discovery;
 pub mod evaluate;
 mod export;
 mod findings;
+pub mod flows;
 pub mod follow;
 #[cfg(fuzzing)]
 pub mod fuzz;
