@@ -73,6 +73,8 @@ pub(super) struct State {
     clusters: Clusters,
     /// Labelled holders that are in a cluster with others, by the cluster's name at the time it was last looked at.
     cluster_labels: HashMap<u32, u32>,
+    /// Members of clusters of several, by the cluster's name.
+    cluster_sizes: HashMap<u32, u32>,
     baits: HashMap<u32, poisoning::Bait>,
     open: VecDeque<Open>,
     pub(super) coverage: Vec<Coverage>,
@@ -162,7 +164,9 @@ impl State {
             transfers.push(transfer(moved, time));
             offsets.push(at + moved.offset as u64);
         }
-        block.joined.iter().for_each(|group| self.clusters.join(group));
+        for group in &block.joined {
+            self.join(group);
+        }
         self.note(block, &mut Vec::new(), &mut Vec::new());
         self.cover(block);
         Ok(())
@@ -230,8 +234,12 @@ impl State {
         self.clusters.join(group);
         let Some(root) = group.first().map(|member| self.clusters.cluster_of(*member)) else { return };
         let labelled: Vec<u32> = before.iter().filter_map(|root| self.cluster_labels.remove(root)).collect();
+        let size: u32 = before.iter().map(|root| self.cluster_sizes.remove(root).unwrap_or(1)).sum();
+        if size > 1 {
+            self.cluster_sizes.insert(root, size);
+        }
         let own = group.iter().copied().filter(|member| self.label(*member).is_some());
-        let gravest = labelled.into_iter().chain(own).min_by_key(|member| (self.label(*member), *member));
+        let gravest = labelled.into_iter().chain(own).min_by_key(|member| self.gravity(*member));
         if let Some(gravest) = gravest {
             self.cluster_labels.insert(root, gravest);
         }
@@ -334,6 +342,7 @@ impl State {
         });
         if joined {
             self.root_labels();
+            self.count_clusters();
         }
         true
     }
@@ -378,6 +387,11 @@ impl State {
         self.labels.get(holder as usize).and_then(|tag| Category::from_tag(*tag))
     }
 
+    /// Orders labelled holders, gravest first; by address among equals, since numbers depend on branches that were given up.
+    fn gravity(&self, holder: u32) -> (Option<Category>, Option<Address>) {
+        (self.label(holder), self.holders.address(holder))
+    }
+
     /// The label by which following money ends at a holder: its own, or that of somebody it spent together with.
     pub(super) fn ending(&self, holder: u32) -> Option<Category> {
         let own = self.label(holder).filter(|category| category.ends_tracing());
@@ -388,10 +402,19 @@ impl State {
         self.label(*member).filter(|category| category.ends_tracing())
     }
 
-    /// The name of a holder's cluster, and the gravest labelled member.
-    pub(super) fn cluster(&self, holder: u32) -> (u32, Option<u32>) {
+    /// The name of a holder's cluster, how many are in it, and the gravest labelled member.
+    pub(super) fn cluster(&self, holder: u32) -> (u32, u32, Option<u32>) {
         let root = self.clusters.cluster_of(holder);
-        (root, self.cluster_labels.get(&root).copied())
+        let size = self.cluster_sizes.get(&root).copied().unwrap_or(1);
+        (root, size, self.cluster_labels.get(&root).copied())
+    }
+
+    fn count_clusters(&mut self) {
+        self.cluster_sizes.clear();
+        for member in 0..u32::try_from(self.labels.len()).unwrap_or(u32::MAX) {
+            *self.cluster_sizes.entry(self.clusters.cluster_of(member)).or_insert(0) += 1;
+        }
+        self.cluster_sizes.retain(|_, size| *size > 1);
     }
 
     /// Puts new labels of holders from a number on in force.
@@ -410,7 +433,7 @@ impl State {
         for member in labelled {
             let root = self.clusters.cluster_of(member);
             let gravest = self.cluster_labels.get(&root).copied().unwrap_or(member);
-            if self.label(member) < self.label(gravest) || gravest == member {
+            if self.gravity(member) <= self.gravity(gravest) {
                 self.cluster_labels.insert(root, member);
             }
         }

@@ -126,8 +126,10 @@ pub struct AssetExposure {
 /// Whose cluster an address is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClusterOf {
-    /// Its first member, which names it.
+    /// Its member that was met first, which names it.
     pub name: Address,
+    /// How many members were met.
+    pub members: u32,
     /// The gravest labelled member and its category.
     pub labelled: Option<(Address, Category)>,
 }
@@ -448,12 +450,12 @@ impl Flows {
             activity: Vec::new(),
             exposures: Vec::new(),
         };
-        let (root, labelled) = state.cluster(holder);
-        if (root != holder || labelled.is_some_and(|member| member != holder))
+        let (root, members, labelled) = state.cluster(holder);
+        if members > 1
             && let Some(name) = state.holders.address(root)
         {
             let labelled = labelled.and_then(|member| Some((state.holders.address(member)?, state.label(member)?)));
-            seen.cluster = Some(ClusterOf { name, labelled });
+            seen.cluster = Some(ClusterOf { name, members, labelled });
         }
         for (asset, flows) in &state.assets {
             let received = flows.transfers.turnover(holder, Direction::Source);
@@ -479,7 +481,7 @@ impl Flows {
                     let holder = end.and_then(|end| state.holders.address(end));
                     let by_cluster = end
                         .filter(|end| state.label(*end).is_none_or(|category| !category.ends_tracing()))
-                        .and_then(|end| state.holders.address(state.cluster(end).1?));
+                        .and_then(|end| state.holders.address(state.cluster(end).2?));
                     let told = if share.category.is_malicious() { share.path.as_slice() } else { &[] };
                     let path = told.iter().map(|step| {
                         let offset = flows.offsets.get(step.transfer as usize).copied();
