@@ -185,7 +185,7 @@ impl App {
             Action::RevokeGrant => json_response(self.revoke_grant(request).await),
         };
         tracing::debug!(
-            caller = caller.name,
+            caller = %caller.actor(),
             route = route.path,
             status = response.status().as_u16(),
             "control API request"
