@@ -47,7 +47,7 @@ fn event(line: &[u8], now: UnixNanos) -> Result<Event, Fault> {
         return Err(fields.fault("device", "is missing"));
     }
     fields.finish(&format!("an event of type {}", kind.as_str()))?;
-    Ok(Event { id, account, occurred_at, device, ip, kind })
+    Ok(Event { id, account, occurred_at, device, ip, context: domain::EventContext::default(), kind })
 }
 
 fn kind(name: &str, fields: &mut Fields) -> Result<EventKind, Fault> {
