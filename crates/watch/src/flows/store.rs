@@ -539,6 +539,12 @@ impl Flows {
         self.state.read().tip().map(|(height, _, time_s)| (height, UnixNanos::from_secs(time_s)))
     }
 
+    /// The stretch of blocks without a gap that ends with the newest one.
+    #[must_use]
+    pub fn complete_since(&self) -> Option<Coverage> {
+        self.state.read().coverage.last().copied()
+    }
+
     /// SHA-256 of all that follows from the log: equal for equal histories. Takes time linear in it.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
