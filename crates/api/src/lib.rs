@@ -5,7 +5,8 @@
 //!
 //! | route | does |
 //! |---|---|
-//! | `POST /v1/events` | records a batch of events (NDJSON), durable and idempotent |
+//! | `POST /v1/events` | records a batch of events (NDJSON or an array), durable and idempotent |
+//! | `GET /v1/events/dead-letters` | shows the lines that were refused |
 //! | `POST /v1/decisions` | decides on a withdrawal before it happens |
 //! | `GET /v1/decisions/{id}` | explains a decision |
 //! | `GET /v1/alerts` | lists alerts, the newest first |
@@ -29,6 +30,7 @@
 mod auth;
 mod cases;
 mod config;
+mod dead_letters;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub mod limits;
@@ -46,6 +48,7 @@ pub use self::{
         review_json,
     },
     config::{BuildError, Config, Ports},
+    dead_letters::{DeadLetter, DeadLetters},
     ports::{
         BoxFuture, Consents, DecideError, Decided, Decisions, ExplainError, Explained, GrantError, Health,
         Intake, IntakeError, Metrics, Recorded,

@@ -6,6 +6,7 @@
 mod apps;
 mod cases;
 mod entries;
+mod fraud_requests;
 mod handle;
 mod keys;
 mod lists;
@@ -74,11 +75,15 @@ pub struct Core {
     pub(crate) watch: Arc<Watch>,
     pub(crate) gaps: Arc<ListGaps>,
     pub(crate) meters: Arc<Meters>,
+    /// Lines of reporters that were no events.
+    pub(crate) dead_letters: api::DeadLetters,
     pub(crate) installation: Installation,
     pub(crate) decider: Arc<Decider>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) publisher: Mutex<Publisher<Journal>>,
     pub(crate) shipper: Option<Mutex<Shipper>>,
+    /// One batch of events at a time.
+    pub(crate) intake_turn: tokio::sync::Mutex<()>,
     /// One change of keys, lists or subjects at a time.
     changes: tokio::sync::Mutex<()>,
     /// How the configuration is read again; set while serving.
@@ -193,11 +198,13 @@ impl Core {
             watch,
             gaps,
             meters: Arc::default(),
+            dead_letters: api::DeadLetters::default(),
             installation,
             decider: Arc::new(decider),
             desk: Arc::new(desk),
             publisher: Mutex::new(publisher),
             shipper,
+            intake_turn: tokio::sync::Mutex::new(()),
             changes: tokio::sync::Mutex::new(()),
             reload: std::sync::OnceLock::new(),
             chains: std::sync::OnceLock::new(),

@@ -449,6 +449,12 @@ pub static KEYS: &[Key] = &[
     ),
     key("fraud.off", "[]", "Rules that are not asked at all.", "the named rules see nothing"),
     key(
+        "fraud.assets",
+        "[]",
+        "Assets the exchange trades in; a reported event about another one is refused as a mistake. Empty: any asset.",
+        "typing errors in reports that nobody notices, or reports that are refused",
+    ),
+    key(
         "cases.window",
         "\"24h\"",
         "Alerts and held withdrawals of one account that come within this time of each other are one case. Whole seconds, \
