@@ -13,10 +13,8 @@ mod permit2;
 mod safe;
 mod token;
 
-pub(crate) use self::{
-    permit2::PERMIT2,
-    safe::{operation, refund},
-};
+pub use self::permit2::PERMIT2;
+pub(crate) use self::safe::{operation, refund};
 
 use chain::{
     evm::{Account, Transaction},

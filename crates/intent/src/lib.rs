@@ -19,7 +19,7 @@ pub mod transaction;
 pub mod typed;
 
 pub use self::{
-    call::{CALLS_MAX, DEPTH_MAX, read_call, read_transaction},
+    call::{CALLS_MAX, DEPTH_MAX, PERMIT2, read_call, read_transaction},
     effect::{Act, Context, Effect, Reading, Role, Severity},
     rlp::RlpError,
 };
