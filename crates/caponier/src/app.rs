@@ -213,7 +213,10 @@ impl App {
         } else {
             let ports = api::Ports {
                 intake: Arc::new(ApiIntake::new(Arc::clone(&core.ground), Arc::clone(&core.clock))),
-                decisions: Arc::new(ApiDecisions(Decisions::of(&core))),
+                decisions: Arc::new(ApiDecisions {
+                    decisions: Decisions::of(&core),
+                    ground: Arc::clone(&core.ground),
+                }),
                 health: Arc::new(Health(Arc::clone(&core))),
                 consents: apps.map(|server| {
                     let (ground, clock) = (Arc::clone(&core.ground), Arc::clone(&core.clock));
