@@ -5,7 +5,8 @@
 //!
 //! | route | does |
 //! |---|---|
-//! | `POST /v1/events` | records a batch of events (NDJSON), durable and idempotent |
+//! | `POST /v1/events` | records a batch of events (NDJSON or an array), durable and idempotent |
+//! | `GET /v1/events/dead-letters` | shows the lines that were refused |
 //! | `POST /v1/decisions` | decides on a withdrawal before it happens |
 //! | `GET /v1/decisions` | lists decisions page by page |
 //! | `GET /v1/decisions/stream` | streams decisions as they are made (NDJSON) |
@@ -27,6 +28,7 @@
 
 mod auth;
 mod config;
+mod dead_letters;
 mod decisions;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -42,6 +44,7 @@ mod wire;
 pub use self::{
     auth::{Permission, Token},
     config::{BuildError, Config, Ports},
+    dead_letters::{DeadLetter, DeadLetters},
     openapi::document_text,
     ports::{
         BoxFuture, Consents, DecideError, Decided, DecisionPage, Decisions, ExplainError, Explained,

@@ -8,6 +8,7 @@
 //! The types on the wire are read field by field and not by a derive, since the reader refuses fields given twice and
 //! names each fault; so the description is written beside them and held to them by tests.
 
+mod events;
 mod operations;
 mod page;
 mod samples;
@@ -40,7 +41,7 @@ impl Content {
         Self { media: "application/json", schema, examples, description }
     }
 
-    fn value(&self) -> Value {
+    fn value(&self) -> Map<String, Value> {
         let examples: Map<String, Value> = self
             .examples
             .iter()
@@ -50,7 +51,7 @@ impl Content {
         if let (Some(object), false) = (media.as_object_mut(), examples.is_empty()) {
             object.insert("examples".to_owned(), Value::Object(examples));
         }
-        json!({ self.media: media })
+        Map::from_iter([(self.media.to_owned(), media)])
     }
 }
 
@@ -64,7 +65,8 @@ struct Operation {
     description: &'static str,
     /// Name, schema, description.
     query: Vec<(&'static str, Value, &'static str)>,
-    body: Option<Content>,
+    /// The ways to send it; empty for none.
+    body: Vec<Content>,
     answer: Content,
     /// What it answers beside what every route of its kind may.
     problems: &'static [Kind],
@@ -138,7 +140,7 @@ fn described(path: &str, operation: &Operation, permission: Option<crate::Permis
     if permission.is_some() {
         kinds.extend([Kind::Unauthenticated, Kind::PermissionMissing]);
     }
-    if operation.body.is_some() {
+    if !operation.body.is_empty() {
         kinds.extend([
             Kind::InvalidRequest,
             Kind::BodyTooSlow,
@@ -163,8 +165,12 @@ fn described(path: &str, operation: &Operation, permission: Option<crate::Permis
     if !parameters.is_empty() {
         object.insert("parameters".to_owned(), json!(parameters));
     }
-    if let Some(body) = &operation.body {
-        let body = json!({ "required": true, "description": body.description, "content": body.value() });
+    if let Some(first) = operation.body.first() {
+        let mut content = Map::new();
+        for way in &operation.body {
+            content.extend(way.value());
+        }
+        let body = json!({ "required": true, "description": first.description, "content": content });
         object.insert("requestBody".to_owned(), body);
     }
     match permission {

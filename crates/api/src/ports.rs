@@ -3,7 +3,9 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use auth::oauth::{Consent, ConsentError, ConsentView, GrantNumber, GrantSummary};
-use domain::{AccountId, Decision, Event, WithdrawalRequest};
+use domain::{AccountId, Asset, Decision, Event, WithdrawalRequest};
+
+use crate::DeadLetters;
 
 /// A boxed future, so that ports stay object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -44,6 +46,15 @@ pub trait Intake: Send + Sync {
     /// decision sees it. An event whose id is known is counted as a duplicate and changes nothing. Dropping the
     /// future may leave the batch recorded or not.
     fn record(&self, events: Vec<Event>) -> BoxFuture<'_, Result<Recorded, IntakeError>>;
+
+    /// Whether the exchange trades in an asset. Where nobody said which ones it does, all are known.
+    fn knows_asset(&self, asset: &Asset) -> bool;
+
+    /// Where the decision of an id stands; `None` for an id of no decision of this installation.
+    fn decision_position(&self, id: &str) -> Option<u64>;
+
+    /// Where refused lines go.
+    fn dead_letters(&self) -> &DeadLetters;
 }
 
 /// A decision and its id.

@@ -166,6 +166,11 @@ impl Problem {
         Self { detail: format!("line {line}: {}", self.detail), line: Some(line), ..self }
     }
 
+    /// With what else is wrong.
+    pub(crate) fn with_faults(self, faults: Vec<String>) -> Self {
+        Self { faults, ..self }
+    }
+
     pub(crate) fn busy(retry_after: Duration) -> Self {
         Self {
             retry_after: Some(retry_after),

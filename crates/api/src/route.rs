@@ -20,16 +20,16 @@ use tokio::{
 };
 
 use crate::{
-    Consents, DecideError, GrantError, IntakeError, Permission, Ports,
+    Consents, DeadLetter, DecideError, GrantError, IntakeError, Permission, Ports, Recorded,
     auth::Tokens,
     decisions,
     limits::{
-        BODY_TIMEOUT, CONSENT_BODY_BYTES_MAX, DEADLINE_GRACE, DECISION_BODY_BYTES_MAX, EVENT_BODY_BYTES_MAX,
-        REQUESTS_MAX, STREAMS_MAX,
+        BODY_TIMEOUT, CONSENT_BODY_BYTES_MAX, DEAD_LETTERS_PAGE_MAX, DEADLINE_GRACE, DECISION_BODY_BYTES_MAX,
+        EVENT_BODY_BYTES_MAX, REQUESTS_MAX, STREAMS_MAX,
     },
     openapi,
     problem::{Kind, Problem},
-    wire::{self, Answer, DecisionRequest, Fault},
+    wire::{self, Answer, Batch, DecisionRequest, Fault, Judge, RefusedLine},
 };
 
 /// What a route does.
@@ -51,6 +51,8 @@ pub enum Action {
     ListGrants,
     /// Counters for a monitoring system.
     Metrics,
+    /// Shows refused lines.
+    ReadDeadLetters,
     /// Records events.
     RecordEvents,
     /// Ends a grant.
@@ -105,6 +107,12 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/events",
         permission: Permission::WriteEvents,
         action: Action::RecordEvents,
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/events/dead-letters",
+        permission: Permission::WriteEvents,
+        action: Action::ReadDeadLetters,
     },
     Route {
         method: Method::POST,
@@ -289,7 +297,10 @@ impl App {
             Action::ListDecisions => json_response(decisions::list(self, request.uri()).await),
             Action::ListGrants => json_response(self.list_grants(request).await),
             Action::Metrics => respond(self.ports.metrics.exposition(), OPENMETRICS),
-            Action::RecordEvents => json_response(self.record_events(request).await),
+            Action::ReadDeadLetters => json_response(self.read_dead_letters(request.uri())),
+            Action::RecordEvents => {
+                json_response(self.record_events(&caller.actor().to_string(), request).await)
+            }
             Action::RevokeGrant => json_response(self.revoke_grant(request).await),
             Action::StreamDecisions => decisions::stream(self, request.uri()).await,
         };
@@ -302,22 +313,67 @@ impl App {
         response
     }
 
-    async fn record_events(&self, request: Request) -> Result<Value, Problem> {
+    async fn record_events(&self, caller: &str, request: Request) -> Result<Value, Problem> {
         let body = read_body(request, EVENT_BODY_BYTES_MAX).await?;
-        let events = wire::events(&body, self.ports.clock.now())?;
-        match self.ports.intake.record(events).await {
-            Ok(recorded) => Ok(json!({
-                "accepted": recorded.accepted, "duplicates": recorded.duplicates, "erased": recorded.erased,
-            })),
-            Err(IntakeError::Busy { retry_after }) => Err(Problem::busy(retry_after)),
-            Err(error @ IntakeError::Unavailable { .. }) => {
-                tracing::error!(%error, "events were refused");
-                Err(Problem::new(
-                    Kind::Unavailable,
-                    "the events may not be recorded; sending them again is safe",
-                ))
+        let intake = &*self.ports.intake;
+        let now = self.ports.clock.now();
+        let Batch { events, refused } = wire::events(&body, Judge { now, intake })?;
+        let recorded = if events.is_empty() {
+            Recorded { accepted: 0, duplicates: 0, erased: 0 }
+        } else {
+            intake.record(events).await.map_err(|error| match error {
+                IntakeError::Busy { retry_after } => Problem::busy(retry_after),
+                IntakeError::Unavailable { .. } => {
+                    tracing::error!(%error, "events were refused");
+                    Problem::new(
+                        Kind::Unavailable,
+                        "the events may not be recorded; sending them again is safe",
+                    )
+                }
+            })?
+        };
+        // After the others are durable: a batch that is sent again leaves its letters once.
+        for line in &refused {
+            let fault = (line.fault.field.as_str(), line.fault.reason.as_str());
+            intake.dead_letters().push(DeadLetter::new(now, caller, line.line, fault, line.text));
+        }
+        let Recorded { accepted, duplicates, erased } = recorded;
+        if accepted + duplicates + erased == 0
+            && let Some(first) = refused.first()
+        {
+            let others = refused.iter().skip(1).map(RefusedLine::sentence).collect();
+            return Err(Problem::of_field(Kind::InvalidEvent, first.fault.clone())
+                .on_line(first.line)
+                .with_faults(others));
+        }
+        let mut answer = json!({ "accepted": accepted, "duplicates": duplicates, "erased": erased });
+        if !refused.is_empty() {
+            let lines: Vec<Value> = refused
+                .iter()
+                .map(|line| {
+                    json!({ "line": line.line, "field": line.fault.field, "reason": line.fault.reason })
+                })
+                .collect();
+            answer["refused"] = json!(lines);
+        }
+        Ok(answer)
+    }
+
+    fn read_dead_letters(&self, uri: &Uri) -> Result<Value, Problem> {
+        let mut from = 0;
+        for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let fault = |field: &str, reason: &str| {
+                let field = field.chars().take(64).collect();
+                Problem::of_field(Kind::InvalidRequest, Fault { field, reason: reason.to_owned() })
+            };
+            match pair.split_once('=') {
+                Some(("from", number)) => {
+                    from = number.parse().map_err(|_| fault("from", "expected a whole number"))?;
+                }
+                _ => return Err(fault(pair.split('=').next().unwrap_or_default(), "is not a parameter")),
             }
         }
+        Ok(self.ports.intake.dead_letters().page(from, DEAD_LETTERS_PAGE_MAX))
     }
 
     async fn decide(&self, request: Request) -> Result<Value, Problem> {

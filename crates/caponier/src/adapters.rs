@@ -3,31 +3,20 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use api::{
-    DecideError as ApiDecideError, Decided as ApiDecided, DecisionPage, ExplainError, Explained, IntakeError,
-    ListedDecision, PageError, Recorded,
+    DecideError as ApiDecideError, Decided as ApiDecided, DecisionPage, ExplainError, Explained,
+    ListedDecision, PageError,
 };
 use auth::{Change, KeyChange, authority::DestinationId};
 use decide::{DecideError, Decider, FindingSource, SourceUnavailable};
-use domain::{
-    AccountId, ApiKeyId, Clock, Destination, Event, Finding, Subject, UnixNanos, WithdrawalRequest,
-};
+use domain::{AccountId, ApiKeyId, Clock, Destination, Finding, UnixNanos, WithdrawalRequest};
 use gateway::{Answer, DecisionUnavailable, NotRecorded};
-use journal::{AppendError, Draft, Kind, record};
+use journal::{Kind, record};
 use tokio::sync::mpsc;
 use watch::{Watch, customers::NoSightings};
 
 use crate::{
-    abuse::News,
-    apps,
-    core::Core,
-    ground::{Ground, RecordError},
-    lists::ListGaps,
-    metrics::Meters,
-    refusals::RefusalCounts,
+    abuse::News, apps, core::Core, ground::Ground, lists::ListGaps, metrics::Meters, refusals::RefusalCounts,
 };
-
-/// How long a caller is asked to wait when the journal's queue is full.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// `decide` asks `fraud`.
 #[derive(Debug)]
@@ -271,63 +260,6 @@ pub async fn record_uses(ground: Arc<Ground>, mut used: mpsc::Receiver<(ApiKeyId
         if let Err(error) = ground.record_key_change(summary.account, &KeyChange::Used { id, at }, at).await {
             tracing::warn!(%error, "a key's daily use was not recorded");
         }
-    }
-}
-
-/// `api` hands in events.
-#[derive(Debug)]
-pub struct ApiIntake {
-    ground: Arc<Ground>,
-    clock: Arc<dyn Clock>,
-    /// One batch at a time, so that an id cannot be new twice.
-    turn: tokio::sync::Mutex<()>,
-}
-
-impl ApiIntake {
-    /// Over a ground.
-    #[must_use]
-    pub fn new(ground: Arc<Ground>, clock: Arc<dyn Clock>) -> Self {
-        Self { ground, clock, turn: tokio::sync::Mutex::new(()) }
-    }
-}
-
-impl api::Intake for ApiIntake {
-    fn record(&self, events: Vec<Event>) -> api::BoxFuture<'_, Result<Recorded, IntakeError>> {
-        Box::pin(async move {
-            let _turn = self.turn.lock().await;
-            let received = events.len();
-            let mut batch = std::collections::HashSet::new();
-            let mut fresh: Vec<Event> = self.ground.read(|fold| {
-                let new = |event: &Event| !fold.knows_event(&event.id) && batch.insert(event.id.clone());
-                events.into_iter().filter(new).collect()
-            });
-            let new = fresh.len();
-            let journal = self.ground.journal();
-            fresh.retain(|event| !journal.is_erased(&Subject::Account(event.account.clone())));
-            let accepted = fresh.len();
-            let at = self.clock.now();
-            let drafts: Vec<Draft> = fresh
-                .iter()
-                .map(|event| Draft {
-                    at,
-                    subject: Subject::Account(event.account.clone()),
-                    kind: Kind::Event,
-                    payload: record::encode_event(event),
-                })
-                .collect();
-            if !drafts.is_empty() {
-                self.ground.record(drafts).await.map_err(|error| match error {
-                    RecordError::Append(AppendError::Overloaded) => {
-                        IntakeError::Busy { retry_after: RETRY_AFTER }
-                    }
-                    error => {
-                        tracing::error!(%error, "events were not recorded");
-                        IntakeError::Unavailable { why: error.to_string() }
-                    }
-                })?;
-            }
-            Ok(Recorded { accepted, duplicates: received - new, erased: new - accepted })
-        })
     }
 }
 

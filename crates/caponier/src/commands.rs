@@ -25,7 +25,7 @@ use crate::{
     },
     clock::SystemClock,
     config::{Config, beside, schema},
-    control::{Request, Response, RestrictionWords},
+    control::{FraudRequest, Request, Response, RestrictionWords},
     core::{Core, control_socket},
     demo,
     exit::{Exit, Failure},
@@ -107,7 +107,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Fraud(command) => {
             logging::start_quiet(true);
-            fraud::fraud(command, json)
+            match fraud::request(command) {
+                Ok(request) => block_on(ask(&place, Request::Fraud(request), false, json)),
+                Err(command) => fraud::fraud(command, json),
+            }
         }
         Command::Watch(command) => {
             logging::start_quiet(true);
@@ -268,6 +271,7 @@ const fn needs_gateway(request: &Request) -> bool {
             | Request::BansImport { .. }
             | Request::BansLift { .. }
             | Request::BansList
+            | Request::Fraud(FraudRequest::DeadLetters { .. })
             | Request::ModelLearned
             | Request::Reload
     )

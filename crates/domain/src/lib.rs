@@ -6,6 +6,7 @@
 mod action;
 mod actor;
 mod address;
+mod alert;
 mod amount;
 mod decision;
 mod event;
@@ -17,9 +18,10 @@ pub use self::{
     action::{Channel, Destination, WithdrawalRequest},
     actor::{Actor, ActorError, ActorKind},
     address::{Address, AddressKind},
+    alert::{AlertEntity, FraudAlert, Ppm},
     amount::{Amount, AmountError},
     decision::{Decision, Evidence, Finding, FindingSource, ReasonCode, Verdict},
-    event::{Credential, Event, EventKind},
+    event::{Anonymizer, Country, Credential, Event, EventContext, EventKind, LabelTarget, Side},
     ids::{AccountId, ApiKeyId, Asset, DeviceId, EventId, IdError, Subject},
     network::{ChainFamily, Network, UnknownNetwork},
     time::{Clock, ManualClock, TimeError, UnixNanos},

@@ -84,7 +84,15 @@ impl Reporter {
             queue.queued += 1;
             let id = EventId::parse(&format!("{}-{}", self.run, queue.queued))
                 .expect("a run and a number are a short printable id");
-            queue.events.push_back(Event { id, account, occurred_at: now, device, ip, kind });
+            queue.events.push_back(Event {
+                id,
+                account,
+                occurred_at: now,
+                device,
+                ip,
+                context: domain::EventContext::default(),
+                kind,
+            });
         }
         drop(queue);
         self.arrived.notify_one();
@@ -220,6 +228,7 @@ mod tests {
             occurred_at: UnixNanos::from_secs(1_800_000_000),
             device: None,
             ip: None,
+            context: domain::EventContext::default(),
             kind,
         }
     }

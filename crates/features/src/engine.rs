@@ -14,7 +14,8 @@
 //! - A label has effect from its *arrival* on: from the first event that takes the watermark to its arrival time or
 //!   beyond, at the event's own place in the windows. Labels that arrive in the future cannot be seen. A later label for
 //!   the same event replaces the earlier one.
-//! - Profiles (z-scores) learn in the order of the log; they are not windows.
+//! - Profiles (z-scores) learn in the order of the log; they are not windows. Nor are graphs: an event counts in them
+//!   as of the watermark.
 //! - Sums, counts and extremes are exact integers, and the features computed from them in one fixed order of operations.
 //!
 //! # Bounds
@@ -25,6 +26,7 @@
 //! clock first.
 
 mod extras;
+mod graphs;
 mod recent;
 mod ring;
 mod stream;
@@ -39,6 +41,7 @@ use domain::UnixNanos;
 
 pub(crate) use self::ring::MISSING;
 use self::{
+    graphs::Graph,
     recent::Recent,
     stream::{Known, Stream},
 };
@@ -178,7 +181,7 @@ pub enum LabelError {
 /// What an engine may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Entities held per key and filter; one not seen for long makes room.
+    /// Entities held per key and filter, and per kind of node of a graph; one not seen for long makes room.
     pub entities_max: usize,
     /// Samples held per entity; the oldest makes room. At most 2^20.
     pub samples_max: usize,
@@ -208,16 +211,17 @@ pub struct Counts {
     pub labels: u64,
     /// Labels whose event is not remembered.
     pub labels_unmatched: u64,
-    /// Entities that made room, over all streams.
+    /// Entities that made room, over all streams and graphs.
     pub evicted: u64,
-    /// Samples that made room while a window still held them: counts of that entity are lower limits.
+    /// Samples, links and transfers that made room while a window still held them: counts of that entity are lower
+    /// limits.
     pub overflowed: u64,
 }
 
 /// What the engine holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// Entities, over all streams.
+    /// Entities, over all streams and graphs.
     pub entities: usize,
     /// Bytes of their state, tables included.
     pub entity_bytes: usize,
@@ -245,6 +249,7 @@ type Waiting = (u64, u64, u64, bool);
 pub struct Engine {
     pack: Arc<Pack>,
     streams: Vec<Stream>,
+    graphs: Vec<Graph>,
     recent: Recent,
     /// Labels that came in the order of their arrival, as most do.
     waiting: VecDeque<Waiting>,
@@ -277,10 +282,12 @@ impl Engine {
         let streams = streams
             .map(|stream| Stream::new(stream, plan.lateness_ticks, is_hash, limits.entities_max, samples_max))
             .collect();
+        let marks: usize = plan.graphs.iter().map(|graph| graph.marks.len()).sum();
         let mut kept = plan.streams.iter().flat_map(|stream| &stream.kept);
         Self {
             streams,
-            recent: Recent::new(limits.events_max, plan.labelled.len()),
+            graphs: plan.graphs.iter().map(|graph| Graph::new(graph, limits.entities_max)).collect(),
+            recent: Recent::new(limits.events_max, plan.labelled.len() + marks),
             waiting: VecDeque::new(),
             waiting_out_of_order: BinaryHeap::new(),
             labels_max: limits.labels_max,
@@ -292,7 +299,7 @@ impl Engine {
             cells: vec![MISSING; plan.fields.len()],
             numbers: vec![f64::NAN; plan.fields.len()],
             nodes: vec![f64::NAN; plan.nodes.len()],
-            keys: vec![None; plan.labelled.len()],
+            keys: vec![None; plan.labelled.len() + marks],
             found: vec![None; plan.streams.len()],
             pack,
         }
@@ -347,6 +354,19 @@ impl Engine {
         self.keys.fill(None);
         for op in &plan.order {
             match op {
+                Op::Graph(graph) => {
+                    let (plan, graph) = (&plan.graphs[*graph], &mut self.graphs[*graph]);
+                    match self.watermark.filter(|_| !is_late) {
+                        Some(now) => graph.step(plan, &cells, now, &mut self.nodes),
+                        None => plan.reads.iter().for_each(|(node, _)| self.nodes[*node] = f64::NAN),
+                    }
+                    for (node, _) in &plan.reads {
+                        let value = &mut self.nodes[*node];
+                        if value.is_nan() {
+                            *value = pack.plan().nodes[*node].missing;
+                        }
+                    }
+                }
                 Op::Stream(stream) => {
                     let (key, other) = plan.streams[*stream].key;
                     let key = key_of(&cells, key, other).filter(|_| !is_late);
@@ -367,6 +387,10 @@ impl Engine {
                     self.nodes[*node] = if value.is_nan() { plan.nodes[*node].missing } else { value };
                 }
             }
+        }
+        let marks = plan.graphs.iter().flat_map(|graph| &graph.marks);
+        for (mark, field) in self.keys.iter_mut().skip(plan.labelled.len()).zip(marks) {
+            *mark = key_of(&cells, *field, None);
         }
         self.cells = cells;
         for (feature, node) in row.iter_mut().zip(&plan.columns) {
@@ -407,8 +431,10 @@ impl Engine {
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
-            evicted: self.streams.iter().map(Stream::evicted).sum(),
-            overflowed: self.streams.iter().map(Stream::overflowed).sum(),
+            evicted: self.streams.iter().map(Stream::evicted).sum::<u64>()
+                + self.graphs.iter().map(Graph::evicted).sum::<u64>(),
+            overflowed: self.streams.iter().map(Stream::overflowed).sum::<u64>()
+                + self.graphs.iter().map(Graph::overflowed).sum::<u64>(),
             ..self.counts
         }
     }
@@ -417,8 +443,10 @@ impl Engine {
     #[must_use]
     pub fn usage(&self) -> Usage {
         Usage {
-            entities: self.streams.iter().map(Stream::entities).sum(),
-            entity_bytes: self.streams.iter().map(Stream::bytes).sum(),
+            entities: self.streams.iter().map(Stream::entities).sum::<usize>()
+                + self.graphs.iter().map(Graph::entities).sum::<usize>(),
+            entity_bytes: self.streams.iter().map(Stream::bytes).sum::<usize>()
+                + self.graphs.iter().map(Graph::bytes).sum::<usize>(),
             events: self.recent.len(),
             event_bytes: self.recent.bytes(),
             labels_waiting: self.labels_waiting(),
@@ -446,6 +474,7 @@ impl Engine {
             digest.number(number);
         }
         self.streams.iter().for_each(|stream| stream.feed(&mut digest));
+        self.graphs.iter().for_each(|graph| graph.feed(&mut digest));
         self.recent.feed(&mut digest);
         let out_of_order = self.waiting_out_of_order.iter().map(|Reverse(waiting)| waiting);
         let mut waiting: Vec<&Waiting> = self.waiting.iter().chain(out_of_order).collect();
@@ -500,6 +529,17 @@ impl Engine {
             for (rank, stream) in self.pack.plan().labelled.iter().enumerate() {
                 if let Some(key) = self.recent.key(&found, rank) {
                     self.streams[*stream].label(key, found.at, found.position, known);
+                }
+            }
+        }
+        if is_fraud || found.known == Known::Fraud {
+            let mut rank = self.pack.plan().labelled.len();
+            for (plan, graph) in self.pack.plan().graphs.iter().zip(&mut self.graphs) {
+                for field in &plan.marks {
+                    if let Some(key) = self.recent.key(&found, rank) {
+                        graph.mark(*field, key, is_fraud);
+                    }
+                    rank += 1;
                 }
             }
         }

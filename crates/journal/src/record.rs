@@ -13,6 +13,7 @@ mod ban;
 mod chain_alert;
 mod decision;
 mod event;
+mod fraud;
 mod house;
 
 pub use self::{
@@ -20,6 +21,7 @@ pub use self::{
     chain_alert::ChainAlert,
     decision::{decode_decision, encode_decision},
     event::{decode_event, encode_event},
+    fraud::{FraudBundle, decode_fraud_alert, encode_fraud_alert},
     house::{BackupDrill, KekRotated, Lifecycle, LifecycleEvent, ListImported, Refusals, SubjectErased},
 };
 

@@ -374,8 +374,7 @@ impl Own {
 
 /// The address of a text as the exchange reports it; a tag after a colon is another recipient at the same address.
 fn decoded(network: Network, text: &str) -> Option<Address> {
-    let text = text.trim();
-    let text = text.split_once(':').map_or(text, |(address, _)| address);
+    let (text, _) = network.split_tag(text.trim());
     address::decode(network.family(), text).ok()
 }
 

@@ -56,6 +56,11 @@ pub(super) fn approval() -> Value {
     })
 }
 
+/// The first line as a value.
+fn json_line(lines: &str) -> Value {
+    lines.lines().next().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default()
+}
+
 fn account_body() -> Content {
     let example = vec![("account", json!({ "account": "u-1001" }))];
     Content::json("Whose.", schema("Account"), example)
@@ -70,11 +75,11 @@ pub(super) fn operation(action: Action) -> Operation {
             summary: "Takes a customer's answer to an app, once.",
             description: "Send the customer's browser to the address answered, at once.",
             query: vec![],
-            body: Some(Content::json(
+            body: vec![Content::json(
                 "What the customer says.",
                 schema("ConsentAnswer"),
                 vec![("approve", approval()), ("deny", json!({ "decision": "deny" }))],
-            )),
+            )],
             answer: Content::json(
                 "Where to send the browser.",
                 schema("Redirect"),
@@ -88,7 +93,7 @@ pub(super) fn operation(action: Action) -> Operation {
             summary: "Says what an app asks a customer for.",
             description: "For the page on which the customer agrees or declines.",
             query: vec![],
-            body: None,
+            body: vec![],
             answer: Content::json(
                 "What to ask the customer.",
                 schema("AppRequest"),
@@ -104,11 +109,11 @@ pub(super) fn operation(action: Action) -> Operation {
                           any problem, and no answer, mean that there is no decision and it must not. The same account and \
                           idempotency key get the first decision again.",
             query: vec![],
-            body: Some(Content::json(
+            body: vec![Content::json(
                 "What is about to happen.",
                 schema("DecisionRequest"),
                 vec![("on_chain", withdrawal()), ("internal", transfer())],
-            )),
+            )],
             answer: Content::json("What was decided.", schema("Decision"), vec![("hold", samples::answer())]),
             problems: &[Kind::IdempotencyConflict, Kind::Unavailable, Kind::DeadlineExceeded],
         },
@@ -119,7 +124,7 @@ pub(super) fn operation(action: Action) -> Operation {
             description: "With what was asked, every finding, what would have let it pass, and its position in the journal. Ids \
                           of erased customers are not found.",
             query: vec![],
-            body: None,
+            body: vec![],
             answer: Content::json(
                 "The decision.",
                 schema("Explanation"),
@@ -133,7 +138,7 @@ pub(super) fn operation(action: Action) -> Operation {
             summary: "Says whether the parts behind the API work.",
             description: "A problem of type unhealthy names what does not.",
             query: vec![],
-            body: None,
+            body: vec![],
             answer: Content::json(
                 "All is well.",
                 schema("Health"),
@@ -149,7 +154,7 @@ pub(super) fn operation(action: Action) -> Operation {
                           and ask again later for what was decided since. A cursor from before a restore is refused as \
                           stale-cursor, since what it counted may not exist any more.",
             query: schemas::paging(),
-            body: None,
+            body: vec![],
             answer: Content::json(
                 "A page.",
                 schema("DecisionPage"),
@@ -166,7 +171,7 @@ pub(super) fn operation(action: Action) -> Operation {
             summary: "Lists what a customer has granted.",
             description: "Accounts stand in bodies and not in addresses, which end up in logs.",
             query: vec![],
-            body: Some(account_body()),
+            body: vec![account_body()],
             answer: Content::json("Grants in force.", schema("Grants"), vec![("grants", samples::grants())]),
             problems: &[Kind::NotFound],
         },
@@ -176,10 +181,25 @@ pub(super) fn operation(action: Action) -> Operation {
             summary: "Counters for a monitoring system.",
             description: "OpenMetrics 1.0, which Prometheus reads.",
             query: vec![],
-            body: None,
-            answer: plain(
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                "Every counter. No secret, no customer.",
+            body: vec![],
+            answer: plain("application/openmetrics-text", "Every counter. No secret, no customer."),
+            problems: &[],
+        },
+        Action::ReadDeadLetters => Operation {
+            id: "readDeadLetters",
+            tag: "events",
+            summary: "Shows the lines of batches that were refused.",
+            description: "The newest ones since the process started; they are in memory only.",
+            query: vec![(
+                "from",
+                json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX, "default": 0 }),
+                "Number of the first letter: next of the page before.",
+            )],
+            body: vec![],
+            answer: Content::json(
+                "A page.",
+                schema("DeadLetters"),
+                vec![("none", json!({ "letters": [], "next": 0, "forgotten": 0 }))],
             ),
             problems: &[],
         },
@@ -187,18 +207,29 @@ pub(super) fn operation(action: Action) -> Operation {
             id: "recordEvents",
             tag: "events",
             summary: "Records a batch of events.",
-            description: "One JSON object a line, each as the schema Event says. Answered only when every event is durable. \
-                          Sending a batch again is always safe.",
+            description: "One JSON object a line, or one array of them, each as the schema Event says. Answered only when every event is \
+                          durable. A line that is no event is named under refused, or as a problem where there is no other; \
+                          the others are recorded. Sending a batch again is always safe.",
             query: vec![],
-            body: Some(Content {
-                media: "application/x-ndjson",
-                schema: json!({
-                    "type": "string", "maxLength": crate::limits::EVENT_BODY_BYTES_MAX,
-                    "x-line-schema": { "$ref": "#/components/schemas/Event" },
-                }),
-                examples: vec![("two", json!(EVENTS))],
-                description: "At most 1,000 lines.",
-            }),
+            body: vec![
+                Content {
+                    media: "application/x-ndjson",
+                    schema: json!({
+                        "type": "string", "maxLength": crate::limits::EVENT_BODY_BYTES_MAX,
+                        "x-line-schema": { "$ref": "#/components/schemas/Event" },
+                    }),
+                    examples: vec![("two", json!(EVENTS))],
+                    description: "At most 1,000 events, one a line or in one array.",
+                },
+                Content::json(
+                    "",
+                    json!({
+                        "type": "array", "minItems": 1, "maxItems": crate::limits::EVENT_LINES_MAX,
+                        "items": { "$ref": "#/components/schemas/Event" },
+                    }),
+                    vec![("one", json!([json_line(EVENTS)]))],
+                ),
+            ],
             answer: Content::json(
                 "What became of them.",
                 schema("Recorded"),
@@ -212,7 +243,7 @@ pub(super) fn operation(action: Action) -> Operation {
             summary: "Ends a grant of a customer.",
             description: "When it is answered, no token of the grant works any more.",
             query: vec![],
-            body: Some(account_body()),
+            body: vec![account_body()],
             answer: Content::json(
                 "It is ended.",
                 schema("Revoked"),
@@ -228,7 +259,7 @@ pub(super) fn operation(action: Action) -> Operation {
                           says that the connection lives. Begins behind after; absent: from now on. It ends after an hour, \
                           when the journal cannot be read, and when the process stops: go on behind the last next.",
             query: schemas::paging().into_iter().filter(|(name, ..)| *name == "after").collect(),
-            body: None,
+            body: vec![],
             answer: plain("application/x-ndjson", "Decisions, one a line, without end."),
             problems: &[Kind::StaleCursor, Kind::Unavailable],
         },
@@ -243,7 +274,7 @@ pub(super) fn open_operation(action: OpenAction) -> Operation {
             summary: "This document.",
             description: "OpenAPI 3.1, generated from the code that serves.",
             query: vec![],
-            body: None,
+            body: vec![],
             answer: Content::json("The document.", json!({ "type": "object" }), vec![]),
             problems: &[],
         },
@@ -253,8 +284,8 @@ pub(super) fn open_operation(action: OpenAction) -> Operation {
             summary: "The same for people.",
             description: "One page of HTML without script and without anything from elsewhere.",
             query: vec![],
-            body: None,
-            answer: plain("text/html; charset=utf-8", "The page."),
+            body: vec![],
+            answer: plain("text/html", "The page."),
             problems: &[],
         },
     }

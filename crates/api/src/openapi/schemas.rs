@@ -1,6 +1,6 @@
 //! The schemas of version 1. Lengths and patterns come from what the parsers check.
 
-use domain::{AccountId, Asset, Credential, DeviceId, EventId, FindingSource, Network, Verdict};
+use domain::{AccountId, Asset, DeviceId, FindingSource, Network, Verdict};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -13,7 +13,7 @@ pub(crate) fn text(bytes_max: usize) -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": bytes_max, "pattern": "^[^\u{0}-\u{1f}\u{7f}-\u{9f}]+$" })
 }
 
-fn id(bytes_max: usize) -> Value {
+pub(super) fn id(bytes_max: usize) -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": bytes_max, "pattern": "^[A-Za-z0-9._:@-]+$" })
 }
 
@@ -21,7 +21,7 @@ fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-fn described(mut schema: Value, description: &str) -> Value {
+pub(super) fn described(mut schema: Value, description: &str) -> Value {
     if let Some(object) = schema.as_object_mut() {
         object.insert("description".to_owned(), json!(description));
     }
@@ -42,7 +42,7 @@ fn or_null(mut schema: Value) -> Value {
 }
 
 /// An object of what is sent: closed, since the parsers refuse what they do not know.
-fn request(required: &[(&str, Value)], optional: &[(&str, Value)]) -> Value {
+pub(super) fn request(required: &[(&str, Value)], optional: &[(&str, Value)]) -> Value {
     let mut properties = Map::new();
     for (name, schema) in required {
         properties.insert((*name).to_owned(), schema.clone());
@@ -62,106 +62,43 @@ pub(crate) fn answer(required: &[(&str, Value)], optional: &[(&str, Value)]) -> 
     json!({ "type": "object", "required": required, "properties": properties })
 }
 
-fn amount() -> Value {
+pub(super) fn amount() -> Value {
     json!({
         "type": "string", "pattern": r"^[0-9]{1,28}(\.[0-9]{1,28})?$",
         "description": "Exact decimal of at most 28 significant digits.",
     })
 }
 
-fn time() -> Value {
+pub(super) fn time() -> Value {
     json!({ "type": "string", "format": "date-time", "maxLength": 64 })
 }
 
-fn address() -> Value {
+pub(super) fn address() -> Value {
     described(text(ADDRESS_BYTES_MAX), "As the network writes it.")
 }
 
-fn ip() -> Value {
+pub(super) fn ip() -> Value {
     json!({ "type": "string", "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }] })
 }
 
-fn account() -> Value {
+pub(super) fn account() -> Value {
     described(id(AccountId::BYTES_MAX), "A customer's account.")
 }
 
-fn asset() -> Value {
+pub(super) fn asset() -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": Asset::BYTES_MAX, "pattern": "^[A-Z0-9._-]+$" })
 }
 
-fn device() -> Value {
+pub(super) fn device() -> Value {
     id(DeviceId::BYTES_MAX)
 }
 
-fn network() -> Value {
+pub(super) fn network() -> Value {
     json!({ "type": "string", "enum": Network::ALL.map(Network::as_str) })
 }
 
 fn verdict() -> Value {
     json!({ "type": "string", "enum": Verdict::ALL.map(Verdict::as_str) })
-}
-
-/// What each type of event has beside what all have.
-pub(crate) fn event_types() -> Vec<(&'static str, Value)> {
-    let common = |kind: &str, required: Vec<(&'static str, Value)>, optional: Vec<(&'static str, Value)>| {
-        let mut all = vec![
-            ("type", json!({ "type": "string", "const": kind })),
-            ("id", described(id(EventId::BYTES_MAX), "The same id is the same event.")),
-            ("account", account()),
-            ("occurred_at", time()),
-        ];
-        let mut more = vec![("ip", ip())];
-        if kind == "device_added" {
-            all.push(("device", device()))
-        } else {
-            more.push(("device", device()))
-        }
-        all.extend(required);
-        more.extend(optional);
-        request(&all, &more)
-    };
-    let name = || text(NAME_BYTES_MAX);
-    let credential = json!({ "type": "string", "enum": Credential::ALL.map(Credential::as_str) });
-    let flag = || json!({ "type": "boolean" });
-    vec![
-        (
-            "address_added",
-            common("address_added", vec![("network", network()), ("address", address())], vec![]),
-        ),
-        ("balance_changed", common("balance_changed", vec![("asset", asset()), ("total", amount())], vec![])),
-        ("credential_changed", common("credential_changed", vec![("credential", credential)], vec![])),
-        (
-            "deposit",
-            common(
-                "deposit",
-                vec![("asset", asset()), ("amount", amount()), ("network", network())],
-                vec![("from", address())],
-            ),
-        ),
-        ("device_added", common("device_added", vec![], vec![])),
-        ("login", common("login", vec![("success", flag()), ("second_factor", flag())], vec![])),
-        (
-            "order_filled",
-            common(
-                "order_filled",
-                vec![("instrument", name()), ("quantity", amount()), ("price", amount())],
-                vec![],
-            ),
-        ),
-        (
-            "withdrawal_accepted",
-            common(
-                "withdrawal_accepted",
-                vec![
-                    ("asset", asset()),
-                    ("amount", amount()),
-                    ("network", network()),
-                    ("address", address()),
-                ],
-                vec![],
-            ),
-        ),
-    ]
 }
 
 fn withdrawals() -> (Value, Value) {
@@ -313,7 +250,7 @@ pub(crate) fn components() -> Map<String, Value> {
     let plain = || json!({ "type": "string" });
     let mut events = Vec::new();
     let mut components = Map::new();
-    for (kind, schema) in event_types() {
+    for (kind, schema) in super::events::event_types() {
         let name: String = kind.split('_').map(capital).collect::<String>() + "Event";
         events.push(reference(&name));
         components.insert(name, schema);
@@ -334,6 +271,18 @@ pub(crate) fn components() -> Map<String, Value> {
         &[],
     );
     let count = || json!({ "type": "integer", "minimum": 0 });
+    let dead_letter = answer(
+        &[
+            ("number", count()),
+            ("at", time()),
+            ("caller", plain()),
+            ("line", count()),
+            ("field", plain()),
+            ("reason", plain()),
+            ("text", plain()),
+        ],
+        &[],
+    );
     let named = [
         ("Account", request(&[("account", account())], &[])),
         (
@@ -366,6 +315,17 @@ pub(crate) fn components() -> Map<String, Value> {
                 &[],
             ),
         ),
+        (
+            "DeadLetters",
+            answer(
+                &[
+                    ("letters", json!({ "type": "array", "items": dead_letter })),
+                    ("next", described(count(), "The from of the next page.")),
+                    ("forgotten", described(count(), "Letters that made room; those before this number.")),
+                ],
+                &[],
+            ),
+        ),
         ("Event", json!({ "oneOf": events })),
         ("Explanation", explained()),
         ("Grant", grant),
@@ -384,6 +344,7 @@ pub(crate) fn components() -> Map<String, Value> {
                 &[],
             ),
         ),
+        ("RefusedLine", answer(&[("line", count()), ("field", plain()), ("reason", plain())], &[])),
         ("Revoked", answer(&[("revoked", json!({ "type": "boolean", "const": true }))], &[])),
     ];
     components.extend(named.map(|(name, schema)| (name.to_owned(), schema)));

@@ -14,7 +14,7 @@ use auth::oauth::{
 };
 use crypto::Secret;
 use domain::{
-    AccountId, Decision, Event, Evidence, Finding, FindingSource, ManualClock, ReasonCode, UnixNanos,
+    AccountId, Asset, Decision, Event, Evidence, Finding, FindingSource, ManualClock, ReasonCode, UnixNanos,
     Verdict, WithdrawalRequest,
 };
 use serde_json::{Value, json};
@@ -26,9 +26,9 @@ use tokio::{
 };
 
 use crate::{
-    Action, BoxFuture, BuildError, Config, Consents, DecideError, Decided, DecisionPage, Decisions,
-    ExplainError, Explained, GrantError, Health, Intake, IntakeError, ListedDecision, Metrics, OPEN_ROUTES,
-    PageError, Permission, Ports, ROUTES, Recorded, Token, limits,
+    Action, BoxFuture, BuildError, Config, Consents, DeadLetters, DecideError, Decided, DecisionPage,
+    Decisions, ExplainError, Explained, GrantError, Health, Intake, IntakeError, ListedDecision, Metrics,
+    OPEN_ROUTES, PageError, Permission, Ports, ROUTES, Recorded, Token, limits,
 };
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -51,6 +51,7 @@ struct Backstage {
     /// When set, a decision waits for `release`.
     waits: std::sync::atomic::AtomicBool,
     faults: std::sync::Mutex<Vec<String>>,
+    dead_letters: DeadLetters,
     reached: AtomicUsize,
     decided: AtomicUsize,
     news: Notify,
@@ -75,6 +76,18 @@ impl Intake for Backstage {
             }
             Ok(recorded)
         })
+    }
+
+    fn knows_asset(&self, _: &Asset) -> bool {
+        true
+    }
+
+    fn decision_position(&self, _: &str) -> Option<u64> {
+        None
+    }
+
+    fn dead_letters(&self) -> &DeadLetters {
+        &self.dead_letters
     }
 }
 
@@ -443,14 +456,50 @@ async fn events_are_recorded_once() {
 }
 
 #[tokio::test]
-async fn a_bad_line_records_nothing_and_names_line_and_field() {
+async fn a_bad_line_is_named_and_kept_aside_and_the_rest_is_recorded() {
     let api = start().await;
     let bad = EVENT.replace("second_factor", "secondfactor");
-    let refused = api.post("/v1/events", &format!("{EVENT}\n{bad}\n")).await;
+    let recorded = api.post("/v1/events", &format!("{EVENT}\n{bad}\n")).await;
+    let refused = json!([{ "line": 2, "field": "second_factor", "reason": "is missing" }]);
+    assert_eq!(
+        (recorded.status, recorded.body),
+        (200, json!({ "accepted": 1, "duplicates": 0, "erased": 0, "refused": refused }))
+    );
+    assert_eq!(api.backstage.events.lock().await.len(), 1);
+
+    let letters = api.exchange(&raw("GET", "/v1/events/dead-letters?from=0", Some(TOKEN), "", "")).await;
+    assert_eq!(letters.status, 200);
+    let letter = &letters.body["letters"][0];
+    assert_eq!((&letter["line"], &letter["field"]), (&json!(2), &json!("second_factor")));
+    assert_eq!((&letter["text"], &letter["caller"]), (&json!(bad), &json!("service:all")));
+    assert_eq!((&letters.body["next"], &letters.body["forgotten"]), (&json!(1), &json!(0)));
+    let rest = api.exchange(&raw("GET", "/v1/events/dead-letters?from=1", Some(TOKEN), "", "")).await;
+    assert_eq!(rest.body["letters"], json!([]));
+    let wrong = api.exchange(&raw("GET", "/v1/events/dead-letters?after=1", Some(TOKEN), "", "")).await;
+    assert_problem(&wrong, 400, "invalid-request");
+}
+
+#[tokio::test]
+async fn a_batch_without_a_good_line_is_refused_by_its_first_fault() {
+    let api = start().await;
+    let bad = EVENT.replace("second_factor", "secondfactor");
+    let refused = api.post("/v1/events", &format!("\n{bad}\n{{}}\n")).await;
     assert_problem(&refused, 400, "invalid-event");
     assert_eq!((&refused.body["line"], &refused.body["field"]), (&json!(2), &json!("second_factor")));
     assert_eq!(refused.body["detail"], json!("line 2: second_factor: is missing"));
+    assert_eq!(refused.body["faults"], json!(["line 3: id: is missing"]));
     assert_eq!(api.backstage.reached.load(Ordering::SeqCst), 0);
+    assert_eq!(api.backstage.dead_letters.count(), 2);
+}
+
+#[tokio::test]
+async fn a_batch_to_be_sent_again_leaves_no_dead_letters_yet() {
+    let api = start().await;
+    *api.backstage.intake_fails.lock().await =
+        Some(IntakeError::Busy { retry_after: Duration::from_secs(7) });
+    let refused = api.post("/v1/events", &format!("{EVENT}\n{{}}\n")).await;
+    assert_problem(&refused, 503, "busy");
+    assert_eq!(api.backstage.dead_letters.count(), 0);
 }
 
 #[tokio::test]
