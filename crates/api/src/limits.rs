@@ -57,3 +57,11 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 pub const TOKENS_MAX: usize = 64;
 /// Shortest bearer token, in bytes: 128 bits in hexadecimal.
 pub const TOKEN_BYTES_MIN: usize = 32;
+/// Most entries of a page.
+pub const PAGE_MAX: usize = 200;
+/// Streams at a time; they are not counted among the requests being worked on.
+pub const STREAMS_MAX: usize = 16;
+/// Longest life of a stream; its client goes on with a new one.
+pub const STREAM_TIME_MAX: Duration = Duration::from_secs(3_600);
+/// How often a stream that has nothing to say shows that it lives.
+pub const STREAM_BEAT: Duration = Duration::from_secs(15);

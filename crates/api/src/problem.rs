@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     MethodNotAllowed,
     NotFound,
     PermissionMissing,
+    StaleCursor,
     TooManyGrants,
     Unauthenticated,
     Unavailable,
@@ -35,8 +36,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    #[cfg(test)]
-    const ALL: [Self; 18] = [
+    /// Every kind.
+    pub(crate) const ALL: [Self; 19] = [
         Self::AlreadyAnswered,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
@@ -51,6 +52,7 @@ impl Kind {
         Self::MethodNotAllowed,
         Self::NotFound,
         Self::PermissionMissing,
+        Self::StaleCursor,
         Self::TooManyGrants,
         Self::Unauthenticated,
         Self::Unavailable,
@@ -93,6 +95,9 @@ impl Kind {
             Self::PermissionMissing => {
                 (StatusCode::FORBIDDEN, "permission-missing", "the token does not allow this")
             }
+            Self::StaleCursor => {
+                (StatusCode::GONE, "stale-cursor", "the cursor leads to where nothing is any more")
+            }
             Self::TooManyGrants => {
                 (StatusCode::CONFLICT, "too-many-grants", "the customer has granted to too many apps")
             }
@@ -104,6 +109,25 @@ impl Kind {
             }
             Self::Unhealthy => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy", "not all parts work"),
         }
+    }
+}
+
+impl Kind {
+    pub(crate) const fn status(self) -> StatusCode {
+        self.parts().0
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        self.parts().1
+    }
+
+    pub(crate) const fn title(self) -> &'static str {
+        self.parts().2
+    }
+
+    /// The `type` of the problem.
+    pub(crate) fn urn(self) -> String {
+        format!("urn:caponier:problem:{}", self.name())
     }
 }
 
@@ -162,6 +186,11 @@ impl Problem {
         }
     }
 
+    /// With other words.
+    pub(crate) fn saying(self, detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..self }
+    }
+
     pub(crate) fn unhealthy(faults: Vec<String>) -> Self {
         Self { faults, ..Self::new(Kind::Unhealthy, "") }
     }
@@ -169,10 +198,10 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, name, title) = self.kind.parts();
+        let status = self.kind.status();
         let wire = Wire {
-            r#type: format!("urn:caponier:problem:{name}"),
-            title,
+            r#type: self.kind.urn(),
+            title: self.kind.title(),
             status: status.as_u16(),
             detail: &self.detail,
             line: self.line,

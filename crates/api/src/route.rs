@@ -15,16 +15,20 @@ use domain::{Actor, ApiKeyId};
 use fraud::cases::CaseError;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Value, json};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::timeout,
+};
 
 use crate::{
     CasesError, Consents, DeadLetter, DecideError, GrantError, IntakeError, Permission, Ports, Recorded,
     auth::Tokens,
-    cases,
+    cases, decisions,
     limits::{
         BODY_TIMEOUT, CASE_BODY_BYTES_MAX, CONSENT_BODY_BYTES_MAX, DEAD_LETTERS_PAGE_MAX, DEADLINE_GRACE,
-        DECISION_BODY_BYTES_MAX, EVENT_BODY_BYTES_MAX, REQUESTS_MAX,
+        DECISION_BODY_BYTES_MAX, EVENT_BODY_BYTES_MAX, REQUESTS_MAX, STREAMS_MAX,
     },
+    openapi,
     problem::{Kind, Problem},
     wire::{self, Answer, Batch, DecisionRequest, Fault, Judge, RefusedLine},
 };
@@ -44,6 +48,8 @@ pub enum Action {
     Explain,
     /// Says what does not work.
     Health,
+    /// Lists decisions page by page.
+    ListDecisions,
     /// Lists what a customer has granted.
     ListGrants,
     /// Counters for a monitoring system.
@@ -54,6 +60,17 @@ pub enum Action {
     RecordEvents,
     /// Ends a grant.
     RevokeGrant,
+    /// Streams decisions as they are made.
+    StreamDecisions,
+}
+
+/// What a route does that is open to everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenAction {
+    /// Describes the API for programs.
+    Document,
+    /// Describes the API for people.
+    Page,
 }
 
 /// A call about cases.
@@ -92,7 +109,24 @@ pub struct Route {
     pub action: Action,
 }
 
-/// Every route there is.
+/// A route that asks for no token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenRoute {
+    /// Method.
+    pub method: Method,
+    /// Path.
+    pub path: &'static str,
+    /// What it does.
+    pub action: OpenAction,
+}
+
+/// Every route that is open to everybody: what they say is the same in every installation.
+pub const OPEN_ROUTES: &[OpenRoute] = &[
+    OpenRoute { method: Method::GET, path: "/v1/openapi.json", action: OpenAction::Document },
+    OpenRoute { method: Method::GET, path: "/docs", action: OpenAction::Page },
+];
+
+/// Every route that needs a permission.
 pub const ROUTES: &[Route] = &[
     Route {
         method: Method::POST,
@@ -111,6 +145,18 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/decisions",
         permission: Permission::Decide,
         action: Action::Decide,
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/decisions",
+        permission: Permission::ReadDecisions,
+        action: Action::ListDecisions,
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/decisions/stream",
+        permission: Permission::ReadDecisions,
+        action: Action::StreamDecisions,
     },
     Route {
         method: Method::GET,
@@ -219,11 +265,42 @@ pub(crate) struct App {
     tokens: Tokens,
     ports: Ports,
     in_flight: Semaphore,
+    streams: Arc<Semaphore>,
+    stopping: watch::Sender<bool>,
 }
 
 impl App {
     pub(crate) fn new(tokens: Tokens, ports: Ports) -> Arc<Self> {
-        Arc::new(Self { tokens, ports, in_flight: Semaphore::new(REQUESTS_MAX) })
+        Arc::new(Self {
+            tokens,
+            ports,
+            in_flight: Semaphore::new(REQUESTS_MAX),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            stopping: watch::Sender::new(false),
+        })
+    }
+
+    pub(crate) const fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// Places for streams.
+    pub(crate) fn streams(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.streams)
+    }
+
+    /// Ends what has no end of its own.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    pub(crate) async fn stopped(&self) {
+        // An error means that the sender is gone, which is a stop as well.
+        drop(self.stopping.subscribe().wait_for(|stopped| *stopped).await);
     }
 
     /// The router of [`ROUTES`]. Whatever is not a route asks for a token first as well, so that nothing is
@@ -241,13 +318,42 @@ impl App {
             let filter = if route.method == Method::GET { MethodFilter::GET } else { MethodFilter::POST };
             router = router.route(route.path, on(filter, serve(Some(route), Kind::NotFound)));
         }
+        for route in OPEN_ROUTES {
+            let filter = if route.method == Method::GET { MethodFilter::GET } else { MethodFilter::POST };
+            let app = Arc::clone(self);
+            let open = move || std::future::ready(app.serve_open(route));
+            router = router.route(route.path, on(filter, open));
+        }
         router
             .fallback(serve(None, Kind::NotFound))
             .method_not_allowed_fallback(serve(None, Kind::MethodNotAllowed))
     }
 
+    fn serve_open(&self, route: &OpenRoute) -> Response {
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            return Problem::busy(std::time::Duration::from_secs(1)).into_response();
+        };
+        match route.action {
+            OpenAction::Document => respond(openapi::document_text().to_owned(), "application/json"),
+            OpenAction::Page => {
+                let (page, policy) = openapi::page();
+                let mut response = respond(page.to_owned(), "text/html; charset=utf-8");
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+                headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+                response
+            }
+        }
+    }
+
     /// Authenticates, authorises, then acts. `otherwise` is the problem when there is no route.
-    async fn serve(&self, route: Option<&'static Route>, otherwise: Kind, request: Request) -> Response {
+    async fn serve(
+        self: &Arc<Self>,
+        route: Option<&'static Route>,
+        otherwise: Kind,
+        request: Request,
+    ) -> Response {
         let Some(caller) = self.tokens.caller(request.headers()) else {
             return Problem::new(Kind::Unauthenticated, "send Authorization: Bearer and a token")
                 .into_response();
@@ -269,6 +375,7 @@ impl App {
             Action::Decide => json_response(self.decide(request).await),
             Action::Explain => json_response(self.explain(request.uri()).await),
             Action::Health => json_response(self.health()),
+            Action::ListDecisions => json_response(decisions::list(self, request.uri()).await),
             Action::ListGrants => json_response(self.list_grants(request).await),
             Action::Metrics => respond(self.ports.metrics.exposition(), OPENMETRICS),
             Action::ReadDeadLetters => json_response(self.read_dead_letters(request.uri())),
@@ -276,6 +383,7 @@ impl App {
                 json_response(self.record_events(&caller.actor().to_string(), request).await)
             }
             Action::RevokeGrant => json_response(self.revoke_grant(request).await),
+            Action::StreamDecisions => decisions::stream(self, request.uri()).await,
         };
         tracing::debug!(
             caller = %caller.actor(),

@@ -218,7 +218,10 @@ impl App {
         } else {
             let ports = api::Ports {
                 intake: Arc::new(ApiIntake(Arc::clone(&core))),
-                decisions: Arc::new(ApiDecisions(Decisions::of(&core))),
+                decisions: Arc::new(ApiDecisions {
+                    decisions: Decisions::of(&core),
+                    ground: Arc::clone(&core.ground),
+                }),
                 cases: Arc::clone(&core.desk) as _,
                 health: Arc::new(Health(Arc::clone(&core))),
                 consents: apps.map(|server| {

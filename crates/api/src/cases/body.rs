@@ -50,7 +50,7 @@ pub(crate) fn case_query(uri: &Uri) -> Result<Paging<(Filter, Order)>, Problem> 
         return Err(fault("entity", format!("is longer than {ADDRESS_BYTES_MAX} bytes")));
     }
     let filter = Filter { state, entity, assignee: query.take("assignee"), priority: priority.transpose()? };
-    let cursor = query.take("cursor").map(|text| case_id(&text).ok_or_else(|| fault("cursor", "is no case")));
+    let cursor = query.take("after").map(|text| case_id(&text).ok_or_else(|| fault("after", "is no case")));
     let cursor = cursor.transpose()?;
     let order = match query.take("order").as_deref() {
         None | Some("newest") => Order::Newest(cursor),
@@ -67,7 +67,7 @@ pub(crate) fn alert_query(uri: &Uri) -> Result<Paging<Option<u64>>, Problem> {
     let mut query = Query::parse(uri)?;
     let before = query
         .take("cursor")
-        .map(|text| text.parse::<u64>().map_err(|_| fault("cursor", "is not where a page of alerts ended")));
+        .map(|text| text.parse::<u64>().map_err(|_| fault("after", "is not where a page of alerts ended")));
     let before = before.transpose()?;
     let max = query.count("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_DEFAULT);
     query.finish()?;
@@ -88,6 +88,9 @@ pub(crate) fn ask(
         let text = fields.text(name)?;
         if text.len() > TEXT_BYTES_MAX || text.trim().is_empty() {
             return Err(fields.fault(name, format!("must be 1 to {TEXT_BYTES_MAX} bytes long")));
+        }
+        if text.chars().any(|c| c.is_control() && c != '\n') {
+            return Err(fields.fault(name, "has a control character"));
         }
         Ok(text)
     };

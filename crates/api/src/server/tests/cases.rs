@@ -117,7 +117,7 @@ async fn cases_are_listed_page_by_page_and_filtered() {
         (ids(&first), &first.body["next"]),
         (vec!["case-9".into(), "case-8".into()], &json!("case-8"))
     );
-    let second = api.get("/v1/cases?limit=2&cursor=case-8").await;
+    let second = api.get("/v1/cases?limit=2&after=case-8").await;
     assert_eq!((ids(&second), &second.body["next"]), (vec!["case-7".into()], &Value::Null));
     let urgent = api.get("/v1/cases?order=urgent").await;
     assert_eq!(ids(&urgent), ["case-8", "case-7", "case-9"]);
@@ -135,10 +135,10 @@ async fn cases_are_listed_page_by_page_and_filtered() {
         "/v1/cases?limit=201",
         "/v1/cases?limit=1&limit=2",
         "/v1/cases?state=nice",
-        "/v1/cases?cursor=7",
+        "/v1/cases?after=7",
         "/v1/cases?order=oldest",
         "/v1/cases?account=a&entity=b",
-        "/v1/alerts?cursor=x",
+        "/v1/alerts?after=x",
         "/v1/alerts?before=1",
     ] {
         assert_problem(&api.get(query).await, 400, "invalid-request");
