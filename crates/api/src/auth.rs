@@ -7,59 +7,15 @@ use std::fmt;
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};
 use crypto::{Secret, ct_eq, sha256};
+use domain::{Actor, ActorKind};
 
 use crate::{
     config::BuildError,
     limits::{NAME_BYTES_MAX, TOKEN_BYTES_MIN, TOKENS_MAX},
 };
 
-/// What a token allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Permission {
-    /// Answering for customers whether apps may act for them, and ending that.
-    ApproveOauth,
-    /// Asking for decisions.
-    Decide,
-    /// Reading decisions and their reasons.
-    ReadDecisions,
-    /// Reading the state of health.
-    ReadHealth,
-    /// Reading counters.
-    ReadMetrics,
-    /// Reporting events.
-    WriteEvents,
-}
-
-impl Permission {
-    /// Every permission.
-    pub const ALL: [Self; 6] = [
-        Self::ApproveOauth,
-        Self::Decide,
-        Self::ReadDecisions,
-        Self::ReadHealth,
-        Self::ReadMetrics,
-        Self::WriteEvents,
-    ];
-
-    /// Stable lower-case name for configuration and messages.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ApproveOauth => "approve_oauth",
-            Self::Decide => "decide",
-            Self::ReadDecisions => "read_decisions",
-            Self::ReadHealth => "read_health",
-            Self::ReadMetrics => "read_metrics",
-            Self::WriteEvents => "write_events",
-        }
-    }
-
-    /// The permission of a name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|permission| permission.as_str() == name)
-    }
-}
+/// What a token allows; a line of the one table of capabilities.
+pub use identity::Capability as Permission;
 
 /// A configured bearer token.
 #[derive(Debug, Clone)]
@@ -83,11 +39,16 @@ impl Token {
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
-    pub(crate) name: String,
+    actor: Actor,
     permissions: Vec<Permission>,
 }
 
 impl Caller {
+    /// As recorded with what the caller does.
+    pub(crate) const fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
     pub(crate) fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(&permission)
     }
@@ -109,21 +70,18 @@ impl Tokens {
         }
         let mut kept: Vec<([u8; 32], Caller)> = Vec::with_capacity(tokens.len());
         for Token { name, secret, permissions } in tokens {
-            let named = !name.is_empty()
-                && name.len() <= NAME_BYTES_MAX
-                && name.bytes().all(|byte| byte.is_ascii_graphic());
-            if !named {
+            let Ok(actor) = Actor::new(ActorKind::Service, &name) else {
                 return Err(BuildError::TokenName { name: name.chars().take(NAME_BYTES_MAX).collect() });
-            }
+            };
             let secret = secret.expose().as_bytes();
             if secret.len() < TOKEN_BYTES_MIN || !secret.iter().all(u8::is_ascii_graphic) {
                 return Err(BuildError::TokenWeak { name });
             }
             let hash = sha256(&[secret]);
-            if kept.iter().any(|(other, caller)| *other == hash || caller.name == name) {
+            if kept.iter().any(|(other, caller)| *other == hash || caller.actor == actor) {
                 return Err(BuildError::TokenTwice { name });
             }
-            kept.push((hash, Caller { name, permissions }));
+            kept.push((hash, Caller { actor, permissions }));
         }
         Ok(Self(kept))
     }
@@ -174,7 +132,7 @@ mod tests {
             for value in values {
                 headers.append(AUTHORIZATION, value.parse().unwrap());
             }
-            tokens.caller(&headers).map(|caller| caller.name.clone())
+            tokens.caller(&headers).map(|caller| caller.actor().id().to_owned())
         };
         assert_eq!(caller(&[format!("Bearer {secret}")]).as_deref(), Some("one"));
         assert_eq!(caller(&[format!("bearer {}", "2".repeat(32))]).as_deref(), Some("two"));

@@ -184,6 +184,7 @@ mod tests {
             occurred_at: UnixNanos(0),
             device: None,
             ip: None,
+            context: domain::EventContext::default(),
             kind: EventKind::AddressAdded { network, address: address.to_owned() },
         }
     }

@@ -2,13 +2,14 @@
 
 use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
 
-use domain::{AccountId, Clock, Decision, Finding, WithdrawalRequest};
+use domain::{AccountId, Clock, Decision, Finding, Verdict, WithdrawalRequest};
 use parking_lot::Mutex;
 
 use crate::{
-    DecisionId, DecisionIds, DecisionLog, FindingSource,
+    DecisionId, DecisionIds, DecisionLog, FindingSource, Releases,
     combine::{combine, unavailable},
-    idempotency::{KeyedDecision, Keys, Remembered, key_digest, request_digest},
+    idempotency::{KeyedDecision, Keys, Remembered, fingerprint, key_digest},
+    release::released,
 };
 
 /// Account locks. Two accounts that share one wait for each other, which costs little: a decision holds its
@@ -69,6 +70,7 @@ pub struct Decided {
 pub struct Decider {
     config: Config,
     sources: Vec<Arc<dyn FindingSource>>,
+    releases: Option<Arc<dyn Releases>>,
     log: Arc<dyn DecisionLog>,
     ids: DecisionIds,
     clock: Arc<dyn Clock>,
@@ -96,6 +98,7 @@ impl Config {
         Decider {
             config: self,
             sources,
+            releases: None,
             log,
             ids,
             clock,
@@ -107,6 +110,12 @@ impl Config {
 }
 
 impl Decider {
+    /// Asks for releases before it holds or challenges a withdrawal.
+    #[must_use]
+    pub fn with_releases(self, releases: Arc<dyn Releases>) -> Self {
+        Self { releases: Some(releases), ..self }
+    }
+
     /// Decides. On return the decision is durable; the caller may act on it.
     ///
     /// With an idempotency key, a second call for the same account and request returns the first decision
@@ -140,8 +149,8 @@ impl Decider {
 
         let deadline = deadline.map_or(self.config.deadline, |asked| asked.min(self.config.deadline));
         let findings = self.gather(&request, deadline).await;
-        let (verdict, findings) = combine(findings);
-        let asked = request_digest(&request);
+        let asked = fingerprint(&request);
+        let (verdict, findings) = self.with_release(&request, asked, combine(findings));
         let decision =
             Arc::new(Decision { request, verdict, findings, decided_at: self.clock.now(), idempotency_key });
         let position = self
@@ -180,13 +189,32 @@ impl Decider {
         &self.ids
     }
 
+    /// What was found, after what people said about the same withdrawal. The lane of the account is held, so that no
+    /// other decision uses the same release.
+    fn with_release(
+        &self,
+        request: &WithdrawalRequest,
+        asked: [u8; 16],
+        (verdict, findings): (Verdict, Vec<Finding>),
+    ) -> (Verdict, Vec<Finding>) {
+        let releases = match &self.releases {
+            Some(releases) if matches!(verdict, Verdict::Challenge | Verdict::Hold) => releases,
+            _ => return (verdict, findings),
+        };
+        // Without an answer there is no release, and what was found stands.
+        match releases.release(&request.account, asked, self.clock.now()) {
+            Ok(Some(release)) => combine(released(findings, &release, &self.ids)),
+            Ok(None) | Err(_) => (verdict, findings),
+        }
+    }
+
     fn lane(&self, account: &AccountId) -> &tokio::sync::Mutex<()> {
         let lane = usize::try_from(self.lane_hash.hash_one(account) % LANES as u64).unwrap_or(0);
         self.lanes.get(lane).unwrap_or_else(|| unreachable!("the remainder is below LANES"))
     }
 
     async fn again(&self, earlier: Remembered, request: &WithdrawalRequest) -> Result<Decided, DecideError> {
-        if earlier.request != request_digest(request) {
+        if earlier.request != fingerprint(request) {
             return Err(DecideError::IdempotencyConflict);
         }
         let read = self.log.read(earlier.position).await;

@@ -36,7 +36,7 @@ impl KeyedDecision {
         let key = decision.idempotency_key.as_ref()?;
         Some(Self {
             key: key_digest(&decision.request.account, key),
-            remembered: Remembered { position, request: request_digest(&decision.request) },
+            remembered: Remembered { position, request: fingerprint(&decision.request) },
         })
     }
 }
@@ -73,8 +73,10 @@ pub(crate) fn key_digest(account: &AccountId, key: &str) -> Digest {
     crypto::sha256(&[&(account.len() as u64).to_be_bytes(), account, key.as_bytes()])
 }
 
-/// Digest of what moves where. Time, IP and device may differ between two sends of one request.
-pub(crate) fn request_digest(request: &WithdrawalRequest) -> [u8; 16] {
+/// Digest of what moves where: asset, amount, fee, network, destination and tag. Account, time, address and device of the
+/// sender are not in it: two sends of one request have one fingerprint.
+#[must_use]
+pub fn fingerprint(request: &WithdrawalRequest) -> [u8; 16] {
     let (kind, place, tag) = match &request.destination {
         Destination::Internal { .. } => (0_u8, String::new(), None),
         Destination::OnChain { network, tag, .. } => (1, network.to_string(), tag.clone()),

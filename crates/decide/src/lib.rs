@@ -6,6 +6,9 @@
 //! account are made one after the other, each seeing the one before it, so that parallel requests cannot slip
 //! under a velocity limit together.
 //!
+//! A withdrawal that was held and that people released meanwhile passes once, if nothing speaks against it that they did
+//! not see ([`Releases`]). A denial is never released.
+//!
 //! It does not know who the sources are, how the log stores anything, or what the caller does with the answer.
 
 mod address_book;
@@ -14,12 +17,14 @@ mod decider;
 mod id;
 mod idempotency;
 mod ports;
+mod release;
 
 pub use self::{
     address_book::{AddressBook, AddressBookMode, AddressBookPolicy, EntryId, IN_BOOK, NOT_IN_BOOK},
     combine::{SOURCE_UNAVAILABLE, combine},
     decider::{Config, DecideError, Decided, Decider},
     id::{DecisionId, DecisionIds, MalformedDecisionId},
-    idempotency::{KeyedDecision, MAX_KEYS},
-    ports::{BoxFuture, DecisionLog, FindingSource, LogUnavailable, SourceUnavailable},
+    idempotency::{KeyedDecision, MAX_KEYS, fingerprint},
+    ports::{BoxFuture, DecisionLog, FindingSource, LogUnavailable, Release, Releases, SourceUnavailable},
+    release::{RELEASE_EXCEEDED, RELEASED, release_used},
 };

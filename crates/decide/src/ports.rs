@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use domain::{Decision, Finding, UnixNanos, WithdrawalRequest};
+use domain::{AccountId, Decision, Finding, ReasonCode, UnixNanos, WithdrawalRequest};
 
 /// A boxed future, so that ports stay object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -42,4 +42,28 @@ pub trait DecisionLog: Send + Sync {
 
     /// Reads back the decision at a position, or `None` when there is none or its subject was erased.
     fn read(&self, position: u64) -> BoxFuture<'_, Result<Option<Arc<Decision>>, LogUnavailable>>;
+}
+
+/// People looked at a held withdrawal and let it through, once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// Position of the decision that held it.
+    pub held: u64,
+    /// The reasons they saw. A release answers these and no others.
+    pub reasons: Vec<ReasonCode>,
+}
+
+/// Who knows what people let through.
+///
+/// Contract: an answer sees every decision whose [`DecisionLog::append`] has returned, and a release that such a
+/// decision used ([`crate::release_used`]) is not given again.
+pub trait Releases: Send + Sync {
+    /// The release of a withdrawal of this account with this fingerprint ([`crate::fingerprint`]), if one is in force.
+    /// An error means that nobody can say; there is no release then.
+    fn release(
+        &self,
+        account: &AccountId,
+        fingerprint: [u8; 16],
+        now: UnixNanos,
+    ) -> Result<Option<Release>, SourceUnavailable>;
 }

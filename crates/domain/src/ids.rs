@@ -32,7 +32,12 @@ pub enum IdError {
     },
 }
 
-fn check(what: &'static str, text: &str, max: usize, allowed: fn(u8) -> bool) -> Result<(), IdError> {
+pub(crate) fn check(
+    what: &'static str,
+    text: &str,
+    max: usize,
+    allowed: fn(u8) -> bool,
+) -> Result<(), IdError> {
     if text.is_empty() {
         return Err(IdError::Empty { what });
     }

@@ -72,11 +72,19 @@ pub enum Network {
     Polygon,
     /// TRON mainnet (`TRC20`).
     Tron,
+    /// Bitcoin Cash mainnet.
+    BitcoinCash,
+    /// Litecoin mainnet.
+    Litecoin,
+    /// Solana mainnet.
+    Solana,
+    /// XRP Ledger mainnet.
+    Xrp,
 }
 
 impl Network {
     /// Every network, in declaration order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Bitcoin,
         Self::Ethereum,
         Self::Arbitrum,
@@ -86,6 +94,10 @@ impl Network {
         Self::Optimism,
         Self::Polygon,
         Self::Tron,
+        Self::BitcoinCash,
+        Self::Litecoin,
+        Self::Solana,
+        Self::Xrp,
     ];
 
     /// Stable lower-case name, accepted by [`Network::from_str`].
@@ -101,6 +113,10 @@ impl Network {
             Self::Optimism => "optimism",
             Self::Polygon => "polygon",
             Self::Tron => "tron",
+            Self::BitcoinCash => "bitcoin_cash",
+            Self::Litecoin => "litecoin",
+            Self::Solana => "solana",
+            Self::Xrp => "xrp",
         }
     }
 
@@ -109,7 +125,11 @@ impl Network {
     pub const fn family(self) -> ChainFamily {
         match self {
             Self::Bitcoin => ChainFamily::Bitcoin,
+            Self::BitcoinCash => ChainFamily::BitcoinCash,
+            Self::Litecoin => ChainFamily::Litecoin,
+            Self::Solana => ChainFamily::Solana,
             Self::Tron => ChainFamily::Tron,
+            Self::Xrp => ChainFamily::Xrp,
             Self::Ethereum
             | Self::Arbitrum
             | Self::Avalanche
@@ -117,6 +137,16 @@ impl Network {
             | Self::Bnb
             | Self::Optimism
             | Self::Polygon => ChainFamily::Evm,
+        }
+    }
+
+    /// Address and destination tag of a text that carries both with a colon between, as exchanges write them. Bitcoin Cash
+    /// has no tags, and a colon in its addresses.
+    #[must_use]
+    pub fn split_tag(self, text: &str) -> (&str, Option<&str>) {
+        match text.split_once(':').filter(|_| self != Self::BitcoinCash) {
+            Some((address, tag)) => (address, Some(tag)),
+            None => (text, None),
         }
     }
 
@@ -137,6 +167,10 @@ impl Network {
             "Optimism" => Ok(Self::Optimism),
             "Polygon" => Ok(Self::Polygon),
             "TRC20" => Ok(Self::Tron),
+            "BitcoinCash" | "Bitcoin Cash" => Ok(Self::BitcoinCash),
+            "Litecoin" => Ok(Self::Litecoin),
+            "Solana" => Ok(Self::Solana),
+            "Ripple" => Ok(Self::Xrp),
             _ => Err(unknown()),
         }
     }
@@ -156,5 +190,41 @@ impl FromStr for Network {
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_network_is_found_by_its_name() {
+        for network in Network::ALL {
+            assert_eq!(network.as_str().parse(), Ok(network));
+        }
+        assert!("dogecoin".parse::<Network>().is_err());
+    }
+
+    #[test]
+    fn a_tag_is_told_from_an_address() {
+        assert_eq!(Network::Xrp.split_tag("rX:77"), ("rX", Some("77")));
+        assert_eq!(Network::Xrp.split_tag("rX"), ("rX", None));
+        assert_eq!(Network::BitcoinCash.split_tag("bitcoincash:qp"), ("bitcoincash:qp", None));
+    }
+
+    #[test]
+    fn chains_of_the_trading_api_are_known_or_refused() {
+        for (asset, chain, network) in [
+            ("BCH", "BCH-BitcoinCash", Some(Network::BitcoinCash)),
+            ("LTC", "LTC-Litecoin", Some(Network::Litecoin)),
+            ("SOL", "SOL-Solana", Some(Network::Solana)),
+            ("USDC", "USDC-Solana", Some(Network::Solana)),
+            ("XRP", "XRP-Ripple", Some(Network::Xrp)),
+            ("USDT", "USDT-TRC20", Some(Network::Tron)),
+            ("USDT", "USDC-TRC20", None),
+            ("USDT", "USDT-Dogecoin", None),
+        ] {
+            assert_eq!(Network::from_okx_chain(asset, chain).ok(), network, "{chain}");
+        }
     }
 }

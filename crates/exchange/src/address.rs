@@ -14,6 +14,10 @@ pub const ADDRESS_BYTES_MAX: usize = 128;
 const TRON_VERSION: u8 = 0x41;
 /// Base58check version bytes of Bitcoin: key hash, script hash.
 const BITCOIN_VERSIONS: [u8; 2] = [0x00, 0x05];
+/// Base58check version bytes of Litecoin: key hash, script hash, and that of old.
+const LITECOIN_VERSIONS: [u8; 3] = [0x30, 0x32, 0x05];
+/// Bytes of an account of Solana.
+const SOLANA_BYTES: usize = 32;
 
 /// Whether `address` can be an address of `network`.
 ///
@@ -22,13 +26,15 @@ const BITCOIN_VERSIONS: [u8; 2] = [0x00, 0x05];
 pub fn check(network: Network, address: &str) -> Result<(), Refusal> {
     let fits = address.len() <= ADDRESS_BYTES_MAX
         && match network.family() {
-            ChainFamily::Bitcoin => is_bech32_shaped(address) || base58(address, &BITCOIN_VERSIONS),
+            ChainFamily::Bitcoin => is_segwit_shaped(address, "bc1") || base58(address, &BITCOIN_VERSIONS),
             ChainFamily::Evm => is_evm_shaped(address),
             ChainFamily::Tron => base58(address, &[TRON_VERSION]),
-            // No network of the simulation has these.
-            ChainFamily::BitcoinCash | ChainFamily::Litecoin | ChainFamily::Solana | ChainFamily::Xrp => {
-                false
+            ChainFamily::BitcoinCash => base58(address, &BITCOIN_VERSIONS) || is_cash_shaped(address),
+            ChainFamily::Litecoin => is_segwit_shaped(address, "ltc1") || base58(address, &LITECOIN_VERSIONS),
+            ChainFamily::Solana => {
+                bs58::decode(address).into_vec().is_ok_and(|bytes| bytes.len() == SOLANA_BYTES)
             }
+            ChainFamily::Xrp => ripple(address),
         };
     if fits { Ok(()) } else { Err(Refusal::AddressInvalid) }
 }
@@ -67,15 +73,31 @@ fn base58(address: &str, versions: &[u8]) -> bool {
         .is_ok_and(|bytes| bytes.len() == 21 && bytes.first().is_some_and(|first| versions.contains(first)))
 }
 
-fn is_bech32_shaped(address: &str) -> bool {
+fn is_segwit_shaped(address: &str, prefix: &str) -> bool {
+    (14..=90).contains(&address.len()) && is_bech32_shaped(address, prefix)
+}
+
+/// `CashAddr`, with its prefix or without.
+fn is_cash_shaped(address: &str) -> bool {
+    let bare = address.strip_prefix("bitcoincash:").unwrap_or(address);
+    bare.len() == 42 && (bare.starts_with('q') || bare.starts_with('p')) && is_bech32_shaped(bare, "")
+}
+
+/// One case, the prefix, and behind it characters of the bech32 alphabet.
+fn is_bech32_shaped(address: &str, prefix: &str) -> bool {
     let lower = address.to_ascii_lowercase();
     let one_case = address == lower || address == address.to_ascii_uppercase();
     one_case
-        && (14..=90).contains(&lower.len())
-        && lower.strip_prefix("bc1").is_some_and(|rest| {
+        && lower.strip_prefix(prefix).is_some_and(|rest| {
             rest.bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() && !matches!(byte, b'1' | b'b' | b'i' | b'o'))
         })
+}
+
+/// An account of the XRP Ledger, base58check in its own alphabet.
+fn ripple(address: &str) -> bool {
+    let decoded = bs58::decode(address).with_alphabet(bs58::Alphabet::RIPPLE).with_check(Some(0)).into_vec();
+    decoded.is_ok_and(|bytes| bytes.len() == 21)
 }
 
 fn is_evm_shaped(address: &str) -> bool {
@@ -95,6 +117,10 @@ mod tests {
             (Network::Bitcoin, "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"),
             (Network::Bitcoin, "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq"),
             (Network::Ethereum, "0xdAC17F958D2ee523a2206206994597C13D831ec7"),
+            (Network::BitcoinCash, "bitcoincash:qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6a"),
+            (Network::Litecoin, "LaMT348PWRnrqeeWArpwQPbuanpXDZGEUz"),
+            (Network::Solana, "So11111111111111111111111111111111111111112"),
+            (Network::Xrp, "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh"),
         ];
         for (network, address) in known {
             assert_eq!(check(network, address), Ok(()), "{address}");

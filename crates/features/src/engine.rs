@@ -14,7 +14,8 @@
 //! - A label has effect from its *arrival* on: from the first event that takes the watermark to its arrival time or
 //!   beyond, at the event's own place in the windows. Labels that arrive in the future cannot be seen. A later label for
 //!   the same event replaces the earlier one.
-//! - Profiles (z-scores) learn in the order of the log; they are not windows.
+//! - Profiles (z-scores) learn in the order of the log; they are not windows. Nor are graphs: an event counts in them
+//!   as of the watermark.
 //! - Sums, counts and extremes are exact integers, and the features computed from them in one fixed order of operations.
 //!
 //! # Bounds
@@ -25,6 +26,7 @@
 //! clock first.
 
 mod extras;
+mod graphs;
 mod recent;
 mod ring;
 mod stream;
@@ -39,6 +41,7 @@ use domain::UnixNanos;
 
 pub(crate) use self::ring::MISSING;
 use self::{
+    graphs::Graph,
     recent::Recent,
     stream::{Known, Stream},
 };
@@ -178,7 +181,7 @@ pub enum LabelError {
 /// What an engine may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Entities held per key and filter; one not seen for long makes room.
+    /// Entities held per key and filter, and per kind of node of a graph; one not seen for long makes room.
     pub entities_max: usize,
     /// Samples held per entity; the oldest makes room. At most 2^20.
     pub samples_max: usize,
@@ -208,16 +211,17 @@ pub struct Counts {
     pub labels: u64,
     /// Labels whose event is not remembered.
     pub labels_unmatched: u64,
-    /// Entities that made room, over all streams.
+    /// Entities that made room, over all streams and graphs.
     pub evicted: u64,
-    /// Samples that made room while a window still held them: counts of that entity are lower limits.
+    /// Samples, links and transfers that made room while a window still held them: counts of that entity are lower
+    /// limits.
     pub overflowed: u64,
 }
 
 /// What the engine holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// Entities, over all streams.
+    /// Entities, over all streams and graphs.
     pub entities: usize,
     /// Bytes of their state, tables included.
     pub entity_bytes: usize,
@@ -245,6 +249,7 @@ type Waiting = (u64, u64, u64, bool);
 pub struct Engine {
     pack: Arc<Pack>,
     streams: Vec<Stream>,
+    graphs: Vec<Graph>,
     recent: Recent,
     /// Labels that came in the order of their arrival, as most do.
     waiting: VecDeque<Waiting>,
@@ -277,10 +282,12 @@ impl Engine {
         let streams = streams
             .map(|stream| Stream::new(stream, plan.lateness_ticks, is_hash, limits.entities_max, samples_max))
             .collect();
+        let marks: usize = plan.graphs.iter().map(|graph| graph.marks.len()).sum();
         let mut kept = plan.streams.iter().flat_map(|stream| &stream.kept);
         Self {
             streams,
-            recent: Recent::new(limits.events_max, plan.labelled.len()),
+            graphs: plan.graphs.iter().map(|graph| Graph::new(graph, limits.entities_max)).collect(),
+            recent: Recent::new(limits.events_max, plan.labelled.len() + marks),
             waiting: VecDeque::new(),
             waiting_out_of_order: BinaryHeap::new(),
             labels_max: limits.labels_max,
@@ -292,7 +299,7 @@ impl Engine {
             cells: vec![MISSING; plan.fields.len()],
             numbers: vec![f64::NAN; plan.fields.len()],
             nodes: vec![f64::NAN; plan.nodes.len()],
-            keys: vec![None; plan.labelled.len()],
+            keys: vec![None; plan.labelled.len() + marks],
             found: vec![None; plan.streams.len()],
             pack,
         }
@@ -310,24 +317,15 @@ impl Engine {
     /// # Errors
     /// [`StepError`] when the record does not fit the pack or the log; nothing changed then, and the row is undefined.
     pub fn step(&mut self, record: &Record<'_>, row: &mut [f64]) -> Result<Stepped, StepError> {
-        let pack = Arc::clone(&self.pack);
-        let plan = pack.plan();
-        if row.len() != plan.columns.len() {
-            return Err(StepError::RowLength { got: row.len(), want: plan.columns.len() });
-        }
-        if let Some(last) = self.last_position.filter(|last| record.position <= *last) {
-            return Err(StepError::PositionNotLater { got: record.position, last });
-        }
-        self.unpack(record.values)?;
+        self.admit(record, row)?;
         self.last_position = Some(record.position);
         if self.recent.find(record.id).is_some() {
             self.counts.duplicates += 1;
             row.fill(f64::NAN);
             return Ok(Stepped::Duplicate);
         }
-        let at = record.at.0 / plan.tick_nanos;
-        let is_late =
-            self.watermark.is_some_and(|watermark| at.saturating_add(plan.lateness_ticks) < watermark);
+        let at = record.at.0 / self.pack.plan().tick_nanos;
+        let is_late = self.is_late(at);
         if is_late {
             self.counts.late += 1;
         } else {
@@ -335,6 +333,62 @@ impl Engine {
             self.apply_arrived();
         }
 
+        self.compute_row(record, at, self.watermark.filter(|_| !is_late), false, row);
+        if is_late {
+            return Ok(Stepped::Late);
+        }
+        self.recent.push(record.id, at, record.position, &self.keys);
+        self.counts.taken += 1;
+        Ok(Stepped::Taken)
+    }
+
+    /// The row [`Engine::step`] would give now, without taking the event in: nothing changes, in what is held nor in
+    /// what will be forgotten. Labels that wait stay where they are, so the two agree unless a label arrives between the
+    /// watermark and the event. Costs a copy of the state of each entity that is touched.
+    ///
+    /// # Errors
+    /// As [`Engine::step`].
+    pub fn preview(&mut self, record: &Record<'_>, row: &mut [f64]) -> Result<Stepped, StepError> {
+        self.admit(record, row)?;
+        if self.recent.find(record.id).is_some() {
+            row.fill(f64::NAN);
+            return Ok(Stepped::Duplicate);
+        }
+        let at = record.at.0 / self.pack.plan().tick_nanos;
+        let is_late = self.is_late(at);
+        let now = self.watermark.max(Some(at)).filter(|_| !is_late);
+        self.compute_row(record, at, now, true, row);
+        Ok(if is_late { Stepped::Late } else { Stepped::Taken })
+    }
+
+    /// Checks a record and turns its values into cells.
+    fn admit(&mut self, record: &Record<'_>, row: &[f64]) -> Result<(), StepError> {
+        let want = self.pack.columns().len();
+        if row.len() != want {
+            return Err(StepError::RowLength { got: row.len(), want });
+        }
+        if let Some(last) = self.last_position.filter(|last| record.position <= *last) {
+            return Err(StepError::PositionNotLater { got: record.position, last });
+        }
+        self.unpack(record.values)
+    }
+
+    fn is_late(&self, at: u64) -> bool {
+        let lateness = self.pack.plan().lateness_ticks;
+        self.watermark.is_some_and(|watermark| at.saturating_add(lateness) < watermark)
+    }
+
+    /// Runs the plan over the cells of the current event. `now` is the watermark, `None` for an event that is late.
+    fn compute_row(
+        &mut self,
+        record: &Record<'_>,
+        at: u64,
+        now: Option<u64>,
+        is_preview: bool,
+        row: &mut [f64],
+    ) {
+        let pack = Arc::clone(&self.pack);
+        let plan = pack.plan();
         let cells = std::mem::take(&mut self.cells);
         // The state of all entities is asked for before any of it is used: the waits for memory overlap.
         for (place, stream) in self.streams.iter().enumerate() {
@@ -347,11 +401,31 @@ impl Engine {
         self.keys.fill(None);
         for op in &plan.order {
             match op {
+                Op::Graph(graph) => {
+                    let (plan, graph) = (&plan.graphs[*graph], &mut self.graphs[*graph]);
+                    match now {
+                        Some(now) if is_preview => graph.preview(plan, &cells, now, &mut self.nodes),
+                        Some(now) => graph.step(plan, &cells, now, &mut self.nodes),
+                        None => plan.reads.iter().for_each(|(node, _)| self.nodes[*node] = f64::NAN),
+                    }
+                    for (node, _) in &plan.reads {
+                        let value = &mut self.nodes[*node];
+                        if value.is_nan() {
+                            *value = pack.plan().nodes[*node].missing;
+                        }
+                    }
+                }
                 Op::Stream(stream) => {
                     let (key, other) = plan.streams[*stream].key;
-                    let key = key_of(&cells, key, other).filter(|_| !is_late);
+                    let key = key_of(&cells, key, other).filter(|_| now.is_some());
                     let found = self.found[*stream];
-                    let has_sample = self.streams[*stream].step(&event, key, found, &mut self.nodes);
+                    let stream_at_work = &mut self.streams[*stream];
+                    let has_sample = if is_preview {
+                        stream_at_work.preview(&event, key, found, &mut self.nodes);
+                        false
+                    } else {
+                        stream_at_work.step(&event, key, found, &mut self.nodes)
+                    };
                     if has_sample && let Ok(rank) = plan.labelled.binary_search(stream) {
                         self.keys[rank] = key;
                     }
@@ -368,16 +442,14 @@ impl Engine {
                 }
             }
         }
+        let marks = plan.graphs.iter().flat_map(|graph| &graph.marks);
+        for (mark, field) in self.keys.iter_mut().skip(plan.labelled.len()).zip(marks) {
+            *mark = key_of(&cells, *field, None);
+        }
         self.cells = cells;
         for (feature, node) in row.iter_mut().zip(&plan.columns) {
             *feature = self.nodes[*node];
         }
-        if is_late {
-            return Ok(Stepped::Late);
-        }
-        self.recent.push(record.id, at, record.position, &self.keys);
-        self.counts.taken += 1;
-        Ok(Stepped::Taken)
     }
 
     /// Takes a label. The event must have been taken in before the label's arrival; a label that waits has no effect
@@ -407,8 +479,10 @@ impl Engine {
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
-            evicted: self.streams.iter().map(Stream::evicted).sum(),
-            overflowed: self.streams.iter().map(Stream::overflowed).sum(),
+            evicted: self.streams.iter().map(Stream::evicted).sum::<u64>()
+                + self.graphs.iter().map(Graph::evicted).sum::<u64>(),
+            overflowed: self.streams.iter().map(Stream::overflowed).sum::<u64>()
+                + self.graphs.iter().map(Graph::overflowed).sum::<u64>(),
             ..self.counts
         }
     }
@@ -417,8 +491,10 @@ impl Engine {
     #[must_use]
     pub fn usage(&self) -> Usage {
         Usage {
-            entities: self.streams.iter().map(Stream::entities).sum(),
-            entity_bytes: self.streams.iter().map(Stream::bytes).sum(),
+            entities: self.streams.iter().map(Stream::entities).sum::<usize>()
+                + self.graphs.iter().map(Graph::entities).sum::<usize>(),
+            entity_bytes: self.streams.iter().map(Stream::bytes).sum::<usize>()
+                + self.graphs.iter().map(Graph::bytes).sum::<usize>(),
             events: self.recent.len(),
             event_bytes: self.recent.bytes(),
             labels_waiting: self.labels_waiting(),
@@ -446,6 +522,7 @@ impl Engine {
             digest.number(number);
         }
         self.streams.iter().for_each(|stream| stream.feed(&mut digest));
+        self.graphs.iter().for_each(|graph| graph.feed(&mut digest));
         self.recent.feed(&mut digest);
         let out_of_order = self.waiting_out_of_order.iter().map(|Reverse(waiting)| waiting);
         let mut waiting: Vec<&Waiting> = self.waiting.iter().chain(out_of_order).collect();
@@ -500,6 +577,17 @@ impl Engine {
             for (rank, stream) in self.pack.plan().labelled.iter().enumerate() {
                 if let Some(key) = self.recent.key(&found, rank) {
                     self.streams[*stream].label(key, found.at, found.position, known);
+                }
+            }
+        }
+        if is_fraud || found.known == Known::Fraud {
+            let mut rank = self.pack.plan().labelled.len();
+            for (plan, graph) in self.pack.plan().graphs.iter().zip(&mut self.graphs) {
+                for field in &plan.marks {
+                    if let Some(key) = self.recent.key(&found, rank) {
+                        graph.mark(*field, key, is_fraud);
+                    }
+                    rank += 1;
                 }
             }
         }

@@ -22,10 +22,8 @@ use std::time::Duration;
 
 use domain::UnixNanos;
 
-use self::{
-    account::{Account, Move},
-    forest::{Components, Node},
-};
+pub(crate) use self::account::{Account, Move};
+use self::forest::{Components, Node};
 use crate::EntityTable;
 
 /// Largest transfer in minor units; keeps sums within their integers.

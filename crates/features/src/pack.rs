@@ -3,9 +3,10 @@
 //! Parsing compiles the pack into a plan of streams, cursors and sums; whatever is wrong is found here, with its line,
 //! and never while events flow. Every kind of feature is described in `docs/operating/feature-packs.md`.
 //!
-//! Bounds: 1 MiB of text, 128 fields, 1024 features (hidden and expanded ones included), durations up to 3660 days.
+//! Bounds: 1 MiB of text, 128 fields, 16 graphs, 1024 features (hidden and expanded ones included), durations up to 3660 days.
 
 mod fault;
+mod graphs;
 mod kinds;
 mod reader;
 
@@ -20,6 +21,7 @@ use toml::{
 pub use self::fault::{PackError, PackFault};
 use self::{
     fault::nearest,
+    graphs::GRAPHS_MAX,
     kinds::Builder,
     reader::{Reader, line_of},
 };
@@ -142,19 +144,15 @@ impl Pack {
         })?;
         let root = root.get_ref();
         for (key, _) in root {
-            let known = ["feature", "field", "pack"];
+            let known = ["feature", "field", "graph", "pack"];
             if !known.iter().any(|name| key.get_ref() == name) {
                 let nearest = nearest(key.get_ref(), known);
                 let fault = PackFault::UnknownKey { key: key.get_ref().to_string(), nearest };
                 return Err(whole(line_of(text, key.span().start), fault));
             }
         }
-        let entry = |key: &'static str| {
-            root.iter()
-                .find(|(name, _)| name.get_ref() == key)
-                .map(|(_, value)| value)
-                .ok_or_else(|| whole(1, PackFault::KeyMissing { key }))
-        };
+        let found = |key: &str| root.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value);
+        let entry = |key: &'static str| found(key).ok_or_else(|| whole(1, PackFault::KeyMissing { key }));
         let mut reader = Reader::new(text, "pack", entry("pack")?)?;
         let name = reader.required("name")?;
         let version = reader.whole("version", 1..=u64::from(u32::MAX), "from 1")?;
@@ -182,6 +180,13 @@ impl Pack {
             }
             let reader = Reader::new(text, format!("field {}", index + 1), value)?;
             builder.field(reader, present)?;
+        }
+        let graphs = found("graph").map(|value| entries(text, "graph", value)).transpose()?;
+        for (index, value) in graphs.into_iter().flatten().enumerate() {
+            if index >= GRAPHS_MAX {
+                return Err(whole(1, PackFault::TooMany { what: "graphs", max: GRAPHS_MAX }));
+            }
+            builder.graph(Reader::new(text, format!("graph {}", index + 1), value)?)?;
         }
         for (index, value) in entries(text, "feature", entry("feature")?)?.iter().enumerate() {
             let reader = Reader::new(text, format!("feature {}", index + 1), value)?;

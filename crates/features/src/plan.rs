@@ -5,6 +5,11 @@
 //! Features on the same stream share its ring; windows with an edge of the same age share its cursor; equal sums
 //! over equal windows exist once.
 
+mod graphs;
+
+pub(crate) use self::graphs::{
+    CyclePlan, GraphPlan, GraphRead, GraphShape, MoneyPlan, MoneyRead, SharingPlan, SharingRead, TransferPlan,
+};
 use crate::pack::FieldType;
 
 /// Where a number comes from.
@@ -165,12 +170,23 @@ pub(crate) enum Read {
     SinceFraud { window: Window, per: f64 },
     SincePrevious { per: f64 },
     Stddev { sum: usize, squares: usize, per_unit: f64 },
-    SinceLegitimate { window: Window, known: usize, per: f64 },
-    Streak { window: Window, known: usize },
-    StreakAge { window: Window, known: usize, per: f64 },
-    StreakValue { window: Window, known: usize, column: usize, per_unit: f64, pick: Pick },
+    SinceLegitimate { walk: usize, per: f64 },
+    Streak { walk: usize },
+    StreakAge { walk: usize, per: f64 },
+    StreakValue { walk: usize, slot: usize, per_unit: f64, pick: Pick },
     Sum { word: usize, per_unit: f64 },
     ZScore { profile: usize },
+}
+
+/// A walk back over the known samples of a window, as far as the streak of frauds at its young end goes. All features
+/// of one streak share it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Walk {
+    pub(crate) window: Window,
+    /// Word with the number of known samples of the window.
+    pub(crate) known: usize,
+    /// Columns whose cells are looked at on the way.
+    pub(crate) columns: Vec<usize>,
 }
 
 /// One ring per entity, and everything read from it.
@@ -186,6 +202,7 @@ pub(crate) struct StreamPlan {
     pub(crate) kept: Vec<Kept>,
     pub(crate) profiles: Vec<Profile>,
     pub(crate) outliers: Vec<Outlier>,
+    pub(crate) walks: Vec<Walk>,
     /// Labels are attached to the samples.
     pub(crate) is_labelled: bool,
     /// Times of known frauds are listed.
@@ -210,6 +227,7 @@ impl StreamPlan {
             kept: Vec::new(),
             profiles: Vec::new(),
             outliers: Vec::new(),
+            walks: Vec::new(),
             is_labelled: false,
             lists_frauds: false,
             words: 0,
@@ -290,6 +308,24 @@ impl StreamPlan {
         }
     }
 
+    /// The walk over the streak of a window, added if it is not there.
+    pub(crate) fn walk(&mut self, window: Window) -> usize {
+        let known = self.known(window);
+        self.walks.iter().position(|walk| walk.window == window).unwrap_or_else(|| {
+            self.walks.push(Walk { window, known, columns: Vec::new() });
+            self.walks.len() - 1
+        })
+    }
+
+    /// The place of a column among those of a walk, added if it is not there.
+    pub(crate) fn walk_column(&mut self, walk: usize, column: usize) -> usize {
+        let columns = &mut self.walks[walk].columns;
+        columns.iter().position(|other| *other == column).unwrap_or_else(|| {
+            columns.push(column);
+            columns.len() - 1
+        })
+    }
+
     pub(crate) fn flagged(&mut self, window: Window, bit: u32) -> usize {
         let word = self.words;
         let same = |what: &What| matches!(what, What::Flagged { bit: other, .. } if *other == bit);
@@ -363,6 +399,7 @@ impl StreamPlan {
             renumber(&mut window.head);
         };
         self.kept.iter_mut().for_each(|kept| move_window(&mut kept.window));
+        self.walks.iter_mut().for_each(|walk| move_window(&mut walk.window));
         for (_, read) in &mut self.reads {
             match read {
                 Read::Count(window)
@@ -372,11 +409,7 @@ impl StreamPlan {
                 | Read::Rate { window, .. }
                 | Read::Sequence { window, .. }
                 | Read::SequenceProgress { window, .. }
-                | Read::SinceFraud { window, .. }
-                | Read::SinceLegitimate { window, .. }
-                | Read::Streak { window, .. }
-                | Read::StreakAge { window, .. }
-                | Read::StreakValue { window, .. } => move_window(window),
+                | Read::SinceFraud { window, .. } => move_window(window),
                 Read::Risk { bands, .. } => {
                     for band in bands {
                         if let Total::Events(window) = &mut band.total {
@@ -395,8 +428,12 @@ impl StreamPlan {
                 | Read::OverMax { .. }
                 | Read::OverMean { .. }
                 | Read::ProfileMax { .. }
+                | Read::SinceLegitimate { .. }
                 | Read::SincePrevious { .. }
                 | Read::Stddev { .. }
+                | Read::Streak { .. }
+                | Read::StreakAge { .. }
+                | Read::StreakValue { .. }
                 | Read::Sum { .. }
                 | Read::ZScore { .. } => {}
             }
@@ -444,6 +481,7 @@ pub(crate) struct Node {
 /// A step of the computation of one event's features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Op {
+    Graph(usize),
     Node(usize),
     Stream(usize),
 }
@@ -457,6 +495,7 @@ pub(crate) struct Plan {
     pub(crate) fields: Vec<FieldType>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) streams: Vec<StreamPlan>,
+    pub(crate) graphs: Vec<GraphPlan>,
     pub(crate) order: Vec<Op>,
     /// Node of each column.
     pub(crate) columns: Vec<usize>,
@@ -486,6 +525,7 @@ impl Plan {
     pub(crate) fn seal(&mut self) {
         self.streams.iter_mut().for_each(StreamPlan::seal);
         self.labelled = (0..self.streams.len()).filter(|stream| self.streams[*stream].is_labelled).collect();
+        self.order.extend((0..self.graphs.len()).map(Op::Graph));
         let level_max = self.nodes.iter().map(|node| node.level).max().unwrap_or(0);
         for level in 0..=level_max {
             let streams = (0..self.streams.len()).filter(|stream| self.streams[*stream].level == level);

@@ -32,8 +32,9 @@ impl DestinationId {
     #[must_use]
     pub fn on_chain(network: Network, address: &str) -> Self {
         let family = network.family();
-        let address = address.trim();
-        let address = address.split_once(':').map_or(address, |(address, _)| address);
+        let (address, _) = network.split_tag(address.trim());
+        // Written with this prefix or without.
+        let address = address.strip_prefix("bitcoincash:").unwrap_or(address);
         // Only these forms mean the same in either case; base58 does not.
         let folds = match family {
             ChainFamily::Evm => true,
@@ -106,6 +107,9 @@ mod tests {
     #[test]
     fn one_holder_is_one_destination() {
         let on = DestinationId::on_chain;
+        let (cash, other) = ("qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6a", "bitcoincash:qr");
+        assert_eq!(on(Network::BitcoinCash, &format!("bitcoincash:{cash}")), on(Network::BitcoinCash, cash));
+        assert_ne!(on(Network::BitcoinCash, cash), on(Network::BitcoinCash, other));
         let mixed = "0xdAC17F958D2ee523a2206206994597C13D831ec7";
         assert_eq!(on(Network::Ethereum, mixed), on(Network::Arbitrum, &mixed.to_lowercase()));
         assert_eq!(on(Network::Ethereum, mixed), on(Network::Ethereum, &format!(" {mixed}:label ")));

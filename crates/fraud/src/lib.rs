@@ -20,10 +20,13 @@
 //! Everything keyed by outside input has a named bound in [`Bounds`] or beside its type; what makes room is what
 //! was seen least recently. Forgetting errs on the strict side: a forgotten device or destination is a new one.
 
+pub mod cases;
 pub mod evaluate;
 pub mod feed;
+pub mod live;
 pub mod mapping;
 pub mod preset;
+pub mod record;
 pub mod recording;
 pub mod replay;
 pub mod stream;

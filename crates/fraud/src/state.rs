@@ -125,7 +125,10 @@ impl State {
         // not, or an attacker could age a device by failing; funds that arrive say nothing about the holder.
         let holder_acted = match kind {
             EventKind::Login { success, .. } => *success,
-            EventKind::BalanceChanged { .. } | EventKind::Deposit { .. } => false,
+            EventKind::BalanceChanged { .. }
+            | EventKind::BonusGranted { .. }
+            | EventKind::Deposit { .. }
+            | EventKind::Label { .. } => false,
             _ => true,
         };
         let network = ip.map(IpNetwork::of);

@@ -55,11 +55,21 @@ pub enum Kind {
     Oauth,
     /// Something seen on a chain, or taken back.
     ChainAlert,
+    /// Something in the journal that people should look at.
+    FraudAlert,
+    /// What people did with a case, or the numbers cases are weighed by. Opaque here.
+    Case,
+    /// A model was taken in, compared, put in force or taken out of it. Opaque here.
+    Model,
+    /// An address was screened, or what was screened before is judged otherwise since a list changed.
+    Screening,
+    /// The fraud engine judges by another bundle.
+    FraudBundle,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -73,6 +83,11 @@ impl Kind {
         Self::Ban,
         Self::Oauth,
         Self::ChainAlert,
+        Self::FraudAlert,
+        Self::Case,
+        Self::Model,
+        Self::Screening,
+        Self::FraudBundle,
     ];
 
     /// The stored number.
@@ -92,6 +107,11 @@ impl Kind {
             Self::Ban => 11,
             Self::Oauth => 12,
             Self::ChainAlert => 13,
+            Self::FraudAlert => 14,
+            Self::Case => 15,
+            Self::Model => 16,
+            Self::Screening => 17,
+            Self::FraudBundle => 19,
         }
     }
 
@@ -118,6 +138,11 @@ impl Kind {
             Self::Ban => "ban",
             Self::Oauth => "oauth",
             Self::ChainAlert => "chain_alert",
+            Self::FraudAlert => "fraud_alert",
+            Self::Case => "case",
+            Self::Model => "model",
+            Self::Screening => "screening",
+            Self::FraudBundle => "fraud_bundle",
         }
     }
 }
@@ -362,9 +387,10 @@ mod tests {
 
     #[test]
     fn kinds_have_distinct_stable_numbers() {
-        for (idx, kind) in Kind::ALL.into_iter().enumerate() {
-            assert_eq!(usize::from(kind.code()), idx + 1);
+        assert!(Kind::ALL.is_sorted_by_key(|kind| kind.code()));
+        for kind in Kind::ALL {
             assert_eq!(Kind::from_code(kind.code()), Some(kind));
+            assert_eq!(Kind::ALL.iter().filter(|other| other.code() == kind.code()).count(), 1);
         }
         assert_eq!(Kind::from_code(0), None);
     }

@@ -13,14 +13,18 @@ mod ban;
 mod chain_alert;
 mod decision;
 mod event;
+mod fraud;
 mod house;
+mod screening;
 
 pub use self::{
     ban::{Ban, BanEvent},
     chain_alert::ChainAlert,
     decision::{decode_decision, encode_decision},
     event::{decode_event, encode_event},
+    fraud::{FraudBundle, decode_fraud_alert, encode_fraud_alert},
     house::{BackupDrill, KekRotated, Lifecycle, LifecycleEvent, ListImported, Refusals, SubjectErased},
+    screening::{Rescreened, Screened, ScreenedAddress, Screening, TransferAlert},
 };
 
 /// Why bytes are not a payload of the expected kind.

@@ -169,6 +169,12 @@ const fn name_of(change: &KeyChange) -> &'static str {
     }
 }
 
+fn reason(finding: &domain::Finding) -> Value {
+    json!({
+        "code": finding.code.as_str(), "verdict": finding.verdict.as_str(), "shadow": finding.shadow,
+    })
+}
+
 /// The fields of a payload.
 fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>, String> {
     let mut fields = Map::new();
@@ -181,16 +187,7 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
         Kind::Decision => {
             let decision = record::decode_decision(payload).map_err(said)?;
             put("verdict", json!(decision.verdict.as_str()));
-            let reasons: Vec<Value> = decision
-                .findings
-                .iter()
-                .map(|finding| {
-                    json!({
-                        "code": finding.code.as_str(), "verdict": finding.verdict.as_str(),
-                        "shadow": finding.shadow,
-                    })
-                })
-                .collect();
+            let reasons: Vec<Value> = decision.findings.iter().map(reason).collect();
             put("reasons", json!(reasons));
             words.request(&mut fields, &decision.request);
         }
@@ -266,6 +263,66 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
             }
             put("height", json!(alert.height));
             put("asset_known", json!(alert.asset_known));
+        }
+        Kind::FraudAlert => {
+            let alert = record::decode_fraud_alert(payload).map_err(said)?;
+            put("id", json!(alert.id));
+            put("entry", json!(alert.entry));
+            put("what", json!(alert.kind));
+            put("score", json!(alert.score.map(domain::Ppm::probability)));
+            put("value", json!(alert.value.map(|value| value.to_string())));
+            put("expected_loss", json!(alert.expected_loss.map(|loss| loss.to_string())));
+            let reasons = alert.findings.iter().map(reason).collect::<Vec<Value>>();
+            put("reasons", json!(reasons));
+            match &alert.entity {
+                domain::AlertEntity::Account(account) => words.account(&mut fields, account),
+                domain::AlertEntity::Network(network) => put("network", json!(network)),
+            }
+        }
+        Kind::Screening => match record::Screening::decode(payload).map_err(said)? {
+            record::Screening::Screened(screened) => {
+                put("what", json!("screened"));
+                put("id", json!(screened.id));
+                put("caller", json!(screened.caller));
+                put("addresses", json!(screened.addresses));
+                put("lists", json!(hex::encode(screened.lists)));
+                let found = screened.found.iter().map(|found| {
+                    json!({
+                        "address": words.id(&found.address),
+                        "network": found.network,
+                        "verdict": found.verdict.as_str(),
+                        "categories": found.categories,
+                        "exposed": found.exposed,
+                    })
+                });
+                put("found", found.collect());
+            }
+            record::Screening::Rescreened(done) => {
+                put("what", json!("rescreened"));
+                put("lists", json!(hex::encode(done.lists)));
+                put("transfers", json!(done.transfers));
+                put("addresses", json!(done.addresses));
+                put("raised", json!(done.raised));
+                put("retracted", json!(done.retracted));
+            }
+            record::Screening::Alert(alert) => {
+                put("what", json!(if alert.category.is_some() { "raised" } else { "retracted" }));
+                put("entry", json!(alert.entry));
+                put("way", json!(alert.way));
+                put("address", json!(words.id(&alert.address)));
+                put("category", json!(alert.category));
+                put("verdict", json!(alert.verdict.as_str()));
+                put("lists", json!(hex::encode(alert.lists)));
+            }
+        },
+        Kind::FraudBundle => {
+            let bundle = record::FraudBundle::decode(payload).map_err(said)?;
+            put("place", json!(bundle.place));
+            put("name", json!(bundle.name));
+            put("version", json!(bundle.version));
+            put("sha256", json!(hex::encode(bundle.sha256)));
+            put("enforced", json!(bundle.enforced));
+            put("reason", json!(bundle.reason));
         }
         // The envelope says all there is to say.
         _ => {}

@@ -184,3 +184,95 @@ async fn explain_finds_only_own_decisions() {
     assert!(decider.explain("dec-0-0000000000000000").await.unwrap().is_none());
     assert!(decider.explain(decider.ids().id(99).as_str()).await.unwrap().is_none());
 }
+
+/// Releases as a case would give them: each once, judged by the log.
+struct Desk {
+    log: Arc<Log>,
+    held: u64,
+    fingerprint: [u8; 16],
+    reasons: Vec<ReasonCode>,
+    broken: AtomicBool,
+}
+
+impl Releases for Desk {
+    fn release(
+        &self,
+        account: &AccountId,
+        fingerprint: [u8; 16],
+        _now: UnixNanos,
+    ) -> Result<Option<crate::Release>, SourceUnavailable> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(SourceUnavailable("state stops".into()));
+        }
+        let used =
+            self.log.decisions.lock().iter().any(|decision| crate::release_used(decision) == Some(self.held));
+        let matches = account.as_str() == "alice" && fingerprint == self.fingerprint && !used;
+        Ok(matches.then(|| crate::Release { held: self.held, reasons: self.reasons.clone() }))
+    }
+}
+
+fn desk(log: &Arc<Log>, reasons: &[&'static str]) -> Arc<Desk> {
+    Arc::new(Desk {
+        log: Arc::clone(log),
+        held: 1,
+        fingerprint: fingerprint(&request("alice", "5")),
+        reasons: reasons.iter().map(|reason| ReasonCode::new(reason)).collect(),
+        broken: AtomicBool::new(false),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_released_withdrawal_passes_exactly_once_however_many_ask() {
+    let log = Arc::new(Log::default());
+    let decider = Arc::new(decider(&log, None).with_releases(desk(&log, &["test.second"])));
+    let ask = |amount| decider.decide(request("alice", amount), None, None);
+    assert_eq!(ask("1").await.unwrap().decision.verdict, Verdict::Allow);
+    let other = ask("6").await.unwrap().decision;
+    assert_eq!(other.verdict, Verdict::Hold, "another amount");
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let decider = Arc::clone(&decider);
+            tokio::spawn(async move { decider.decide(request("alice", "5"), None, None).await.unwrap() })
+        })
+        .collect();
+    let mut passed = Vec::new();
+    for task in tasks {
+        let decision = task.await.unwrap().decision;
+        if decision.verdict == Verdict::Allow {
+            passed.push(decision);
+        }
+    }
+    assert_eq!(passed.len(), 1);
+    let decision = &passed[0];
+    assert_eq!(decision.leading().unwrap().code, crate::RELEASED);
+    assert_eq!(crate::release_used(decision), Some(1));
+    let answered = decision.findings.iter().find(|finding| finding.code.as_str() == "test.second").unwrap();
+    assert!(answered.shadow && answered.verdict == Verdict::Hold, "kept for the reader, without effect");
+}
+
+#[tokio::test]
+async fn a_release_answers_nothing_that_nobody_saw() {
+    let log = Arc::new(Log::default());
+    let desk_of = |reasons| desk(&log, reasons);
+    let plain = decider(&log, None);
+    plain.decide(request("alice", "1"), None, None).await.unwrap();
+    let decider_with = |desk: Arc<Desk>, more| decider(&log, more).with_releases(desk);
+    let unseen = decider_with(desk_of(&["fraud.other"]), None);
+    let held = unseen.decide(request("alice", "5"), None, None).await.unwrap().decision;
+    assert_eq!((held.verdict, crate::release_used(&held)), (Verdict::Hold, None));
+    assert!(held.findings.iter().any(|finding| finding.code == crate::RELEASE_EXCEEDED));
+    assert_eq!(held.leading().unwrap().code.as_str(), "test.second");
+    // A check that does not answer denies, and no release helps.
+    let silent = decider_with(desk_of(&["test.second", "decide.source_unavailable"]), Some(Arc::new(Silent)));
+    let denied = silent.decide(request("alice", "5"), None, None).await.unwrap().decision;
+    assert_eq!((denied.verdict, crate::release_used(&denied)), (Verdict::Deny, None));
+    let desk = desk_of(&["test.second"]);
+    desk.broken.store(true, Ordering::SeqCst);
+    let broken = decider_with(Arc::clone(&desk), None);
+    let held = broken.decide(request("alice", "5"), None, None).await.unwrap().decision;
+    assert_eq!(held.verdict, Verdict::Hold);
+    let other = decider_with(desk_of(&["test.second"]), None);
+    other.decide(request("bob", "5"), None, None).await.unwrap();
+    let held = other.decide(request("bob", "5"), None, None).await.unwrap().decision;
+    assert_eq!(held.verdict, Verdict::Hold, "another account");
+}

@@ -159,10 +159,8 @@ fn withdrawal_of(call: &Call<'_>, fields: &Fields) -> Result<NewWithdrawal, Faul
             let network = named_network(currency, fields.text("chain")?.as_deref()).ok_or_else(|| {
                 Fault::of(&Refusal::ChainUnavailable { asset: asset.clone() }, Deed::Withdraw)
             })?;
-            let (address, tag) = match to.split_once(':') {
-                Some((address, tag)) => (address.to_owned(), Some(tag.to_owned())),
-                None => (to, None),
-            };
+            let (address, tag) = network.split_tag(&to);
+            let (address, tag) = (address.to_owned(), tag.map(str::to_owned));
             Destination::OnChain { network, address, tag }
         }
         _ => return Err(Fault::parameter("dest")),

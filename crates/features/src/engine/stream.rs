@@ -90,6 +90,20 @@ struct Moment<'a> {
     /// The index it has.
     own: Option<usize>,
     deviations: &'a [Deviation],
+    walked: &'a [Walked],
+}
+
+/// What a walk over a streak found.
+#[derive(Debug, Clone, Default)]
+struct Walked {
+    /// Frauds of the streak.
+    frauds: u64,
+    /// Index of its oldest.
+    oldest: Option<usize>,
+    /// Index of the legitimate sample that ends it.
+    legitimate: Option<usize>,
+    /// Per column of the walk: newest, smallest, largest cell; `MISSING` without any.
+    cells: Vec<[i64; 3]>,
 }
 
 /// What is the same for all slots of a stream.
@@ -122,6 +136,8 @@ pub(crate) struct Stream {
     /// Of the current event: the cells of its sample, and how it stands out.
     cells: Vec<i64>,
     deviations: Vec<Deviation>,
+    /// Per walk of the plan.
+    walked: Vec<Walked>,
 }
 
 impl Stream {
@@ -170,6 +186,7 @@ impl Stream {
             overflowed: 0,
             cells: vec![MISSING; plan.columns.len()],
             deviations: Vec::with_capacity(plan.profiles.len()),
+            walked: vec![Walked::default(); plan.walks.len()],
             rules,
         }
     }
@@ -267,7 +284,8 @@ impl Stream {
             slot.is_warm = true;
             let current = slot.ring.after(&rules.shape, event.at);
             rules.seek(slot, event.at, current);
-            let moment = Moment { at: event.at, current, own: None, deviations: &[] };
+            rules.walk_all(slot, &mut self.walked);
+            let moment = Moment { at: event.at, current, own: None, deviations: &[], walked: &self.walked };
             rules.read_all(slot, &moment, nodes);
             return false;
         }
@@ -276,12 +294,48 @@ impl Stream {
         let flags = rules.deviate(slot, &self.cells, &mut self.deviations);
         let current = rules.insert(slot, event, flags, &self.cells);
         rules.seek(slot, event.at, current);
-        let moment = Moment { at: event.at, current, own: Some(current), deviations: &self.deviations };
+        rules.walk_all(slot, &mut self.walked);
+        let (deviations, walked) = (self.deviations.as_slice(), self.walked.as_slice());
+        let moment = Moment { at: event.at, current, own: Some(current), deviations, walked };
         rules.read_all(slot, &moment, nodes);
         slot.first = slot.first.min(event.at);
         rules.learn(slot, &self.deviations);
         self.overflowed += rules.cut(slot);
         true
+    }
+
+    /// As [`Stream::step`], on a copy of the entity's state: nothing changes.
+    pub(crate) fn preview(
+        &mut self,
+        event: &Event<'_>,
+        key: Option<u64>,
+        found: Option<usize>,
+        nodes: &mut [f64],
+    ) {
+        let Some(key) = key else {
+            self.rules.plan.reads.iter().for_each(|(node, _)| nodes[*node] = f64::NAN);
+            return;
+        };
+        self.deviations.clear();
+        let rules = &self.rules;
+        let has_sample = rules.sample(event, nodes, &mut self.cells);
+        let mut slot = match found {
+            Some(slot) => self.slots[slot].clone(),
+            None if has_sample => rules.fresh(key, event.at),
+            None => self.empty.clone(),
+        };
+        let (current, own) = if has_sample {
+            let flags = rules.deviate(&slot, &self.cells, &mut self.deviations);
+            let current = rules.insert(&mut slot, event, flags, &self.cells);
+            (current, Some(current))
+        } else {
+            (slot.ring.after(&rules.shape, event.at), None)
+        };
+        rules.seek(&mut slot, event.at, current);
+        rules.walk_all(&slot, &mut self.walked);
+        let (deviations, walked) = (self.deviations.as_slice(), self.walked.as_slice());
+        let moment = Moment { at: event.at, current, own, deviations, walked };
+        rules.read_all(&slot, &moment, nodes);
     }
 
     /// A label reaches the sample of the event at `at` with `position`; does nothing if the sample is gone.
@@ -657,7 +711,7 @@ impl Rules {
 
     /// One feature, once the cursors stand.
     fn read(&self, slot: &Slot, read: &Read, moment: &Moment<'_>) -> f64 {
-        let Moment { at, current, own, deviations } = *moment;
+        let Moment { at, current, own, deviations, walked } = *moment;
         let size = |window: &Window| cursor(slot, window.head).saturating_sub(cursor(slot, window.tail));
         let word = |word: usize| self.word(slot, word);
         let deviation = |profile: usize| deviations.get(profile);
@@ -726,27 +780,23 @@ impl Rules {
                 }
                 if total > 0.0 { frauds / total } else { f64::NAN }
             }
-            Read::SinceLegitimate { window, known, per } => {
-                let mut known = self.known(slot, *window, *known);
-                let last = known.find(|(_, known)| *known == Known::Legitimate);
-                last.map_or(f64::NAN, |(index, _)| since(slot.ring.time(&self.shape, index), *per))
+            Read::SinceLegitimate { walk, per } => {
+                let last = walked.get(*walk).and_then(|walked| walked.legitimate);
+                last.map_or(f64::NAN, |index| since(slot.ring.time(&self.shape, index), *per))
             }
-            Read::Streak { window, known } => self.streak(slot, *window, *known).count() as f64,
-            Read::StreakAge { window, known, per } => {
-                let first = self.streak(slot, *window, *known).last();
+            Read::Streak { walk } => walked.get(*walk).map_or(0.0, |walked| walked.frauds as f64),
+            Read::StreakAge { walk, per } => {
+                let first = walked.get(*walk).and_then(|walked| walked.oldest);
                 first.map_or(f64::NAN, |index| since(slot.ring.time(&self.shape, index), *per))
             }
-            Read::StreakValue { window, known, column, per_unit, pick } => {
-                let mut cells = self
-                    .streak(slot, *window, *known)
-                    .map(|index| slot.ring.cell(&self.shape, index, *column))
-                    .filter(|cell| *cell != MISSING);
-                let cell = match pick {
-                    Pick::Largest => cells.max(),
-                    Pick::Newest => cells.next(),
-                    Pick::Smallest => cells.min(),
-                };
-                cell.map_or(f64::NAN, |cell| cell as f64 / per_unit)
+            Read::StreakValue { walk, slot: column, per_unit, pick } => {
+                let cells = walked.get(*walk).and_then(|walked| walked.cells.get(*column));
+                let cell = cells.map_or(MISSING, |[newest, smallest, largest]| match pick {
+                    Pick::Largest => *largest,
+                    Pick::Newest => *newest,
+                    Pick::Smallest => *smallest,
+                });
+                if cell == MISSING { f64::NAN } else { cell as f64 / per_unit }
             }
             Read::SinceFraud { window, per } => {
                 let Some(extras) = slot.extras.as_ref().filter(|_| size(window) > 0) else { return f64::NAN };
@@ -809,16 +859,32 @@ impl Rules {
             .take(left)
     }
 
-    /// The run of known frauds that no known legitimate sample follows in the window, the newest first. Costs
-    /// O(run + samples without a label after its first).
-    fn streak<'a>(
-        &'a self,
-        slot: &'a Slot,
-        window: Window,
-        known: usize,
-    ) -> impl Iterator<Item = usize> + 'a {
-        let known = self.known(slot, window, known);
-        known.take_while(|(_, known)| *known == Known::Fraud).map(|(index, _)| index)
+    /// Looks once at each run of known frauds that no known legitimate sample follows in its window, and at the sample
+    /// that ends it. Costs O(run + samples without a label after its first).
+    fn walk_all(&self, slot: &Slot, walked: &mut [Walked]) {
+        for (plan, walked) in self.plan.walks.iter().zip(walked) {
+            (walked.frauds, walked.oldest, walked.legitimate) = (0, None, None);
+            walked.cells.clear();
+            walked.cells.resize(plan.columns.len(), [MISSING; 3]);
+            for (index, known) in self.known(slot, plan.window, plan.known) {
+                if known != Known::Fraud {
+                    walked.legitimate = Some(index);
+                    break;
+                }
+                walked.frauds += 1;
+                walked.oldest = Some(index);
+                for (cells, column) in walked.cells.iter_mut().zip(&plan.columns) {
+                    let cell = slot.ring.cell(&self.shape, index, *column);
+                    let [newest, smallest, largest] = *cells;
+                    if cell != MISSING {
+                        *cells = match newest {
+                            MISSING => [cell; 3],
+                            _ => [newest, smallest.min(cell), largest.max(cell)],
+                        };
+                    }
+                }
+            }
+        }
     }
 
     /// How many steps, of the first `steps`, the samples of the window take in order.

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::StateDigest;
+
 /// One side of a transfer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Move {
@@ -109,6 +111,33 @@ impl Account {
             self.moves.pop_front();
             self.unspent = self.unspent.saturating_sub(1);
             self.count(&oldest, false);
+        }
+    }
+
+    /// Drops moves that are `window` old or older at `now`.
+    pub(crate) fn forget_before(&mut self, now: u64, window: u64) {
+        while self.moves.front().is_some_and(|oldest| oldest.at.saturating_add(window) <= now) {
+            if let Some(oldest) = self.moves.pop_front() {
+                self.unspent = self.unspent.saturating_sub(1);
+                self.count(&oldest, false);
+            }
+        }
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn bytes(&self) -> usize {
+        self.moves.capacity() * size_of::<Move>() + self.partners.capacity() * size_of::<Partner>()
+    }
+
+    /// Feeds what the transfers held say; the rest follows from them.
+    pub(crate) fn feed(&self, digest: &mut StateDigest) {
+        digest.number(self.moves.len() as u64);
+        digest.number(self.unspent as u64);
+        for Move { other, minor, at, is_sent, is_odd, left, stayed } in &self.moves {
+            for number in [*other, *minor, *at, u64::from(*is_sent), u64::from(*is_odd), *left] {
+                digest.number(number);
+            }
+            digest.bytes(&stayed.to_be_bytes());
         }
     }
 

@@ -9,6 +9,7 @@ use toml::de::DeValue;
 use super::{
     Column, FEATURES_MAX, Field, FieldType, PackError, PackFault,
     fault::nearest,
+    graphs::NamedGraph,
     reader::{Reader, Span, number},
 };
 use crate::plan::{
@@ -17,21 +18,28 @@ use crate::plan::{
 };
 
 /// Every kind, in alphabetical order.
-pub(crate) const KINDS: [&str; 46] = [
+pub(crate) const KINDS: [&str; 59] = [
     "age",
+    "component_accounts",
     "cos_hour",
     "count",
+    "cycle",
     "difference",
     "distinct",
+    "dwell",
+    "fan_in",
+    "fan_out",
     "field",
     "first",
     "first_seen",
+    "fraud_partners",
     "fraud_streak",
     "fraud_streak_age",
     "fraud_streak_last",
     "fraud_streak_max",
     "fraud_streak_min",
     "frauds",
+    "hops_to_fraud",
     "hour",
     "hour_at_most",
     "is",
@@ -47,14 +55,20 @@ pub(crate) const KINDS: [&str; 46] = [
     "over_profile_mean",
     "over_window_max",
     "over_window_mean",
+    "pass_through",
     "profile_max",
     "rate",
     "ratio",
+    "received",
     "risk",
     "risk_by_recency",
+    "sent",
     "sequence",
     "sequence_progress",
     "share",
+    "shared_accounts",
+    "shared_frauds",
+    "shared_things",
     "sin_hour",
     "since_fraud",
     "since_legitimate",
@@ -66,7 +80,7 @@ pub(crate) const KINDS: [&str; 46] = [
     "z_score",
 ];
 /// Most steps of a sequence, conditions of a filter and bands of a risk.
-const PARTS_MAX: usize = 16;
+pub(crate) const PARTS_MAX: usize = 16;
 /// Units of time a feature may be given in, with their seconds.
 const TIME_UNITS: [(&str, f64); 4] =
     [("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0), ("seconds", 1.0)];
@@ -81,7 +95,7 @@ enum Named {
 }
 
 /// Why an entry yields no feature.
-enum Stop {
+pub(crate) enum Stop {
     /// It needs a field that the events lack.
     Absent,
     Fault(PackError),
@@ -94,13 +108,13 @@ impl From<PackError> for Stop {
 }
 
 /// The common keys of a feature.
-struct Draft {
+pub(crate) struct Draft {
     name: String,
-    kind: String,
+    pub(crate) kind: String,
     unit: Option<String>,
     doc: String,
     owner: String,
-    missing: f64,
+    pub(crate) missing: f64,
     is_hidden: bool,
 }
 
@@ -140,6 +154,7 @@ pub(crate) struct Builder {
     pub(crate) columns: Vec<Column>,
     pub(crate) omitted: Vec<String>,
     pub(crate) plan: Plan,
+    pub(crate) graphs: BTreeMap<String, NamedGraph>,
     names: BTreeMap<String, Named>,
 }
 
@@ -150,6 +165,7 @@ impl Builder {
             columns: Vec::new(),
             omitted: Vec::new(),
             plan: Plan { tick_nanos, lateness_ticks, ..Plan::default() },
+            graphs: BTreeMap::new(),
             names: BTreeMap::new(),
         }
     }
@@ -273,6 +289,9 @@ impl Builder {
             "distinct" | "first" | "last" | "max" | "mean" | "min" | "stddev" | "sum" => {
                 self.value_kind(r, draft)
             }
+            "component_accounts" | "cycle" | "dwell" | "fan_in" | "fan_out" | "fraud_partners"
+            | "hops_to_fraud" | "pass_through" | "received" | "sent" | "shared_accounts"
+            | "shared_frauds" | "shared_things" => self.graph_kind(r, draft),
             _ => Err(unknown(r, "kind", "kind", draft.kind.clone(), KINDS).into()),
         }
     }
@@ -344,18 +363,9 @@ impl Builder {
             let (read, unit) = match kind {
                 "frauds" => (Read::Frauds { word: plan.frauds(window) }, "events"),
                 "known_labels" => (Read::Known { word: plan.known(window) }, "events"),
-                "fraud_streak" => {
-                    let known = plan.known(window);
-                    (Read::Streak { window, known }, "events")
-                }
-                "fraud_streak_age" => {
-                    let known = plan.known(window);
-                    (Read::StreakAge { window, known, per }, time_name)
-                }
-                "since_legitimate" => {
-                    let known = plan.known(window);
-                    (Read::SinceLegitimate { window, known, per }, time_name)
-                }
+                "fraud_streak" => (Read::Streak { walk: plan.walk(window) }, "events"),
+                "fraud_streak_age" => (Read::StreakAge { walk: plan.walk(window), per }, time_name),
+                "since_legitimate" => (Read::SinceLegitimate { walk: plan.walk(window), per }, time_name),
                 "since_fraud" => {
                     plan.lists_frauds = true;
                     (Read::SinceFraud { window, per }, time_name)
@@ -384,8 +394,9 @@ impl Builder {
             let plan = &mut self.plan.streams[stream];
             let window = frame.on(plan);
             plan.is_labelled = true;
-            let (column, known) = (plan.column(value.source), plan.known(window));
-            let read = Read::StreakValue { window, known, column, per_unit: value.per_unit, pick };
+            let (column, walk) = (plan.column(value.source), plan.walk(window));
+            let slot = plan.walk_column(walk, column);
+            let read = Read::StreakValue { walk, slot, per_unit: value.per_unit, pick };
             self.emit_read(r, draft, &suffix, stream, read, &value.unit)?;
         }
         Ok(())
@@ -558,7 +569,12 @@ impl Builder {
     }
 
     /// A field that can be a key.
-    fn key_field(&self, r: &mut Reader<'_>, key: &'static str, name: Option<String>) -> Result<usize, Stop> {
+    pub(crate) fn key_field(
+        &self,
+        r: &mut Reader<'_>,
+        key: &'static str,
+        name: Option<String>,
+    ) -> Result<usize, Stop> {
         let name = match name {
             Some(name) => name,
             None => r.required(key)?,
@@ -584,7 +600,7 @@ impl Builder {
     }
 
     /// The money, number or bool field that `key` names, with its cells per unit.
-    fn number_field(&self, r: &mut Reader<'_>, key: &'static str) -> Result<(usize, f64), Stop> {
+    pub(crate) fn number_field(&self, r: &mut Reader<'_>, key: &'static str) -> Result<(usize, f64), Stop> {
         let name = r.required(key)?;
         let field = self.field_named(r, key, &name)?;
         let per_unit = self.per_unit(r, key, field)?;
@@ -692,7 +708,7 @@ impl Builder {
     }
 
     /// The conditions under `key`; none if it is not there.
-    fn filter(&self, r: &mut Reader<'_>, key: &'static str) -> Result<Filter, Stop> {
+    pub(crate) fn filter(&self, r: &mut Reader<'_>, key: &'static str) -> Result<Filter, Stop> {
         let Some(value) = r.value(key) else { return Ok(Vec::new()) };
         self.conditions(r, key, value)
     }
@@ -801,7 +817,13 @@ impl Builder {
         Ok(())
     }
 
-    fn node(&mut self, r: &Reader<'_>, compute: Compute, missing: f64, level: usize) -> Result<usize, Stop> {
+    pub(crate) fn node(
+        &mut self,
+        r: &Reader<'_>,
+        compute: Compute,
+        missing: f64,
+        level: usize,
+    ) -> Result<usize, Stop> {
         if self.plan.nodes.len() >= FEATURES_MAX {
             return Err(r.fault(PackFault::TooMany { what: "features", max: FEATURES_MAX }).into());
         }
@@ -853,7 +875,7 @@ impl Builder {
         self.name(r, draft, suffix, node, unit)
     }
 
-    fn name(
+    pub(crate) fn name(
         &mut self,
         r: &Reader<'_>,
         draft: &Draft,
@@ -942,7 +964,7 @@ fn band(plan: &mut StreamPlan, window: Window, over_known: bool, weight: f64) ->
 }
 
 /// The unit of time under `in`, seconds if there is none.
-fn time_unit(r: &mut Reader<'_>) -> Result<(&'static str, f64), PackError> {
+pub(crate) fn time_unit(r: &mut Reader<'_>) -> Result<(&'static str, f64), PackError> {
     let name = r.text("in")?.unwrap_or_else(|| "seconds".to_owned());
     match TIME_UNITS.iter().find(|(unit, _)| *unit == name) {
         Some(unit) => Ok(*unit),
@@ -950,11 +972,11 @@ fn time_unit(r: &mut Reader<'_>) -> Result<(&'static str, f64), PackError> {
     }
 }
 
-fn zero(r: &Reader<'_>, key: &'static str, span: Span) -> PackError {
+pub(crate) fn zero(r: &Reader<'_>, key: &'static str, span: Span) -> PackError {
     r.fault_at(key, PackFault::OutOfRange { key, text: span.text, range: "above zero" })
 }
 
-fn unknown<'a>(
+pub(crate) fn unknown<'a>(
     r: &Reader<'_>,
     key: &'static str,
     what: &'static str,

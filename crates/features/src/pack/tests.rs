@@ -183,16 +183,20 @@ fn the_guide_describes_every_kind_and_its_example_is_a_pack() {
     }
     let examples: Vec<&str> =
         guide.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 1);
-    for example in examples {
-        let pack = Pack::parse(example).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(pack.columns().len(), 7);
+    // The first is a whole pack, the others are graphs over its fields.
+    let (whole, graphs) = examples.split_first().unwrap();
+    let pack = Pack::parse(whole).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((pack.columns().len(), graphs.len()), (7, 2));
+    for graph in graphs {
+        let fields = "[[field]]\nname = 'device'\ntype = 'entity'\n[[field]]\nname = 'ip'\ntype = 'entity'\n";
+        let with_graph = Pack::parse(&format!("{whole}{fields}{graph}"));
+        with_graph.unwrap_or_else(|error| panic!("{error}"));
     }
 }
 
 proptest::proptest! {
     #[test]
-    fn no_text_makes_it_panic(text in "(\\[\\[?(pack|field|feature)\\]?\\]|[a-z]+ = |['\"0-9a-z{}=,.\n\\[\\]-]){0,40}") {
+    fn no_text_makes_it_panic(text in "(\\[\\[?(pack|field|feature|graph)\\]?\\]|[a-z]+ = |['\"0-9a-z{}=,.\n\\[\\]-]){0,40}") {
         let _parsed = Pack::parse(&text);
         let _parsed = parse(&text);
     }

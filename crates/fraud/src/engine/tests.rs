@@ -36,6 +36,7 @@ fn event(name: &str, ago: Duration, kind: EventKind) -> Event {
         occurred_at: NOW.minus(ago),
         device: None,
         ip: None,
+        context: domain::EventContext::default(),
         kind,
     }
 }
@@ -492,7 +493,7 @@ fn every_code_is_documented() {
 /// An entry of the journal.
 #[derive(Debug, Clone)]
 enum Entry {
-    Event(Event),
+    Event(Box<Event>),
     Decision(Arc<Decision>),
 }
 
@@ -529,7 +530,7 @@ fn entry() -> impl Strategy<Value = Entry> {
                 // A reporter's clock may be anywhere.
                 event.occurred_at = UnixNanos(far);
             }
-            Entry::Event(event)
+            Entry::Event(Box::new(event))
         },
     )
 }

@@ -129,13 +129,15 @@ fn on_chain(asset: &Asset, chain: Option<String>, to: String) -> Result<Destinat
             "BTC" => Network::Bitcoin,
             "ETH" => Network::Ethereum,
             "TRX" => Network::Tron,
+            "BCH" => Network::BitcoinCash,
+            "LTC" => Network::Litecoin,
+            "SOL" => Network::Solana,
+            "XRP" => Network::Xrp,
             _ => return Err(invalid("chain")),
         },
     };
-    let (address, tag) = match to.split_once(':') {
-        Some((address, tag)) => (address.to_owned(), Some(tag.to_owned())),
-        None => (to, None),
-    };
+    let (address, tag) = network.split_tag(&to);
+    let (address, tag) = (address.to_owned(), tag.map(str::to_owned));
     Ok(Destination::OnChain { network, address, tag })
 }
 

@@ -138,7 +138,7 @@ fn destination(cbor: &mut Strict<'_>) -> Read<Destination> {
     })
 }
 
-fn write_finding(cbor: &mut Writer<'_>, finding: &Finding) {
+pub(super) fn write_finding(cbor: &mut Writer<'_>, finding: &Finding) {
     cbor.array(7)
         .text(finding.source.as_str())
         .text(finding.code.as_str())
@@ -152,7 +152,7 @@ fn write_finding(cbor: &mut Writer<'_>, finding: &Finding) {
     cbor.optional(finding.would_pass_if.as_deref(), Writer::text);
 }
 
-fn read_finding(cbor: &mut Strict<'_>) -> Read<Finding> {
+pub(super) fn read_finding(cbor: &mut Strict<'_>) -> Read<Finding> {
     cbor.array(7, "a finding")?;
     let source = cbor
         .parsed("a source", |text| FindingSource::ALL.into_iter().find(|source| source.as_str() == text))?;

@@ -1,8 +1,9 @@
 use std::net::IpAddr;
 
 use domain::{
-    AccountId, Amount, ApiKeyId, Asset, Channel, Credential, Decision, Destination, DeviceId, Event, EventId,
-    EventKind, Evidence, Finding, FindingSource, Network, ReasonCode, UnixNanos, Verdict, WithdrawalRequest,
+    AccountId, AlertEntity, Amount, Anonymizer, ApiKeyId, Asset, Channel, Country, Credential, Decision,
+    Destination, DeviceId, Event, EventContext, EventId, EventKind, Evidence, Finding, FindingSource,
+    FraudAlert, LabelTarget, Network, Ppm, ReasonCode, Side, UnixNanos, Verdict, WithdrawalRequest,
 };
 use keyring::Pseudonym;
 use proptest::{option, prelude::*, sample::select};
@@ -41,6 +42,49 @@ fn event_kind() -> impl Strategy<Value = EventKind> {
         (asset(), amount(), network(), any::<Option<String>>())
             .prop_map(|(asset, amount, network, from)| EventKind::Deposit { asset, amount, network, from }),
         Just(EventKind::DeviceAdded),
+        Just(EventKind::DeviceRemoved),
+        option::of(account()).prop_map(|referrer| EventKind::AccountOpened { referrer }),
+        ("[a-z0-9-]{1,64}", any::<(bool, bool)>()).prop_map(|(key, (may_withdraw, ip_bound))| {
+            EventKind::ApiKeyCreated { key: ApiKeyId::parse(&key).unwrap(), may_withdraw, ip_bound }
+        }),
+        (asset(), amount(), any::<String>(), option::of(account())).prop_map(
+            |(asset, amount, campaign, referred)| EventKind::BonusGranted {
+                asset,
+                amount,
+                campaign,
+                referred
+            }
+        ),
+        any::<(u8, Option<String>)>().prop_map(|(level, document)| EventKind::KycChanged { level, document }),
+        (label_target(), any::<(bool, String)>())
+            .prop_map(|(target, (is_fraud, source))| { EventKind::Label { target, is_fraud, source } }),
+        any::<(String, String)>()
+            .prop_map(|(instrument, order)| EventKind::OrderCancelled { instrument, order }),
+        (any::<(String, String)>(), select(&Side::ALL[..]), amount(), option::of(amount())).prop_map(
+            |((instrument, order), side, quantity, price)| EventKind::OrderPlaced {
+                instrument,
+                order,
+                side,
+                quantity,
+                price
+            }
+        ),
+        (account(), select(&Side::ALL[..]), asset(), amount(), any::<(Option<String>, String)>()).prop_map(
+            |(counterparty, side, asset, amount, (payment, status))| EventKind::P2pTrade {
+                counterparty,
+                side,
+                asset,
+                amount,
+                payment,
+                status
+            }
+        ),
+        any::<String>().prop_map(|topic| EventKind::SupportContacted { topic }),
+        (asset(), amount(), account()).prop_map(|(asset, amount, to)| EventKind::Transfer {
+            asset,
+            amount,
+            to
+        }),
         any::<(bool, bool)>()
             .prop_map(|(success, second_factor)| EventKind::Login { success, second_factor }),
         (any::<String>(), amount(), amount()).prop_map(|(instrument, quantity, price)| {
@@ -52,14 +96,30 @@ fn event_kind() -> impl Strategy<Value = EventKind> {
     ]
 }
 
+fn label_target() -> impl Strategy<Value = LabelTarget> {
+    prop_oneof![
+        Just(LabelTarget::Account),
+        any::<u64>().prop_map(LabelTarget::Decision),
+        "[a-z0-9]{1,128}".prop_map(|id| LabelTarget::Event(EventId::parse(&id).unwrap())),
+    ]
+}
+
+fn context() -> impl Strategy<Value = EventContext> {
+    let country = option::of("[A-Z]{2}".prop_map(|text| Country::parse(&text).unwrap()));
+    (any::<Option<u32>>(), option::of(select(&Anonymizer::ALL[..])), country, option::of(amount()))
+        .prop_map(|(asn, anonymizer, country, value)| EventContext { asn, anonymizer, country, value })
+}
+
 fn event() -> impl Strategy<Value = Event> {
-    ("[a-z0-9]{1,128}", account(), any::<u64>(), device(), any::<Option<IpAddr>>(), event_kind()).prop_map(
-        |(id, account, at, device, ip, kind)| Event {
+    let source = (device(), any::<Option<IpAddr>>(), prop_oneof![Just(EventContext::default()), context()]);
+    ("[a-z0-9]{1,128}", account(), any::<u64>(), source, event_kind()).prop_map(
+        |(id, account, at, (device, ip, context), kind)| Event {
             id: EventId::parse(&id).unwrap(),
             account,
             occurred_at: UnixNanos(at),
             device,
             ip,
+            context,
             kind,
         },
     )
@@ -132,6 +192,29 @@ fn decision() -> impl Strategy<Value = Decision> {
     )
 }
 
+fn fraud_alert() -> impl Strategy<Value = FraudAlert> {
+    let entity = prop_oneof![
+        account().prop_map(AlertEntity::Account),
+        any::<String>().prop_map(AlertEntity::Network),
+    ];
+    let money = (option::of(amount()), option::of(amount()));
+    let findings = prop::collection::vec(finding(), 1..4);
+    (any::<(String, String, u64, u64, Option<u32>, [u8; 32])>(), entity, money, findings).prop_map(
+        |((id, kind, at, entry, ppm, bundle), entity, (value, expected_loss), findings)| FraudAlert {
+            id,
+            entity,
+            at: UnixNanos(at),
+            entry,
+            kind,
+            score: ppm.map(Ppm::new),
+            value,
+            expected_loss,
+            findings,
+            bundle,
+        },
+    )
+}
+
 /// Decodes as every kind; whatever succeeds must re-encode to the same bytes.
 fn decode_all(payload: &[u8]) -> usize {
     let again = [
@@ -145,6 +228,9 @@ fn decode_all(payload: &[u8]) -> usize {
         Lifecycle::decode(payload).map(|record| record.encode()),
         Ban::decode(payload).map(|record| record.encode()),
         ChainAlert::decode(payload).map(|record| record.encode()),
+        decode_fraud_alert(payload).map(|record| encode_fraud_alert(&record)),
+        FraudBundle::decode(payload).map(|record| record.encode()),
+        Screening::decode(payload).map(|record| record.encode()),
     ];
     let decoded: Vec<Vec<u8>> = again.into_iter().filter_map(Result::ok).collect();
     decoded.iter().for_each(|bytes| assert_eq!(bytes, payload));
@@ -178,6 +264,70 @@ proptest! {
         prop_assert_eq!(decode_decision(&payload), Ok(decision));
         prop_assert_eq!(decode_all(&payload), 1);
         near_misses(&payload, at, bit);
+    }
+
+    #[test]
+    fn fraud_alerts_round_trip(alert in fraud_alert(), at: prop::sample::Index, bit: u8) {
+        let payload = encode_fraud_alert(&alert);
+        prop_assert_eq!(decode_fraud_alert(&payload), Ok(alert));
+        prop_assert_eq!(decode_all(&payload), 1);
+        near_misses(&payload, at, bit);
+    }
+
+    #[test]
+    fn fraud_bundles_round_trip(
+        texts: (String, String, String, String), sha256: [u8; 32], enforced: bool, at: prop::sample::Index, bit: u8,
+    ) {
+        let (place, name, version, reason) = texts;
+        let bundle = FraudBundle { place, name, version, sha256, enforced, reason };
+        let payload = bundle.encode();
+        prop_assert_eq!(FraudBundle::decode(&payload), Ok(bundle));
+        prop_assert_eq!(decode_all(&payload), 1);
+        near_misses(&payload, at, bit);
+    }
+
+    #[test]
+    fn screenings_round_trip(
+        texts: (String, String, String), numbers: (u64, u64, u64, u64), hashes: ([u8; 32], [u8; 32]), some: bool,
+        found in 0_usize..4, at: prop::sample::Index, bit: u8,
+    ) {
+        let ((a, b, c), (w, x, y, z)) = (texts, numbers);
+        for verdict in Verdict::ALL {
+            let address = ScreenedAddress {
+                address: a.clone(),
+                network: some.then(|| b.clone()),
+                verdict,
+                categories: vec![c.clone(); found],
+                exposed: vec![b.clone(); found / 2],
+            };
+            let screened = Screened {
+                id: a.clone(),
+                caller: b.clone(),
+                idempotency_key: some.then(|| c.clone()),
+                request: hashes.0,
+                addresses: w,
+                found: vec![address; found],
+                lists: hashes.1,
+                answer: some.then(|| a.clone()),
+            };
+            let alert = TransferAlert {
+                entry: x,
+                way: b.clone(),
+                address: a.clone(),
+                category: some.then(|| c.clone()),
+                verdict,
+                lists: hashes.0,
+            };
+            let rescreened = Rescreened { lists: hashes.0, transfers: w, addresses: x, raised: y, retracted: z };
+            for record in
+                [Screening::Screened(screened), Screening::Alert(alert), Screening::Rescreened(rescreened)]
+            {
+                let payload = record.encode();
+                prop_assert_eq!(Screening::decode(&payload), Ok(record));
+                prop_assert_eq!(decode_all(&payload), 1);
+                near_misses(&payload, at, bit);
+            }
+        }
     }
 
     #[test]
@@ -268,8 +418,17 @@ fn a_known_event_has_these_bytes() {
         occurred_at: UnixNanos(1),
         device: None,
         ip: Some(IpAddr::from([127, 0, 0, 1])),
+        context: EventContext::default(),
         kind: EventKind::Login { success: true, second_factor: false },
     };
     let expected = b"\x87\x01\x62e1\x65alice\x01\xf6\x44\x7f\x00\x00\x01\x83\x65login\xf5\xf4";
     assert_eq!(encode_event(&event), expected);
+
+    // With circumstances it is of version 2, and never without.
+    let context = EventContext { asn: Some(7), country: Country::parse("CH"), ..EventContext::default() };
+    let expected =
+        b"\x88\x02\x62e1\x65alice\x01\xf6\x44\x7f\x00\x00\x01\x84\x07\xf6\x62CH\xf6\x83\x65login\xf5\xf4";
+    assert_eq!(encode_event(&Event { context, ..event }), expected);
+    let none = b"\x88\x02\x62e1\x65alice\x01\xf6\xf6\x84\xf6\xf6\xf6\xf6\x83\x65login\xf5\xf4";
+    assert_eq!(decode_event(none).unwrap_err().what, "circumstances of which something is known");
 }

@@ -26,6 +26,7 @@ fn event(name: &str, hours: u64, kind: EventKind) -> Event {
         occurred_at: at(hours),
         device: None,
         ip: None,
+        context: domain::EventContext::default(),
         kind,
     }
 }

@@ -1,0 +1,204 @@
+//! What can be allowed, and which role has it: one table that the authorisation table of the API refers to.
+//!
+//! A capability belongs to persons through their roles, and to programs (tokens, service accounts) one by one. What
+//! only programs do has no role.
+
+/// Something one may be allowed. The order is that of the names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Capability {
+    /// Answering for customers whether apps may act for them, and ending that.
+    ApproveOauth,
+    /// Asking for decisions.
+    Decide,
+    /// Reading decisions and their reasons.
+    ReadDecisions,
+    /// Reading the state of health.
+    ReadHealth,
+    /// Reading counters.
+    ReadMetrics,
+    /// Reporting events.
+    WriteEvents,
+}
+
+/// What a person does. A person may have several roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// Manages persons and programs. Sees nothing of customers.
+    Admin,
+    /// Investigates money from and to chains.
+    AmlAnalyst,
+    /// Approves what others propose.
+    Approver,
+    /// Checks from outside: reads records of who did what, nothing of customers.
+    Auditor,
+    /// Answers for the rules.
+    ComplianceOfficer,
+    /// Investigates accounts.
+    FraudAnalyst,
+    /// Looks after keys, limits and programs.
+    SecurityEngineer,
+    /// Keeps it running.
+    Sre,
+    /// Looks on.
+    Viewer,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 9] = [
+        Self::Admin,
+        Self::AmlAnalyst,
+        Self::Approver,
+        Self::Auditor,
+        Self::ComplianceOfficer,
+        Self::FraudAnalyst,
+        Self::SecurityEngineer,
+        Self::Sre,
+        Self::Viewer,
+    ];
+
+    /// Stable lower-case name for storage and messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::AmlAnalyst => "aml_analyst",
+            Self::Approver => "approver",
+            Self::Auditor => "auditor",
+            Self::ComplianceOfficer => "compliance_officer",
+            Self::FraudAnalyst => "fraud_analyst",
+            Self::SecurityEngineer => "security_engineer",
+            Self::Sre => "sre",
+            Self::Viewer => "viewer",
+        }
+    }
+
+    /// The role of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+
+    /// What it allows, in the order of the table.
+    pub fn capabilities(self) -> impl Iterator<Item = Capability> {
+        TABLE.iter().filter(move |row| row.roles.contains(&self)).map(|row| row.capability)
+    }
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub struct Row {
+    /// What is allowed.
+    pub capability: Capability,
+    /// Its stable lower-case name for configuration and messages.
+    pub name: &'static str,
+    /// In words, as the documentation shows it.
+    pub meaning: &'static str,
+    /// Who has it among persons.
+    pub roles: &'static [Role],
+}
+
+const fn row(
+    capability: Capability,
+    name: &'static str,
+    meaning: &'static str,
+    roles: &'static [Role],
+) -> Row {
+    Row { capability, name, meaning, roles }
+}
+
+/// Everybody who looks at customers' cases.
+const INVESTIGATORS: &[Role] = &[
+    Role::AmlAnalyst,
+    Role::Approver,
+    Role::ComplianceOfficer,
+    Role::FraudAnalyst,
+    Role::SecurityEngineer,
+    Role::Viewer,
+];
+
+/// The table: every capability once, in the order of the variants, with the roles that have it.
+pub const TABLE: &[Row] = &[
+    row(
+        Capability::ApproveOauth,
+        "approve_oauth",
+        "answers for customers whether apps may act for them",
+        &[],
+    ),
+    row(Capability::Decide, "decide", "asks for decisions", &[]),
+    row(Capability::ReadDecisions, "read_decisions", "reads decisions and their reasons", INVESTIGATORS),
+    row(Capability::ReadHealth, "read_health", "reads the state of health", &Role::ALL),
+    row(
+        Capability::ReadMetrics,
+        "read_metrics",
+        "reads counters",
+        &[Role::Admin, Role::SecurityEngineer, Role::Sre],
+    ),
+    row(Capability::WriteEvents, "write_events", "reports events", &[]),
+];
+
+impl Capability {
+    /// Every capability.
+    pub const ALL: [Self; TABLE.len()] = {
+        let mut all = [Self::ApproveOauth; TABLE.len()];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = TABLE[at].capability;
+            at += 1;
+        }
+        all
+    };
+
+    /// Its line of the table.
+    #[must_use]
+    pub fn row(self) -> &'static Row {
+        // The test below holds the table to the order of the variants.
+        &TABLE[self as usize]
+    }
+
+    /// Stable lower-case name for configuration and messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The capability of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|capability| capability.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_variants_and_of_the_names() {
+        for (at, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.capability as usize, at, "{}", row.name);
+            assert_eq!(Capability::named(row.name), Some(row.capability));
+        }
+        assert!(TABLE.iter().map(|row| row.name).is_sorted());
+        assert!(Role::ALL.map(Role::as_str).is_sorted());
+        assert_eq!(Role::named("sre"), Some(Role::Sre));
+        assert_eq!((Role::named("root"), Capability::named("all")), (None, None));
+    }
+
+    #[test]
+    fn what_programs_do_no_person_does_and_auditors_see_no_customer() {
+        for capability in [Capability::ApproveOauth, Capability::Decide, Capability::WriteEvents] {
+            assert!(capability.row().roles.is_empty());
+        }
+        for role in [Role::Admin, Role::Auditor, Role::Sre] {
+            assert!(
+                !role.capabilities().any(|capability| capability == Capability::ReadDecisions),
+                "{role:?}"
+            );
+        }
+        assert_eq!(
+            Role::Viewer.capabilities().collect::<Vec<_>>(),
+            [Capability::ReadDecisions, Capability::ReadHealth]
+        );
+    }
+}
