@@ -242,6 +242,12 @@ impl Live {
         self.state.lock().pending.iter().take(most).cloned().collect()
     }
 
+    /// Whether some alert waits for its entry.
+    #[must_use]
+    pub fn has_pending(&self) -> bool {
+        !self.state.lock().pending.is_empty()
+    }
+
     /// The entry of an alert is in the journal.
     pub fn alert_recorded(&self, id: &str) {
         self.state.lock().pending.retain(|alert| alert.id != id);
