@@ -23,6 +23,7 @@ impl Core {
                 Ok(Response::Fraud(self.dead_letters.page(from, api::limits::DEAD_LETTERS_PAGE_MAX)))
             }
             FraudRequest::Label(words) => self.label(words).await,
+            FraudRequest::Models(request) => self.models(request).await,
             FraudRequest::Bundles => Ok(Response::Fraud(self.bundles_told())),
             FraudRequest::Promote { sha256, reason } => self.promote(Some(&sha256), reason).await,
             FraudRequest::Demote { reason } => self.promote(None, reason).await,

@@ -199,7 +199,88 @@ fn value_found(
 
 #[cfg(test)]
 mod tests {
+    use scoring::model::file::digest;
+
     use super::*;
+    use crate::{
+        evaluate::{
+            model::model_file,
+            protocol::Protocol,
+            run,
+            tests::{CARDS, FIRST_DAY, MAPPING},
+        },
+        mapping::Mapping,
+        preset::preset,
+    };
+
+    fn world() -> Recording {
+        let mapping = Mapping::parse(MAPPING).unwrap();
+        Recording::read(CARDS.csv().as_bytes(), &mapping, &mut |_| Ok(())).unwrap()
+    }
+
+    /// Trained on so many days from a day on, with so many trees.
+    fn trained(
+        recording: &Recording,
+        pack: &Arc<Pack>,
+        from: u32,
+        days: u32,
+        trees: u32,
+    ) -> (ModelFile, Digest) {
+        let mut params = preset("book").unwrap().params;
+        params.trees = trees;
+        let protocol = Protocol {
+            train_start: Day(FIRST_DAY + from),
+            train_days: days,
+            delay_days: 7,
+            test_days: 5,
+            folds: 1,
+            capacity: 5,
+        };
+        let folds = protocol.folds().unwrap();
+        let table = Table::compute(recording, pack, &folds).unwrap();
+        let result = run(recording, &table, &folds[0], &params, 5).unwrap();
+        let file = model_file(&result, recording, pack, &params, "test", UnixNanos(1));
+        let digest = digest(&file.encode().unwrap()).unwrap();
+        (file, digest)
+    }
+
+    #[test]
+    fn models_are_compared_on_days_new_to_both_and_a_better_one_is_told() {
+        let recording = world();
+        let mapping = Mapping::parse(MAPPING).unwrap();
+        let present: Vec<&str> = mapping.fields.iter().map(|field| field.name.as_str()).collect();
+        let pack = Arc::new(Pack::parse_for(preset("book").unwrap().pack, &present).unwrap());
+        let (weak, weak_digest) = trained(&recording, &pack, 10, 3, 1);
+        let (strong, strong_digest) = trained(&recording, &pack, 10, 20, 40);
+        let actor: Actor = "operator:ann".parse().unwrap();
+        let contest = |from: u32| Contest {
+            champion: (&weak, weak_digest),
+            challenger: (&strong, strong_digest),
+            days: Day(FIRST_DAY + from)..Day(FIRST_DAY + 58),
+            capacity: 5,
+            bootstrap: Params { rounds: 200, ..Params::default() },
+        };
+        // The strong one learned until day 30, whose labels were there on day 37.
+        let refused = compare(&recording, &pack, &contest(36), actor.clone()).unwrap_err();
+        assert!(
+            matches!(refused, CompareError::Overlap { which: "challenger", label_days: 7, .. }),
+            "{refused}"
+        );
+        let told = compare(&recording, &pack, &contest(37), actor.clone()).unwrap();
+        assert!(told.average_precision.low > 0, "{told:?}");
+        assert!(told.average_precision.low <= told.average_precision.observed);
+        let value = told.value.unwrap();
+        assert!(value.low <= value.observed && value.observed <= value.high, "{told:?}");
+        assert!(told.positives > 20, "{told:?}");
+        assert_eq!(compare(&recording, &pack, &contest(37), actor.clone()).unwrap(), told, "the same again");
+        // Against itself nothing is better, and the gate stays shut.
+        let same = Contest { champion: (&strong, strong_digest), ..contest(37) };
+        let same = compare(&recording, &pack, &same, actor.clone()).unwrap().average_precision;
+        assert!(same.observed == 0 && same.low <= 0, "{same:?}");
+        let other = Arc::new(Pack::parse_for(preset("default").unwrap().pack, &present).unwrap());
+        let refused = compare(&recording, &other, &contest(37), actor).unwrap_err();
+        assert!(matches!(refused, CompareError::OtherPack { which: "champion", .. }));
+    }
 
     #[test]
     fn value_is_found_from_the_top() {

@@ -12,10 +12,7 @@
 //! # Bounds
 //! [`FEATURES_MAX`] features, [`WINDOW_MAX`] records of a window: 8 bytes for each, twice.
 
-use scoring::{
-    drift::{Adwin, DriftError, Reference, kolmogorov_smirnov},
-    matrix::FeatureNames,
-};
+use scoring::drift::{Adwin, DriftError, Reference, kolmogorov_smirnov};
 
 use super::entry::millionths;
 
@@ -255,10 +252,9 @@ fn adwin(change: scoring::drift::Change) -> Measure {
 impl Subject {
     /// In words, with the names of the features.
     #[must_use]
-    pub fn name<'n>(&self, features: &'n FeatureNames) -> &'n str {
+    pub fn name<'n>(&self, features: &[&'n str]) -> &'n str {
         match self {
-            Self::Feature(place) if *place < features.len() => features.name(*place),
-            Self::Feature(_) => "a feature",
+            Self::Feature(place) => features.get(*place).copied().unwrap_or("a feature"),
             Self::Labels => "share of fraud among labels",
             Self::Score => "score",
         }
