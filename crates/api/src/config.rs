@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use domain::Clock;
 use tokio::net::TcpListener;
 
-use crate::{Api, Consents, Decisions, Health, Intake, Metrics, Token, auth::Tokens, route::App};
+use crate::{Api, Consents, Decisions, Health, Intake, Metrics, Screenings, Token, auth::Tokens, route::App};
 
 /// How the API listens and who may call.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Ports {
     pub intake: Arc<dyn Intake>,
     /// The decision path.
     pub decisions: Arc<dyn Decisions>,
+    /// Screening of addresses.
+    pub screenings: Arc<dyn Screenings>,
     /// Whether the parts work.
     pub health: Arc<dyn Health>,
     /// Counters.

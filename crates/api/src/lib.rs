@@ -9,6 +9,7 @@
 //! | `GET /v1/events/dead-letters` | shows the lines that were refused |
 //! | `POST /v1/decisions` | decides on a withdrawal before it happens |
 //! | `GET /v1/decisions/{id}` | explains a decision |
+//! | `POST /v1/screen` | screens addresses, one or one a line |
 //! | `GET /v1/oauth/authorizations/{handle}` | says what an app asks a customer for |
 //! | `POST /v1/oauth/authorizations/{handle}` | takes the customer's answer |
 //! | `POST /v1/oauth/grants` | lists what a customer has granted |
@@ -17,7 +18,7 @@
 //! | `GET /metrics` | counters in the OpenMetrics text format |
 //!
 //! Errors are RFC 9457 problems. Wire types live here and nowhere else; what is behind the routes is plugged in
-//! through the [`Intake`], [`Decisions`], [`Consents`], [`Health`] and [`Metrics`] ports.
+//! through the [`Intake`], [`Decisions`], [`Screenings`], [`Consents`], [`Health`] and [`Metrics`] ports.
 //!
 //! # Bounds
 //! Bodies, lines, connections, requests in flight and every time a peer can make us wait have named bounds in
@@ -32,6 +33,7 @@ pub mod limits;
 mod ports;
 mod problem;
 mod route;
+mod screen;
 mod server;
 mod wire;
 
@@ -44,6 +46,7 @@ pub use self::{
         Intake, IntakeError, Metrics, Recorded,
     },
     route::{Action, ROUTES, Route},
+    screen::{ScreenAnswer, ScreenError, ScreenLine, ScreenRequest, Screenings, screened_json},
     server::Api,
-    wire::{answer_json, explanation_json},
+    wire::{answer_json, assessment_json, explanation_json, lists_json},
 };

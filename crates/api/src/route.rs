@@ -50,6 +50,8 @@ pub enum Action {
     RecordEvents,
     /// Ends a grant.
     RevokeGrant,
+    /// Screens addresses.
+    Screen,
 }
 
 /// A route and what it takes to use it.
@@ -90,6 +92,12 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/decisions/{id}",
         permission: Permission::ReadDecisions,
         action: Action::Explain,
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/screen",
+        permission: Permission::Screen,
+        action: Action::Screen,
     },
     Route {
         method: Method::GET,
@@ -145,6 +153,10 @@ impl App {
         Arc::new(Self { tokens, ports, in_flight: Semaphore::new(REQUESTS_MAX) })
     }
 
+    pub(crate) const fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
     /// The router of [`ROUTES`]. Whatever is not a route asks for a token first as well, so that nothing is
     /// learned without one.
     pub(crate) fn router(self: &Arc<Self>) -> Router {
@@ -194,6 +206,7 @@ impl App {
                 json_response(self.record_events(&caller.actor().to_string(), request).await)
             }
             Action::RevokeGrant => json_response(self.revoke_grant(request).await),
+            Action::Screen => self.screen(&caller.actor().to_string(), request).await,
         };
         tracing::debug!(
             caller = %caller.actor(),
@@ -384,7 +397,7 @@ fn json_response(result: Result<Value, Problem>) -> Response {
     result.map_or_else(IntoResponse::into_response, |body| respond(body.to_string(), "application/json"))
 }
 
-fn respond(body: String, content_type: &'static str) -> Response {
+pub(crate) fn respond(body: String, content_type: &'static str) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::OK;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -392,7 +405,7 @@ fn respond(body: String, content_type: &'static str) -> Response {
     response
 }
 
-async fn read_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+pub(crate) async fn read_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     if request.headers().contains_key(header::CONTENT_ENCODING) {
         return Err(Problem::new(Kind::EncodingUnsupported, "send the body as it is, without compression"));
     }

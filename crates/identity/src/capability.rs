@@ -16,6 +16,8 @@ pub enum Capability {
     ReadHealth,
     /// Reading counters.
     ReadMetrics,
+    /// Screening addresses.
+    Screen,
     /// Reporting events.
     WriteEvents,
 }
@@ -133,6 +135,12 @@ pub const TABLE: &[Row] = &[
         "read_metrics",
         "reads counters",
         &[Role::Admin, Role::SecurityEngineer, Role::Sre],
+    ),
+    row(
+        Capability::Screen,
+        "screen",
+        "screens addresses",
+        &[Role::AmlAnalyst, Role::ComplianceOfficer, Role::FraudAnalyst],
     ),
     row(Capability::WriteEvents, "write_events", "reports events", &[]),
 ];
