@@ -346,13 +346,14 @@ fn screened_text(value: &Value) -> String {
     for exposed in array(value, "exposed") {
         let share = |name| exposed.get(name).and_then(Value::as_f64).unwrap_or(0.0);
         text.push_str(&format!(
-            "\n  {:.1} % of what it {} on {} is of {} holders, over {} or more transfers, such as {}",
+            "\n  {:.1} % of what it {} on {} is of {} holders, over {} or more transfers, such as {}{}",
             (share("direct") + share("indirect")) * 100.0,
             text_of(exposed, "direction"),
             text_of(exposed, "chain"),
             text_of(exposed, "category"),
             exposed.get("hops").and_then(Value::as_u64).unwrap_or(0),
             text_of(exposed, "listed_address"),
+            if exposed.get("shadow").and_then(Value::as_bool) == Some(true) { " (only reported)" } else { "" },
         ));
     }
     for seen in array(value, "seen") {

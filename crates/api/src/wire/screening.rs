@@ -125,9 +125,9 @@ pub fn assessment_json(line: &ScreenLine, assessment: &Assessment) -> Value {
         "is_contradictory": screening.is_contradictory(),
         "labels": screening.labels.iter().take(LABELS_MAX).map(label_json).collect::<Vec<_>>(),
         "more_labels": more,
-        "exposed": assessment.exposed.iter().map(exposed_json).collect::<Vec<_>>(),
+        "exposed": assessment.exposed.iter().map(|one| exposed_json(one, assessment.is_exposure_shadow)).collect::<Vec<_>>(),
         "seen": assessment.seen.iter().map(seen_json).collect::<Vec<_>>(),
-        "knowledge": assessment.knowledge.iter().map(knowledge_json).collect::<Vec<_>>(),
+        "knowledge": assessment.knowledge.iter().map(|one| knowledge_json(one, assessment.is_stale_shadow)).collect::<Vec<_>>(),
     })
 }
 
@@ -162,7 +162,7 @@ fn label_json(label: &ListedLabel) -> Value {
     })
 }
 
-fn exposed_json(exposed: &Exposed) -> Value {
+fn exposed_json(exposed: &Exposed, is_shadow: bool) -> Value {
     let found = &exposed.share;
     let path: Vec<Value> = found
         .path
@@ -182,6 +182,7 @@ fn exposed_json(exposed: &Exposed) -> Value {
         "direction": direction(exposed.direction),
         "category": found.category.as_str(),
         "verdict": exposed.verdict.as_str(),
+        "shadow": is_shadow,
         "direct": share(found.direct),
         "indirect": share(found.indirect),
         "amount": format!("{:.0}", found.amount),
@@ -249,13 +250,14 @@ fn exposure_json(exposure: &AssetExposure) -> Value {
     })
 }
 
-fn knowledge_json(knowledge: &Knowledge) -> Value {
+fn knowledge_json(knowledge: &Knowledge, is_shadow: bool) -> Value {
     json!({
         "chain": &*knowledge.chain,
         "block": knowledge.tip.map(|(height, _)| height),
         "block_time": knowledge.tip.map(|(_, at)| at.to_string()),
         "age_s": knowledge.age.map(|age| age.as_secs()),
         "is_stale": knowledge.is_stale,
+        "shadow": is_shadow,
         "complete_since_block": knowledge.complete_since.filter(|since| since.complete).map(|since| since.first),
     })
 }
