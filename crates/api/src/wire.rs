@@ -11,7 +11,7 @@ pub(crate) use self::{
     consent::{Answer, account_of, answer, grants_json, view_json},
     decision::{DecisionRequest, decision_request},
     event::{Batch, Judge, RefusedLine, events},
-    fields::Fault,
+    fields::{Fault, Fields},
     screening::{is_found, screen_lines, screen_request, summary_json},
 };
 pub use self::{

@@ -139,6 +139,10 @@ impl App {
 
         let core = Arc::new(Core::open(config, clock, progress).await?);
         let config = &core.config;
+        // Only who serves: a command beside it may run without the configuration file.
+        crate::cases::record_policy(&core.ground, &config.cases, core.clock.now())
+            .await
+            .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
         let control = ControlSocket::bind(control_socket(&config.data.dir))
             .map_err(|error| Failure::io("control socket", error))?;
 
@@ -218,7 +222,11 @@ impl App {
         } else {
             let ports = api::Ports {
                 intake: Arc::new(ApiIntake(Arc::clone(&core))),
-                decisions: Arc::new(ApiDecisions(Decisions::of(&core))),
+                decisions: Arc::new(ApiDecisions {
+                    decisions: Decisions::of(&core),
+                    ground: Arc::clone(&core.ground),
+                }),
+                cases: Arc::clone(&core.desk) as _,
                 screenings: Arc::new(ApiScreenings::of(&core)),
                 health: Arc::new(Health(Arc::clone(&core))),
                 consents: apps.map(|server| {

@@ -1,5 +1,7 @@
 //! What the user reads: text for people, one JSON object for programs, progress on a terminal.
 
+mod cases;
+
 use std::io::{IsTerminal as _, Write as _};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -63,7 +65,12 @@ impl Drop for Bar {
 /// A response as one JSON object.
 pub(crate) fn response_json(response: &Response) -> Value {
     let mut value = match response {
-        Response::Screened(value) | Response::Explained(value) | Response::Fraud(value) => value.clone(),
+        Response::Screened(value)
+        | Response::Explained(value)
+        | Response::Fraud(value)
+        | Response::Cases(value)
+        | Response::Case(value)
+        | Response::Alerts(value) => value.clone(),
         Response::Receipt(text) => serde_json::json!({"receipt": text}),
         Response::Learned(text) | Response::BansExported(text) => {
             serde_json::from_str(text).unwrap_or(Value::Null)
@@ -130,6 +137,9 @@ pub(crate) fn response_text(response: &Response) -> String {
             rescreened_text(list.rescreened)
         ),
         Response::ListDiff(diff) => diff_text(diff),
+        Response::Cases(value) => cases::list_text(value),
+        Response::Case(value) => cases::case_text(value),
+        Response::Alerts(value) => cases::alerts_text(value),
         Response::Screened(value) => screened_text(value),
         Response::ScreenedAll(values) => values.iter().map(screened_text).collect::<Vec<_>>().join("\n"),
         Response::Explained(value) => explained_text(value),
@@ -353,7 +363,11 @@ fn screened_text(value: &Value) -> String {
             text_of(exposed, "category"),
             exposed.get("hops").and_then(Value::as_u64).unwrap_or(0),
             text_of(exposed, "listed_address"),
-            if exposed.get("shadow").and_then(Value::as_bool) == Some(true) { " (only reported)" } else { "" },
+            if exposed.get("shadow").and_then(Value::as_bool) == Some(true) {
+                " (only reported)"
+            } else {
+                ""
+            },
         ));
     }
     for seen in array(value, "seen") {
@@ -409,6 +423,9 @@ fn explained_text(value: &Value) -> String {
         if let Some(would) = reason.get("would_pass_if").and_then(Value::as_str) {
             text.push_str(&format!("\n      would pass if {would}"));
         }
+    }
+    if let Some(review) = value.get("review") {
+        text.push_str(&format!("\n  {}", cases::review_text(review)));
     }
     text
 }

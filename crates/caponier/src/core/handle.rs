@@ -11,7 +11,9 @@ use journal::{
 };
 
 use super::{
-    Core, LABELS_DIR, Progress, chain,
+    Core, LABELS_DIR, Progress,
+    cases::Wanted,
+    chain,
     lists::{list_format, list_of},
 };
 use crate::{
@@ -54,6 +56,21 @@ impl Core {
             Request::ListsDiff { format, name, path } => {
                 self.lists_diff(&format, name.as_deref(), Path::new(&path))
             }
+            Request::CasesList { state, account, assignee, priority, urgent, after, limit } => self
+                .cases_list(Wanted {
+                    state,
+                    account: account.as_deref(),
+                    assignee,
+                    priority: priority.as_deref(),
+                    urgent,
+                    after: after.as_deref(),
+                    limit,
+                }),
+            Request::CasesShow { case } => self.cases_show(&case),
+            Request::CasesAct { case, by, revision, work } => {
+                self.cases_act(&case, &by, revision, work).await
+            }
+            Request::AlertsList { after, limit } => self.alerts_list(after, limit),
             Request::Screen { address, network } => self.screen(&address, network.as_deref()),
             Request::ScreenAll { lines } => self.screen_all(&lines),
             Request::Explain { id } => self.explain(&id).await,
@@ -289,8 +306,10 @@ impl Core {
         let decided = found.ok_or_else(|| {
             Failure::new(Exit::NotFound, format!("there is no decision {id:?} here that can still be read"))
         })?;
+        let position = self.decider.ids().position(decided.id.as_str()).ok();
         Ok(Response::Explained(api::explanation_json(&api::Explained {
-            position: self.decider.ids().position(decided.id.as_str()).ok(),
+            review: position.and_then(|position| self.desk.review(position)),
+            position,
             id: decided.id.to_string(),
             decision: decided.decision,
         })))
