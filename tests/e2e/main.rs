@@ -28,6 +28,7 @@ mod disk_full;
 mod erasure;
 mod interop;
 mod limits;
+mod models;
 mod operations;
 mod restore;
 mod support;

@@ -37,6 +37,7 @@ use crate::{
     cli::Place,
     config::Config,
     core::{Core, Progress, chain, control_socket},
+    drift::record_shifts,
     exit::{Exit, Failure},
     intake::ApiIntake,
     live::{Live, Slot},
@@ -342,6 +343,7 @@ impl App {
             tokio::spawn(publish(Arc::clone(&core))),
             tokio::spawn(rescreen(Arc::clone(&core))),
             tokio::spawn(record_alerts(Arc::clone(&core))),
+            tokio::spawn(record_shifts(Arc::clone(&core))),
         ];
         if let Some(acme) = acme {
             background.push(tokio::spawn(acme.keep()));

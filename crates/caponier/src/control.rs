@@ -197,6 +197,8 @@ pub enum FraudRequest {
     Label(LabelWords),
     /// Which bundles judge, and what they did.
     Bundles,
+    /// How far features, scores and labels have moved under the bundles at work.
+    Drift,
     /// Models and which of them are in force.
     Models(ModelsRequest),
     /// The active bundle is to have an effect.

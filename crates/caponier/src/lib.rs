@@ -20,6 +20,7 @@ pub mod config;
 pub mod control;
 pub mod core;
 pub mod demo;
+pub mod drift;
 pub mod exit;
 pub mod ground;
 pub mod intake;

@@ -22,13 +22,13 @@ pub mod drift;
 
 mod entry;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use domain::{Actor, UnixNanos};
 use features::StateDigest;
 
 pub use self::entry::{
-    Backtest, Compared, Interval, ModelEntry, Promoted, Registered, RolledBack, TEXT_BYTES_MAX,
+    Backtest, Compared, Drifted, Interval, ModelEntry, Promoted, Registered, RolledBack, TEXT_BYTES_MAX,
 };
 
 /// Models an installation knows.
@@ -37,6 +37,9 @@ pub const MODELS_MAX: usize = 1_024;
 pub const HISTORY_MAX: usize = 64;
 /// Comparisons kept per pack; the oldest makes room.
 pub const COMPARISONS_MAX: usize = 256;
+
+/// Shifts listed.
+pub const DRIFTED_MAX: usize = 256;
 
 /// A digest of a model file or a feature pack.
 pub type Digest = [u8; 32];
@@ -121,6 +124,8 @@ impl PackModels {
 pub struct Registry {
     models: BTreeMap<Digest, Known>,
     packs: BTreeMap<Digest, PackModels>,
+    /// The latest shifts, the latest last.
+    drifted: VecDeque<(UnixNanos, Drifted)>,
     ignored: u64,
 }
 
@@ -146,6 +151,11 @@ impl Registry {
     #[must_use]
     pub fn champion(&self, pack: &Digest) -> Option<&Digest> {
         self.packs.get(pack)?.champion.as_ref()
+    }
+
+    /// The latest shifts of what bundles are fed and say, the latest last, with when they were recorded.
+    pub fn drifted(&self) -> impl Iterator<Item = &(UnixNanos, Drifted)> {
+        self.drifted.iter()
     }
 
     /// Entries that broke a gate and changed nothing.
@@ -174,6 +184,7 @@ impl Registry {
                 }
                 Ok(())
             }
+            ModelEntry::Drifted(_) => Ok(()),
             ModelEntry::Promoted(promoted) => {
                 let model = known(&promoted.digest)?;
                 let pack = self.packs.get(&model.registered.pack);
@@ -229,6 +240,12 @@ impl Registry {
                     pack.comparisons.push((at, compared));
                 }
             }
+            ModelEntry::Drifted(drifted) => {
+                if self.drifted.len() >= DRIFTED_MAX {
+                    self.drifted.pop_front();
+                }
+                self.drifted.push_back((at, drifted));
+            }
             ModelEntry::Promoted(promoted) => {
                 if let Some(pack) = self.pack_of(&promoted.digest) {
                     if let Some(champion) = pack.champion.replace(promoted.digest) {
@@ -277,6 +294,11 @@ impl Registry {
                 digest.time(*at);
                 digest.bytes(&ModelEntry::Compared(compared.clone()).encode());
             }
+        }
+        digest.number(self.drifted.len() as u64);
+        for (at, drifted) in &self.drifted {
+            digest.time(*at);
+            digest.bytes(&ModelEntry::Drifted(drifted.clone()).encode());
         }
         digest.number(self.ignored);
         digest.finish()

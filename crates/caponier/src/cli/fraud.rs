@@ -19,7 +19,8 @@ pub(crate) enum FraudCommand {
     /// Models: taken in, compared, put in force, taken back.
     #[command(subcommand)]
     Models(ModelsCommand),
-    /// Say how far features, scores and labels have moved since the first events of a recording.
+    /// Say how far features, scores and labels have moved: under the bundles at work, or in a recording since its first
+    /// events.
     Drift(Box<Drift>),
     /// Show lines that reporters sent and that were no events.
     DeadLetters(DeadLetters),
@@ -166,8 +167,9 @@ pub(crate) struct Challenge {
 
 #[derive(Debug, Args)]
 pub(crate) struct Drift {
+    /// Recorded events; without them the bundles at work are told about.
     #[command(flatten)]
-    pub(crate) events: Events,
+    pub(crate) events: Option<Events>,
     /// Model whose scores are watched as well.
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,

@@ -362,6 +362,7 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
                     put("challenger", json!(hex::encode(compared.challenger)));
                     put("average_precision", models::interval_json(&compared.average_precision));
                 }
+                ModelEntry::Drifted(drifted) => put("shift", crate::drift::drifted_json(&drifted)),
                 ModelEntry::Promoted(promoted) => {
                     put("model", json!(hex::encode(promoted.digest)));
                     put("replaces", json!(promoted.replaces.map(hex::encode)));

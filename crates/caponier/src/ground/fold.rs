@@ -379,6 +379,9 @@ impl Fold {
             }
             Kind::Model => {
                 let entry = ModelEntry::decode(payload).map_err(|error| malformed(&error))?;
+                if let ModelEntry::Drifted(drifted) = &entry {
+                    self.lives.drifts().recorded(drifted);
+                }
                 // One that breaks a gate changes nothing and is counted: whoever wrote it was told.
                 drop(self.models.apply(at, entry));
             }

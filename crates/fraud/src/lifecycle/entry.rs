@@ -9,6 +9,8 @@
 //!      positives: uint, average-precision: interval, value: interval / null, confidence: uint, rounds: uint, seed: uint,
 //!      actor]
 //!   / [1, "promoted", digest, replaces: digest / null, floor: int, forced: reason / null, actor]
+//!   / [1, "drifted", bundle: digest, subject: tstr, measure: "psi" / "adwin", first: int, second: int, records: uint, actor]
+//!                                  ; psi: index and Kolmogorov-Smirnov statistic; adwin: mean before and after
 //!   / [1, "rolled_back", pack: digest, from: digest, to: digest, reason, actor]
 //!
 //! interval = [observed: int, low: int, high: int, better: uint]     ; millionths; challenger less champion
@@ -21,7 +23,7 @@ use domain::{Actor, UnixNanos};
 use minicbor::Encoder;
 use scoring::bootstrap::Difference;
 
-use super::Digest;
+use super::{Digest, drift::Measure};
 use crate::record::{Encoded, Fields, RecordError, encoded, optional};
 
 const VERSION: u8 = 1;
@@ -169,11 +171,28 @@ pub struct RolledBack {
     pub actor: Actor,
 }
 
+/// What a bundle is fed, or says, has shifted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drifted {
+    /// Hash of the bundle that judged.
+    pub bundle: Digest,
+    /// A feature by name, `score` or `labels`.
+    pub subject: String,
+    /// By what it was seen.
+    pub measure: Measure,
+    /// Records the bundle had judged by then.
+    pub records: u64,
+    /// Caponier itself.
+    pub actor: Actor,
+}
+
 /// What an entry of the journal says about models.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelEntry {
     /// Two were compared.
     Compared(Compared),
+    /// What goes in or comes out has shifted.
+    Drifted(Drifted),
     /// One was put in force.
     Promoted(Promoted),
     /// One was taken in.
@@ -188,6 +207,7 @@ impl ModelEntry {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Compared(_) => "compared",
+            Self::Drifted(_) => "drifted",
             Self::Promoted(_) => "promoted",
             Self::Registered(_) => "registered",
             Self::RolledBack(_) => "rolled_back",
@@ -199,6 +219,7 @@ impl ModelEntry {
     pub const fn actor(&self) -> &Actor {
         match self {
             Self::Compared(compared) => &compared.actor,
+            Self::Drifted(drifted) => &drifted.actor,
             Self::Promoted(promoted) => &promoted.actor,
             Self::Registered(registered) => &registered.actor,
             Self::RolledBack(back) => &back.actor,
@@ -211,6 +232,7 @@ impl ModelEntry {
         encoded(|encoder| {
             let fields = match self {
                 Self::Compared(_) => 15,
+                Self::Drifted(_) => 9,
                 Self::Promoted(_) => 7,
                 Self::Registered(_) => 14,
                 Self::RolledBack(_) => 7,
@@ -218,6 +240,14 @@ impl ModelEntry {
             encoder.array(fields)?.u8(VERSION)?.str(self.as_str())?;
             match self {
                 Self::Compared(compared) => encode_compared(encoder, compared)?,
+                Self::Drifted(drifted) => {
+                    let (measure, first, second) = match drifted.measure {
+                        Measure::Adwin { before, after } => ("adwin", before, after),
+                        Measure::Psi { psi, ks } => ("psi", psi, ks),
+                    };
+                    encoder.bytes(&drifted.bundle)?.str(&drifted.subject)?.str(measure)?;
+                    encoder.i64(first)?.i64(second)?.u64(drifted.records)?;
+                }
                 Self::Promoted(promoted) => {
                     encoder.bytes(&promoted.digest)?;
                     optional(encoder, promoted.replaces, |encoder, digest| encoder.bytes(&digest).map(drop))?;
@@ -243,6 +273,7 @@ impl ModelEntry {
         let (mut fields, what, behind) = Fields::begin(bytes, VERSION)?;
         let expected = match what.as_str() {
             "compared" => 13,
+            "drifted" => 7,
             "registered" => 12,
             "promoted" | "rolled_back" => 5,
             _ => return Err(fields.bad("what", 2)),
@@ -252,6 +283,23 @@ impl ModelEntry {
         }
         let entry = match what.as_str() {
             "compared" => Self::Compared(decode_compared(&mut fields)?),
+            "drifted" => {
+                let bundle = fields.digest("bundle")?;
+                let subject = fields.text("subject", TEXT_BYTES_MAX)?;
+                let is_psi = fields.parsed("measure", 8, |name| match name {
+                    "psi" => Some(true),
+                    "adwin" => Some(false),
+                    _ => None,
+                })?;
+                let (first, second) = (fields.signed("first")?, fields.signed("second")?);
+                let measure = if is_psi {
+                    Measure::Psi { psi: first, ks: second }
+                } else {
+                    Measure::Adwin { before: first, after: second }
+                };
+                let records = fields.number("records")?;
+                Self::Drifted(Drifted { bundle, subject, measure, records, actor: actor(&mut fields)? })
+            }
             "promoted" => Self::Promoted(Promoted {
                 digest: fields.digest("digest")?,
                 replaces: fields.optional(|fields| fields.digest("replaces"))?,

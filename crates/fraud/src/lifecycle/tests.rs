@@ -70,6 +70,11 @@ fn back(pack: u8, from: u8, to: u8) -> ModelEntry {
     })
 }
 
+fn drifted(measure: drift::Measure) -> ModelEntry {
+    let (subject, actor) = ("amount".to_owned(), Actor::system());
+    ModelEntry::Drifted(Drifted { bundle: [3; 32], subject, measure, records: 4_000, actor })
+}
+
 fn with(entries: impl IntoIterator<Item = ModelEntry>) -> Registry {
     let mut registry = Registry::default();
     for entry in entries {
@@ -116,6 +121,8 @@ fn every_entry_round_trips_and_no_part_of_it_decodes() {
         promoted(1, None, None),
         promoted(1, Some(2), Some("because")),
         back(1, 2, 3),
+        drifted(drift::Measure::Psi { psi: 300_000, ks: 0 }),
+        drifted(drift::Measure::Adwin { before: -1, after: 7 }),
     ] {
         let bytes = entry.encode();
         assert_eq!(ModelEntry::decode(&bytes).as_ref(), Ok(&entry));

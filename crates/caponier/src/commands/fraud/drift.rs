@@ -19,8 +19,10 @@ use crate::{
 };
 
 pub(super) fn drift(options: &Drift, json: bool) -> Result<Exit, Failure> {
-    let mapping = mapping(&options.events.mapping)?;
-    let (pack, _) = pack(&options.events.pack, &mapping)?;
+    let none = || Failure::new(Exit::Internal, "no recording is named");
+    let events = options.events.as_ref().ok_or_else(none)?;
+    let mapping = mapping(&events.mapping)?;
+    let (pack, _) = pack(&events.pack, &mapping)?;
     let bad = |path: &Path, error: &dyn std::error::Error| {
         Failure::new(Exit::Input, format!("{}: {}", path.display(), causes(error)))
     };
@@ -35,8 +37,8 @@ pub(super) fn drift(options: &Drift, json: bool) -> Result<Exit, Failure> {
     let mut monitor = Monitor::new(pack.columns().len(), settings)
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let mut judges = Judges { model, rules: None, reasons_from: 2.0 };
-    let mut dead = DeadLetters::create(options.events.dead_letter.as_deref())?;
-    let file = &options.events.events;
+    let mut dead = DeadLetters::create(events.dead_letter.as_deref())?;
+    let file = &events.events;
     let (mut shifts, mut told) = (Vec::new(), Vec::new());
     let names: Vec<&str> = pack.columns().iter().map(|column| column.name.as_str()).collect();
     let summary = run(
