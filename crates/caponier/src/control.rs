@@ -217,7 +217,7 @@ pub enum FraudRequest {
 
 /// What can be asked about models.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "models", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ModelsRequest {
     /// Takes a model file in.
     Add {
