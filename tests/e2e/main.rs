@@ -25,6 +25,7 @@ mod decisions;
 mod demo;
 mod disk_full;
 mod erasure;
+mod intent;
 mod interop;
 mod limits;
 mod operations;

@@ -2,6 +2,7 @@
 
 pub(crate) mod docs;
 pub(crate) mod fraud;
+pub(crate) mod intent;
 pub(crate) mod watch;
 
 use std::path::PathBuf;
@@ -63,6 +64,9 @@ pub(crate) enum Command {
     /// Recorded events against feature packs, models and rules.
     #[command(subcommand)]
     Fraud(fraud::FraudCommand),
+    /// Transactions and typed messages before they are signed.
+    #[command(subcommand)]
+    Intent(intent::IntentCommand),
     /// Lists of labelled addresses.
     #[command(subcommand)]
     Lists(ListsCommand),
