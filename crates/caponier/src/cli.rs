@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod cases;
 pub(crate) mod docs;
 pub(crate) mod fraud;
 pub(crate) mod intent;
@@ -67,6 +68,12 @@ pub(crate) enum Command {
     /// Transactions and typed messages before they are signed.
     #[command(subcommand)]
     Intent(intent::IntentCommand),
+    /// What people look at: held withdrawals and alerts that belong together.
+    #[command(subcommand)]
+    Cases(cases::CasesCommand),
+    /// What rules, models and chains found suspicious.
+    #[command(subcommand)]
+    Alerts(cases::AlertsCommand),
     /// Lists of labelled addresses.
     #[command(subcommand)]
     Lists(ListsCommand),
