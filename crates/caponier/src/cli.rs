@@ -315,8 +315,8 @@ pub(crate) enum ListsCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListsImport {
-    /// Format of the files: ofac (one address a line, file named sanctioned_addresses_TICKER.txt), scamsniffer (JSON), tagpack
-    /// (GraphSense, YAML), or csv:FIELD=COLUMN,... with the fields address, network, category, label, source, licence,
+    /// Format of the files: ofac (one address a line, file named sanctioned_addresses_TICKER.txt), ofac-xml (as the Treasury
+    /// publishes them, classic or advanced), scamsniffer (JSON), tagpack (GraphSense, YAML, with the actors of the same folder), or csv:FIELD=COLUMN,... with the fields address, network, category, label, source, licence,
     /// confidence, first_seen and last_seen; FIELD=:VALUE gives every row the same.
     #[arg(long)]
     pub(crate) format: String,
