@@ -34,13 +34,13 @@ pub(crate) struct Subject {
 #[group(id = "text", required = true, multiple = false)]
 pub(crate) struct Text {
     /// Transaction in hexadecimal, unsigned or signed: legacy or of type 1 to 4.
-    #[arg(long, value_name = "HEX", group = "text")]
+    #[arg(long, value_name = "HEX")]
     pub(crate) tx: Option<String>,
     /// File with a transaction in hexadecimal; - is standard input.
-    #[arg(long, value_name = "FILE", group = "text")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) tx_file: Option<PathBuf>,
     /// File with a typed message (EIP-712, JSON); - is standard input.
-    #[arg(long, value_name = "FILE", group = "text")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) typed: Option<PathBuf>,
 }
 
