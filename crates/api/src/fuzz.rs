@@ -6,10 +6,11 @@ use auth::oauth::{Consent, parse_scope};
 
 use crate::wire;
 
-/// The events of the body of `POST /v1/events`; `None` if the batch is refused.
+/// The events of the body of `POST /v1/events` as far as its lines are any; `None` if the batch is refused.
 #[must_use]
 pub fn events(body: &[u8], now: UnixNanos) -> Option<Vec<Event>> {
-    wire::events(body, now).ok()
+    let batch = wire::events(body, wire::Judge { now, intake: &wire::NoIntake::default() }).ok()?;
+    Some(batch.events)
 }
 
 /// What a customer agrees to in the body of `POST /v1/oauth/authorizations/{handle}`; `None` if it is refused or says no.

@@ -2,12 +2,24 @@
 
 use std::time::Duration;
 
+use domain::UnixNanos;
+
 /// Longest batch of events, in bytes.
 pub const EVENT_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Most events in a batch.
 pub const EVENT_LINES_MAX: usize = 1_000;
 /// How far ahead of our clock an event may lie: more is a broken clock, and would make real events look old.
 pub const EVENT_AHEAD_MAX: Duration = Duration::from_secs(300);
+/// The first day of a blockchain, 2009-01-03: whatever claims to be older has a clock that was never set.
+pub const EVENT_EARLIEST: UnixNanos = UnixNanos::from_secs(1_230_940_800);
+/// Refused lines that are kept for reading.
+pub const DEAD_LETTERS_MAX: usize = 10_000;
+/// Of each refused line, the bytes that are kept.
+pub const DEAD_LETTER_BYTES_MAX: usize = 2_048;
+/// Bytes of refused lines that are kept; the oldest make room.
+pub const DEAD_LETTERS_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Refused lines in one answer.
+pub const DEAD_LETTERS_PAGE_MAX: usize = 1_000;
 /// Longest decision request, in bytes.
 pub const DECISION_BODY_BYTES_MAX: usize = 16 * 1024;
 /// Longest time a caller may give a decision.
@@ -43,3 +55,11 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 pub const TOKENS_MAX: usize = 64;
 /// Shortest bearer token, in bytes: 128 bits in hexadecimal.
 pub const TOKEN_BYTES_MIN: usize = 32;
+/// Most entries of a page.
+pub const PAGE_MAX: usize = 200;
+/// Streams at a time; they are not counted among the requests being worked on.
+pub const STREAMS_MAX: usize = 16;
+/// Longest life of a stream; its client goes on with a new one.
+pub const STREAM_TIME_MAX: Duration = Duration::from_secs(3_600);
+/// How often a stream that has nothing to say shows that it lives.
+pub const STREAM_BEAT: Duration = Duration::from_secs(15);

@@ -3,7 +3,9 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use auth::oauth::{Consent, ConsentError, ConsentView, GrantNumber, GrantSummary};
-use domain::{AccountId, Decision, Event, WithdrawalRequest};
+use domain::{AccountId, Asset, Decision, Event, WithdrawalRequest};
+
+use crate::DeadLetters;
 
 /// A boxed future, so that ports stay object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -44,6 +46,15 @@ pub trait Intake: Send + Sync {
     /// decision sees it. An event whose id is known is counted as a duplicate and changes nothing. Dropping the
     /// future may leave the batch recorded or not.
     fn record(&self, events: Vec<Event>) -> BoxFuture<'_, Result<Recorded, IntakeError>>;
+
+    /// Whether the exchange trades in an asset. Where nobody said which ones it does, all are known.
+    fn knows_asset(&self, asset: &Asset) -> bool;
+
+    /// Where the decision of an id stands; `None` for an id of no decision of this installation.
+    fn decision_position(&self, id: &str) -> Option<u64>;
+
+    /// Where refused lines go.
+    fn dead_letters(&self) -> &DeadLetters;
 }
 
 /// A decision and its id.
@@ -95,6 +106,44 @@ pub struct ExplainError {
     pub why: String,
 }
 
+/// A decision of a page.
+#[derive(Debug, Clone)]
+pub struct ListedDecision {
+    /// As explained by its id.
+    pub explained: Explained,
+    /// The cursor behind it.
+    pub next: String,
+}
+
+/// A page of decisions, oldest first.
+#[derive(Debug, Clone)]
+pub struct DecisionPage {
+    /// Those of the page.
+    pub decisions: Vec<ListedDecision>,
+    /// The cursor behind the page: printable ASCII, opaque to callers.
+    pub next: String,
+    /// Whether there may be more behind it already.
+    pub more: bool,
+}
+
+/// Why there is no page.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PageError {
+    /// The cursor lies behind the end of the journal: it was given before a restore.
+    #[error("cursor lies behind the end")]
+    CursorStale,
+    /// The installation did not make the cursor.
+    #[error("cursor is not of this installation")]
+    CursorUnknown,
+    /// Decisions cannot be read.
+    #[error("decisions cannot be read: {why}")]
+    Unavailable {
+        /// In words for the operator; not shown to the caller.
+        why: String,
+    },
+}
+
 /// The decision path.
 pub trait Decisions: Send + Sync {
     /// Decides within `deadline`. When it returns `Ok`, the decision is durable. The same account and idempotency
@@ -108,6 +157,20 @@ pub trait Decisions: Send + Sync {
 
     /// Reads a decision back; `None` for an id that names none, whatever its form.
     fn explain<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Explained>, ExplainError>>;
+
+    /// Decisions behind a cursor, from the beginning without one, at most `limit`. Looks at a bounded number of entries,
+    /// so a page may be empty while there is more. Decisions about persons whose data was erased are left out.
+    fn page<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<DecisionPage, PageError>>;
+
+    /// The cursor behind everything that is durable now.
+    fn end(&self) -> String;
+
+    /// Completes when something is durable behind the cursor, or nothing will ever be.
+    fn beyond<'a>(&'a self, cursor: &'a str) -> BoxFuture<'a, ()>;
 }
 
 /// Why an answer for a customer, or the end of a grant, is not taken.

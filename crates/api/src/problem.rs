@@ -26,6 +26,7 @@ pub(crate) enum Kind {
     MethodNotAllowed,
     NotFound,
     PermissionMissing,
+    StaleCursor,
     TooManyGrants,
     Unauthenticated,
     Unavailable,
@@ -33,8 +34,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    #[cfg(test)]
-    const ALL: [Self; 16] = [
+    /// Every kind.
+    pub(crate) const ALL: [Self; 17] = [
         Self::AlreadyAnswered,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
@@ -47,6 +48,7 @@ impl Kind {
         Self::MethodNotAllowed,
         Self::NotFound,
         Self::PermissionMissing,
+        Self::StaleCursor,
         Self::TooManyGrants,
         Self::Unauthenticated,
         Self::Unavailable,
@@ -85,6 +87,9 @@ impl Kind {
             Self::PermissionMissing => {
                 (StatusCode::FORBIDDEN, "permission-missing", "the token does not allow this")
             }
+            Self::StaleCursor => {
+                (StatusCode::GONE, "stale-cursor", "the cursor leads to where nothing is any more")
+            }
             Self::TooManyGrants => {
                 (StatusCode::CONFLICT, "too-many-grants", "the customer has granted to too many apps")
             }
@@ -96,6 +101,25 @@ impl Kind {
             }
             Self::Unhealthy => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy", "not all parts work"),
         }
+    }
+}
+
+impl Kind {
+    pub(crate) const fn status(self) -> StatusCode {
+        self.parts().0
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        self.parts().1
+    }
+
+    pub(crate) const fn title(self) -> &'static str {
+        self.parts().2
+    }
+
+    /// The `type` of the problem.
+    pub(crate) fn urn(self) -> String {
+        format!("urn:caponier:problem:{}", self.name())
     }
 }
 
@@ -142,11 +166,21 @@ impl Problem {
         Self { detail: format!("line {line}: {}", self.detail), line: Some(line), ..self }
     }
 
+    /// With what else is wrong.
+    pub(crate) fn with_faults(self, faults: Vec<String>) -> Self {
+        Self { faults, ..self }
+    }
+
     pub(crate) fn busy(retry_after: Duration) -> Self {
         Self {
             retry_after: Some(retry_after),
             ..Self::new(Kind::Busy, "nothing was done; send it again later")
         }
+    }
+
+    /// With other words.
+    pub(crate) fn saying(self, detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..self }
     }
 
     pub(crate) fn unhealthy(faults: Vec<String>) -> Self {
@@ -156,10 +190,10 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, name, title) = self.kind.parts();
+        let status = self.kind.status();
         let wire = Wire {
-            r#type: format!("urn:caponier:problem:{name}"),
-            title,
+            r#type: self.kind.urn(),
+            title: self.kind.title(),
             status: status.as_u16(),
             detail: &self.detail,
             line: self.line,

@@ -14,17 +14,22 @@ use axum::{
 use domain::ApiKeyId;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Value, json};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::timeout,
+};
 
 use crate::{
-    Consents, DecideError, GrantError, IntakeError, Permission, Ports,
+    Consents, DeadLetter, DecideError, GrantError, IntakeError, Permission, Ports, Recorded,
     auth::Tokens,
+    decisions,
     limits::{
-        BODY_TIMEOUT, CONSENT_BODY_BYTES_MAX, DEADLINE_GRACE, DECISION_BODY_BYTES_MAX, EVENT_BODY_BYTES_MAX,
-        REQUESTS_MAX,
+        BODY_TIMEOUT, CONSENT_BODY_BYTES_MAX, DEAD_LETTERS_PAGE_MAX, DEADLINE_GRACE, DECISION_BODY_BYTES_MAX,
+        EVENT_BODY_BYTES_MAX, REQUESTS_MAX, STREAMS_MAX,
     },
+    openapi,
     problem::{Kind, Problem},
-    wire::{self, Answer, DecisionRequest, Fault},
+    wire::{self, Answer, Batch, DecisionRequest, Fault, Judge, RefusedLine},
 };
 
 /// What a route does.
@@ -40,14 +45,29 @@ pub enum Action {
     Explain,
     /// Says what does not work.
     Health,
+    /// Lists decisions page by page.
+    ListDecisions,
     /// Lists what a customer has granted.
     ListGrants,
     /// Counters for a monitoring system.
     Metrics,
+    /// Shows refused lines.
+    ReadDeadLetters,
     /// Records events.
     RecordEvents,
     /// Ends a grant.
     RevokeGrant,
+    /// Streams decisions as they are made.
+    StreamDecisions,
+}
+
+/// What a route does that is open to everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenAction {
+    /// Describes the API for programs.
+    Document,
+    /// Describes the API for people.
+    Page,
 }
 
 /// A route and what it takes to use it.
@@ -63,7 +83,24 @@ pub struct Route {
     pub action: Action,
 }
 
-/// Every route there is.
+/// A route that asks for no token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenRoute {
+    /// Method.
+    pub method: Method,
+    /// Path.
+    pub path: &'static str,
+    /// What it does.
+    pub action: OpenAction,
+}
+
+/// Every route that is open to everybody: what they say is the same in every installation.
+pub const OPEN_ROUTES: &[OpenRoute] = &[
+    OpenRoute { method: Method::GET, path: "/v1/openapi.json", action: OpenAction::Document },
+    OpenRoute { method: Method::GET, path: "/docs", action: OpenAction::Page },
+];
+
+/// Every route that needs a permission.
 pub const ROUTES: &[Route] = &[
     Route {
         method: Method::POST,
@@ -72,10 +109,28 @@ pub const ROUTES: &[Route] = &[
         action: Action::RecordEvents,
     },
     Route {
+        method: Method::GET,
+        path: "/v1/events/dead-letters",
+        permission: Permission::WriteEvents,
+        action: Action::ReadDeadLetters,
+    },
+    Route {
         method: Method::POST,
         path: "/v1/decisions",
         permission: Permission::Decide,
         action: Action::Decide,
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/decisions",
+        permission: Permission::ReadDecisions,
+        action: Action::ListDecisions,
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/decisions/stream",
+        permission: Permission::ReadDecisions,
+        action: Action::StreamDecisions,
     },
     Route {
         method: Method::GET,
@@ -130,11 +185,42 @@ pub(crate) struct App {
     tokens: Tokens,
     ports: Ports,
     in_flight: Semaphore,
+    streams: Arc<Semaphore>,
+    stopping: watch::Sender<bool>,
 }
 
 impl App {
     pub(crate) fn new(tokens: Tokens, ports: Ports) -> Arc<Self> {
-        Arc::new(Self { tokens, ports, in_flight: Semaphore::new(REQUESTS_MAX) })
+        Arc::new(Self {
+            tokens,
+            ports,
+            in_flight: Semaphore::new(REQUESTS_MAX),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            stopping: watch::Sender::new(false),
+        })
+    }
+
+    pub(crate) const fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// Places for streams.
+    pub(crate) fn streams(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.streams)
+    }
+
+    /// Ends what has no end of its own.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    pub(crate) async fn stopped(&self) {
+        // An error means that the sender is gone, which is a stop as well.
+        drop(self.stopping.subscribe().wait_for(|stopped| *stopped).await);
     }
 
     /// The router of [`ROUTES`]. Whatever is not a route asks for a token first as well, so that nothing is
@@ -152,13 +238,42 @@ impl App {
             let filter = if route.method == Method::GET { MethodFilter::GET } else { MethodFilter::POST };
             router = router.route(route.path, on(filter, serve(Some(route), Kind::NotFound)));
         }
+        for route in OPEN_ROUTES {
+            let filter = if route.method == Method::GET { MethodFilter::GET } else { MethodFilter::POST };
+            let app = Arc::clone(self);
+            let open = move || std::future::ready(app.serve_open(route));
+            router = router.route(route.path, on(filter, open));
+        }
         router
             .fallback(serve(None, Kind::NotFound))
             .method_not_allowed_fallback(serve(None, Kind::MethodNotAllowed))
     }
 
+    fn serve_open(&self, route: &OpenRoute) -> Response {
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            return Problem::busy(std::time::Duration::from_secs(1)).into_response();
+        };
+        match route.action {
+            OpenAction::Document => respond(openapi::document_text().to_owned(), "application/json"),
+            OpenAction::Page => {
+                let (page, policy) = openapi::page();
+                let mut response = respond(page.to_owned(), "text/html; charset=utf-8");
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+                headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+                response
+            }
+        }
+    }
+
     /// Authenticates, authorises, then acts. `otherwise` is the problem when there is no route.
-    async fn serve(&self, route: Option<&'static Route>, otherwise: Kind, request: Request) -> Response {
+    async fn serve(
+        self: &Arc<Self>,
+        route: Option<&'static Route>,
+        otherwise: Kind,
+        request: Request,
+    ) -> Response {
         let Some(caller) = self.tokens.caller(request.headers()) else {
             return Problem::new(Kind::Unauthenticated, "send Authorization: Bearer and a token")
                 .into_response();
@@ -179,10 +294,15 @@ impl App {
             Action::Decide => json_response(self.decide(request).await),
             Action::Explain => json_response(self.explain(request.uri()).await),
             Action::Health => json_response(self.health()),
+            Action::ListDecisions => json_response(decisions::list(self, request.uri()).await),
             Action::ListGrants => json_response(self.list_grants(request).await),
             Action::Metrics => respond(self.ports.metrics.exposition(), OPENMETRICS),
-            Action::RecordEvents => json_response(self.record_events(request).await),
+            Action::ReadDeadLetters => json_response(self.read_dead_letters(request.uri())),
+            Action::RecordEvents => {
+                json_response(self.record_events(&caller.actor().to_string(), request).await)
+            }
             Action::RevokeGrant => json_response(self.revoke_grant(request).await),
+            Action::StreamDecisions => decisions::stream(self, request.uri()).await,
         };
         tracing::debug!(
             caller = %caller.actor(),
@@ -193,22 +313,67 @@ impl App {
         response
     }
 
-    async fn record_events(&self, request: Request) -> Result<Value, Problem> {
+    async fn record_events(&self, caller: &str, request: Request) -> Result<Value, Problem> {
         let body = read_body(request, EVENT_BODY_BYTES_MAX).await?;
-        let events = wire::events(&body, self.ports.clock.now())?;
-        match self.ports.intake.record(events).await {
-            Ok(recorded) => Ok(json!({
-                "accepted": recorded.accepted, "duplicates": recorded.duplicates, "erased": recorded.erased,
-            })),
-            Err(IntakeError::Busy { retry_after }) => Err(Problem::busy(retry_after)),
-            Err(error @ IntakeError::Unavailable { .. }) => {
-                tracing::error!(%error, "events were refused");
-                Err(Problem::new(
-                    Kind::Unavailable,
-                    "the events may not be recorded; sending them again is safe",
-                ))
+        let intake = &*self.ports.intake;
+        let now = self.ports.clock.now();
+        let Batch { events, refused } = wire::events(&body, Judge { now, intake })?;
+        let recorded = if events.is_empty() {
+            Recorded { accepted: 0, duplicates: 0, erased: 0 }
+        } else {
+            intake.record(events).await.map_err(|error| match error {
+                IntakeError::Busy { retry_after } => Problem::busy(retry_after),
+                IntakeError::Unavailable { .. } => {
+                    tracing::error!(%error, "events were refused");
+                    Problem::new(
+                        Kind::Unavailable,
+                        "the events may not be recorded; sending them again is safe",
+                    )
+                }
+            })?
+        };
+        // After the others are durable: a batch that is sent again leaves its letters once.
+        for line in &refused {
+            let fault = (line.fault.field.as_str(), line.fault.reason.as_str());
+            intake.dead_letters().push(DeadLetter::new(now, caller, line.line, fault, line.text));
+        }
+        let Recorded { accepted, duplicates, erased } = recorded;
+        if accepted + duplicates + erased == 0
+            && let Some(first) = refused.first()
+        {
+            let others = refused.iter().skip(1).map(RefusedLine::sentence).collect();
+            return Err(Problem::of_field(Kind::InvalidEvent, first.fault.clone())
+                .on_line(first.line)
+                .with_faults(others));
+        }
+        let mut answer = json!({ "accepted": accepted, "duplicates": duplicates, "erased": erased });
+        if !refused.is_empty() {
+            let lines: Vec<Value> = refused
+                .iter()
+                .map(|line| {
+                    json!({ "line": line.line, "field": line.fault.field, "reason": line.fault.reason })
+                })
+                .collect();
+            answer["refused"] = json!(lines);
+        }
+        Ok(answer)
+    }
+
+    fn read_dead_letters(&self, uri: &Uri) -> Result<Value, Problem> {
+        let mut from = 0;
+        for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let fault = |field: &str, reason: &str| {
+                let field = field.chars().take(64).collect();
+                Problem::of_field(Kind::InvalidRequest, Fault { field, reason: reason.to_owned() })
+            };
+            match pair.split_once('=') {
+                Some(("from", number)) => {
+                    from = number.parse().map_err(|_| fault("from", "expected a whole number"))?;
+                }
+                _ => return Err(fault(pair.split('=').next().unwrap_or_default(), "is not a parameter")),
             }
         }
+        Ok(self.ports.intake.dead_letters().page(from, DEAD_LETTERS_PAGE_MAX))
     }
 
     async fn decide(&self, request: Request) -> Result<Value, Problem> {

@@ -10,9 +10,36 @@ pub use self::decision::{answer_json, explanation_json};
 pub(crate) use self::{
     consent::{Answer, account_of, answer, grants_json, view_json},
     decision::{DecisionRequest, decision_request},
-    event::events,
+    event::{Batch, Judge, RefusedLine, events},
     fields::Fault,
 };
+
+/// An intake that records nothing, knows the assets `BTC` and `USDT` and the decision `dec-7-aa`.
+#[cfg(any(test, fuzzing))]
+#[derive(Debug, Default)]
+pub(crate) struct NoIntake(crate::DeadLetters);
+
+#[cfg(any(test, fuzzing))]
+impl crate::Intake for NoIntake {
+    fn record(
+        &self,
+        _: Vec<domain::Event>,
+    ) -> crate::BoxFuture<'_, Result<crate::Recorded, crate::IntakeError>> {
+        Box::pin(std::future::ready(Ok(crate::Recorded { accepted: 0, duplicates: 0, erased: 0 })))
+    }
+
+    fn knows_asset(&self, asset: &domain::Asset) -> bool {
+        matches!(asset.as_str(), "BTC" | "USDT")
+    }
+
+    fn decision_position(&self, id: &str) -> Option<u64> {
+        (id == "dec-7-aa").then_some(7)
+    }
+
+    fn dead_letters(&self) -> &crate::DeadLetters {
+        &self.0
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -41,9 +68,11 @@ mod tests {
     #[test]
     fn the_documented_examples_are_accepted() {
         let now = UnixNanos::parse_rfc3339("2026-11-22T10:10:00Z").unwrap();
-        let events = events(block("ndjson").as_bytes(), now).unwrap();
-        let types: BTreeSet<_> = events.iter().map(|event| event.kind.as_str()).collect();
-        assert_eq!((events.len(), types.len()), (8, 8));
+        let batch = events(block("ndjson").as_bytes(), Judge { now, intake: &NoIntake::default() }).unwrap();
+        let faults: Vec<String> = batch.refused.iter().map(RefusedLine::sentence).collect();
+        assert!(faults.is_empty(), "{faults:?}");
+        let types: BTreeSet<_> = batch.events.iter().map(|event| event.kind.as_str()).collect();
+        assert_eq!((batch.events.len(), types.len()), (21, 19));
         let request = decision_request(block("json").as_bytes(), now).unwrap();
         assert_eq!(request.withdrawal.amount.to_string(), "1000");
         for route in crate::ROUTES {

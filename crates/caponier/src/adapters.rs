@@ -3,30 +3,20 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use api::{
-    DecideError as ApiDecideError, Decided as ApiDecided, ExplainError, Explained, IntakeError, Recorded,
+    DecideError as ApiDecideError, Decided as ApiDecided, DecisionPage, ExplainError, Explained,
+    ListedDecision, PageError,
 };
 use auth::{Change, KeyChange, authority::DestinationId};
 use decide::{DecideError, Decider, FindingSource, SourceUnavailable};
-use domain::{
-    AccountId, ApiKeyId, Clock, Destination, Event, Finding, Subject, UnixNanos, WithdrawalRequest,
-};
+use domain::{AccountId, ApiKeyId, Clock, Destination, Finding, UnixNanos, WithdrawalRequest};
 use gateway::{Answer, DecisionUnavailable, NotRecorded};
-use journal::{AppendError, Draft, Kind, record};
+use journal::{Kind, record};
 use tokio::sync::mpsc;
 use watch::{Watch, customers::NoSightings};
 
 use crate::{
-    abuse::News,
-    apps,
-    core::Core,
-    ground::{Ground, RecordError},
-    lists::ListGaps,
-    metrics::Meters,
-    refusals::RefusalCounts,
+    abuse::News, apps, core::Core, ground::Ground, lists::ListGaps, metrics::Meters, refusals::RefusalCounts,
 };
-
-/// How long a caller is asked to wait when the journal's queue is full.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// `decide` asks `fraud`.
 #[derive(Debug)]
@@ -273,66 +263,14 @@ pub async fn record_uses(ground: Arc<Ground>, mut used: mpsc::Receiver<(ApiKeyId
     }
 }
 
-/// `api` hands in events.
-#[derive(Debug)]
-pub struct ApiIntake {
-    ground: Arc<Ground>,
-    clock: Arc<dyn Clock>,
-    /// One batch at a time, so that an id cannot be new twice.
-    turn: tokio::sync::Mutex<()>,
-}
-
-impl ApiIntake {
-    /// Over a ground.
-    #[must_use]
-    pub fn new(ground: Arc<Ground>, clock: Arc<dyn Clock>) -> Self {
-        Self { ground, clock, turn: tokio::sync::Mutex::new(()) }
-    }
-}
-
-impl api::Intake for ApiIntake {
-    fn record(&self, events: Vec<Event>) -> api::BoxFuture<'_, Result<Recorded, IntakeError>> {
-        Box::pin(async move {
-            let _turn = self.turn.lock().await;
-            let received = events.len();
-            let mut batch = std::collections::HashSet::new();
-            let mut fresh: Vec<Event> = self.ground.read(|fold| {
-                let new = |event: &Event| !fold.knows_event(&event.id) && batch.insert(event.id.clone());
-                events.into_iter().filter(new).collect()
-            });
-            let new = fresh.len();
-            let journal = self.ground.journal();
-            fresh.retain(|event| !journal.is_erased(&Subject::Account(event.account.clone())));
-            let accepted = fresh.len();
-            let at = self.clock.now();
-            let drafts: Vec<Draft> = fresh
-                .iter()
-                .map(|event| Draft {
-                    at,
-                    subject: Subject::Account(event.account.clone()),
-                    kind: Kind::Event,
-                    payload: record::encode_event(event),
-                })
-                .collect();
-            if !drafts.is_empty() {
-                self.ground.record(drafts).await.map_err(|error| match error {
-                    RecordError::Append(AppendError::Overloaded) => {
-                        IntakeError::Busy { retry_after: RETRY_AFTER }
-                    }
-                    error => {
-                        tracing::error!(%error, "events were not recorded");
-                        IntakeError::Unavailable { why: error.to_string() }
-                    }
-                })?;
-            }
-            Ok(Recorded { accepted, duplicates: received - new, erased: new - accepted })
-        })
-    }
-}
-
 /// `api` asks `decide`.
 #[derive(Debug)]
-pub struct ApiDecisions(pub Decisions);
+pub struct ApiDecisions {
+    /// Who decides.
+    pub decisions: Decisions,
+    /// Where decisions are read from.
+    pub ground: Arc<Ground>,
+}
 
 impl api::Decisions for ApiDecisions {
     fn decide(
@@ -343,28 +281,104 @@ impl api::Decisions for ApiDecisions {
     ) -> api::BoxFuture<'_, Result<ApiDecided, ApiDecideError>> {
         Box::pin(async move {
             let decided =
-                self.0.decide(request, idempotency_key, Some(deadline)).await.map_err(
-                    |error| match error {
+                self.decisions.decide(request, idempotency_key, Some(deadline)).await.map_err(|error| {
+                    match error {
                         DecideError::IdempotencyConflict => ApiDecideError::IdempotencyConflict,
                         error => {
                             tracing::error!(%error, "no decision about a withdrawal");
                             ApiDecideError::Unavailable { why: error.to_string() }
                         }
-                    },
-                )?;
+                    }
+                })?;
             Ok(ApiDecided { id: decided.id.to_string(), decision: decided.decision })
         })
     }
 
     fn explain<'a>(&'a self, id: &'a str) -> api::BoxFuture<'a, Result<Option<Explained>, ExplainError>> {
         Box::pin(async move {
-            let found =
-                self.0.decider.explain(id).await.map_err(|error| ExplainError { why: error.to_string() })?;
+            let found = self
+                .decisions
+                .decider
+                .explain(id)
+                .await
+                .map_err(|error| ExplainError { why: error.to_string() })?;
             Ok(found.map(|decided| Explained {
-                position: self.0.decider.ids().position(decided.id.as_str()).ok(),
+                position: self.decisions.decider.ids().position(decided.id.as_str()).ok(),
                 id: decided.id.to_string(),
                 decision: decided.decision,
             }))
         })
+    }
+
+    fn page<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> api::BoxFuture<'a, Result<DecisionPage, PageError>> {
+        Box::pin(async move {
+            let from = match after {
+                None => 0,
+                Some(cursor) => self.position(cursor).ok_or(PageError::CursorUnknown)?,
+            };
+            tokio::task::block_in_place(|| self.read_page(from, limit))
+        })
+    }
+
+    fn end(&self) -> String {
+        self.cursor(self.ground.journal().size())
+    }
+
+    fn beyond<'a>(&'a self, cursor: &'a str) -> api::BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let Some(position) = self.position(cursor) else { return };
+            // A journal that has stopped will never hold more: its readers find out by asking.
+            drop(self.ground.journal().wait_beyond(position).await);
+        })
+    }
+}
+
+/// Entries looked at for one page: some 10 ms of reading.
+const PAGE_SCAN_MAX: u64 = 20_000;
+
+/// A cursor is the id the decision at its position would have, under another name: it proves itself.
+const CURSOR: (&str, &str) = ("cur-", "dec-");
+
+impl ApiDecisions {
+    fn cursor(&self, position: u64) -> String {
+        self.decisions.decider.ids().id(position).as_str().replacen(CURSOR.1, CURSOR.0, 1)
+    }
+
+    fn position(&self, cursor: &str) -> Option<u64> {
+        let id = format!("{}{}", CURSOR.1, cursor.strip_prefix(CURSOR.0)?);
+        self.decisions.decider.ids().position(&id).ok()
+    }
+
+    fn read_page(&self, from: u64, limit: usize) -> Result<DecisionPage, PageError> {
+        let unavailable = |error: &dyn std::fmt::Display| PageError::Unavailable { why: error.to_string() };
+        let journal = self.ground.journal();
+        let size = journal.size();
+        if from > size {
+            return Err(PageError::CursorStale);
+        }
+        let end = size.min(from.saturating_add(PAGE_SCAN_MAX));
+        let mut reader = journal.reader(from);
+        let (mut decisions, mut payload) = (Vec::new(), Vec::new());
+        let mut at = from;
+        while at < end && decisions.len() < limit {
+            let Some(entry) = reader.next_ref() else { break };
+            let entry = entry.map_err(|error| unavailable(&error))?;
+            let position = at;
+            at += 1;
+            if entry.kind != Kind::Decision
+                || !journal.open_payload_into(&entry, &mut payload).map_err(|error| unavailable(&error))?
+            {
+                continue;
+            }
+            let decision = record::decode_decision(&payload).map_err(|error| unavailable(&error))?;
+            let id = self.decisions.decider.ids().id(position).to_string();
+            let explained = Explained { id, decision: Arc::new(decision), position: Some(position) };
+            decisions.push(ListedDecision { explained, next: self.cursor(at) });
+        }
+        Ok(DecisionPage { decisions, next: self.cursor(at), more: at < size })
     }
 }

@@ -27,8 +27,8 @@ use crate::{
     abuse::{self, News},
     acme::Acme,
     adapters::{
-        ApiDecisions, ApiIntake, ChangeToRecord, Decisions, GatewayChanges, GatewayObserver,
-        GatewayWithdrawals, record_changes, record_uses,
+        ApiDecisions, ChangeToRecord, Decisions, GatewayChanges, GatewayObserver, GatewayWithdrawals,
+        record_changes, record_uses,
     },
     api_model,
     apps::{self, ApiConsents, GatewayAppChanges},
@@ -37,6 +37,7 @@ use crate::{
     config::Config,
     core::{Core, Progress, chain, control_socket},
     exit::{Exit, Failure},
+    intake::ApiIntake,
     live::{Live, Slot},
     metrics::Exposition,
     policy,
@@ -212,8 +213,11 @@ impl App {
             None
         } else {
             let ports = api::Ports {
-                intake: Arc::new(ApiIntake::new(Arc::clone(&core.ground), Arc::clone(&core.clock))),
-                decisions: Arc::new(ApiDecisions(Decisions::of(&core))),
+                intake: Arc::new(ApiIntake(Arc::clone(&core))),
+                decisions: Arc::new(ApiDecisions {
+                    decisions: Decisions::of(&core),
+                    ground: Arc::clone(&core.ground),
+                }),
                 health: Arc::new(Health(Arc::clone(&core))),
                 consents: apps.map(|server| {
                     let (ground, clock) = (Arc::clone(&core.ground), Arc::clone(&core.clock));

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod docs;
 pub(crate) mod fraud;
 pub(crate) mod watch;
 
@@ -95,6 +96,9 @@ pub(crate) enum Command {
     /// Chains: recorded transactions replayed, and what watches them measured.
     #[command(subcommand)]
     Watch(watch::WatchCommand),
+    /// Documents made by the program itself: the API's description, manual pages, shell completions.
+    #[command(subcommand)]
+    Docs(docs::DocsCommand),
     /// Show it all on loopback: a simulated exchange, honest users, attackers.
     Demo(Demo),
 }

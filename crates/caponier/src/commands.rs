@@ -1,5 +1,6 @@
 //! The commands: each takes its arguments, does its work, prints, and says how the process ends.
 
+mod docs;
 mod follow;
 mod fraud;
 mod log;
@@ -24,7 +25,7 @@ use crate::{
     },
     clock::SystemClock,
     config::{Config, beside, schema},
-    control::{Request, Response, RestrictionWords},
+    control::{FraudRequest, Request, Response, RestrictionWords},
     core::{Core, control_socket},
     demo,
     exit::{Exit, Failure},
@@ -71,6 +72,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             None => Err(Failure::new(Exit::Usage, "which file? caponier config check FILE")),
         },
         Command::Audit(AuditCommand::Verify { dir, vkey }) => verify_dir(&dir, vkey.as_deref(), &place, json),
+        Command::Docs(command) => docs::docs(&command, json),
         Command::Run => {
             let config = config_file(&place)?;
             logging::start(&config.telemetry, false);
@@ -105,7 +107,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Fraud(command) => {
             logging::start_quiet(true);
-            fraud::fraud(command, json)
+            match fraud::request(command) {
+                Ok(request) => block_on(ask(&place, Request::Fraud(request), false, json)),
+                Err(command) => fraud::fraud(command, json),
+            }
         }
         Command::Watch(command) => {
             logging::start_quiet(true);
@@ -266,6 +271,7 @@ const fn needs_gateway(request: &Request) -> bool {
             | Request::BansImport { .. }
             | Request::BansLift { .. }
             | Request::BansList
+            | Request::Fraud(FraudRequest::DeadLetters { .. })
             | Request::ModelLearned
             | Request::Reload
     )

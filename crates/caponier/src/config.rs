@@ -224,6 +224,18 @@ pub struct Decide {
 pub struct Fraud {
     pub shadow: Vec<String>,
     pub off: Vec<String>,
+    pub assets: Vec<domain::Asset>,
+}
+
+fn fraud(read: &mut Reader<'_>) -> Fraud {
+    let mut assets = Vec::new();
+    for text in read.list("fraud.assets") {
+        match domain::Asset::parse(&text) {
+            Ok(asset) => assets.push(asset),
+            Err(error) => read.fault("fraud.assets", error.to_string()),
+        }
+    }
+    Fraud { shadow: read.list("fraud.shadow"), off: read.list("fraud.off"), assets }
 }
 
 /// `[watch]`
@@ -434,7 +446,7 @@ impl Config {
                     _ => decide::AddressBookMode::Shadow,
                 },
             },
-            fraud: Fraud { shadow: read.list("fraud.shadow"), off: read.list("fraud.off") },
+            fraud: fraud(&mut read),
             watch: Warnings { shadow: read.list("watch.shadow") },
             chains: chains::read(&mut read),
             log: Log {

@@ -104,6 +104,8 @@ pub enum Request {
     ChainsStatus,
     /// Reads the configuration file again.
     Reload,
+    /// About fraud.
+    Fraud(FraudRequest),
     /// What was learned of the trading API.
     ModelLearned,
     /// Who is banned at the gateway.
@@ -130,6 +132,37 @@ pub enum Request {
         entries_max: u64,
         reveal: bool,
     },
+}
+
+/// What can be asked about fraud.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "about", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FraudRequest {
+    /// Lines of reporters that were no events, from a number on.
+    DeadLetters {
+        /// The first number wanted.
+        from: u64,
+    },
+    /// Something turned out to be fraud, or not.
+    Label(LabelWords),
+}
+
+/// What turned out, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelWords {
+    /// Whose account.
+    pub account: String,
+    /// Id of the event it is about.
+    #[serde(default)]
+    pub event: Option<String>,
+    /// Id of the decision it is about. With neither it is about the account.
+    #[serde(default)]
+    pub decision: Option<String>,
+    /// Whether it was fraud.
+    pub is_fraud: bool,
+    /// Who says so.
+    pub source: String,
 }
 
 /// What a key may do at most, in words. An empty list or an absent value restricts nothing.
@@ -481,6 +514,7 @@ pub enum Response {
     Entries { next: u64, entries: Vec<serde_json::Value> },
     Reloaded(Reloaded),
     Learned(String),
+    Fraud(serde_json::Value),
     Bans(Vec<ListedBan>),
     Banned(ListedBan),
     BanLifted { target: String, lifted: bool },

@@ -5,6 +5,7 @@
 
 mod apps;
 mod entries;
+mod fraud_requests;
 mod handle;
 mod keys;
 mod lists;
@@ -72,10 +73,14 @@ pub struct Core {
     pub(crate) watch: Arc<Watch>,
     pub(crate) gaps: Arc<ListGaps>,
     pub(crate) meters: Arc<Meters>,
+    /// Lines of reporters that were no events.
+    pub(crate) dead_letters: api::DeadLetters,
     pub(crate) installation: Installation,
     pub(crate) decider: Arc<Decider>,
     pub(crate) publisher: Mutex<Publisher<Journal>>,
     pub(crate) shipper: Option<Mutex<Shipper>>,
+    /// One batch of events at a time.
+    pub(crate) intake_turn: tokio::sync::Mutex<()>,
     /// One change of keys, lists or subjects at a time.
     changes: tokio::sync::Mutex<()>,
     /// How the configuration is read again; set while serving.
@@ -188,10 +193,12 @@ impl Core {
             watch,
             gaps,
             meters: Arc::default(),
+            dead_letters: api::DeadLetters::default(),
             installation,
             decider: Arc::new(decider),
             publisher: Mutex::new(publisher),
             shipper,
+            intake_turn: tokio::sync::Mutex::new(()),
             changes: tokio::sync::Mutex::new(()),
             reload: std::sync::OnceLock::new(),
             chains: std::sync::OnceLock::new(),

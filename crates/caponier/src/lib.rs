@@ -20,6 +20,7 @@ pub mod core;
 pub mod demo;
 pub mod exit;
 pub mod ground;
+pub mod intake;
 pub mod lists;
 mod live;
 pub mod metrics;

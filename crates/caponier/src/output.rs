@@ -63,7 +63,7 @@ impl Drop for Bar {
 /// A response as one JSON object.
 pub(crate) fn response_json(response: &Response) -> Value {
     let mut value = match response {
-        Response::Screened(value) | Response::Explained(value) => value.clone(),
+        Response::Screened(value) | Response::Explained(value) | Response::Fraud(value) => value.clone(),
         Response::Receipt(text) => serde_json::json!({"receipt": text}),
         Response::Learned(text) | Response::BansExported(text) => {
             serde_json::from_str(text).unwrap_or(Value::Null)
@@ -148,9 +148,19 @@ pub(crate) fn response_text(response: &Response) -> String {
         Response::BansImported(imported) => {
             format!("{} banned, {} lifted, {} skipped", imported.banned, imported.lifted, imported.skipped)
         }
+        Response::Fraud(value) => fraud_text(value),
         Response::Entries { entries, .. } => {
             entries.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
         }
+    }
+}
+
+/// A list a line each, anything else as it is.
+fn fraud_text(value: &Value) -> String {
+    match value.get("letters").and_then(Value::as_array) {
+        Some(letters) if letters.is_empty() => "no line was refused".to_owned(),
+        Some(letters) => letters.iter().map(Value::to_string).collect::<Vec<_>>().join("\n"),
+        None => serde_json::to_string_pretty(value).unwrap_or_default(),
     }
 }
 

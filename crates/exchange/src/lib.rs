@@ -23,6 +23,7 @@ pub mod population;
 pub mod random;
 mod report;
 mod rest;
+pub mod scenarios;
 mod server;
 mod ws;
 

@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use domain::{Event, EventId, EventKind, UnixNanos};
+use domain::{AccountId, Event, EventId, EventKind, LabelTarget, UnixNanos};
 use http::StatusCode;
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -178,14 +178,37 @@ pub(crate) fn line(event: &Event) -> Value {
     if let Some(ip) = &event.ip {
         line.insert("ip".into(), ip.to_string().into());
     }
+    let context = &event.context;
+    if let Some(asn) = context.asn {
+        line.insert("asn".into(), asn.into());
+    }
+    if let Some(anonymizer) = context.anonymizer {
+        line.insert("anonymizer".into(), anonymizer.as_str().into());
+    }
+    if let Some(country) = &context.country {
+        line.insert("country".into(), country.as_str().into());
+    }
+    if let Some(value) = context.value {
+        line.insert("value".into(), value.to_string().into());
+    }
     line.insert("type".into(), event.kind.as_str().into());
     let details = match &event.kind {
+        EventKind::AccountOpened { referrer } => {
+            json!({ "referrer": referrer.as_ref().map(AccountId::as_str) })
+        }
         EventKind::AddressAdded { network, address } => {
             json!({ "network": network.as_str(), "address": address })
         }
+        EventKind::ApiKeyCreated { key, may_withdraw, ip_bound } => json!({
+            "api_key": key.as_str(), "may_withdraw": may_withdraw, "ip_bound": ip_bound,
+        }),
         EventKind::BalanceChanged { asset, total } => {
             json!({ "asset": asset.as_str(), "total": total.to_string() })
         }
+        EventKind::BonusGranted { asset, amount, campaign, referred } => json!({
+            "asset": asset.as_str(), "amount": amount.to_string(), "campaign": campaign,
+            "referred": referred.as_ref().map(AccountId::as_str),
+        }),
         EventKind::CredentialChanged { credential } => json!({ "credential": credential.as_str() }),
         EventKind::Deposit { asset, amount, network, from } => {
             let mut details = json!({
@@ -196,11 +219,36 @@ pub(crate) fn line(event: &Event) -> Value {
             }
             details
         }
+        EventKind::KycChanged { level, document } => json!({ "level": level, "document": document }),
+        EventKind::Label { target, is_fraud, source } => {
+            let mut details = json!({
+                "label": if *is_fraud { "fraud" } else { "legitimate" }, "source": source,
+            });
+            if let (LabelTarget::Event(id), Some(details)) = (target, details.as_object_mut()) {
+                details.insert("event".into(), id.as_str().into());
+            }
+            details
+        }
         EventKind::Login { success, second_factor } => {
             json!({ "success": success, "second_factor": second_factor })
         }
+        EventKind::OrderCancelled { instrument, order } => {
+            json!({ "instrument": instrument, "order": order })
+        }
         EventKind::OrderFilled { instrument, quantity, price } => json!({
             "instrument": instrument, "quantity": quantity.to_string(), "price": price.to_string(),
+        }),
+        EventKind::OrderPlaced { instrument, order, side, quantity, price } => json!({
+            "instrument": instrument, "order": order, "side": side.as_str(), "quantity": quantity.to_string(),
+            "price": price.map(|price| price.to_string()),
+        }),
+        EventKind::P2pTrade { counterparty, side, asset, amount, payment, status } => json!({
+            "counterparty": counterparty.as_str(), "side": side.as_str(), "asset": asset.as_str(),
+            "amount": amount.to_string(), "payment": payment, "status": status,
+        }),
+        EventKind::SupportContacted { topic } => json!({ "topic": topic }),
+        EventKind::Transfer { asset, amount, to } => json!({
+            "asset": asset.as_str(), "amount": amount.to_string(), "to": to.as_str(),
         }),
         EventKind::WithdrawalAccepted { asset, amount, network, address } => json!({
             "asset": asset.as_str(), "amount": amount.to_string(), "network": network.as_str(),
@@ -210,14 +258,17 @@ pub(crate) fn line(event: &Event) -> Value {
         _ => Value::Null,
     };
     if let Value::Object(details) = details {
-        line.extend(details);
+        // What is not known is left out.
+        line.extend(details.into_iter().filter(|(_, value)| !value.is_null()));
     }
     Value::Object(line)
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::{AccountId, Amount, Asset, Credential, DeviceId, Network};
+    use domain::{
+        Amount, Anonymizer, ApiKeyId, Asset, Country, Credential, DeviceId, EventContext, Network, Side,
+    };
 
     use super::*;
 
@@ -228,7 +279,7 @@ mod tests {
             occurred_at: UnixNanos::from_secs(1_800_000_000),
             device: None,
             ip: None,
-            context: domain::EventContext::default(),
+            context: EventContext::default(),
             kind,
         }
     }
@@ -260,6 +311,61 @@ mod tests {
                 r#""type":"deposit","asset":"USDT","amount":"1.5","network":"tron","from":"TX""#,
             ),
             (EventKind::DeviceAdded, r#""type":"device_added""#),
+            (EventKind::AccountOpened { referrer: None }, r#""type":"account_opened""#),
+            (
+                EventKind::ApiKeyCreated {
+                    key: ApiKeyId::parse("k1").unwrap(),
+                    may_withdraw: true,
+                    ip_bound: false,
+                },
+                r#""type":"api_key_created","api_key":"k1","may_withdraw":true,"ip_bound":false"#,
+            ),
+            (
+                EventKind::BonusGranted {
+                    asset: asset.clone(),
+                    amount,
+                    campaign: "welcome".into(),
+                    referred: Some(AccountId::parse("bob").unwrap()),
+                },
+                r#""type":"bonus_granted","asset":"USDT","amount":"1.5","campaign":"welcome","referred":"bob""#,
+            ),
+            (
+                EventKind::KycChanged { level: 2, document: Some("doc".into()) },
+                r#""type":"kyc_changed","level":2,"document":"doc""#,
+            ),
+            (
+                EventKind::Label {
+                    target: LabelTarget::Event(EventId::parse("e-0").unwrap()),
+                    is_fraud: true,
+                    source: "review".into(),
+                },
+                r#""type":"label","label":"fraud","event":"e-0","source":"review""#,
+            ),
+            (
+                EventKind::OrderPlaced {
+                    instrument: "BTC-USDT".into(),
+                    order: "o1".into(),
+                    side: Side::Sell,
+                    quantity: amount,
+                    price: None,
+                },
+                r#""type":"order_placed","instrument":"BTC-USDT","order":"o1","side":"sell","quantity":"1.5""#,
+            ),
+            (
+                EventKind::P2pTrade {
+                    counterparty: AccountId::parse("bob").unwrap(),
+                    side: Side::Buy,
+                    asset: asset.clone(),
+                    amount,
+                    payment: None,
+                    status: "paid".into(),
+                },
+                r#""type":"p2p_trade","counterparty":"bob","side":"buy","asset":"USDT","amount":"1.5","status":"paid""#,
+            ),
+            (
+                EventKind::Transfer { asset: asset.clone(), amount, to: AccountId::parse("bob").unwrap() },
+                r#""type":"transfer","asset":"USDT","amount":"1.5","to":"bob""#,
+            ),
             (
                 EventKind::Login { success: true, second_factor: false },
                 r#""type":"login","success":true,"second_factor":false"#,
@@ -282,7 +388,15 @@ mod tests {
         let mut with_device = event(EventKind::DeviceAdded);
         with_device.device = Some(DeviceId::parse("phone-1").unwrap());
         with_device.ip = Some("192.0.2.7".parse().unwrap());
+        with_device.context = EventContext {
+            asn: Some(64_500),
+            anonymizer: Some(Anonymizer::Vpn),
+            country: Country::parse("CH"),
+            value: Some(amount),
+        };
         let line = line(&with_device);
+        assert_eq!((line["asn"].as_u64(), line["anonymizer"].as_str()), (Some(64_500), Some("vpn")));
+        assert_eq!((line["country"].as_str(), line["value"].as_str()), (Some("CH"), Some("1.5")));
         assert_eq!((line["device"].as_str(), line["ip"].as_str()), (Some("phone-1"), Some("192.0.2.7")));
     }
 }

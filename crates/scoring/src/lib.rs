@@ -23,6 +23,7 @@ pub mod matrix;
 pub mod metrics;
 pub mod model;
 mod random;
+mod row;
 pub mod shap;
 pub mod threshold;
 pub mod tree;

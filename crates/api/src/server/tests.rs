@@ -14,7 +14,7 @@ use auth::oauth::{
 };
 use crypto::Secret;
 use domain::{
-    AccountId, Decision, Event, Evidence, Finding, FindingSource, ManualClock, ReasonCode, UnixNanos,
+    AccountId, Asset, Decision, Event, Evidence, Finding, FindingSource, ManualClock, ReasonCode, UnixNanos,
     Verdict, WithdrawalRequest,
 };
 use serde_json::{Value, json};
@@ -26,9 +26,9 @@ use tokio::{
 };
 
 use crate::{
-    Action, BoxFuture, BuildError, Config, Consents, DecideError, Decided, Decisions, ExplainError,
-    Explained, GrantError, Health, Intake, IntakeError, Metrics, Permission, Ports, ROUTES, Recorded, Token,
-    limits,
+    Action, BoxFuture, BuildError, Config, Consents, DeadLetters, DecideError, Decided, DecisionPage,
+    Decisions, ExplainError, Explained, GrantError, Health, Intake, IntakeError, ListedDecision, Metrics,
+    OPEN_ROUTES, PageError, Permission, Ports, ROUTES, Recorded, Token, limits,
 };
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -51,7 +51,10 @@ struct Backstage {
     /// When set, a decision waits for `release`.
     waits: std::sync::atomic::AtomicBool,
     faults: std::sync::Mutex<Vec<String>>,
+    dead_letters: DeadLetters,
     reached: AtomicUsize,
+    decided: AtomicUsize,
+    news: Notify,
 }
 
 impl Intake for Backstage {
@@ -73,6 +76,18 @@ impl Intake for Backstage {
             }
             Ok(recorded)
         })
+    }
+
+    fn knows_asset(&self, _: &Asset) -> bool {
+        true
+    }
+
+    fn decision_position(&self, _: &str) -> Option<u64> {
+        None
+    }
+
+    fn dead_letters(&self) -> &DeadLetters {
+        &self.dead_letters
     }
 }
 
@@ -115,6 +130,8 @@ impl Decisions for Backstage {
                 return Err(error);
             }
             self.asked.lock().await.push((request.clone(), idempotency_key, deadline));
+            self.decided.fetch_add(1, Ordering::SeqCst);
+            self.news.notify_one();
             Ok(Decided { id: "dec-7-aa".into(), decision: decision(request) })
         })
     }
@@ -129,6 +146,51 @@ impl Decisions for Backstage {
                 }
                 ("broken", _) => Err(ExplainError { why: "secret cause".into() }),
                 _ => Ok(None),
+            }
+        })
+    }
+
+    fn page<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<DecisionPage, PageError>> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            let asked = self.asked.lock().await;
+            let from: usize = match after {
+                None => 0,
+                Some("broken") => return Err(PageError::Unavailable { why: "secret cause".into() }),
+                Some(cursor) => cursor.parse().map_err(|_| PageError::CursorUnknown)?,
+            };
+            if from > asked.len() {
+                return Err(PageError::CursorStale);
+            }
+            let until = asked.len().min(from + limit);
+            let decisions = asked[from..until]
+                .iter()
+                .zip(from..)
+                .map(|((request, ..), at)| ListedDecision {
+                    explained: Explained {
+                        id: format!("dec-{at}"),
+                        decision: decision(request.clone()),
+                        position: None,
+                    },
+                    next: (at + 1).to_string(),
+                })
+                .collect();
+            Ok(DecisionPage { decisions, next: until.to_string(), more: until < asked.len() })
+        })
+    }
+
+    fn end(&self) -> String {
+        self.decided.load(Ordering::SeqCst).to_string()
+    }
+
+    fn beyond<'a>(&'a self, cursor: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            while self.decided.load(Ordering::SeqCst) <= cursor.parse().unwrap() {
+                self.news.notified().await;
             }
         })
     }
@@ -293,8 +355,11 @@ impl Running {
     }
 }
 
-/// A path a route is for.
+/// A path a route is for. A stream that is let begin would not end.
 fn concrete(path: &str, id: &str) -> String {
+    if path.ends_with("/stream") {
+        return format!("{path}?after=unknown");
+    }
     path.replace("{id}", id).replace("{handle}", id).replace("{grant}", id)
 }
 
@@ -391,14 +456,50 @@ async fn events_are_recorded_once() {
 }
 
 #[tokio::test]
-async fn a_bad_line_records_nothing_and_names_line_and_field() {
+async fn a_bad_line_is_named_and_kept_aside_and_the_rest_is_recorded() {
     let api = start().await;
     let bad = EVENT.replace("second_factor", "secondfactor");
-    let refused = api.post("/v1/events", &format!("{EVENT}\n{bad}\n")).await;
+    let recorded = api.post("/v1/events", &format!("{EVENT}\n{bad}\n")).await;
+    let refused = json!([{ "line": 2, "field": "second_factor", "reason": "is missing" }]);
+    assert_eq!(
+        (recorded.status, recorded.body),
+        (200, json!({ "accepted": 1, "duplicates": 0, "erased": 0, "refused": refused }))
+    );
+    assert_eq!(api.backstage.events.lock().await.len(), 1);
+
+    let letters = api.exchange(&raw("GET", "/v1/events/dead-letters?from=0", Some(TOKEN), "", "")).await;
+    assert_eq!(letters.status, 200);
+    let letter = &letters.body["letters"][0];
+    assert_eq!((&letter["line"], &letter["field"]), (&json!(2), &json!("second_factor")));
+    assert_eq!((&letter["text"], &letter["caller"]), (&json!(bad), &json!("service:all")));
+    assert_eq!((&letters.body["next"], &letters.body["forgotten"]), (&json!(1), &json!(0)));
+    let rest = api.exchange(&raw("GET", "/v1/events/dead-letters?from=1", Some(TOKEN), "", "")).await;
+    assert_eq!(rest.body["letters"], json!([]));
+    let wrong = api.exchange(&raw("GET", "/v1/events/dead-letters?after=1", Some(TOKEN), "", "")).await;
+    assert_problem(&wrong, 400, "invalid-request");
+}
+
+#[tokio::test]
+async fn a_batch_without_a_good_line_is_refused_by_its_first_fault() {
+    let api = start().await;
+    let bad = EVENT.replace("second_factor", "secondfactor");
+    let refused = api.post("/v1/events", &format!("\n{bad}\n{{}}\n")).await;
     assert_problem(&refused, 400, "invalid-event");
     assert_eq!((&refused.body["line"], &refused.body["field"]), (&json!(2), &json!("second_factor")));
     assert_eq!(refused.body["detail"], json!("line 2: second_factor: is missing"));
+    assert_eq!(refused.body["faults"], json!(["line 3: id: is missing"]));
     assert_eq!(api.backstage.reached.load(Ordering::SeqCst), 0);
+    assert_eq!(api.backstage.dead_letters.count(), 2);
+}
+
+#[tokio::test]
+async fn a_batch_to_be_sent_again_leaves_no_dead_letters_yet() {
+    let api = start().await;
+    *api.backstage.intake_fails.lock().await =
+        Some(IntakeError::Busy { retry_after: Duration::from_secs(7) });
+    let refused = api.post("/v1/events", &format!("{EVENT}\n{{}}\n")).await;
+    assert_problem(&refused, 503, "busy");
+    assert_eq!(api.backstage.dead_letters.count(), 0);
 }
 
 #[tokio::test]
@@ -507,6 +608,91 @@ async fn a_customer_answers_an_app_and_ends_a_grant() {
     assert_problem(&api.post(&end(grant), r#"{"account":"u-2"}"#).await, 404, "not-found");
     assert_problem(&api.post(&end("grant-0"), r#"{"account":"u-1"}"#).await, 404, "not-found");
     assert_problem(&api.post(&end(grant), "{}").await, 400, "invalid-request");
+}
+
+#[tokio::test]
+async fn decisions_are_listed_page_by_page() {
+    let api = start().await;
+    let empty = api.get("/v1/decisions").await;
+    assert_eq!(empty.body, json!({ "decisions": [], "next": "0", "more": false }));
+    for number in 0..3 {
+        api.post("/v1/decisions", &DECISION.replace("k-1", &format!("k-{number}"))).await;
+    }
+    let first = api.get("/v1/decisions?limit=2").await.body;
+    assert_eq!((&first["decisions"][1]["id"], &first["more"]), (&json!("dec-1"), &json!(true)));
+    let rest = api.get(&format!("/v1/decisions?after={}", first["next"].as_str().unwrap())).await.body;
+    assert_eq!((&rest["decisions"][0]["id"], &rest["more"]), (&json!("dec-2"), &json!(false)));
+    let stale = api.get("/v1/decisions?after=17").await;
+    assert_problem(&stale, 410, "stale-cursor");
+    for (query, field) in
+        [("after=x", "after"), ("limit=0", "limit"), ("limit=201", "limit"), ("before=1", "before")]
+    {
+        let refused = api.get(&format!("/v1/decisions?{query}")).await;
+        assert_problem(&refused, 400, "invalid-request");
+        assert_eq!(refused.body["field"], json!(field), "{refused:?}");
+    }
+    let broken = api.get("/v1/decisions?after=broken").await;
+    assert_problem(&broken, 503, "unavailable");
+    assert!(!broken.body.to_string().contains("secret"));
+    assert_problem(&api.get("/v1/decisions/stream?after=17").await, 410, "stale-cursor");
+}
+
+/// Reads until the text holds `wanted`.
+async fn read_until(stream: &mut TcpStream, text: &mut String, wanted: &str) {
+    let mut bytes = [0; 4096];
+    while !text.contains(wanted) {
+        let got = stream.read(&mut bytes).await.unwrap();
+        assert!(got > 0, "ended before {wanted:?}: {text}");
+        text.push_str(std::str::from_utf8(&bytes[..got]).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn decisions_are_streamed_as_they_are_made_until_the_stop() {
+    let api = start().await;
+    api.post("/v1/decisions", DECISION).await;
+    let mut stream = TcpStream::connect(api.address).await.unwrap();
+    stream
+        .write_all(raw("GET", "/v1/decisions/stream?after=0", Some(TOKEN), "", "").as_bytes())
+        .await
+        .unwrap();
+    let mut text = String::new();
+    read_until(&mut stream, &mut text, r#""next":"1""#).await;
+    assert!(text.contains("content-type: application/x-ndjson"), "{text}");
+    api.post("/v1/decisions", &DECISION.replace("k-1", "k-2")).await;
+    read_until(&mut stream, &mut text, r#""next":"2""#).await;
+    // Streams take none of the places of requests, and have places of their own.
+    let mut others = Vec::new();
+    for _ in 1..limits::STREAMS_MAX {
+        let mut other = TcpStream::connect(api.address).await.unwrap();
+        other
+            .write_all(raw("GET", "/v1/decisions/stream?after=0", Some(TOKEN), "", "").as_bytes())
+            .await
+            .unwrap();
+        read_until(&mut other, &mut String::new(), r#""next":"1""#).await;
+        others.push(other);
+    }
+    assert_problem(&api.get("/v1/decisions/stream").await, 503, "busy");
+    assert_eq!(api.get("/v1/health").await.status, 200);
+    drop(others);
+    api.stop.send(()).unwrap();
+    // The end of the chunked body, then of the connection.
+    read_until(&mut stream, &mut text, "0\r\n\r\n").await;
+    api.served.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_description_is_open_to_everybody() {
+    let api = start().await;
+    for route in OPEN_ROUTES {
+        let answer = api.exchange(&raw(route.method.as_str(), route.path, None, "", "")).await;
+        assert_eq!(answer.status, 200, "{}", route.path);
+    }
+    let described = api.exchange(&raw("GET", "/v1/openapi.json", None, "", "")).await;
+    assert_eq!(described.body, crate::openapi::document());
+    let page = api.exchange(&raw("GET", "/docs", None, "", "")).await;
+    assert!(page.head.contains("content-security-policy: default-src 'none'"), "{}", page.head);
+    assert_eq!(api.backstage.reached.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]

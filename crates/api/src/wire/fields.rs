@@ -94,6 +94,18 @@ impl Fields {
         }
     }
 
+    /// A whole number of a type narrower than 64 bits.
+    pub(crate) fn optional_number<T: TryFrom<u64>>(&mut self, name: &str) -> Result<Option<T>, Fault> {
+        let Some(number) = self.optional_integer(name)? else { return Ok(None) };
+        let too_large = |_| self.fault(name, format!("{number} is too large"));
+        T::try_from(number).map(Some).map_err(too_large)
+    }
+
+    pub(crate) fn number<T: TryFrom<u64>>(&mut self, name: &str) -> Result<T, Fault> {
+        let number = self.optional_number(name)?;
+        self.need(name, number)
+    }
+
     /// A text that one of the domain's parsers reads.
     pub(crate) fn optional_parsed<T, E: Display>(
         &mut self,

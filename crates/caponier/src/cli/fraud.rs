@@ -11,6 +11,10 @@ pub(crate) enum FraudCommand {
     Evaluate(Box<Evaluate>),
     /// Stream events through a feature pack and, if given, a model and rules, as live traffic would run through them.
     Replay(Box<Replay>),
+    /// Record that an event, a decision or an account turned out to be fraud, or not.
+    Label(Label),
+    /// Show lines that reporters sent and that were no events.
+    DeadLetters(DeadLetters),
 }
 
 /// Recorded events and how to read them.
@@ -82,4 +86,38 @@ pub(crate) struct Replay {
     /// Give reasons for scores from this probability on.
     #[arg(long, value_name = "P", default_value_t = 0.5)]
     pub(crate) reasons_from: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Label {
+    /// What it turned out to be.
+    #[arg(value_enum)]
+    pub(crate) label: Outcome,
+    /// Whose account.
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) account: String,
+    /// Id of the event it is about.
+    #[arg(long, value_name = "ID", conflicts_with = "decision")]
+    pub(crate) event: Option<String>,
+    /// Id of the decision it is about. With neither, the label is about the account.
+    #[arg(long, value_name = "ID")]
+    pub(crate) decision: Option<String>,
+    /// Who says so, such as chargeback or customer.
+    #[arg(long, value_name = "NAME", default_value = "operator")]
+    pub(crate) source: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Outcome {
+    /// It was fraud.
+    Fraud,
+    /// It was not.
+    Legitimate,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeadLetters {
+    /// Number of the first one wanted.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) from: u64,
 }

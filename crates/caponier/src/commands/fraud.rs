@@ -31,8 +31,9 @@ use serde_json::{Value, json};
 
 use super::watch::{Stopwatch, open};
 use crate::{
-    cli::fraud::{Evaluate, Events, FraudCommand},
+    cli::fraud::{Evaluate, Events, FraudCommand, Label, Outcome},
     clock::SystemClock,
+    control::{FraudRequest, LabelWords},
     core::chain as causes,
     exit::{Exit, Failure},
     output::{self, Bar},
@@ -43,10 +44,30 @@ const THREADS_MAX: usize = 64;
 /// Features shown as the most important ones.
 const IMPORTANT_SHOWN: usize = 20;
 
+/// The request behind a command that is about an installation; the command again if it is not.
+pub(super) fn request(command: FraudCommand) -> Result<FraudRequest, FraudCommand> {
+    match command {
+        FraudCommand::DeadLetters(options) => Ok(FraudRequest::DeadLetters { from: options.from }),
+        FraudCommand::Label(Label { label, account, event, decision, source }) => {
+            Ok(FraudRequest::Label(LabelWords {
+                account,
+                event,
+                decision,
+                is_fraud: label == Outcome::Fraud,
+                source,
+            }))
+        }
+        command => Err(command),
+    }
+}
+
 pub(super) fn fraud(command: FraudCommand, json: bool) -> Result<Exit, Failure> {
     match command {
         FraudCommand::Evaluate(options) => evaluate(&options, json),
         FraudCommand::Replay(options) => replay::replay(&options, json),
+        FraudCommand::DeadLetters(_) | FraudCommand::Label(_) => {
+            Err(Failure::new(Exit::Internal, "this command is for an installation"))
+        }
     }
 }
 

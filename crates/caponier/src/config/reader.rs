@@ -123,7 +123,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The text of a key, its default when absent, and the default after a fault too, so that reading goes on.
-    fn text_of(&mut self, key: &'static str) -> String {
+    pub(super) fn text_of(&mut self, key: &'static str) -> String {
         let default = schema::default_text(key);
         let got = match self.items.get(key) {
             None => return default,

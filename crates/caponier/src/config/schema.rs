@@ -448,6 +448,12 @@ pub static KEYS: &[Key] = &[
         "the named rules stop nobody",
     ),
     key("fraud.off", "[]", "Rules that are not asked at all.", "the named rules see nothing"),
+    key(
+        "fraud.assets",
+        "[]",
+        "Assets the exchange trades in; a reported event about another one is refused as a mistake. Empty: any asset.",
+        "typing errors in reports that nobody notices, or reports that are refused",
+    ),
     Key {
         path: "watch.evm",
         default: "{}",

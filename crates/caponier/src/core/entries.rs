@@ -279,6 +279,42 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
                 domain::AlertEntity::Network(network) => put("network", json!(network)),
             }
         }
+        Kind::Screening => match record::Screening::decode(payload).map_err(said)? {
+            record::Screening::Screened(screened) => {
+                put("what", json!("screened"));
+                put("id", json!(screened.id));
+                put("caller", json!(screened.caller));
+                put("addresses", json!(screened.addresses));
+                put("lists", json!(hex::encode(screened.lists)));
+                let found = screened.found.iter().map(|found| {
+                    json!({
+                        "address": words.id(&found.address),
+                        "network": found.network,
+                        "verdict": found.verdict.as_str(),
+                        "categories": found.categories,
+                        "exposed": found.exposed,
+                    })
+                });
+                put("found", found.collect());
+            }
+            record::Screening::Rescreened(done) => {
+                put("what", json!("rescreened"));
+                put("lists", json!(hex::encode(done.lists)));
+                put("transfers", json!(done.transfers));
+                put("addresses", json!(done.addresses));
+                put("raised", json!(done.raised));
+                put("retracted", json!(done.retracted));
+            }
+            record::Screening::Alert(alert) => {
+                put("what", json!(if alert.category.is_some() { "raised" } else { "retracted" }));
+                put("entry", json!(alert.entry));
+                put("way", json!(alert.way));
+                put("address", json!(words.id(&alert.address)));
+                put("category", json!(alert.category));
+                put("verdict", json!(alert.verdict.as_str()));
+                put("lists", json!(hex::encode(alert.lists)));
+            }
+        },
         Kind::FraudBundle => {
             let bundle = record::FraudBundle::decode(payload).map_err(said)?;
             put("place", json!(bundle.place));

@@ -5,11 +5,11 @@
 //! padding split repeats the leaf on both sides. Trees deeper than [`PERFECT_DEPTH_MAX`] would waste memory and
 //! are walked node by node.
 //!
-//! A row is copied twice into one array: unknown values as plus infinity in the first half and as minus infinity in the
-//! second. Which half a split reads says where its unknown values go, at no cost per split.
+//! Rows are read through [`Row`], which sends unknown values where each split wants them.
 
 use crate::{
-    matrix::{FEATURES_MAX, Matrix},
+    matrix::Matrix,
+    row::{Row, slot},
     tree::{Node, Tree},
 };
 
@@ -19,12 +19,6 @@ const LANES: usize = 8;
 const PERFECT_DEPTH_MAX: u8 = 8;
 /// Rows that go through one group of trees together, so that the group stays in the cache.
 const ROWS_TOGETHER: usize = 64;
-/// A row and its copy; a byte indexes it.
-const SLOTS: usize = 2 * FEATURES_MAX;
-const _: () = assert!(SLOTS == 256);
-
-type Row = [f32; SLOTS];
-
 /// Eight trees in a row.
 #[derive(Debug, Clone)]
 struct Group {
@@ -113,8 +107,7 @@ impl Serving {
     }
 
     pub(super) fn logit(&self, base_logit: f64, row: &[f32]) -> f64 {
-        let mut prepared = [0.0; SLOTS];
-        prepare(row, &mut prepared);
+        let prepared = Row::new(row);
         let mut logit = base_logit;
         for part in &self.parts {
             self.add(part, &prepared, &mut logit);
@@ -124,10 +117,10 @@ impl Serving {
 
     pub(super) fn logits(&self, base_logit: f64, rows: &Matrix) -> Vec<f64> {
         let mut logits = vec![base_logit; rows.n_rows()];
-        let mut prepared = vec![[0.0; SLOTS]; ROWS_TOGETHER];
+        let mut prepared = vec![Row::new(&[]); ROWS_TOGETHER];
         for (chunk, logits) in logits.chunks_mut(ROWS_TOGETHER).enumerate() {
             for (index, prepared) in prepared.iter_mut().enumerate().take(logits.len()) {
-                prepare(rows.row(chunk * ROWS_TOGETHER + index), prepared);
+                prepared.set(rows.row(chunk * ROWS_TOGETHER + index));
             }
             for part in &self.parts {
                 for (logit, row) in logits.iter_mut().zip(&prepared) {
@@ -174,32 +167,13 @@ impl Serving {
             for lane in 0..LANES {
                 // The mask changes nothing: it shows the compiler that the index is in range.
                 let here = at[lane] & (SIZE - 1);
-                let value = row[usize::from(slots[lane][here])];
-                let is_left = value <= thresholds[lane][here];
+                let is_left = row.goes_left(slots[lane][here], thresholds[lane][here]);
                 at[lane] = 2 * here + usize::from(!is_left);
             }
         }
         for lane in 0..LANES {
             *logit += f64::from(leaves[lane][at[lane] & (SIZE - 1)]);
         }
-    }
-}
-
-/// Where a split reads its value.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "features number at most FEATURES_MAX, half of a byte's range"
-)]
-const fn slot(feature: u8, missing_left: bool) -> u8 {
-    if missing_left { feature + FEATURES_MAX as u8 } else { feature }
-}
-
-fn prepare(row: &[f32], prepared: &mut Row) {
-    let (right, left) = prepared.split_at_mut(FEATURES_MAX);
-    for ((value, right), left) in row.iter().zip(right).zip(left) {
-        let known = value.clamp(-f32::MAX, f32::MAX); // keeps NaN
-        *right = if known.is_nan() { f32::INFINITY } else { known };
-        *left = if known.is_nan() { f32::NEG_INFINITY } else { known };
     }
 }
 
@@ -222,7 +196,7 @@ fn walk(nodes: &[FlatNode], row: &Row) -> f32 {
         if node.is_leaf {
             return node.threshold;
         }
-        let is_left = row[usize::from(node.slot)] <= node.threshold;
+        let is_left = row.goes_left(node.slot, node.threshold);
         index = if is_left { index + 1 } else { node.right as usize };
     }
 }

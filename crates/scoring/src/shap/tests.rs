@@ -1,7 +1,13 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
-use super::*;
-use crate::matrix::FeatureNames;
+use super::{quadrature::Quadrature, *};
+use crate::{
+    matrix::FeatureNames,
+    random::Random,
+    tree::{DEPTH_MAX, goes_left},
+};
 
 /// The expected value of a tree when only the features of `known` follow the row.
 fn conditional(tree: &Tree, at: usize, row: &[f32], known: u32) -> f64 {
@@ -139,6 +145,54 @@ fn the_longest_path_is_exact() {
     row[7] = 0.0;
     row[11] = f32::NAN;
     close(&model, &row).unwrap();
+}
+
+/// A tree that is full down to `depth`, with features, thresholds, values and covers drawn from a seed.
+fn full_tree(seed: u64, n_features: u8, depth: u8) -> Tree {
+    fn grow(random: &mut Random, n_features: u8, depth: u8, nodes: &mut Vec<Node>) -> u64 {
+        let byte = |random: &mut Random, below: u8| u8::try_from(random.below(usize::from(below))).unwrap();
+        if depth == 0 {
+            let cover = 1 + u32::from(byte(random, 50));
+            nodes.push(Node::Leaf { value: f32::from(byte(random, 200)) / 50.0 - 2.0, cover });
+            return u64::from(cover);
+        }
+        let at = nodes.len();
+        nodes.push(Node::Leaf { value: 0.0, cover: 1 });
+        let (feature, threshold) = (byte(random, n_features), f32::from(byte(random, 16)) / 16.0);
+        let left = grow(random, n_features, depth - 1, nodes);
+        let right = u32::try_from(nodes.len()).unwrap();
+        let cover = left + grow(random, n_features, depth - 1, nodes);
+        nodes[at] = Node::Split {
+            feature,
+            threshold,
+            missing_left: depth.is_multiple_of(2),
+            gain: 1.0,
+            right,
+            cover,
+        };
+        cover
+    }
+    let mut nodes = Vec::new();
+    grow(&mut Random::new(seed), n_features, depth, &mut nodes);
+    Tree::new(nodes, usize::from(n_features)).unwrap()
+}
+
+/// Trees of every size, so that batches of all kinds occur, several of some, and one slot less would not do.
+#[test]
+fn every_kind_of_batch_is_exact() {
+    let names = FeatureNames::new((0..9).map(|n| format!("x{n}"))).unwrap();
+    let mut trees: Vec<Tree> =
+        [(1, 9, 12), (2, 2, 12), (3, 9, 8), (4, 9, 8), (5, 3, 8), (6, 7, 9), (7, 4, 10)]
+            .map(|(seed, n_features, depth)| full_tree(seed, n_features, depth))
+            .into();
+    trees.extend((0..60u8).map(|seed| full_tree(u64::from(seed) + 10, 9, seed % 6)));
+    let kinds: BTreeSet<(bool, u8)> =
+        batches(&trees).iter().map(|batch| (batch.kind.is_large, batch.kind.points)).collect();
+    assert_eq!(kinds, [(false, 2), (false, 4), (true, 2), (true, 4), (true, 6)].into());
+    let model = Model::new(names, 0.25, trees).unwrap();
+    for row in [[0.1; 9], [0.9; 9], [0.0, 0.9, 0.2, 0.8, f32::NAN, 0.7, 0.4, 0.6, 0.5]] {
+        close(&model, &row).unwrap();
+    }
 }
 
 #[test]

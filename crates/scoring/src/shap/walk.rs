@@ -1,0 +1,165 @@
+//! One row through a batch: down for the products, up for the expected values and their derivatives.
+//!
+//! No branch depends on a tree's shape or on the row: guessing those wrong would cost more than all the arithmetic. All
+//! sizes are powers of two that the compiler knows, so that a mask takes the place of a check; no index is ever beyond.
+
+use std::array::from_fn;
+
+use super::{
+    batch::{Batch, Inner, Outer},
+    quadrature::Quadrature,
+};
+use crate::{matrix::FEATURES_MAX, row::Row};
+
+/// By feature.
+pub(super) type Values = [f64; FEATURES_MAX];
+
+/// A number at each point of the quadrature.
+type Curve<const Q: usize> = [f64; Q];
+
+/// What a split has for its feature; see the module above.
+#[derive(Debug, Clone, Copy)]
+struct Step<const Q: usize> {
+    doubt: Curve<Q>,
+    slope: Curve<Q>,
+}
+
+/// Scratch space for batches of at most `N` slots.
+#[derive(Debug)]
+pub(super) struct Walk<const Q: usize, const N: usize> {
+    /// By slot: with what weight it enters the root.
+    products: Box<[Curve<Q>; N]>,
+    /// By slot: its expected value.
+    expected: Box<[Curve<Q>; N]>,
+    /// By slot: 1 if the row goes right, else 0.
+    goes_right: Box<[u8; N]>,
+    /// By slot: 1 if the row follows all splits above on the same feature, else 0.
+    follows: Box<[u8; N]>,
+    /// The first for splits whose feature is not above, then one for each repeat.
+    steps: Box<[Step<Q>; N]>,
+    /// By feature: the derivative of the expected value.
+    effects: [Curve<Q>; FEATURES_MAX],
+}
+
+/// Without a detour over the stack.
+fn boxed<T: Copy, const N: usize>(value: T) -> Box<[T; N]> {
+    let Ok(array) = vec![value; N].into_boxed_slice().try_into() else { unreachable!("it has N elements") };
+    array
+}
+
+impl<const Q: usize, const N: usize> Walk<Q, N> {
+    const REST: Curve<Q> = {
+        let mut rest = [0.0; Q];
+        let mut q = 0;
+        while q < Q {
+            rest[q] = 1.0 - Quadrature::<Q>::RULE.points[q];
+            q += 1;
+        }
+        rest
+    };
+
+    pub(super) fn new() -> Self {
+        const { assert!(N.is_power_of_two()) };
+        Self {
+            products: boxed([1.0; Q]),
+            expected: boxed([0.0; Q]),
+            goes_right: boxed(0),
+            follows: boxed(1),
+            steps: boxed(Step { doubt: Self::REST, slope: [1.0; Q] }),
+            effects: [[0.0; Q]; FEATURES_MAX],
+        }
+    }
+
+    /// Adds the effects of the batches to the values.
+    pub(super) fn add(mut self, batches: &[Batch], row: &Row, values: &mut Values) {
+        for batch in batches {
+            self.answer(batch, row);
+            self.descend(batch);
+            self.turn(batch);
+            self.ascend(batch);
+        }
+        for (value, effect) in values.iter_mut().zip(&self.effects) {
+            let weighted: Curve<Q> = from_fn(|q| effect[q] * Quadrature::<Q>::RULE.weights[q]);
+            *value += weighted.chunks_exact(2).map(|pair| pair[0] + pair[1]).sum::<f64>();
+        }
+    }
+
+    /// Where the row goes, and what follows from it for features that repeat.
+    fn answer(&mut self, batch: &Batch, row: &Row) {
+        let points = Quadrature::<Q>::RULE.points;
+        for (question, goes_right) in batch.questions.iter().zip(self.goes_right.iter_mut()) {
+            *goes_right = u8::from(!row.goes_left(question.slot, question.threshold));
+        }
+        self.follows[..batch.questions.len()].fill(1);
+        for (repeat, step) in batch.repeats.iter().zip(&mut self.steps[1..]) {
+            let above = usize::from(repeat.above) & (N - 1);
+            let stays = u8::from(repeat.is_left) ^ self.goes_right[above];
+            let follows = self.follows[above] & stays;
+            self.follows[usize::from(repeat.slot) & (N - 1)] = follows;
+            let follows = f64::from(follows);
+            let unknown: Curve<Q> = from_fn(|q| repeat.share * Self::REST[q]);
+            let inverse: Curve<Q> = from_fn(|q| 1.0 / (follows * points[q] + unknown[q]));
+            let numerator = follows * repeat.share;
+            step.doubt = from_fn(|q| unknown[q] * inverse[q]);
+            step.slope = from_fn(|q| numerator * inverse[q] * inverse[q]);
+        }
+    }
+
+    fn descend(&mut self, batch: &Batch) {
+        for &root in &batch.roots {
+            self.products[usize::from(root) & (N - 1)] = [1.0; Q];
+        }
+        for (slot, split) in batch.inner.iter().enumerate() {
+            let slot = slot & (N - 1);
+            let side = usize::from(self.goes_right[slot] & 1);
+            let product = self.products[slot];
+            let doubt = self.steps[usize::from(split.repeat) & (N - 1)].doubt;
+            let share = split.others[side];
+            let other: Curve<Q> = from_fn(|q| product[q] * (doubt[q] * share));
+            let [taken_slot, other_slot] = children::<N>(split, side);
+            self.products[taken_slot] = from_fn(|q| product[q] - other[q]);
+            self.products[other_slot] = other;
+        }
+    }
+
+    /// The splits where the way down becomes the way up.
+    fn turn(&mut self, batch: &Batch) {
+        let first = batch.inner.len();
+        for (value, expected) in batch.leaves.iter().zip(&mut self.expected[first + batch.outer.len()..]) {
+            *expected = [f64::from(*value); Q];
+        }
+        let slots =
+            self.goes_right[first..].iter().zip(&self.products[first..]).zip(&mut self.expected[first..]);
+        for (Outer { others, values, repeat, feature }, ((goes_right, product), expected)) in
+            batch.outer.iter().zip(slots)
+        {
+            let side = usize::from(goes_right & 1);
+            let step = &self.steps[usize::from(*repeat) & (N - 1)];
+            let taken = f64::from(values[side]);
+            let difference = (taken - f64::from(values[1 - side])) * others[side];
+            let effect = &mut self.effects[usize::from(*feature) & (FEATURES_MAX - 1)];
+            *effect = from_fn(|q| effect[q] + product[q] * (step.slope[q] * difference));
+            *expected = from_fn(|q| taken - step.doubt[q] * difference);
+        }
+    }
+
+    fn ascend(&mut self, batch: &Batch) {
+        for (slot, split) in batch.inner.iter().enumerate().rev() {
+            let slot = slot & (N - 1);
+            let side = usize::from(self.goes_right[slot] & 1);
+            let product = &self.products[slot];
+            let step = &self.steps[usize::from(split.repeat) & (N - 1)];
+            let share = split.others[side];
+            let [taken, other] = children::<N>(split, side).map(|slot| self.expected[slot]);
+            let difference: Curve<Q> = from_fn(|q| (taken[q] - other[q]) * share);
+            let effect = &mut self.effects[usize::from(split.feature) & (FEATURES_MAX - 1)];
+            *effect = from_fn(|q| effect[q] + product[q] * (step.slope[q] * difference[q]));
+            self.expected[slot] = from_fn(|q| taken[q] - step.doubt[q] * difference[q]);
+        }
+    }
+}
+
+/// Slots of the child that the row takes and of the other.
+fn children<const N: usize>(split: &Inner, side: usize) -> [usize; 2] {
+    [split.children[side], split.children[1 - side]].map(|slot| usize::from(slot) & (N - 1))
+}
