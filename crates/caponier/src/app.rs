@@ -35,6 +35,7 @@ use crate::{
     chains::Chains,
     cli::Place,
     config::Config,
+    console::Pages,
     core::{Core, Progress, chain, control_socket},
     exit::{Exit, Failure},
     intake::ApiIntake,
@@ -84,6 +85,7 @@ pub struct App {
     /// The route table at the start.
     routes: Vec<Route>,
     chains: Chains,
+    pages: Option<Pages>,
 }
 
 /// Whether the parts behind the event listener work.
@@ -206,6 +208,7 @@ impl App {
         if core.bans.set(gateway.bans()).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }
+        let pages = (config.api.console && !tokens.is_empty()).then(|| Pages::new(&core, &gateway));
         let api = if tokens.is_empty() {
             tracing::warn!(
                 "no api.tokens are configured: the exchange cannot report events, so behaviour is unknown"
@@ -226,12 +229,17 @@ impl App {
                 metrics: Arc::new(Exposition::new(Arc::clone(&core), &gateway)),
                 clock: Arc::clone(&core.clock),
             };
-            let api = api::Config { listen: config.api.listen, tls: api_tls, tokens }
+            let pages = pages.as_ref().map(Pages::router);
+            let api = api::Config { listen: config.api.listen, tls: api_tls, tokens, pages }
                 .build(ports)
                 .await
                 .map_err(|error| Failure::new(Exit::Usage, format!("api: {}", chain(&error))))?;
             Some(api)
         };
+        if let (Some(pages), Some(api)) = (&pages, &api) {
+            let scheme = if core.config.api.tls.is_some() { "https" } else { "http" };
+            pages.open(format!("{scheme}://{}", api.local_addr()));
+        }
         let acme = match (&core.config.gateway.acme, certificates) {
             (Some(acme), Some(certificates)) => {
                 let clock = Arc::clone(&core.clock);
@@ -255,6 +263,7 @@ impl App {
             slots,
             routes,
             chains,
+            pages,
         })
     }
 
@@ -305,6 +314,7 @@ impl App {
             slots: _,
             routes: _,
             chains,
+            pages,
         } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
         if core.shipper.is_none() {
@@ -328,6 +338,9 @@ impl App {
             tokio::spawn(flush_refusals(Arc::clone(&core), Arc::clone(&refusals))),
             tokio::spawn(publish(Arc::clone(&core))),
         ];
+        if let Some(pages) = pages {
+            background.push(tokio::spawn(pages.count(until(stopping.clone()))));
+        }
         if let Some(acme) = acme {
             background.push(tokio::spawn(acme.keep()));
         }

@@ -125,6 +125,11 @@ pub enum Request {
     BansImport {
         path: String,
     },
+    /// A one-time link to the console.
+    ConsoleLink {
+        name: String,
+        role: String,
+    },
     /// A page of journal entries in words.
     Entries {
         from: u64,
@@ -520,6 +525,7 @@ pub enum Response {
     BanLifted { target: String, lifted: bool },
     BansExported(String),
     BansImported(BansImported),
+    ConsoleLink { url: String, until: String },
 }
 
 /// One line on the socket, from the server.

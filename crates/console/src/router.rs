@@ -79,7 +79,7 @@ impl Console {
             .route("/console/enter", get(door).post(enter))
             .route("/console/leave", post(leave))
             .route("/console/assets/{file}", get(asset))
-            .fallback(not_found)
+            .route("/console/{*rest}", get(not_found))
             .with_state(self.clone())
     }
 
