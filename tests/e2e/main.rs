@@ -19,6 +19,7 @@ mod browser;
 mod chains;
 mod clients;
 mod config;
+mod console;
 mod control;
 mod crash;
 mod decisions;

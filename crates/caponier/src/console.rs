@@ -261,7 +261,10 @@ impl Shown {
             Part {
                 name: "address lists",
                 mode: if self.core.watch.lists().is_empty() { Mode::Off } else { Mode::Enforcing },
-                detail: format!("{} in force", self.core.watch.lists().len()),
+                detail: match self.core.watch.lists().len() {
+                    0 => "none: no destination is known to be bad".to_owned(),
+                    lists => format!("{lists} in force"),
+                },
             },
             Part {
                 name: "backup",
@@ -466,11 +469,11 @@ impl Sight for Shown {
         })
     }
 
-    fn entries(&self, from: u64) -> BoxFuture<'_, Result<EntryPage, Unavailable>> {
+    fn entries(&self, from: Option<u64>) -> BoxFuture<'_, Result<EntryPage, Unavailable>> {
         Box::pin(async move {
             let size = self.core.ground.journal().size();
-            let from = from.min(size);
             let rows = u64::try_from(ROWS_MAX).unwrap_or(u64::MAX);
+            let from = from.unwrap_or_else(|| size.saturating_sub(rows)).min(size);
             match tokio::task::block_in_place(|| self.core.entries(from, &[], rows, false)) {
                 Ok(Response::Entries { entries, .. }) => {
                     Ok(EntryPage { entries: entries.iter().filter_map(entry).collect(), from, size })

@@ -17,7 +17,7 @@ pub(crate) struct Frame<'a> {
     pub(crate) page: &'static Page,
 }
 
-fn head(title: &str, nonce: &Nonce) -> Markup {
+fn head(title: &str) -> Markup {
     html! {
         head {
             meta charset="utf-8";
@@ -27,11 +27,14 @@ fn head(title: &str, nonce: &Nonce) -> Markup {
             title { (title) " - Caponier" }
             link rel="icon" type="image/svg+xml" href=(assets::icon());
             link rel="stylesheet" href=(assets::style());
-            @for script in assets::scripts() {
-                script src=(script) nonce=(nonce.as_str()) defer {}
-            }
         }
     }
+}
+
+/// At the end of the body and not deferred: htmx begins as soon as it runs unless the page is still being read, and its
+/// extensions have to be there by then.
+fn scripts(nonce: &Nonce) -> Markup {
+    html! { @for script in assets::scripts() { script src=(script) nonce=(nonce.as_str()) {} } }
 }
 
 impl Frame<'_> {
@@ -40,7 +43,7 @@ impl Frame<'_> {
         html! {
             (DOCTYPE)
             html lang="en" {
-                (head(title, self.nonce))
+                (head(title))
                 body {
                     a.skip href="#content" { "To the content" }
                     header.top {
@@ -77,18 +80,19 @@ impl Frame<'_> {
                         }
                         form method="dialog" { button { "Close" } }
                     }
+                    (scripts(self.nonce))
                 }
             }
         }
     }
 }
 
-/// A page for somebody who has not signed in.
-pub(crate) fn outside(title: &str, nonce: &Nonce, content: &Markup) -> Markup {
+/// A page for somebody who has not signed in. It has no script.
+pub(crate) fn outside(title: &str, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(title, nonce))
+            (head(title))
             body { main.sign-in #content { (content) } }
         }
     }

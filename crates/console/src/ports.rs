@@ -35,8 +35,8 @@ pub trait Sight: Send + Sync {
     /// The backup and its last drill.
     fn backup(&self) -> BoxFuture<'_, Backup>;
 
-    /// Journal entries from a place on, redacted.
-    fn entries(&self, from: u64) -> BoxFuture<'_, Result<EntryPage, Unavailable>>;
+    /// Journal entries from a place on, redacted; without one the newest.
+    fn entries(&self, from: Option<u64>) -> BoxFuture<'_, Result<EntryPage, Unavailable>>;
 }
 
 /// Somebody who has signed in.

@@ -147,7 +147,7 @@ fn html_answer(status: StatusCode, nonce: &Nonce, page: Markup) -> Response {
 
 fn outside_answer(status: StatusCode, content: &Markup) -> Response {
     let nonce = Nonce::fresh();
-    html_answer(status, &nonce, outside("Sign in", &nonce, content))
+    html_answer(status, &nonce, outside("Sign in", content))
 }
 
 /// The secret of the session, if the request has one of a length worth looking at.
@@ -297,7 +297,7 @@ async fn entries(
     let Ok(Query(From { from })) = query else {
         return visit.missing("The address names no entry: from is a number.");
     };
-    match console.0.sight.entries(from.unwrap_or(0)).await {
+    match console.0.sight.entries(from).await {
         Ok(page) => visit.answer(pages::AUDIT.name, &audit::page(&page)),
         Err(error) => visit.unavailable(&error),
     }

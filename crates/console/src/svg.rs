@@ -11,7 +11,8 @@ const HEIGHT: u64 = 120;
 /// Requests answered and refused in each of the last seconds, as stacked areas, with the numbers of every tenth second
 /// in a table.
 pub(crate) fn traffic(seconds: &[Second]) -> Markup {
-    let most = seconds.iter().map(|second| second.forwarded + second.refused).max().unwrap_or(0).max(1);
+    let peak = seconds.iter().map(|second| second.forwarded + second.refused).max().unwrap_or(0);
+    let most = peak.max(1);
     let last = u64::try_from(seconds.len().saturating_sub(1)).unwrap_or(0).max(1);
     let line = |value: fn(&Second) -> u64| {
         let mut points = String::new();
@@ -27,14 +28,14 @@ pub(crate) fn traffic(seconds: &[Second]) -> Markup {
     html! {
         figure.chart {
             svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) preserveAspectRatio="none" role="img"
-                aria-label=(format!("Requests a second, at most {most}; now {} answered, {} refused", now.forwarded, now.refused)) {
+                aria-label=(format!("Requests a second, at most {peak}; now {} answered, {} refused", now.forwarded, now.refused)) {
                 polygon.answered points=(PreEscaped(all)) {}
                 polygon.refused points=(PreEscaped(refused)) {}
             }
             figcaption {
                 span.key.answered { "answered " b { (count(now.forwarded)) } "/s" }
                 span.key.refused { "refused " b { (count(now.refused)) } "/s" }
-                span.muted { "peak " (count(most)) "/s in " (seconds.len()) " s" }
+                span.muted { "peak " (count(peak)) "/s in " (seconds.len()) " s" }
             }
             details {
                 summary { "As a table" }

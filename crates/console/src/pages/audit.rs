@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::{heading, nothing, pairs};
+use super::{heading, nothing};
 use crate::{
     ROWS_MAX,
     time::{count, stamp},
-    view::EntryPage,
+    view::{EntryPage, Evidence},
 };
 
 pub(crate) fn page(page: &EntryPage) -> Markup {
@@ -26,7 +26,7 @@ pub(crate) fn page(page: &EntryPage) -> Markup {
                     td data-label="entry" { a href=(format!("/console/audit?from={}", entry.seq)) { (entry.seq) } }
                     td data-label="when" { (stamp(&entry.at)) }
                     td data-label="what" { (entry.kind.replace('_', " ")) }
-                    td data-label="details" { (pairs(&entry.fields)) }
+                    td data-label="details" { (inline(&entry.fields)) }
                 } } }
             } } }
             p.pager {
@@ -41,4 +41,9 @@ pub(crate) fn page(page: &EntryPage) -> Markup {
             pre { code { "caponier audit verify DIR" } }
         }
     }
+}
+
+/// One after the other: an entry is a line, not a card.
+fn inline(fields: &[Evidence]) -> Markup {
+    html! { @for (name, value) in fields { span.field { span.muted { (name.replace('_', " ")) } " " (value) } " " } }
 }

@@ -34,11 +34,25 @@ pub(crate) fn table(lines: &[DecisionLine]) -> Markup {
                 td data-label="verdict" { (badge(Tone::of_verdict(line.verdict), line.verdict.as_str())) }
                 td data-label="account" { (line.account) }
                 td.number data-label="amount" { (line.amount) }
-                td.mono data-label="to" { (line.destination) }
+                td.mono data-label="to" { (ends(&line.destination)) }
                 td data-label="because" { @if line.reason.is_empty() { span.muted { "nothing speaks against it" } } @else { (line.reason) } }
             } } }
         } }
     }
+}
+
+/// Characters of a destination shown at either end in a list. Both ends, and more of each than a look-alike copies.
+const ENDS: usize = 9;
+
+/// An address in short, whole when pointed at.
+fn ends(address: &str) -> Markup {
+    let chars: Vec<char> = address.chars().collect();
+    let Some(tail) = chars.len().checked_sub(ENDS).filter(|at| *at > ENDS + 3) else {
+        return html! { (address) };
+    };
+    let text = |part: &[char]| part.iter().collect::<String>();
+    let (head, tail) = (text(chars.get(..ENDS).unwrap_or(&[])), text(chars.get(tail..).unwrap_or(&[])));
+    html! { span title=(address) { (head) "\u{2026}" (tail) } }
 }
 
 fn href(id: &str) -> String {

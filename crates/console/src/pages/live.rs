@@ -45,15 +45,16 @@ pub(crate) fn numbers(live: &Live, may_read_decisions: bool) -> Markup {
                 h2 { "Requests a second" }
                 (svg::traffic(&live.seconds))
             }
-            section.card {
+            section.card.wide {
                 h2 { "Parts" }
-                div.scroll { table {
-                    tbody { @for part in &live.parts { tr {
-                        td { (part.name) }
-                        td { (badge(tone(part.mode), part.mode.as_str())) }
-                        td.muted { (part.detail) }
-                    } } }
-                } }
+                ul.parts {
+                    @for part in &live.parts {
+                        li {
+                            span { (part.name) " " (badge(tone(part.mode), part.mode.as_str())) }
+                            span.muted { (part.detail) }
+                        }
+                    }
+                }
             }
             section.card {
                 h2 { "Refused because" }
