@@ -23,7 +23,7 @@ fn head(title: &str) -> Markup {
             meta charset="utf-8";
             meta name="viewport" content="width=device-width, initial-scale=1";
             // Styles of htmx would be inline; those of the console stand in for them.
-            meta name="htmx-config" content=r#"{"extensions":"hx-csp,hx-sse","includeIndicatorCSS":false}"#;
+            meta name="htmx-config" content=r#"{"extensions":"hx-csp,sse","includeIndicatorCSS":false}"#;
             title { (title) " - Caponier" }
             link rel="icon" type="image/svg+xml" href=(assets::icon());
             link rel="stylesheet" href=(assets::style());
