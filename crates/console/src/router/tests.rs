@@ -1,3 +1,5 @@
+//! Requests to the pages, as a browser makes them.
+
 use axum::http::{Method, request};
 use domain::{Actor, ActorKind, UnixNanos, Verdict};
 use http_body_util::BodyExt as _;
