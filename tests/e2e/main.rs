@@ -26,6 +26,7 @@ mod decisions;
 mod demo;
 mod disk_full;
 mod erasure;
+mod fraud;
 mod interop;
 mod limits;
 mod operations;
