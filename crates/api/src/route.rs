@@ -60,6 +60,8 @@ pub enum Action {
     RecordEvents,
     /// Ends a grant.
     RevokeGrant,
+    /// Screens addresses.
+    Screen,
     /// Streams decisions as they are made.
     StreamDecisions,
 }
@@ -163,6 +165,12 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/decisions/{id}",
         permission: Permission::ReadDecisions,
         action: Action::Explain,
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/screen",
+        permission: Permission::Screen,
+        action: Action::Screen,
     },
     Route {
         method: Method::GET,
@@ -383,6 +391,7 @@ impl App {
                 json_response(self.record_events(&caller.actor().to_string(), request).await)
             }
             Action::RevokeGrant => json_response(self.revoke_grant(request).await),
+            Action::Screen => self.screen(&caller.actor().to_string(), request).await,
             Action::StreamDecisions => decisions::stream(self, request.uri()).await,
         };
         tracing::debug!(
@@ -625,7 +634,7 @@ fn json_response(result: Result<Value, Problem>) -> Response {
     result.map_or_else(IntoResponse::into_response, |body| respond(body.to_string(), "application/json"))
 }
 
-fn respond(body: String, content_type: &'static str) -> Response {
+pub(crate) fn respond(body: String, content_type: &'static str) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::OK;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -633,7 +642,7 @@ fn respond(body: String, content_type: &'static str) -> Response {
     response
 }
 
-async fn read_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+pub(crate) async fn read_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     if request.headers().contains_key(header::CONTENT_ENCODING) {
         return Err(Problem::new(Kind::EncodingUnsupported, "send the body as it is, without compression"));
     }
