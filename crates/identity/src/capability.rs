@@ -10,6 +10,8 @@ pub enum Capability {
     ApproveOauth,
     /// Asking for decisions.
     Decide,
+    /// Having a session: what every person who signs in may do. No program.
+    OwnSession,
     /// Reading decisions and their reasons.
     ReadDecisions,
     /// Reading the state of health.
@@ -126,6 +128,7 @@ pub const TABLE: &[Row] = &[
         &[],
     ),
     row(Capability::Decide, "decide", "asks for decisions", &[]),
+    row(Capability::OwnSession, "own_session", "has a session of its own and ends it", &Role::ALL),
     row(Capability::ReadDecisions, "read_decisions", "reads decisions and their reasons", INVESTIGATORS),
     row(Capability::ReadHealth, "read_health", "reads the state of health", &Role::ALL),
     row(
@@ -198,7 +201,7 @@ mod tests {
         }
         assert_eq!(
             Role::Viewer.capabilities().collect::<Vec<_>>(),
-            [Capability::ReadDecisions, Capability::ReadHealth]
+            [Capability::OwnSession, Capability::ReadDecisions, Capability::ReadHealth]
         );
     }
 }

@@ -192,7 +192,7 @@ pub(super) fn operation(action: Action) -> Operation {
             description: "The newest ones since the process started; they are in memory only.",
             query: vec![(
                 "from",
-                json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX, "default": 0 }),
+                json!({ "type": "integer", "minimum": 0, "default": 0 }),
                 "Number of the first letter: next of the page before.",
             )],
             body: vec![],
