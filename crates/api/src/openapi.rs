@@ -8,6 +8,7 @@
 //! The types on the wire are read field by field and not by a derive, since the reader refuses fields given twice and
 //! names each fault; so the description is written beside them and held to them by tests.
 
+mod cases;
 mod events;
 mod operations;
 mod page;
@@ -75,6 +76,7 @@ struct Operation {
 /// What is in the path, by the name in braces.
 fn path_parameter(name: &str) -> Value {
     let (schema, description, example) = match name {
+        "case" => (schemas::text(64), "Id of a case, as listed.", "case-7"),
         "grant" => (schemas::text(64), "Id of a grant, as listed.", "grant-07070707070707070707070707070707"),
         "handle" => (schemas::text(128), "As in the address the customer's browser was sent to.", "fresh"),
         _ => (schemas::text(64), "Id of a decision.", "dec-7-00112233445566aa"),

@@ -18,8 +18,10 @@ pub(crate) enum Kind {
     BodyTooLarge,
     BodyTooSlow,
     Busy,
+    CaseConflict,
     DeadlineExceeded,
     EncodingUnsupported,
+    FourEyes,
     IdempotencyConflict,
     InvalidEvent,
     InvalidRequest,
@@ -35,13 +37,15 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::AlreadyAnswered,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
         Self::Busy,
+        Self::CaseConflict,
         Self::DeadlineExceeded,
         Self::EncodingUnsupported,
+        Self::FourEyes,
         Self::IdempotencyConflict,
         Self::InvalidEvent,
         Self::InvalidRequest,
@@ -65,6 +69,9 @@ impl Kind {
                 (StatusCode::REQUEST_TIMEOUT, "body-too-slow", "the body did not arrive in time")
             }
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "too much is in progress"),
+            Self::CaseConflict => {
+                (StatusCode::CONFLICT, "case-conflict", "the case is not in the state this rests on")
+            }
             Self::DeadlineExceeded => {
                 (StatusCode::GATEWAY_TIMEOUT, "deadline-exceeded", "no decision was made in time")
             }
@@ -73,6 +80,7 @@ impl Kind {
                 "encoding-unsupported",
                 "the body has a content encoding",
             ),
+            Self::FourEyes => (StatusCode::FORBIDDEN, "four-eyes", "somebody else must do this"),
             Self::IdempotencyConflict => (
                 StatusCode::CONFLICT,
                 "idempotency-conflict",

@@ -11,7 +11,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodFilter, on},
 };
-use domain::ApiKeyId;
+use domain::{Actor, ApiKeyId};
+use fraud::cases::CaseError;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Value, json};
 use tokio::{
@@ -20,12 +21,12 @@ use tokio::{
 };
 
 use crate::{
-    Consents, DeadLetter, DecideError, GrantError, IntakeError, Permission, Ports, Recorded,
+    CasesError, Consents, DeadLetter, DecideError, GrantError, IntakeError, Permission, Ports, Recorded,
     auth::Tokens,
-    decisions,
+    cases, decisions,
     limits::{
-        BODY_TIMEOUT, CONSENT_BODY_BYTES_MAX, DEAD_LETTERS_PAGE_MAX, DEADLINE_GRACE, DECISION_BODY_BYTES_MAX,
-        EVENT_BODY_BYTES_MAX, REQUESTS_MAX, STREAMS_MAX,
+        BODY_TIMEOUT, CASE_BODY_BYTES_MAX, CONSENT_BODY_BYTES_MAX, DEAD_LETTERS_PAGE_MAX, DEADLINE_GRACE,
+        DECISION_BODY_BYTES_MAX, EVENT_BODY_BYTES_MAX, REQUESTS_MAX, STREAMS_MAX,
     },
     openapi,
     problem::{Kind, Problem},
@@ -39,6 +40,8 @@ pub enum Action {
     AnswerApp,
     /// Says what an app asks for.
     AskForApp,
+    /// Lists alerts and cases, or works on a case.
+    Case(CaseCall),
     /// Decides on a withdrawal.
     Decide,
     /// Explains a decision.
@@ -68,6 +71,29 @@ pub enum OpenAction {
     Document,
     /// Describes the API for people.
     Page,
+}
+
+/// A call about cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaseCall {
+    /// Lists alerts.
+    Alerts,
+    /// Approves a proposal.
+    Approve,
+    /// Says who works on it.
+    Assign,
+    /// Takes a proposal back, or refuses it.
+    Decline,
+    /// Lists cases.
+    List,
+    /// Adds a note.
+    Note,
+    /// Proposes to release a held withdrawal.
+    Propose,
+    /// Says what it turned out to be.
+    Resolve,
+    /// Shows a case.
+    Show,
 }
 
 /// A route and what it takes to use it.
@@ -137,6 +163,60 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/decisions/{id}",
         permission: Permission::ReadDecisions,
         action: Action::Explain,
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/alerts",
+        permission: Permission::ReadCases,
+        action: Action::Case(CaseCall::Alerts),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/cases",
+        permission: Permission::ReadCases,
+        action: Action::Case(CaseCall::List),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/cases/{case}",
+        permission: Permission::ReadCases,
+        action: Action::Case(CaseCall::Show),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/assign",
+        permission: Permission::WorkCases,
+        action: Action::Case(CaseCall::Assign),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/notes",
+        permission: Permission::WorkCases,
+        action: Action::Case(CaseCall::Note),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/propose",
+        permission: Permission::WorkCases,
+        action: Action::Case(CaseCall::Propose),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/approve",
+        permission: Permission::ApproveReleases,
+        action: Action::Case(CaseCall::Approve),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/decline",
+        permission: Permission::WorkCases,
+        action: Action::Case(CaseCall::Decline),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/resolve",
+        permission: Permission::WorkCases,
+        action: Action::Case(CaseCall::Resolve),
     },
     Route {
         method: Method::GET,
@@ -291,6 +371,7 @@ impl App {
         let response = match route.action {
             Action::AnswerApp => json_response(self.answer_app(request).await),
             Action::AskForApp => json_response(self.ask_for_app(request.uri())),
+            Action::Case(call) => json_response(self.case(call, caller.actor().clone(), request).await),
             Action::Decide => json_response(self.decide(request).await),
             Action::Explain => json_response(self.explain(request.uri()).await),
             Action::Health => json_response(self.health()),
@@ -411,6 +492,40 @@ impl App {
         }
     }
 
+    async fn case(&self, call: CaseCall, actor: Actor, request: Request) -> Result<Value, Problem> {
+        let port = &*self.ports.cases;
+        let uri = request.uri().clone();
+        let id = || {
+            let unknown = || Problem::new(Kind::NotFound, "no case has this id");
+            cases::case_id(segment(&uri, 3)).ok_or_else(unknown)
+        };
+        match call {
+            CaseCall::Alerts => {
+                let query = cases::alert_query(&uri)?;
+                let alerts = port.alerts(query.what, query.max);
+                Ok(cases::alerts_json(&alerts, alerts.len() == query.max))
+            }
+            CaseCall::List => {
+                let query = cases::case_query(&uri)?;
+                let (filter, order) = query.what;
+                let files = port.cases(&filter, order, query.max).map_err(|error| case_problem(&error))?;
+                Ok(cases::cases_json(&files, files.len() == query.max))
+            }
+            CaseCall::Show => {
+                let file = port.case(id()?).map_err(|error| case_problem(&error))?;
+                Ok(cases::case_json(&file))
+            }
+            _ => {
+                let id = id()?;
+                let body = read_body(request, CASE_BODY_BYTES_MAX).await?;
+                let (revision, ask) = cases::ask(call, &body, |text| port.decision(text))
+                    .map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
+                let done = port.act(actor, id, Some(revision), ask).await;
+                done.map(|file| cases::case_json(&file)).map_err(|error| case_problem(&error))
+            }
+        }
+    }
+
     fn consents(&self) -> Result<&dyn Consents, Problem> {
         let none = || Problem::new(Kind::NotFound, "no apps are served: oauth.issuer is not configured");
         self.ports.consents.as_deref().ok_or_else(none)
@@ -487,6 +602,23 @@ fn grant_problem(error: &GrantError) -> Problem {
             Problem::new(Kind::Unavailable, "the grant may be in force still; sending it again is safe")
         }
     }
+}
+
+fn case_problem(error: &CasesError) -> Problem {
+    let kind = match error {
+        CasesError::Busy { retry_after } => return Problem::busy(*retry_after),
+        CasesError::Unavailable { .. } => {
+            tracing::error!(%error, "a case was not changed");
+            let detail = "look at the case again: it may have been changed or not";
+            return Problem::new(Kind::Unavailable, detail);
+        }
+        CasesError::UnknownDecision
+        | CasesError::Case(CaseError::NotFound { .. } | CaseError::UnknownDecision { .. }) => Kind::NotFound,
+        CasesError::Case(CaseError::OwnProposal { .. } | CaseError::NotAPerson { .. }) => Kind::FourEyes,
+        CasesError::Case(CaseError::Malformed) => Kind::InvalidRequest,
+        CasesError::Case(_) => Kind::CaseConflict,
+    };
+    Problem::new(kind, error.to_string())
 }
 
 fn json_response(result: Result<Value, Problem>) -> Response {

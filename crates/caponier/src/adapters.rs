@@ -15,7 +15,8 @@ use tokio::sync::mpsc;
 use watch::{Watch, customers::NoSightings};
 
 use crate::{
-    abuse::News, apps, core::Core, ground::Ground, lists::ListGaps, metrics::Meters, refusals::RefusalCounts,
+    abuse::News, apps, cases::Desk, core::Core, ground::Ground, lists::ListGaps, metrics::Meters,
+    refusals::RefusalCounts,
 };
 
 /// `decide` asks `fraud`.
@@ -78,6 +79,7 @@ impl FindingSource for WatchSource {
 #[derive(Debug, Clone)]
 pub struct Decisions {
     decider: Arc<Decider>,
+    desk: Arc<Desk>,
     meters: Arc<Meters>,
     clock: Arc<dyn Clock>,
 }
@@ -88,6 +90,7 @@ impl Decisions {
     pub fn of(core: &Core) -> Self {
         Self {
             decider: Arc::clone(&core.decider),
+            desk: Arc::clone(&core.desk),
             meters: Arc::clone(&core.meters),
             clock: Arc::clone(&core.clock),
         }
@@ -302,10 +305,14 @@ impl api::Decisions for ApiDecisions {
                 .explain(id)
                 .await
                 .map_err(|error| ExplainError { why: error.to_string() })?;
-            Ok(found.map(|decided| Explained {
-                position: self.decisions.decider.ids().position(decided.id.as_str()).ok(),
-                id: decided.id.to_string(),
-                decision: decided.decision,
+            Ok(found.map(|decided| {
+                let position = self.decisions.decider.ids().position(decided.id.as_str()).ok();
+                Explained {
+                    review: position.and_then(|position| self.decisions.desk.review(position)),
+                    position,
+                    id: decided.id.to_string(),
+                    decision: decided.decision,
+                }
             }))
         })
     }
@@ -376,7 +383,8 @@ impl ApiDecisions {
             }
             let decision = record::decode_decision(&payload).map_err(|error| unavailable(&error))?;
             let id = self.decisions.decider.ids().id(position).to_string();
-            let explained = Explained { id, decision: Arc::new(decision), position: Some(position) };
+            let review = self.decisions.desk.review(position);
+            let explained = Explained { id, decision: Arc::new(decision), position: Some(position), review };
             decisions.push(ListedDecision { explained, next: self.cursor(at) });
         }
         Ok(DecisionPage { decisions, next: self.cursor(at), more: at < size })

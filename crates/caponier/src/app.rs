@@ -135,6 +135,10 @@ impl App {
 
         let core = Arc::new(Core::open(config, clock, progress).await?);
         let config = &core.config;
+        // Only who serves: a command beside it may run without the configuration file.
+        crate::cases::record_policy(&core.ground, &config.cases, core.clock.now())
+            .await
+            .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
         let control = ControlSocket::bind(control_socket(&config.data.dir))
             .map_err(|error| Failure::io("control socket", error))?;
 
@@ -218,6 +222,7 @@ impl App {
                     decisions: Decisions::of(&core),
                     ground: Arc::clone(&core.ground),
                 }),
+                cases: Arc::clone(&core.desk) as _,
                 health: Arc::new(Health(Arc::clone(&core))),
                 consents: apps.map(|server| {
                     let (ground, clock) = (Arc::clone(&core.ground), Arc::clone(&core.clock));

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod cases;
 pub(crate) mod docs;
 pub(crate) mod fraud;
 pub(crate) mod watch;
@@ -63,6 +64,12 @@ pub(crate) enum Command {
     /// Recorded events against feature packs, models and rules.
     #[command(subcommand)]
     Fraud(fraud::FraudCommand),
+    /// What people look at: held withdrawals and alerts that belong together.
+    #[command(subcommand)]
+    Cases(cases::CasesCommand),
+    /// What rules, models and chains found suspicious.
+    #[command(subcommand)]
+    Alerts(cases::AlertsCommand),
     /// Lists of labelled addresses.
     #[command(subcommand)]
     Lists(ListsCommand),

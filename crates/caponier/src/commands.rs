@@ -1,5 +1,6 @@
 //! The commands: each takes its arguments, does its work, prints, and says how the process ends.
 
+mod cases;
 mod docs;
 mod follow;
 mod fraud;
@@ -216,6 +217,8 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         }
         Command::Lists(ListsCommand::Export { name }) => (Request::ListsExport { name }, false),
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),
+        Command::Cases(command) => (cases::request(command), false),
+        Command::Alerts(command) => (cases::alerts_request(command), false),
         Command::Screen(screen) => {
             (Request::Screen { address: screen.address, network: screen.network }, false)
         }

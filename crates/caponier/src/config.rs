@@ -75,6 +75,7 @@ pub struct Config {
     pub api: Api,
     pub decide: Decide,
     pub fraud: Fraud,
+    pub cases: fraud::cases::Policy,
     pub watch: Warnings,
     /// `[watch.evm.NAME]`, then `[watch.bitcoin.NAME]`, each in the order of names.
     pub chains: Vec<chains::Chain>,
@@ -447,6 +448,7 @@ impl Config {
                 },
             },
             fraud: fraud(&mut read),
+            cases: read.cases(),
             watch: Warnings { shadow: read.list("watch.shadow") },
             chains: chains::read(&mut read),
             log: Log {

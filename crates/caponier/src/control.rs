@@ -88,6 +88,33 @@ pub enum Request {
     ListsExport {
         name: String,
     },
+    CasesList {
+        state: Option<String>,
+        account: Option<String>,
+        assignee: Option<String>,
+        priority: Option<String>,
+        urgent: bool,
+        /// Go on behind this case.
+        after: Option<String>,
+        limit: u32,
+    },
+    CasesShow {
+        case: String,
+    },
+    /// Does something with a case.
+    CasesAct {
+        case: String,
+        /// Name of the operator.
+        by: String,
+        /// What they have seen.
+        revision: Option<u64>,
+        work: CaseWork,
+    },
+    AlertsList {
+        /// Position of the last one of the page before.
+        after: Option<u64>,
+        limit: u32,
+    },
     Screen {
         address: String,
         network: Option<String>,
@@ -132,6 +159,19 @@ pub enum Request {
         entries_max: u64,
         reveal: bool,
     },
+}
+
+/// Something to do with a case; decisions by their ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "each variant is the command of the same name; see the command line's help")]
+pub enum CaseWork {
+    Approve { decision: String },
+    Assign { to: Option<String> },
+    Decline { decision: String, reason: String },
+    Note { text: String },
+    Propose { decision: String, reason: String },
+    Resolve { disposition: String, reason: String },
 }
 
 /// What can be asked about fraud.
@@ -505,6 +545,9 @@ pub enum Response {
     Lists(Vec<ImportedList>),
     ListUpdated(UpdatedList),
     TagPack(String),
+    Cases(serde_json::Value),
+    Case(serde_json::Value),
+    Alerts(serde_json::Value),
     Screened(serde_json::Value),
     Explained(serde_json::Value),
     Receipt(String),

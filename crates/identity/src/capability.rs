@@ -8,16 +8,22 @@
 pub enum Capability {
     /// Answering for customers whether apps may act for them, and ending that.
     ApproveOauth,
+    /// Agreeing to what others propose to release.
+    ApproveReleases,
     /// Asking for decisions.
     Decide,
     /// Having a session: what every person who signs in may do. No program.
     OwnSession,
+    /// Reading alerts and cases.
+    ReadCases,
     /// Reading decisions and their reasons.
     ReadDecisions,
     /// Reading the state of health.
     ReadHealth,
     /// Reading counters.
     ReadMetrics,
+    /// Working on cases: assigning, noting, proposing, resolving.
+    WorkCases,
     /// Reporting events.
     WriteEvents,
 }
@@ -127,8 +133,15 @@ pub const TABLE: &[Row] = &[
         "answers for customers whether apps may act for them",
         &[],
     ),
+    row(
+        Capability::ApproveReleases,
+        "approve_releases",
+        "agrees to what others propose to release",
+        &[Role::Approver, Role::ComplianceOfficer],
+    ),
     row(Capability::Decide, "decide", "asks for decisions", &[]),
     row(Capability::OwnSession, "own_session", "has a session of its own and ends it", &Role::ALL),
+    row(Capability::ReadCases, "read_cases", "reads alerts and cases", INVESTIGATORS),
     row(Capability::ReadDecisions, "read_decisions", "reads decisions and their reasons", INVESTIGATORS),
     row(Capability::ReadHealth, "read_health", "reads the state of health", &Role::ALL),
     row(
@@ -136,6 +149,12 @@ pub const TABLE: &[Row] = &[
         "read_metrics",
         "reads counters",
         &[Role::Admin, Role::SecurityEngineer, Role::Sre],
+    ),
+    row(
+        Capability::WorkCases,
+        "work_cases",
+        "works on cases: assigns, notes, proposes, resolves",
+        &[Role::AmlAnalyst, Role::ComplianceOfficer, Role::FraudAnalyst],
     ),
     row(Capability::WriteEvents, "write_events", "reports events", &[]),
 ];
@@ -195,13 +214,20 @@ mod tests {
         }
         for role in [Role::Admin, Role::Auditor, Role::Sre] {
             assert!(
-                !role.capabilities().any(|capability| capability == Capability::ReadDecisions),
+                !role.capabilities().any(|capability| {
+                    matches!(capability, Capability::ReadCases | Capability::ReadDecisions)
+                }),
                 "{role:?}"
             );
         }
         assert_eq!(
             Role::Viewer.capabilities().collect::<Vec<_>>(),
-            [Capability::OwnSession, Capability::ReadDecisions, Capability::ReadHealth]
+            [
+                Capability::OwnSession,
+                Capability::ReadCases,
+                Capability::ReadDecisions,
+                Capability::ReadHealth
+            ]
         );
     }
 }

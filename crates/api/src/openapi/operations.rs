@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Content, Operation, samples, schemas};
+use super::{Content, Operation, cases, samples, schemas};
 use crate::{Action, OpenAction, problem::Kind};
 
 /// Groups of operations.
 pub(super) const TAGS: &[(&str, &str)] = &[
+    ("cases", "What people look at: held withdrawals and alerts that belong together."),
     ("decisions", "Whether money may leave, and why."),
     ("documentation", "This API, described. Needs no token."),
     ("events", "What happened at the exchange."),
@@ -14,7 +15,7 @@ pub(super) const TAGS: &[(&str, &str)] = &[
     ("operation", "Whether it works, and how much it does."),
 ];
 
-fn schema(name: &str) -> Value {
+pub(super) fn schema(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
@@ -101,6 +102,7 @@ pub(super) fn operation(action: Action) -> Operation {
             ),
             problems: &[Kind::NotFound, Kind::AlreadyAnswered],
         },
+        Action::Case(call) => cases::operation(call),
         Action::Decide => Operation {
             id: "decide",
             tag: "decisions",

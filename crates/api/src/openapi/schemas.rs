@@ -195,7 +195,9 @@ fn explained() -> Value {
     let mut required = decided();
     required.push(("withdrawal", asked()));
     let position = json!({ "type": "integer", "minimum": 0, "description": "In the journal: proves it." });
-    answer(&required, &[("idempotency_key", json!({ "type": "string" })), ("position", position)])
+    let review = reference("Review");
+    let key = json!({ "type": "string" });
+    answer(&required, &[("idempotency_key", key), ("position", position), ("review", review)])
 }
 
 fn consent_answer() -> Value {
@@ -347,6 +349,7 @@ pub(crate) fn components() -> Map<String, Value> {
         ("RefusedLine", answer(&[("line", count()), ("field", plain()), ("reason", plain())], &[])),
         ("Revoked", answer(&[("revoked", json!({ "type": "boolean", "const": true }))], &[])),
     ];
+    let named = named.into_iter().chain(super::cases::components());
     components.extend(named.map(|(name, schema)| (name.to_owned(), schema)));
     components
 }

@@ -5,7 +5,7 @@ use schema::{Conformance, Model, Request};
 use serde_json::{Value, json};
 
 use super::{document, operations};
-use crate::{ROUTES, wire};
+use crate::{CaseCall, ROUTES, wire};
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi/control-v1.json");
 const NOW: UnixNanos = UnixNanos::from_secs(1_800_000_000);
@@ -159,6 +159,30 @@ fn the_document_and_the_parsers_agree() {
                 let text = changed.to_string();
                 let parsed = wire::decision_request(text.as_bytes(), NOW).is_ok();
                 assert_eq!(conforms(&model, "/v1/decisions", &text), parsed, "{text}");
+            }
+        }
+    }
+    for (call, name) in [
+        (CaseCall::Approve, "approve"),
+        (CaseCall::Assign, "assign"),
+        (CaseCall::Decline, "decline"),
+        (CaseCall::Note, "notes"),
+        (CaseCall::Propose, "propose"),
+        (CaseCall::Resolve, "resolve"),
+    ] {
+        let body = super::cases::body(call).unwrap();
+        let path = format!("/v1/cases/case-7/{name}");
+        let parses = |text: &str| crate::cases::ask(call, text.as_bytes(), |_| Ok(7)).is_ok();
+        assert!(conforms(&model, &path, &body.to_string()) && parses(&body.to_string()), "{body}");
+        for field in body.as_object().unwrap().keys() {
+            for value in [Value::Null, json!({}), json!(-1), json!("")] {
+                let mut changed = body.clone();
+                changed[field] = value;
+                let text = changed.to_string();
+                // What is no id of a decision is known to the installation alone.
+                if field != "decision" || text.contains(":{}") {
+                    assert_eq!(conforms(&model, &path, &text), parses(&text), "{text}");
+                }
             }
         }
     }

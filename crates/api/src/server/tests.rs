@@ -1,5 +1,7 @@
 //! The whole API over real sockets, with ports that remember what reached them.
 
+mod cases;
+
 use std::{
     future::pending,
     sync::{
@@ -53,6 +55,7 @@ struct Backstage {
     faults: std::sync::Mutex<Vec<String>>,
     dead_letters: DeadLetters,
     reached: AtomicUsize,
+    cases: std::sync::Mutex<fraud::cases::Cases>,
     decided: AtomicUsize,
     news: Notify,
 }
@@ -141,9 +144,12 @@ impl Decisions for Backstage {
         Box::pin(async move {
             let request = self.asked.lock().await.first().map(|(request, ..)| request.clone());
             match (id, request) {
-                ("dec-7-aa", Some(request)) => {
-                    Ok(Some(Explained { id: id.into(), decision: decision(request), position: Some(7) }))
-                }
+                ("dec-7-aa", Some(request)) => Ok(Some(Explained {
+                    id: id.into(),
+                    decision: decision(request),
+                    position: Some(7),
+                    review: None,
+                })),
                 ("broken", _) => Err(ExplainError { why: "secret cause".into() }),
                 _ => Ok(None),
             }
@@ -175,6 +181,7 @@ impl Decisions for Backstage {
                         id: format!("dec-{at}"),
                         decision: decision(request.clone()),
                         position: None,
+                        review: None,
                     },
                     next: (at + 1).to_string(),
                 })
@@ -293,6 +300,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
     let ports = Ports {
         intake: Arc::clone(&backstage) as _,
         decisions: Arc::clone(&backstage) as _,
+        cases: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: Arc::clone(&backstage) as _,
         consents: Some(Arc::clone(&backstage) as _),
@@ -360,7 +368,7 @@ fn concrete(path: &str, id: &str) -> String {
     if path.ends_with("/stream") {
         return format!("{path}?after=unknown");
     }
-    path.replace("{id}", id).replace("{handle}", id).replace("{grant}", id)
+    path.replace("{id}", id).replace("{handle}", id).replace("{grant}", id).replace("{case}", id)
 }
 
 fn assert_problem(answer: &Answer, status: u16, name: &str) {
@@ -757,6 +765,7 @@ async fn tokens_cross_a_network_only_encrypted() {
     let ports = |backstage: Arc<Backstage>| Ports {
         intake: Arc::clone(&backstage) as _,
         decisions: Arc::clone(&backstage) as _,
+        cases: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: backstage as _,
         consents: None,

@@ -454,6 +454,56 @@ pub static KEYS: &[Key] = &[
         "Assets the exchange trades in; a reported event about another one is refused as a mistake. Empty: any asset.",
         "typing errors in reports that nobody notices, or reports that are refused",
     ),
+    key(
+        "cases.window",
+        "\"24h\"",
+        "Alerts and held withdrawals of one account that come within this time of each other are one case. Whole seconds, \
+         as all times here.",
+        "cases that fall apart, or never end",
+    ),
+    key(
+        "cases.proposal_life",
+        "\"8h\"",
+        "How long a proposal to release a held withdrawal waits for a second person.",
+        "more time to find somebody who agrees",
+    ),
+    key(
+        "cases.release_life",
+        "\"24h\"",
+        "How long a released withdrawal may be asked for again.",
+        "more time in which what two people released may be used",
+    ),
+    key(
+        "cases.reference_asset",
+        "\"USDT\"",
+        "The asset expected losses are in. Others are valued by the last fill against it that was reported; what was never \
+         traded against it is of unknown value and of high priority.",
+        "the order in which people look at cases",
+    ),
+    key(
+        "cases.medium_from",
+        "\"1000\"",
+        "Expected loss from which a case is of medium priority.",
+        "as above",
+    ),
+    key("cases.high_from", "\"10000\"", "Expected loss from which it is of high priority.", "as above"),
+    key("cases.critical_from", "\"100000\"", "Expected loss from which it is critical.", "as above"),
+    key(
+        "cases.sla_low",
+        "\"24h\"",
+        "Time in which somebody must look at a case of low priority.",
+        "as above",
+    ),
+    key("cases.sla_medium", "\"4h\"", "The same for medium priority.", "as above"),
+    key("cases.sla_high", "\"1h\"", "The same for high priority.", "as above"),
+    key("cases.sla_critical", "\"15m\"", "The same for critical ones.", "as above"),
+    key(
+        "cases.challenge_percent",
+        "20",
+        "Chance of fraud behind a challenged withdrawal that has no score, 0 to 100.",
+        "as above",
+    ),
+    key("cases.hold_percent", "50", "The same behind a held one.", "as above"),
     Key {
         path: "watch.evm",
         default: "{}",

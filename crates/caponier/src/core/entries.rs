@@ -11,6 +11,7 @@ use auth::{
     oauth::{AppChange, grant_key_id},
 };
 use domain::{Channel, Destination, Event, WithdrawalRequest};
+use fraud::cases::{Action, CaseEntry};
 use journal::{Entry, Kind, Opened, record};
 use serde_json::{Map, Value, json};
 
@@ -323,6 +324,30 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
             put("sha256", json!(hex::encode(bundle.sha256)));
             put("enforced", json!(bundle.enforced));
             put("reason", json!(bundle.reason));
+        }
+        Kind::Case => {
+            let entry = CaseEntry::decode(payload).map_err(|error| error.to_string())?;
+            put("what", json!(entry.as_str()));
+            if let CaseEntry::Action(done) = entry {
+                put("case", json!(format!("case-{}", done.case)));
+                put("by", json!(done.actor.to_string()));
+                let decision = match &done.action {
+                    Action::Approve { decision, .. }
+                    | Action::Decline { decision, .. }
+                    | Action::Propose { decision, .. } => Some(decision),
+                    _ => None,
+                };
+                if let Some(decision) = decision {
+                    put("decision", json!(decision));
+                }
+                if let Action::Resolve { disposition, .. } = &done.action {
+                    put("disposition", json!(disposition.as_str()));
+                }
+                // What people write about a person is about that person.
+                if let (true, Some(text)) = (words.reveal, done.action.text()) {
+                    put("text", json!(text));
+                }
+            }
         }
         // The envelope says all there is to say.
         _ => {}

@@ -11,11 +11,16 @@ use auth::{
     oauth::{AppApplyError, AppChange, Ledger},
 };
 use decide::{AddressBook, KeyedDecision};
-use domain::EventId;
-use fraud::Fraud;
+use domain::{Asset, EventId, EventKind};
+use fraud::{
+    Fraud,
+    cases::{CaseEntry, Cases},
+};
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
 use watch::customers::Customers;
+
+use crate::cases::{of_chain_alert, of_decision, of_fraud_alert};
 
 use super::{API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation};
 
@@ -56,6 +61,7 @@ pub struct Fold {
     fraud: Arc<Fraud>,
     book: Arc<AddressBook>,
     customers: Arc<Customers>,
+    cases: Cases,
     event_ids: EventIds,
     counts: BTreeMap<Kind, u64>,
     erased: u64,
@@ -87,6 +93,7 @@ impl Fold {
             fraud,
             book,
             customers,
+            cases: Cases::default(),
             event_ids: EventIds::default(),
             counts: BTreeMap::new(),
             erased: 0,
@@ -126,6 +133,12 @@ impl Fold {
     #[must_use]
     pub const fn installation(&self) -> Option<&Installation> {
         self.installation.as_ref()
+    }
+
+    /// What people look at.
+    #[must_use]
+    pub const fn cases(&self) -> &Cases {
+        &self.cases
     }
 
     /// The newest import of each list, and when it was recorded.
@@ -208,11 +221,22 @@ impl Fold {
                 self.book.apply(&event);
                 self.customers.apply(&event);
                 self.event_ids.insert(&event.id);
+                if let EventKind::OrderFilled { instrument, price, .. } = &event.kind
+                    && let Some((base, quote)) = pair(instrument)
+                {
+                    self.cases.fill(&base, &quote, *price);
+                }
             }
             Kind::Decision => {
                 let decision = record::decode_decision(payload).map_err(|error| malformed(&error))?;
                 self.fraud.apply_decision(position, &decision);
                 self.customers.apply_decision(&decision);
+                if let Some(held) = decide::release_used(&decision) {
+                    self.cases.used(held, position);
+                }
+                if let Some(trigger) = of_decision(position, at, &decision) {
+                    self.cases.trigger(&trigger);
+                }
                 if let (Some(kept), Some(keyed)) =
                     (&mut self.keyed_decisions, KeyedDecision::of(position, &decision))
                 {
@@ -246,6 +270,23 @@ impl Fold {
                 if let Some(bans) = &mut self.bans {
                     bans.apply(record::Ban::decode(payload).map_err(|error| malformed(&error))?, at);
                 }
+            }
+            Kind::FraudAlert => {
+                let alert = record::decode_fraud_alert(payload).map_err(|error| malformed(&error))?;
+                self.cases.trigger(&of_fraud_alert(position, at, alert));
+            }
+            Kind::ChainAlert => {
+                let alert = record::ChainAlert::decode(payload).map_err(|error| malformed(&error))?;
+                if alert.state == "retracted" {
+                    self.cases.retract(&alert.id, at);
+                } else if let Some(trigger) = of_chain_alert(position, at, alert) {
+                    self.cases.trigger(&trigger);
+                }
+            }
+            Kind::Case => {
+                let entry = CaseEntry::decode(payload).map_err(|error| malformed(&error))?;
+                // One that breaks a rule changes nothing and is counted: whoever wrote it was told.
+                drop(self.cases.apply(position, at, entry));
             }
             Kind::Installation => {
                 let installation = Installation::decode(payload).map_err(|error| malformed(&error))?;
@@ -290,12 +331,22 @@ impl Fold {
         parts.insert("fraud".to_owned(), hex::encode(self.fraud.digest()));
         parts.insert("address_book".to_owned(), hex::encode(self.book.digest()));
         parts.insert("customers".to_owned(), hex::encode(self.customers.digest()));
+        parts.insert("cases".to_owned(), hex::encode(self.cases.digest()));
         parts.insert("event_ids".to_owned(), self.event_ids.digest());
         for (name, (_, list)) in &self.lists {
             parts.insert(format!("list.{name}"), format!("{} {}", list.entries, hex::encode(list.sha256)));
         }
         parts
     }
+}
+
+/// `BTC-USDT` as its two assets; contracts that expire or options have more parts and are no price of an asset.
+fn pair(instrument: &str) -> Option<(Asset, Asset)> {
+    let (base, quote) = instrument.split_once('-')?;
+    if quote.contains('-') {
+        return None;
+    }
+    Some((Asset::parse(base).ok()?, Asset::parse(quote).ok()?))
 }
 
 impl Fold {
