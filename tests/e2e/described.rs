@@ -36,7 +36,7 @@ async fn schemathesis_finds_no_answer_that_is_not_described() {
     let house = House::build(Settings::default()).await;
     let serving = house.serve();
     house.open_account("anna").await;
-    let api = format!("http://{}", serving.text("api"));
+    let api = serving.text("api").to_owned();
     let document = Path::new(ROOT).join("docs/openapi/control-v1.json");
     // The stream has no end: it has tests of its own.
     let all =
