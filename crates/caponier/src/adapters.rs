@@ -36,7 +36,9 @@ impl FindingSource for FraudSource {
         Box::pin(async move {
             // A gap between journal and state means that events or decisions may be missing from what the rules see.
             self.0.catch_up().map_err(|error| SourceUnavailable(error.to_string()))?;
-            Ok(self.0.fraud().examine(request, now))
+            let mut findings = self.0.fraud().examine(request, now);
+            findings.extend(self.0.lives().examine(request));
+            Ok(findings)
         })
     }
 }

@@ -32,6 +32,7 @@ use crate::{
     },
     api_model,
     apps::{self, ApiConsents, GatewayAppChanges},
+    bundles::record_alerts,
     chains::Chains,
     cli::Place,
     config::Config,
@@ -275,7 +276,8 @@ impl App {
         let (gateway, api) = (self.slots.0.take(), self.slots.1.take());
         let gate = (self.gateway.control(), self.gateway.bans());
         let routes = std::mem::take(&mut self.routes);
-        let live = Live::new(place, self.core.config.clone(), routes, gate, gateway, api);
+        let ground = Arc::clone(&self.core.ground);
+        let live = Live::new(place, self.core.config.clone(), routes, gate, ground, gateway, api);
         if self.core.reload.set(Box::new(live)).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }
@@ -319,6 +321,7 @@ impl App {
             chains,
         } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
+        core.activate_bundles("named in the configuration at the start").await?;
         if core.shipper.is_none() {
             tracing::warn!("no backup.target is configured: a lost disk loses everything");
         }
@@ -339,6 +342,7 @@ impl App {
             tokio::spawn(record_changes(Arc::clone(&core.ground), changes)),
             tokio::spawn(flush_refusals(Arc::clone(&core), Arc::clone(&refusals))),
             tokio::spawn(publish(Arc::clone(&core))),
+            tokio::spawn(record_alerts(Arc::clone(&core))),
         ];
         if let Some(acme) = acme {
             background.push(tokio::spawn(acme.keep()));

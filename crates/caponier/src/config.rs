@@ -234,6 +234,10 @@ pub struct Fraud {
     pub shadow: Vec<String>,
     pub off: Vec<String>,
     pub assets: Vec<domain::Asset>,
+    pub bundles: Option<PathBuf>,
+    pub bundle: Option<String>,
+    pub challenger: Option<String>,
+    pub enforce: bool,
 }
 
 fn fraud(read: &mut Reader<'_>) -> Fraud {
@@ -244,7 +248,28 @@ fn fraud(read: &mut Reader<'_>) -> Fraud {
             Err(error) => read.fault("fraud.assets", error.to_string()),
         }
     }
-    Fraud { shadow: read.list("fraud.shadow"), off: read.list("fraud.off"), assets }
+    let bundles = read.path("fraud.bundles");
+    let mut named = |key: &'static str| {
+        let name = read.text_of(key);
+        let is_folder = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            && !name.starts_with('.');
+        if !is_folder {
+            read.fault(key, format!("{name:?} is no name of a folder: letters, digits, - _ ."));
+        } else if !name.is_empty() && bundles.is_none() {
+            read.fault(key, "fraud.bundles does not say where it is".to_owned());
+        }
+        (!name.is_empty()).then_some(name)
+    };
+    let (bundle, challenger) = (named("fraud.bundle"), named("fraud.challenger"));
+    Fraud {
+        shadow: read.list("fraud.shadow"),
+        off: read.list("fraud.off"),
+        assets,
+        bundle,
+        challenger,
+        enforce: read.one_of("fraud.mode", &["shadow", "enforce"]) == "enforce",
+        bundles,
+    }
 }
 
 /// `[watch]`

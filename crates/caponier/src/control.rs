@@ -212,6 +212,20 @@ pub enum FraudRequest {
     },
     /// Something turned out to be fraud, or not.
     Label(LabelWords),
+    /// Which bundles judge, and what they did.
+    Bundles,
+    /// The active bundle is to have an effect.
+    Promote {
+        /// Beginning of its SHA-256: nothing else is promoted by mistake.
+        sha256: String,
+        /// Who wants it, and why.
+        reason: String,
+    },
+    /// The active bundle is to have no effect any more.
+    Demote {
+        /// Who wants it, and why.
+        reason: String,
+    },
 }
 
 /// What turned out, in words.

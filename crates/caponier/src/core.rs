@@ -37,6 +37,7 @@ pub(crate) use self::entries::PAGE_ENTRIES_MAX;
 pub use self::shipping::GroundSource;
 use crate::{
     adapters::{FraudSource, WatchSource},
+    bundles::Lives,
     cases::{Desk, GroundReleases},
     config::Config,
     control::Reloaded,
@@ -129,10 +130,16 @@ impl Core {
         }
 
         let fraud_config = fraud_config(&config);
-        let ground =
-            Ground::open(journal.clone(), fraud_config, customers_config(&config), &mut |done, total| {
+        let lives = Lives::load(&config)?;
+        let ground = Ground::open(
+            journal.clone(),
+            fraud_config,
+            customers_config(&config),
+            lives,
+            &mut |done, total| {
                 progress("entries replayed", done, total);
-            })?;
+            },
+        )?;
         let ground = Arc::new(ground);
         let installation = installation(&ground, &*clock).await?;
 

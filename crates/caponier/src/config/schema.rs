@@ -463,6 +463,31 @@ pub static KEYS: &[Key] = &[
         "typing errors in reports that nobody notices, or reports that are refused",
     ),
     key(
+        "fraud.bundles",
+        "\"\"",
+        "Folder of the bundles the fraud engine can judge by, one folder each: see docs/operating/fraud-live.md.",
+        "rules and models of their choice, in shadow until somebody promotes them",
+    ),
+    key(
+        "fraud.bundle",
+        "\"\"",
+        "The bundle to judge by, a folder in fraud.bundles. Empty: the built-in rules alone.",
+        "the choice among the bundles there; one that was never promoted stays in shadow",
+    ),
+    key(
+        "fraud.challenger",
+        "\"\"",
+        "A second bundle that judges the same traffic and never has an effect. Empty: none.",
+        "memory and time of the process",
+    ),
+    key(
+        "fraud.mode",
+        "\"shadow\"",
+        "Whether a bundle that was promoted has an effect: shadow (it only reports) or enforce. One that was not \
+         promoted, because it is new or was changed since, only reports in either mode.",
+        "bundles that stop nobody",
+    ),
+    key(
         "cases.window",
         "\"24h\"",
         "Alerts and held withdrawals of one account that come within this time of each other are one case. Whole seconds, \
@@ -594,6 +619,10 @@ pub const LIVE: &[&str] = &[
     "api_model.mode",
     "api_model.off",
     "bans.asn_file",
+    "fraud.bundle",
+    "fraud.bundles",
+    "fraud.challenger",
+    "fraud.mode",
     "gateway.certificate_file",
     "gateway.connections_max",
     "gateway.connections_per_ip",

@@ -158,6 +158,7 @@ impl Core {
             return Err(Failure::new(Exit::NotFound, "nothing is served here that could read it again"));
         };
         let reloaded = tokio::task::block_in_place(|| reload.reload())?;
+        self.activate_bundles("named in the configuration that was read again").await?;
         let mut detail = reloaded.in_force.join(" ");
         if reloaded.certificates {
             detail.push_str(" certificates");
@@ -438,7 +439,8 @@ impl backup::Installation for Rebuild<'_> {
         let (journal, _) =
             Journal::open(config, Arc::clone(&restored), Arc::new(kek), Arc::clone(&self.core.clock))
                 .map_err(|error| chain(&error))?;
-        let digest = Ground::digest_at(&journal, super::fraud_config(&self.core.config), entries)
+        let lives = self.core.ground.lives().fresh().map_err(|failure| failure.message)?;
+        let digest = Ground::digest_at(&journal, super::fraud_config(&self.core.config), lives, entries)
             .map_err(|failure| failure.message)?;
         let faults = watch::verify_dir(&self.dir.join(LABELS_DIR));
         if let Some(fault) = faults.first() {

@@ -20,6 +20,7 @@ use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
 use watch::customers::Customers;
 
+use crate::bundles::Lives;
 use crate::cases::{of_chain_alert, of_decision, of_fraud_alert};
 
 use super::{API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation};
@@ -68,6 +69,9 @@ pub struct Fold {
     book: Arc<AddressBook>,
     customers: Arc<Customers>,
     cases: Cases,
+    lives: Lives,
+    /// Which bundle judges each place, as the journal says.
+    bundles: BTreeMap<String, record::FraudBundle>,
     event_ids: EventIds,
     counts: BTreeMap<Kind, u64>,
     erased: u64,
@@ -90,6 +94,7 @@ impl Fold {
         fraud: Arc<Fraud>,
         book: Arc<AddressBook>,
         customers: Arc<Customers>,
+        lives: Lives,
     ) -> Self {
         Self {
             reader: journal.reader(0),
@@ -100,6 +105,8 @@ impl Fold {
             book,
             customers,
             cases: Cases::default(),
+            lives,
+            bundles: BTreeMap::new(),
             event_ids: EventIds::default(),
             counts: BTreeMap::new(),
             erased: 0,
@@ -115,6 +122,22 @@ impl Fold {
 
     pub(super) fn adopt(&mut self, keys: Keys) {
         self.keys = keys;
+    }
+
+    /// The bundles at work.
+    pub(super) const fn lives(&self) -> &Lives {
+        &self.lives
+    }
+
+    /// Puts bundles to work that have taken in the same entries.
+    pub(super) fn adopt_lives(&mut self, lives: Lives) {
+        self.lives = lives;
+    }
+
+    /// Which bundle judges each place, as the journal says.
+    #[must_use]
+    pub const fn bundles(&self) -> &BTreeMap<String, record::FraudBundle> {
+        &self.bundles
     }
 
     /// Entries taken in.
@@ -226,6 +249,7 @@ impl Fold {
                 self.fraud.apply(position, &event);
                 self.book.apply(&event);
                 self.customers.apply(&event);
+                self.lives.event(position, &event);
                 self.event_ids.insert(&event.id);
                 if let EventKind::OrderFilled { instrument, price, .. } = &event.kind
                     && let Some((base, quote)) = pair(instrument)
@@ -237,6 +261,7 @@ impl Fold {
                 let decision = record::decode_decision(payload).map_err(|error| malformed(&error))?;
                 self.fraud.apply_decision(position, &decision);
                 self.customers.apply_decision(&decision);
+                self.lives.decision(position, &decision);
                 if let Some(held) = decide::release_used(&decision) {
                     self.cases.used(held, position);
                 }
@@ -254,6 +279,14 @@ impl Fold {
             }
             Kind::ApiKey => {
                 let change = KeyChange::decode(payload).map_err(|error| malformed(&error))?;
+                let account = match &change {
+                    KeyChange::Created(key) => Some(key.account().clone()),
+                    // Before it is taken in: of a revoked key only the id is kept.
+                    other => self.keys.registry.summary(other.id()).map(|summary| summary.account),
+                };
+                if let Some(account) = account {
+                    self.lives.key_change(position, &account, &change);
+                }
                 self.keys.registry.apply(change).map_err(|error| malformed(&error))?;
             }
             Kind::Oauth => {
@@ -283,8 +316,19 @@ impl Fold {
             }
             Kind::FraudAlert => {
                 let alert = record::decode_fraud_alert(payload).map_err(|error| malformed(&error))?;
+                self.lives.alert_recorded(&alert.id);
                 self.cases.trigger(&of_fraud_alert(position, at, alert));
             }
+            Kind::FraudBundle => {
+                let bundle = record::FraudBundle::decode(payload).map_err(|error| malformed(&error))?;
+                self.lives.bundle(&bundle);
+                self.bundles.insert(bundle.place.clone(), bundle);
+            }
+            Kind::Refusals => {
+                let refusals = record::Refusals::decode(payload).map_err(|error| malformed(&error))?;
+                self.lives.refusals(position, &refusals);
+            }
+            Kind::SubjectErased => self.lives.erased(),
             Kind::ChainAlert => {
                 let alert = record::ChainAlert::decode(payload).map_err(|error| malformed(&error))?;
                 if alert.state == "retracted" {
@@ -303,6 +347,7 @@ impl Fold {
                 if self.installation.is_some() {
                     return Err("a second installation entry".to_owned());
                 }
+                self.lives.seed(installation.entity_seed());
                 self.installation = Some(installation);
             }
             // Nothing is derived from these but their number.
@@ -340,6 +385,7 @@ impl Fold {
         parts.insert("people".to_owned(), hex::encode(self.keys.people.digest()));
         parts.insert("apps".to_owned(), hex::encode(crypto::sha256(&[self.apps_text().as_bytes()])));
         parts.insert("fraud".to_owned(), hex::encode(self.fraud.digest()));
+        parts.extend(self.lives.digests());
         parts.insert("address_book".to_owned(), hex::encode(self.book.digest()));
         parts.insert("customers".to_owned(), hex::encode(self.customers.digest()));
         parts.insert("cases".to_owned(), hex::encode(self.cases.digest()));
