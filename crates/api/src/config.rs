@@ -6,7 +6,8 @@ use domain::Clock;
 use tokio::net::TcpListener;
 
 use crate::{
-    Api, Cases, Consents, Decisions, Health, Intake, Metrics, People, Token, auth::Tokens, route::App,
+    Api, Cases, Consents, Decisions, Health, Intake, Metrics, People, Screenings, Token, auth::Tokens,
+    route::App,
 };
 
 /// How the API listens and who may call.
@@ -27,6 +28,8 @@ pub struct Ports {
     pub intake: Arc<dyn Intake>,
     /// The decision path.
     pub decisions: Arc<dyn Decisions>,
+    /// Screening of addresses.
+    pub screenings: Arc<dyn Screenings>,
     /// Where people work on cases.
     pub cases: Arc<dyn Cases>,
     /// Whether the parts work.

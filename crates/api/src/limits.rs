@@ -59,6 +59,10 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 pub const TOKENS_MAX: usize = 64;
 /// Shortest bearer token, in bytes: 128 bits in hexadecimal.
 pub const TOKEN_BYTES_MIN: usize = 32;
+/// Longest body of a screening, in bytes.
+pub const SCREEN_BODY_BYTES_MAX: usize = 256 * 1024;
+/// Most addresses screened at once.
+pub const SCREEN_LINES_MAX: usize = 1_000;
 /// Most entries of a page.
 pub const PAGE_MAX: usize = 200;
 /// Streams at a time; they are not counted among the requests being worked on.

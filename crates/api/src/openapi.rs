@@ -14,6 +14,7 @@ mod operations;
 mod page;
 mod samples;
 pub(crate) mod schemas;
+mod screening;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -207,6 +208,8 @@ pub(crate) fn document() -> Value {
         let described = described(&method, route.path, &open_operation(route.action), None);
         paths.entry(route.path).or_default().insert(method, described);
     }
+    let mut components = schemas::components();
+    components.extend(screening::components().into_iter().map(|(name, schema)| (name.to_owned(), schema)));
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -224,7 +227,7 @@ pub(crate) fn document() -> Value {
             .collect::<Vec<_>>(),
         "paths": paths,
         "components": {
-            "schemas": schemas::components(),
+            "schemas": components,
             "securitySchemes": {
                 "bearer": {
                     "type": "http", "scheme": "bearer",

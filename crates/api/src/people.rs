@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Name of the cookie of a session.
-pub(crate) const COOKIE: &str = "__Host-caponier";
+pub(crate) const COOKIE: &str = "__Host-caponier-session";
 /// Header by which a page of the session proves itself.
 pub(crate) const CSRF: &str = "x-caponier-csrf";
 /// Longest invitation, in bytes.

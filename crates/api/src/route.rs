@@ -60,6 +60,8 @@ pub enum Action {
     RecordEvents,
     /// Ends a grant.
     RevokeGrant,
+    /// Screens addresses.
+    Screen,
     /// Ends the caller's session.
     SessionEnd,
     /// Says who calls.
@@ -182,6 +184,12 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/decisions/{id}",
         permission: Permission::ReadDecisions,
         action: Action::Explain,
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/screen",
+        permission: Permission::Screen,
+        action: Action::Screen,
     },
     Route {
         method: Method::GET,
@@ -433,6 +441,7 @@ impl App {
                 json_response(self.record_events(&caller.actor().to_string(), request).await)
             }
             Action::RevokeGrant => json_response(self.revoke_grant(request).await),
+            Action::Screen => self.screen(&caller.actor().to_string(), request).await,
             Action::SessionEnd => people::end(self, &caller, request.headers()),
             Action::SessionShow => json_response(Ok(people::show(self, &caller, request.headers()))),
             Action::StreamDecisions => decisions::stream(self, request.uri()).await,

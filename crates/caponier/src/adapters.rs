@@ -12,7 +12,7 @@ use domain::{AccountId, ApiKeyId, Clock, Destination, Finding, UnixNanos, Withdr
 use gateway::{Answer, DecisionUnavailable, NotRecorded};
 use journal::{Kind, record};
 use tokio::sync::mpsc;
-use watch::{Watch, customers::NoSightings};
+use watch::assess::Assessor;
 
 use crate::{
     abuse::News, apps, cases::Desk, core::Core, ground::Ground, lists::ListGaps, metrics::Meters,
@@ -46,8 +46,8 @@ impl FindingSource for FraudSource {
 /// `decide` asks `watch`.
 #[derive(Debug)]
 pub struct WatchSource {
-    /// Who screens.
-    pub watch: Arc<Watch>,
+    /// Who screens, and what the chains have seen.
+    pub assessor: Assessor,
     /// Lists that should be in force and are not.
     pub gaps: Arc<ListGaps>,
     /// What customers pay.
@@ -70,8 +70,14 @@ impl FindingSource for WatchSource {
             }
             // A gap between journal and state means that payments may be missing from what is compared with.
             self.ground.catch_up().map_err(|error| SourceUnavailable(error.to_string()))?;
-            let mut findings = self.watch.examine(request);
-            findings.extend(self.ground.customers().examine(request, now, &NoSightings));
+            // Following money over busy holders takes milliseconds of work.
+            let mut findings = if self.assessor.followed().is_empty() {
+                self.assessor.examine(request, now)
+            } else {
+                tokio::task::block_in_place(|| self.assessor.examine(request, now))
+            };
+            let sightings = self.assessor.sightings();
+            findings.extend(self.ground.customers().examine(request, now, &sightings));
             Ok(findings)
         })
     }

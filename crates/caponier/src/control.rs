@@ -115,6 +115,16 @@ pub enum Request {
     ListsExport {
         name: String,
     },
+    /// What importing would change.
+    ListsDiff {
+        format: String,
+        name: Option<String>,
+        path: String,
+    },
+    /// Addresses and, where one is given, their network.
+    ScreenAll {
+        lines: Vec<(String, Option<String>)>,
+    },
     CasesList {
         state: Option<String>,
         account: Option<String>,
@@ -476,6 +486,50 @@ pub struct ImportedList {
     pub sha256: String,
     /// RFC 3339.
     pub imported_at: String,
+    /// What became of past transfers by it; of an import alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescreened: Option<Rescreened>,
+}
+
+/// Past transfers scored again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Rescreened {
+    /// Transfers looked at.
+    pub transfers: u64,
+    /// Alerts raised.
+    pub raised: u64,
+    /// Alerts taken back.
+    pub retracted: u64,
+}
+
+/// What importing a list would change.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ListDiff {
+    /// Name of the list.
+    pub name: String,
+    /// Addresses it would name that it does not.
+    pub added: u64,
+    /// Addresses it would name no longer.
+    pub removed: u64,
+    /// Addresses under another category, or with another verdict.
+    pub changed: u64,
+    /// Of those three, addresses that would be stopped and were not.
+    pub stricter: u64,
+    /// And those that would be stopped less.
+    pub milder: u64,
+    /// The first differences, in the order of addresses.
+    pub first: Vec<ListDifference>,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListDifference {
+    /// The address.
+    pub address: String,
+    /// Category and verdict of the state in force.
+    pub before: Option<(String, String)>,
+    /// Category and verdict of the other.
+    pub after: Option<(String, String)>,
 }
 
 /// A changed list.
@@ -493,6 +547,8 @@ pub struct UpdatedList {
     pub changes: u64,
     /// Addresses listed now.
     pub listed: u64,
+    /// What became of past transfers by it.
+    pub rescreened: Option<Rescreened>,
 }
 
 /// State of the backup.
@@ -645,10 +701,12 @@ pub enum Response {
     Lists(Vec<ImportedList>),
     ListUpdated(UpdatedList),
     TagPack(String),
+    ListDiff(ListDiff),
     Cases(serde_json::Value),
     Case(serde_json::Value),
     Alerts(serde_json::Value),
     Screened(serde_json::Value),
+    ScreenedAll(Vec<serde_json::Value>),
     Explained(serde_json::Value),
     Receipt(String),
     Backup(BackupState),

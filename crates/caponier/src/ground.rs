@@ -343,6 +343,7 @@ impl Ground {
         });
         // The decider knows its keys already; those of the erased person lead to an entry that no longer opens.
         drop(rebuilt.take_keyed_decisions());
+        drop(rebuilt.take_keyed_screenings());
         drop(rebuilt.take_bans());
         self.lives.store(Arc::new(rebuilt.lives().clone()));
         *fold = rebuilt;
@@ -388,6 +389,12 @@ impl Ground {
     #[must_use]
     pub fn take_keyed_decisions(&self) -> std::collections::VecDeque<decide::KeyedDecision> {
         self.fold.lock().take_keyed_decisions()
+    }
+
+    /// Screenings with an idempotency key found on opening; taken once.
+    #[must_use]
+    pub fn take_keyed_screenings(&self) -> std::collections::VecDeque<record::Screened> {
+        self.fold.lock().take_keyed_screenings()
     }
 
     /// Bans found on opening; taken once.

@@ -22,6 +22,8 @@ pub enum Capability {
     ReadHealth,
     /// Reading counters.
     ReadMetrics,
+    /// Screening addresses.
+    Screen,
     /// Working on cases: assigning, noting, proposing, resolving.
     WorkCases,
     /// Reporting events.
@@ -149,6 +151,12 @@ pub const TABLE: &[Row] = &[
         "read_metrics",
         "reads counters",
         &[Role::Admin, Role::SecurityEngineer, Role::Sre],
+    ),
+    row(
+        Capability::Screen,
+        "screen",
+        "screens addresses",
+        &[Role::AmlAnalyst, Role::ComplianceOfficer, Role::FraudAnalyst],
     ),
     row(
         Capability::WorkCases,

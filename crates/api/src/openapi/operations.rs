@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Content, Operation, cases, samples, schemas};
+use super::{Content, Operation, cases, samples, schemas, screening};
 use crate::{Action, OpenAction, problem::Kind};
 
 /// Groups of operations.
@@ -13,6 +13,7 @@ pub(super) const TAGS: &[(&str, &str)] = &[
     ("events", "What happened at the exchange."),
     ("apps", "Third-party apps, for the exchange's own consent page. 404 unless oauth.issuer is configured."),
     ("people", "Persons and their sessions. 404 unless identity.origin is configured."),
+    ("screening", "What is known about an address."),
     ("operation", "Whether it works, and how much it does."),
 ];
 
@@ -257,6 +258,7 @@ pub(super) fn operation(action: Action) -> Operation {
             ),
             problems: &[Kind::NotFound, Kind::Unavailable],
         },
+        Action::Screen => screening::operation(),
         Action::SessionEnd => Operation {
             id: "endSession",
             tag: "people",

@@ -90,6 +90,9 @@ fn examples_of_requests_are_accepted_by_the_parsers() {
     for body in [operations::withdrawal(), operations::transfer()] {
         wire::decision_request(body.to_string().as_bytes(), NOW).unwrap();
     }
+    wire::screen_request(super::screening::single().to_string().as_bytes(), "a").unwrap();
+    let (lines, places, refused) = wire::screen_lines(super::screening::LINES.as_bytes(), "a").unwrap();
+    assert_eq!((lines.lines.len(), places, refused.len()), (2, vec![1, 2], 0));
     wire::answer(operations::approval().to_string().as_bytes()).unwrap();
 }
 

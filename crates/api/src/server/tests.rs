@@ -31,7 +31,8 @@ use tokio::{
 use crate::{
     Action, BoxFuture, BuildError, Config, Consents, DeadLetters, DecideError, Decided, DecisionPage,
     Decisions, ExplainError, Explained, GrantError, Health, Intake, IntakeError, ListedDecision, Metrics,
-    OPEN_ROUTES, PageError, People, Permission, Ports, ROUTES, Recorded, Token, limits,
+    OPEN_ROUTES, PageError, People, Permission, Ports, ROUTES, Recorded, ScreenAnswer, ScreenError,
+    ScreenRequest, Screenings, Token, limits,
 };
 
 mod people;
@@ -62,6 +63,26 @@ struct Backstage {
     cases: std::sync::Mutex<fraud::cases::Cases>,
     decided: AtomicUsize,
     news: Notify,
+}
+
+impl Screenings for Backstage {
+    fn screen(&self, request: ScreenRequest) -> BoxFuture<'_, Result<ScreenAnswer, ScreenError>> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            if request.idempotency_key.as_deref() == Some("taken") {
+                return Err(ScreenError::IdempotencyConflict);
+            }
+            let lines = request.lines.iter().map(|line| {
+                let verdict = if line.address == "bad" { Verdict::Deny } else { Verdict::Allow };
+                (json!({ "address": line.address, "verdict": verdict.as_str() }), verdict)
+            });
+            Ok(ScreenAnswer {
+                id: "scr-1".into(),
+                lines: lines.collect(),
+                lists: json!([{ "name": "ofac" }]),
+            })
+        })
+    }
 }
 
 impl Intake for Backstage {
@@ -320,6 +341,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
     let ports = Ports {
         intake: Arc::clone(&backstage) as _,
         decisions: Arc::clone(&backstage) as _,
+        screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: Arc::clone(&backstage) as _,
@@ -786,6 +808,7 @@ async fn tokens_cross_a_network_only_encrypted() {
     let ports = |backstage: Arc<Backstage>| Ports {
         intake: Arc::clone(&backstage) as _,
         decisions: Arc::clone(&backstage) as _,
+        screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: backstage as _,
@@ -835,4 +858,54 @@ async fn the_same_is_served_over_tls() {
     let mut bytes = Vec::new();
     let _reset_or_alert = plain.read_to_end(&mut bytes).await;
     assert!(!bytes.starts_with(b"HTTP/"));
+}
+
+#[tokio::test]
+async fn addresses_are_screened_one_by_one_or_many_at_once() {
+    let api = start().await;
+    let one = r#"{"address":"bad","network":"tron","reference":"w-1"}"#;
+    let found = api.post("/v1/screen", one).await;
+    assert_eq!(found.status, 200);
+    assert_eq!(
+        found.body,
+        json!({ "id": "scr-1", "address": "bad", "verdict": "deny", "lists": [{ "name": "ofac" }] })
+    );
+    for (body, field) in [
+        (r#"{"network":"tron"}"#, "address"),
+        (r#"{"address":"x","network":"dogecoin"}"#, "network"),
+        (r#"{"address":"x","adress":"y"}"#, "adress"),
+        (r#"{"address":""}"#, "address"),
+        ("[]", ""),
+    ] {
+        let refused = api.post("/v1/screen", body).await;
+        assert_eq!(
+            (refused.status, refused.body["field"].as_str().unwrap_or_default()),
+            (400, field),
+            "{body}"
+        );
+    }
+    let taken = r#"{"address":"x","idempotency_key":"taken"}"#;
+    assert_eq!(api.post("/v1/screen", taken).await.status, 409);
+
+    let many = "{\"address\":\"good\"}\n\n{\"address\":7}\n{\"address\":\"bad\"}\n";
+    let ndjson = "Content-Type: application/x-ndjson; charset=utf-8\r\n";
+    let mut stream = TcpStream::connect(api.address).await.unwrap();
+    stream.write_all(raw("POST", "/v1/screen", Some(TOKEN), ndjson, many).as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.to_lowercase().contains("content-type: application/x-ndjson"), "{head}");
+    let lines: Vec<Value> = body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        lines,
+        [
+            json!({ "line": 1, "address": "good", "verdict": "allow" }),
+            json!({ "line": 3, "refused": { "field": "address", "reason": "expected a string, got a number" } }),
+            json!({ "line": 4, "address": "bad", "verdict": "deny" }),
+            json!({ "summary": { "id": "scr-1", "screened": 2, "refused": 1, "found": 1, "lists": [{ "name": "ofac" }] } }),
+        ]
+    );
+    let flood = "{\"address\":\"x\"}\n".repeat(limits::SCREEN_LINES_MAX + 1);
+    let refused = api.exchange(&raw("POST", "/v1/screen", Some(TOKEN), ndjson, &flood)).await;
+    assert_eq!(refused.status, 413);
 }

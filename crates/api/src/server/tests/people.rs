@@ -21,7 +21,7 @@ fn signed_in(desk: &Desk, user: &str, roles: &[Role]) -> String {
 }
 
 fn with_cookie(method: &str, path: &str, cookie: &str, more: &str) -> String {
-    raw(method, path, None, &format!("Cookie: a=b; __Host-caponier={cookie}\r\n{more}"), "")
+    raw(method, path, None, &format!("Cookie: a=b; __Host-caponier-session={cookie}\r\n{more}"), "")
 }
 
 /// Every role may do at every route what the one table says, and nothing else.
@@ -68,7 +68,7 @@ async fn a_session_changes_nothing_without_the_word_of_its_pages() {
     assert_eq!(shown.body["actor"], json!("user:anna"));
     assert_eq!((&shown.body["csrf"], shown.status), (&json!(csrf), 200));
     // Two cookies of the name, or a token beside it: nobody guesses which is meant.
-    let two = format!("Cookie: __Host-caponier={cookie}\r\n");
+    let two = format!("Cookie: __Host-caponier-session={cookie}\r\n");
     let refused = api.exchange(&with_cookie("GET", "/v1/session", &cookie, &two)).await;
     assert_problem(&refused, 401, "unauthenticated");
     let both = "Authorization: Bearer wrong\r\n";
@@ -78,7 +78,7 @@ async fn a_session_changes_nothing_without_the_word_of_its_pages() {
     let more = format!("{good}Sec-Fetch-Site: same-origin\r\n");
     let ended = api.exchange(&with_cookie("POST", "/v1/session/end", &cookie, &more)).await;
     assert_eq!(ended.body, json!({ "ended": true }));
-    assert!(ended.head.contains("set-cookie: __host-caponier=; path=/; max-age=0"), "{}", ended.head);
+    assert!(ended.head.contains("set-cookie: __host-caponier-session=; path=/; max-age=0"), "{}", ended.head);
     let gone = api.exchange(&with_cookie("GET", "/v1/session", &cookie, "")).await;
     assert_problem(&gone, 401, "unauthenticated");
     let token = api.post("/v1/session/end", "").await;
