@@ -24,6 +24,7 @@ mod control;
 mod crash;
 mod decisions;
 mod demo;
+mod described;
 mod disk_full;
 mod erasure;
 mod fraud;

@@ -28,7 +28,7 @@ use crate::{
     acme::Acme,
     adapters::{
         ApiDecisions, ChangeToRecord, Decisions, GatewayChanges, GatewayObserver, GatewayWithdrawals,
-        record_changes, record_uses,
+        Identities, record_changes, record_uses,
     },
     api_model,
     apps::{self, ApiConsents, GatewayAppChanges},
@@ -215,7 +215,9 @@ impl App {
         if core.bans.set(gateway.bans()).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }
-        let api = if tokens.is_empty() {
+        let people = core.ground.people();
+        let nobody = tokens.is_empty() && config.identity.origin.is_none() && people.services().is_empty();
+        let api = if nobody {
             tracing::warn!(
                 "no api.tokens are configured: the exchange cannot report events, so behaviour is unknown"
             );
@@ -235,6 +237,11 @@ impl App {
                     Arc::new(ApiConsents { server, ground, clock }) as _
                 }),
                 metrics: Arc::new(Exposition::new(Arc::clone(&core), &gateway)),
+                people: api::People {
+                    desk: Arc::clone(people),
+                    log: Arc::new(Identities(Arc::clone(&core.ground))),
+                    origin: config.identity.origin.clone(),
+                },
                 clock: Arc::clone(&core.clock),
             };
             let api = api::Config { listen: config.api.listen, tls: api_tls, tokens }
