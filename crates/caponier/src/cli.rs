@@ -3,6 +3,7 @@
 pub(crate) mod cases;
 pub(crate) mod docs;
 pub(crate) mod fraud;
+pub(crate) mod people;
 pub(crate) mod watch;
 
 use std::path::PathBuf;
@@ -52,6 +53,12 @@ pub(crate) enum Command {
     /// API keys, and the key-encryption key.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Persons who use the control API.
+    #[command(subcommand)]
+    Users(people::UsersCommand),
+    /// Programs that use the control API, and their tokens.
+    #[command(subcommand)]
+    Services(people::ServicesCommand),
     /// Third-party apps that customers may let act for them.
     #[command(subcommand)]
     Apps(AppsCommand),

@@ -185,6 +185,8 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
             let (read, trade) = (has(Scope::Read), has(Scope::Trade));
             (Request::AppsCreate { client_id, name, redirect_uris, read, trade }, true)
         }
+        Command::Users(command) => (command.request(), false),
+        Command::Services(command) => (command.request(), false),
         Command::Apps(AppsCommand::List) => (Request::AppsList, false),
         Command::Apps(AppsCommand::Revoke { client_id }) => (Request::AppsRevoke { client_id }, false),
         Command::Grants(GrantsCommand::List { account }) => (Request::GrantsList { account }, false),

@@ -72,6 +72,7 @@ pub struct Config {
     pub keys: Keys,
     /// `[oauth]`, when an issuer is set.
     pub oauth: Option<OauthConfig>,
+    pub identity: Identity,
     pub api: Api,
     pub decide: Decide,
     pub fraud: Fraud,
@@ -210,6 +211,13 @@ pub struct Api {
     pub tokens: Vec<(String, PathBuf)>,
     /// Caller's name and what its token allows; a caller without an entry may do everything.
     pub permissions: Vec<(String, Vec<api::Permission>)>,
+}
+
+/// `[identity]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Identity {
+    pub origin: Option<identity::Origin>,
 }
 
 /// `[decide]`
@@ -468,6 +476,7 @@ impl Config {
             websocket,
             keys,
             oauth: read.oauth(),
+            identity: Identity { origin: read.page_origin("identity.origin") },
             api,
             decide: Decide {
                 deadline: read.duration("decide.deadline", 1..=10_000),

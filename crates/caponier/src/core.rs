@@ -10,6 +10,7 @@ mod fraud_requests;
 mod handle;
 mod keys;
 mod lists;
+mod people;
 mod restriction_words;
 mod shipping;
 

@@ -423,6 +423,14 @@ pub static KEYS: &[Key] = &[
         is_map: true,
     },
     key(
+        "identity.origin",
+        "\"\"",
+        "Where browsers reach the api listener, such as \"https://caponier.example:8444\" or \"http://localhost:8444\": persons \
+         then store passkeys and sign in there. Passkeys need a name and no address in numbers, and are lost when it \
+         changes. Empty: no person signs in.",
+        "pages at that origin may ask persons for their passkeys",
+    ),
+    key(
         "oauth.issuer",
         "\"\"",
         "Origin of this API as third-party apps know it, such as \"https://api.example.com\": customers may then let \

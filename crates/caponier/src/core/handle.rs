@@ -43,6 +43,11 @@ impl Core {
             | Request::BackupDrill
             | Request::AppsCreate { .. }
             | Request::AppsRevoke { .. }
+            | Request::PeopleInvite { .. }
+            | Request::PeopleRemove { .. }
+            | Request::PeopleRoles { .. }
+            | Request::ServicesCreate { .. }
+            | Request::ServicesRevoke { .. }
             | Request::GrantsRevoke { .. }
             | Request::Reload => {
                 let _one_at_a_time = self.changes.lock().await;
@@ -51,6 +56,8 @@ impl Core {
             Request::KeysList { account, all } => self.keys_list(account.as_deref(), all),
             Request::KeysShow { key } => self.keys_show(&key),
             Request::AppsList => Ok(self.apps_list()),
+            Request::PeopleList => Ok(self.people_list()),
+            Request::ServicesList => Ok(self.services_list()),
             Request::GrantsList { account } => self.grants_list(account.as_deref()),
             Request::ListsStatus => Ok(Response::Lists(self.lists())),
             Request::ListsExport { name } => self.lists_export(&name),
@@ -76,7 +83,7 @@ impl Core {
             Request::ScreenAll { lines } => self.screen_all(&lines),
             Request::Explain { id } => self.explain(&id).await,
             Request::AuditReceipt { seq } => tokio::task::block_in_place(|| self.receipt(seq)),
-            Request::Fraud(request) => self.fraud(request).await,
+            Request::Fraud(request) => self.fraud(request, progress).await,
             Request::ModelLearned => self.learned(),
             Request::BansList => Ok(Response::Bans(abuse::list(self.bans()?))),
             Request::BansAdd { target, api_key, minutes } => {
@@ -125,6 +132,13 @@ impl Core {
                 self.apps_create(client_id, &name, &redirect_uris, read, trade).await
             }
             Request::AppsRevoke { client_id } => self.apps_revoke(&client_id).await,
+            Request::PeopleInvite { user, roles } => self.people_invite(&user, &roles).await,
+            Request::PeopleRemove { user } => self.people_remove(&user).await,
+            Request::PeopleRoles { user, roles } => self.people_roles(&user, &roles).await,
+            Request::ServicesCreate { name, capabilities, ips, days } => {
+                self.services_create(&name, &capabilities, &ips, days).await
+            }
+            Request::ServicesRevoke { name } => self.services_revoke(&name).await,
             Request::GrantsRevoke { grant } => self.grants_revoke(&grant).await,
             Request::Reload => self.reload().await,
             Request::KeysRotateKek => tokio::task::block_in_place(|| self.rotate_kek(progress)),
