@@ -200,7 +200,8 @@ impl Assessor {
             if let Some(seen) = chain.flows.seen(&address, self.policy.hops, self.policy.epsilon) {
                 let name = chain.flows.chain();
                 for exposure in &seen.exposures {
-                    let exposed = exposure.shares.iter().filter_map(|share| self.exposed(name, exposure, share));
+                    let exposed =
+                        exposure.shares.iter().filter_map(|share| self.exposed(name, exposure, share));
                     assessment.exposed.extend(exposed);
                 }
                 assessment.seen.push(SeenOn { chain: Arc::clone(name), seen });
@@ -248,7 +249,11 @@ impl Assessor {
         let shown = assessment.screening.canonical.clone().unwrap_or_default();
         findings.extend(assessment.exposed.iter().map(|exposed| self.exposure_finding(&shown, exposed)));
         findings.extend(
-            assessment.knowledge.iter().filter(|knowledge| knowledge.is_stale).map(|one| self.stale_finding(one)),
+            assessment
+                .knowledge
+                .iter()
+                .filter(|knowledge| knowledge.is_stale)
+                .map(|one| self.stale_finding(one)),
         );
         if assessment.exposed.is_empty() && !assessment.knowledge.is_empty() && self.policy.hops > 0 {
             findings.push(counter_evidence(&shown, &assessment, self.policy.hops));
@@ -288,7 +293,11 @@ impl Assessor {
         }
         Finding {
             source: FindingSource::Watch,
-            code: ReasonCode::new(if is_direct { "watch.direct_exposure" } else { "watch.indirect_exposure" }),
+            code: ReasonCode::new(if is_direct {
+                "watch.direct_exposure"
+            } else {
+                "watch.indirect_exposure"
+            }),
             verdict: exposed.verdict,
             shadow: self.policy.is_exposure_shadow,
             message: format!(
@@ -298,7 +307,9 @@ impl Assessor {
                 share.hops
             ),
             evidence,
-            would_pass_if: Some("less of it did, or a newer state of the list no longer named them".to_owned()),
+            would_pass_if: Some(
+                "less of it did, or a newer state of the list no longer named them".to_owned(),
+            ),
         }
     }
 

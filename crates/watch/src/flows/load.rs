@@ -115,7 +115,11 @@ fn add(block: &mut BlockFlows, item: &Item, parties: &Parties, tokens: &[Address
         Item::Transaction(transaction) => {
             loaded.transactions += 1;
             // An allocation of the first block comes from nobody and is no transaction.
-            let to = transaction.to.or(transaction.created).and_then(address).map_or(Party::Nobody, Party::Address);
+            let to = transaction
+                .to
+                .or(transaction.created)
+                .and_then(address)
+                .map_or(Party::Nobody, Party::Address);
             let call = Call {
                 gas_used: transaction.gas_used,
                 failed: transaction.failed,
