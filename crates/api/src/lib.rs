@@ -11,6 +11,11 @@
 //! | `GET /v1/decisions` | lists decisions page by page |
 //! | `GET /v1/decisions/stream` | streams decisions as they are made (NDJSON) |
 //! | `GET /v1/decisions/{id}` | explains a decision |
+//! | `POST /v1/screen` | screens addresses, one or one a line |
+//! | `GET /v1/alerts` | lists alerts, the newest first |
+//! | `GET /v1/cases` | lists cases |
+//! | `GET /v1/cases/{case}` | shows a case |
+//! | `POST /v1/cases/{case}/assign`, `/notes`, `/propose`, `/approve`, `/decline`, `/resolve` | works on a case |
 //! | `GET /v1/oauth/authorizations/{handle}` | says what an app asks a customer for |
 //! | `POST /v1/oauth/authorizations/{handle}` | takes the customer's answer |
 //! | `POST /v1/oauth/grants` | lists what a customer has granted |
@@ -20,13 +25,14 @@
 //! | `GET /v1/openapi.json`, `GET /docs` | this API, described for programs and for people; open to everybody |
 //!
 //! Errors are RFC 9457 problems. Wire types live here and nowhere else; what is behind the routes is plugged in
-//! through the [`Intake`], [`Decisions`], [`Consents`], [`Health`] and [`Metrics`] ports.
+//! through the [`Intake`], [`Decisions`], [`Screenings`], [`Cases`], [`Consents`], [`Health`] and [`Metrics`] ports.
 //!
 //! # Bounds
 //! Bodies, lines, connections, requests in flight and every time a peer can make us wait have named bounds in
 //! [`limits`].
 
 mod auth;
+mod cases;
 mod config;
 mod dead_letters;
 mod decisions;
@@ -34,23 +40,31 @@ mod decisions;
 pub mod fuzz;
 pub mod limits;
 mod openapi;
+mod people;
 mod ports;
 mod problem;
 mod query;
 mod route;
+mod screen;
 mod server;
 mod wire;
 
 pub use self::{
     auth::{Permission, Token},
+    cases::{
+        CaseFile, Cases, CasesError, DecisionReview, Order, alerts_json, case_id, case_json, cases_json,
+        review_json,
+    },
     config::{BuildError, Config, Ports},
     dead_letters::{DeadLetter, DeadLetters},
     openapi::document_text,
+    people::{IdentityLog, NotRecorded, People},
     ports::{
         BoxFuture, Consents, DecideError, Decided, DecisionPage, Decisions, ExplainError, Explained,
         GrantError, Health, Intake, IntakeError, ListedDecision, Metrics, PageError, Recorded,
     },
-    route::{Action, OPEN_ROUTES, OpenAction, OpenRoute, ROUTES, Route},
+    route::{Action, CaseCall, OPEN_ROUTES, OpenAction, OpenRoute, ROUTES, Route},
+    screen::{ScreenAnswer, ScreenError, ScreenLine, ScreenRequest, Screenings, screened_json},
     server::Api,
-    wire::{answer_json, explanation_json},
+    wire::{answer_json, assessment_json, explanation_json, lists_json},
 };

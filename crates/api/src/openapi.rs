@@ -8,11 +8,13 @@
 //! The types on the wire are read field by field and not by a derive, since the reader refuses fields given twice and
 //! names each fault; so the description is written beside them and held to them by tests.
 
+mod cases;
 mod events;
 mod operations;
 mod page;
 mod samples;
 pub(crate) mod schemas;
+mod screening;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -75,6 +77,7 @@ struct Operation {
 /// What is in the path, by the name in braces.
 fn path_parameter(name: &str) -> Value {
     let (schema, description, example) = match name {
+        "case" => (schemas::text(64), "Id of a case, as listed.", "case-7"),
         "grant" => (schemas::text(64), "Id of a grant, as listed.", "grant-07070707070707070707070707070707"),
         "handle" => (schemas::text(128), "As in the address the customer's browser was sent to.", "fresh"),
         _ => (schemas::text(64), "Id of a decision.", "dec-7-00112233445566aa"),
@@ -134,11 +137,19 @@ fn problems(kinds: impl IntoIterator<Item = Kind>) -> Map<String, Value> {
 }
 
 /// `permission` is `None` for what asks for no token.
-fn described(path: &str, operation: &Operation, permission: Option<crate::Permission>) -> Value {
+fn described(
+    method: &str,
+    path: &str,
+    operation: &Operation,
+    permission: Option<crate::Permission>,
+) -> Value {
     let mut kinds = operation.problems.to_vec();
     kinds.push(Kind::Busy);
     if permission.is_some() {
         kinds.extend([Kind::Unauthenticated, Kind::PermissionMissing]);
+        if method != "get" {
+            kinds.push(Kind::CsrfMissing);
+        }
     }
     if !operation.body.is_empty() {
         kinds.extend([
@@ -188,13 +199,17 @@ fn described(path: &str, operation: &Operation, permission: Option<crate::Permis
 pub(crate) fn document() -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for route in ROUTES {
-        let described = described(route.path, &operation(route.action), Some(route.permission));
-        paths.entry(route.path).or_default().insert(route.method.as_str().to_lowercase(), described);
+        let method = route.method.as_str().to_lowercase();
+        let described = described(&method, route.path, &operation(route.action), Some(route.permission));
+        paths.entry(route.path).or_default().insert(method, described);
     }
     for route in OPEN_ROUTES {
-        let described = described(route.path, &open_operation(route.action), None);
-        paths.entry(route.path).or_default().insert(route.method.as_str().to_lowercase(), described);
+        let method = route.method.as_str().to_lowercase();
+        let described = described(&method, route.path, &open_operation(route.action), None);
+        paths.entry(route.path).or_default().insert(method, described);
     }
+    let mut components = schemas::components();
+    components.extend(screening::components().into_iter().map(|(name, schema)| (name.to_owned(), schema)));
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -207,16 +222,23 @@ pub(crate) fn document() -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/", "description": "This installation" }],
-        "security": [{ "bearer": [] }],
+        "security": [{ "bearer": [] }, { "session": [] }],
         "tags": operations::TAGS.iter().map(|(name, description)| json!({ "name": name, "description": description }))
             .collect::<Vec<_>>(),
         "paths": paths,
         "components": {
-            "schemas": schemas::components(),
-            "securitySchemes": { "bearer": {
-                "type": "http", "scheme": "bearer",
-                "description": "A token of the configuration. x-permission says what it must allow.",
-            } },
+            "schemas": components,
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http", "scheme": "bearer",
+                    "description": "A program's token. x-permission says what it must allow.",
+                },
+                "session": {
+                    "type": "apiKey", "in": "cookie", "name": crate::people::COOKIE,
+                    "description": "A person's session. x-roles says which roles have the permission. Requests that are not GET also \
+                                    send x-caponier-csrf.",
+                },
+            },
         },
     })
 }

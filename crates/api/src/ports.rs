@@ -7,6 +7,8 @@ use domain::{AccountId, Asset, Decision, Event, WithdrawalRequest};
 
 use crate::DeadLetters;
 
+use crate::DecisionReview;
+
 /// A boxed future, so that ports stay object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -96,6 +98,8 @@ pub struct Explained {
     pub decision: Arc<Decision>,
     /// Its position in the journal, where known: what an inclusion proof is asked for by.
     pub position: Option<u64>,
+    /// How far its release is, if it was held.
+    pub review: Option<DecisionReview>,
 }
 
 /// Why a decision cannot be read.

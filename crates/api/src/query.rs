@@ -16,7 +16,7 @@ const PARAMETERS_MAX: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Query(BTreeMap<String, String>);
 
-fn fault(name: &str, reason: impl Into<String>) -> Problem {
+pub(crate) fn fault(name: &str, reason: impl Into<String>) -> Problem {
     let field = name.chars().take(64).collect();
     Problem::of_field(Kind::InvalidRequest, Fault { field, reason: reason.into() })
 }

@@ -11,7 +11,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodFilter, on},
 };
-use domain::ApiKeyId;
+use domain::{Actor, ApiKeyId};
+use fraud::cases::CaseError;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Value, json};
 use tokio::{
@@ -20,14 +21,14 @@ use tokio::{
 };
 
 use crate::{
-    Consents, DeadLetter, DecideError, GrantError, IntakeError, Permission, Ports, Recorded,
+    CasesError, Consents, DeadLetter, DecideError, GrantError, IntakeError, Permission, Ports, Recorded,
     auth::Tokens,
-    decisions,
+    cases, decisions,
     limits::{
-        BODY_TIMEOUT, CONSENT_BODY_BYTES_MAX, DEAD_LETTERS_PAGE_MAX, DEADLINE_GRACE, DECISION_BODY_BYTES_MAX,
-        EVENT_BODY_BYTES_MAX, REQUESTS_MAX, STREAMS_MAX,
+        BODY_TIMEOUT, CASE_BODY_BYTES_MAX, CONSENT_BODY_BYTES_MAX, DEAD_LETTERS_PAGE_MAX, DEADLINE_GRACE,
+        DECISION_BODY_BYTES_MAX, EVENT_BODY_BYTES_MAX, REQUESTS_MAX, STREAMS_MAX,
     },
-    openapi,
+    openapi, people,
     problem::{Kind, Problem},
     wire::{self, Answer, Batch, DecisionRequest, Fault, Judge, RefusedLine},
 };
@@ -39,6 +40,8 @@ pub enum Action {
     AnswerApp,
     /// Says what an app asks for.
     AskForApp,
+    /// Lists alerts and cases, or works on a case.
+    Case(CaseCall),
     /// Decides on a withdrawal.
     Decide,
     /// Explains a decision.
@@ -57,6 +60,12 @@ pub enum Action {
     RecordEvents,
     /// Ends a grant.
     RevokeGrant,
+    /// Screens addresses.
+    Screen,
+    /// Ends the caller's session.
+    SessionEnd,
+    /// Says who calls.
+    SessionShow,
     /// Streams decisions as they are made.
     StreamDecisions,
 }
@@ -64,10 +73,43 @@ pub enum Action {
 /// What a route does that is open to everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenAction {
+    /// Begins to store a passkey.
+    BeginEnrolment,
+    /// Begins to sign in.
+    BeginSignIn,
     /// Describes the API for programs.
     Document,
+    /// The page an invitation leads to.
+    EnrolPage,
+    /// Stores a passkey.
+    FinishEnrolment,
+    /// Signs in.
+    FinishSignIn,
     /// Describes the API for people.
     Page,
+}
+
+/// A call about cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaseCall {
+    /// Lists alerts.
+    Alerts,
+    /// Approves a proposal.
+    Approve,
+    /// Says who works on it.
+    Assign,
+    /// Takes a proposal back, or refuses it.
+    Decline,
+    /// Lists cases.
+    List,
+    /// Adds a note.
+    Note,
+    /// Proposes to release a held withdrawal.
+    Propose,
+    /// Says what it turned out to be.
+    Resolve,
+    /// Shows a case.
+    Show,
 }
 
 /// A route and what it takes to use it.
@@ -94,10 +136,15 @@ pub struct OpenRoute {
     pub action: OpenAction,
 }
 
-/// Every route that is open to everybody: what they say is the same in every installation.
+/// Every route that is open to everybody: descriptions, which are the same in every installation, and the way in.
 pub const OPEN_ROUTES: &[OpenRoute] = &[
     OpenRoute { method: Method::GET, path: "/v1/openapi.json", action: OpenAction::Document },
     OpenRoute { method: Method::GET, path: "/docs", action: OpenAction::Page },
+    OpenRoute { method: Method::GET, path: "/enrol", action: OpenAction::EnrolPage },
+    OpenRoute { method: Method::POST, path: "/v1/enrolment/begin", action: OpenAction::BeginEnrolment },
+    OpenRoute { method: Method::POST, path: "/v1/enrolment/finish", action: OpenAction::FinishEnrolment },
+    OpenRoute { method: Method::POST, path: "/v1/session/begin", action: OpenAction::BeginSignIn },
+    OpenRoute { method: Method::POST, path: "/v1/session/finish", action: OpenAction::FinishSignIn },
 ];
 
 /// Every route that needs a permission.
@@ -139,6 +186,66 @@ pub const ROUTES: &[Route] = &[
         action: Action::Explain,
     },
     Route {
+        method: Method::POST,
+        path: "/v1/screen",
+        permission: Permission::Screen,
+        action: Action::Screen,
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/alerts",
+        permission: Permission::ReadCases,
+        action: Action::Case(CaseCall::Alerts),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/cases",
+        permission: Permission::ReadCases,
+        action: Action::Case(CaseCall::List),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/cases/{case}",
+        permission: Permission::ReadCases,
+        action: Action::Case(CaseCall::Show),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/assign",
+        permission: Permission::WorkCases,
+        action: Action::Case(CaseCall::Assign),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/notes",
+        permission: Permission::WorkCases,
+        action: Action::Case(CaseCall::Note),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/propose",
+        permission: Permission::WorkCases,
+        action: Action::Case(CaseCall::Propose),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/approve",
+        permission: Permission::ApproveReleases,
+        action: Action::Case(CaseCall::Approve),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/decline",
+        permission: Permission::WorkCases,
+        action: Action::Case(CaseCall::Decline),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/resolve",
+        permission: Permission::WorkCases,
+        action: Action::Case(CaseCall::Resolve),
+    },
+    Route {
         method: Method::GET,
         path: "/v1/oauth/authorizations/{handle}",
         permission: Permission::ApproveOauth,
@@ -164,6 +271,18 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: Method::GET,
+        path: "/v1/session",
+        permission: Permission::OwnSession,
+        action: Action::SessionShow,
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/session/end",
+        permission: Permission::OwnSession,
+        action: Action::SessionEnd,
+    },
+    Route {
+        method: Method::GET,
         path: "/v1/health",
         permission: Permission::ReadHealth,
         action: Action::Health,
@@ -186,6 +305,8 @@ pub(crate) struct App {
     ports: Ports,
     in_flight: Semaphore,
     streams: Arc<Semaphore>,
+    /// One change of an identity at a time, from judging to recording.
+    people_turn: tokio::sync::Mutex<()>,
     stopping: watch::Sender<bool>,
 }
 
@@ -196,12 +317,21 @@ impl App {
             ports,
             in_flight: Semaphore::new(REQUESTS_MAX),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            people_turn: tokio::sync::Mutex::new(()),
             stopping: watch::Sender::new(false),
         })
     }
 
     pub(crate) const fn ports(&self) -> &Ports {
         &self.ports
+    }
+
+    pub(crate) const fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    pub(crate) const fn people_turn(&self) -> &tokio::sync::Mutex<()> {
+        &self.people_turn
     }
 
     /// Places for streams.
@@ -241,7 +371,10 @@ impl App {
         for route in OPEN_ROUTES {
             let filter = if route.method == Method::GET { MethodFilter::GET } else { MethodFilter::POST };
             let app = Arc::clone(self);
-            let open = move || std::future::ready(app.serve_open(route));
+            let open = move |request: Request| {
+                let app = Arc::clone(&app);
+                async move { app.serve_open(route, request).await }
+            };
             router = router.route(route.path, on(filter, open));
         }
         router
@@ -249,11 +382,16 @@ impl App {
             .method_not_allowed_fallback(serve(None, Kind::MethodNotAllowed))
     }
 
-    fn serve_open(&self, route: &OpenRoute) -> Response {
+    async fn serve_open(&self, route: &OpenRoute, request: Request) -> Response {
         let Ok(_permit) = self.in_flight.try_acquire() else {
             return Problem::busy(std::time::Duration::from_secs(1)).into_response();
         };
         match route.action {
+            OpenAction::BeginEnrolment => json_response(people::begin_enrolment(self, request).await),
+            OpenAction::BeginSignIn => json_response(people::begin_sign_in(self)),
+            OpenAction::EnrolPage => people::page(),
+            OpenAction::FinishEnrolment => json_response(people::finish_enrolment(self, request).await),
+            OpenAction::FinishSignIn => people::finish_sign_in(self, request).await,
             OpenAction::Document => respond(openapi::document_text().to_owned(), "application/json"),
             OpenAction::Page => {
                 let (page, policy) = openapi::page();
@@ -274,9 +412,9 @@ impl App {
         otherwise: Kind,
         request: Request,
     ) -> Response {
-        let Some(caller) = self.tokens.caller(request.headers()) else {
-            return Problem::new(Kind::Unauthenticated, "send Authorization: Bearer and a token")
-                .into_response();
+        let caller = match people::caller(self, &request) {
+            Ok(caller) => caller,
+            Err(problem) => return problem.into_response(),
         };
         let Some(route) = route else {
             return Problem::new(otherwise, "").into_response();
@@ -291,6 +429,7 @@ impl App {
         let response = match route.action {
             Action::AnswerApp => json_response(self.answer_app(request).await),
             Action::AskForApp => json_response(self.ask_for_app(request.uri())),
+            Action::Case(call) => json_response(self.case(call, caller.actor().clone(), request).await),
             Action::Decide => json_response(self.decide(request).await),
             Action::Explain => json_response(self.explain(request.uri()).await),
             Action::Health => json_response(self.health()),
@@ -302,6 +441,9 @@ impl App {
                 json_response(self.record_events(&caller.actor().to_string(), request).await)
             }
             Action::RevokeGrant => json_response(self.revoke_grant(request).await),
+            Action::Screen => self.screen(&caller.actor().to_string(), request).await,
+            Action::SessionEnd => people::end(self, &caller, request.headers()),
+            Action::SessionShow => json_response(Ok(people::show(self, &caller, request.headers()))),
             Action::StreamDecisions => decisions::stream(self, request.uri()).await,
         };
         tracing::debug!(
@@ -411,6 +553,40 @@ impl App {
         }
     }
 
+    async fn case(&self, call: CaseCall, actor: Actor, request: Request) -> Result<Value, Problem> {
+        let port = &*self.ports.cases;
+        let uri = request.uri().clone();
+        let id = || {
+            let unknown = || Problem::new(Kind::NotFound, "no case has this id");
+            cases::case_id(segment(&uri, 3)).ok_or_else(unknown)
+        };
+        match call {
+            CaseCall::Alerts => {
+                let query = cases::alert_query(&uri)?;
+                let alerts = port.alerts(query.what, query.max);
+                Ok(cases::alerts_json(&alerts, alerts.len() == query.max))
+            }
+            CaseCall::List => {
+                let query = cases::case_query(&uri)?;
+                let (filter, order) = query.what;
+                let files = port.cases(&filter, order, query.max).map_err(|error| case_problem(&error))?;
+                Ok(cases::cases_json(&files, files.len() == query.max))
+            }
+            CaseCall::Show => {
+                let file = port.case(id()?).map_err(|error| case_problem(&error))?;
+                Ok(cases::case_json(&file))
+            }
+            _ => {
+                let id = id()?;
+                let body = read_body(request, CASE_BODY_BYTES_MAX).await?;
+                let (revision, ask) = cases::ask(call, &body, |text| port.decision(text))
+                    .map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
+                let done = port.act(actor, id, Some(revision), ask).await;
+                done.map(|file| cases::case_json(&file)).map_err(|error| case_problem(&error))
+            }
+        }
+    }
+
     fn consents(&self) -> Result<&dyn Consents, Problem> {
         let none = || Problem::new(Kind::NotFound, "no apps are served: oauth.issuer is not configured");
         self.ports.consents.as_deref().ok_or_else(none)
@@ -489,11 +665,28 @@ fn grant_problem(error: &GrantError) -> Problem {
     }
 }
 
+fn case_problem(error: &CasesError) -> Problem {
+    let kind = match error {
+        CasesError::Busy { retry_after } => return Problem::busy(*retry_after),
+        CasesError::Unavailable { .. } => {
+            tracing::error!(%error, "a case was not changed");
+            let detail = "look at the case again: it may have been changed or not";
+            return Problem::new(Kind::Unavailable, detail);
+        }
+        CasesError::UnknownDecision
+        | CasesError::Case(CaseError::NotFound { .. } | CaseError::UnknownDecision { .. }) => Kind::NotFound,
+        CasesError::Case(CaseError::OwnProposal { .. } | CaseError::NotAPerson { .. }) => Kind::FourEyes,
+        CasesError::Case(CaseError::Malformed) => Kind::InvalidRequest,
+        CasesError::Case(_) => Kind::CaseConflict,
+    };
+    Problem::new(kind, error.to_string())
+}
+
 fn json_response(result: Result<Value, Problem>) -> Response {
     result.map_or_else(IntoResponse::into_response, |body| respond(body.to_string(), "application/json"))
 }
 
-fn respond(body: String, content_type: &'static str) -> Response {
+pub(crate) fn respond(body: String, content_type: &'static str) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::OK;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -501,7 +694,7 @@ fn respond(body: String, content_type: &'static str) -> Response {
     response
 }
 
-async fn read_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+pub(crate) async fn read_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     if request.headers().contains_key(header::CONTENT_ENCODING) {
         return Err(Problem::new(Kind::EncodingUnsupported, "send the body as it is, without compression"));
     }

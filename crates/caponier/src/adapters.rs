@@ -12,10 +12,11 @@ use domain::{AccountId, ApiKeyId, Clock, Destination, Finding, UnixNanos, Withdr
 use gateway::{Answer, DecisionUnavailable, NotRecorded};
 use journal::{Kind, record};
 use tokio::sync::mpsc;
-use watch::{Watch, customers::NoSightings};
+use watch::assess::Assessor;
 
 use crate::{
-    abuse::News, apps, core::Core, ground::Ground, lists::ListGaps, metrics::Meters, refusals::RefusalCounts,
+    abuse::News, apps, cases::Desk, core::Core, ground::Ground, lists::ListGaps, metrics::Meters,
+    refusals::RefusalCounts,
 };
 
 /// `decide` asks `fraud`.
@@ -35,7 +36,9 @@ impl FindingSource for FraudSource {
         Box::pin(async move {
             // A gap between journal and state means that events or decisions may be missing from what the rules see.
             self.0.catch_up().map_err(|error| SourceUnavailable(error.to_string()))?;
-            Ok(self.0.fraud().examine(request, now))
+            let mut findings = self.0.fraud().examine(request, now);
+            findings.extend(self.0.lives().examine(request));
+            Ok(findings)
         })
     }
 }
@@ -43,8 +46,8 @@ impl FindingSource for FraudSource {
 /// `decide` asks `watch`.
 #[derive(Debug)]
 pub struct WatchSource {
-    /// Who screens.
-    pub watch: Arc<Watch>,
+    /// Who screens, and what the chains have seen.
+    pub assessor: Assessor,
     /// Lists that should be in force and are not.
     pub gaps: Arc<ListGaps>,
     /// What customers pay.
@@ -67,8 +70,14 @@ impl FindingSource for WatchSource {
             }
             // A gap between journal and state means that payments may be missing from what is compared with.
             self.ground.catch_up().map_err(|error| SourceUnavailable(error.to_string()))?;
-            let mut findings = self.watch.examine(request);
-            findings.extend(self.ground.customers().examine(request, now, &NoSightings));
+            // Following money over busy holders takes milliseconds of work.
+            let mut findings = if self.assessor.followed().is_empty() {
+                self.assessor.examine(request, now)
+            } else {
+                tokio::task::block_in_place(|| self.assessor.examine(request, now))
+            };
+            let sightings = self.assessor.sightings();
+            findings.extend(self.ground.customers().examine(request, now, &sightings));
             Ok(findings)
         })
     }
@@ -78,6 +87,7 @@ impl FindingSource for WatchSource {
 #[derive(Debug, Clone)]
 pub struct Decisions {
     decider: Arc<Decider>,
+    desk: Arc<Desk>,
     meters: Arc<Meters>,
     clock: Arc<dyn Clock>,
 }
@@ -88,6 +98,7 @@ impl Decisions {
     pub fn of(core: &Core) -> Self {
         Self {
             decider: Arc::clone(&core.decider),
+            desk: Arc::clone(&core.desk),
             meters: Arc::clone(&core.meters),
             clock: Arc::clone(&core.clock),
         }
@@ -302,10 +313,14 @@ impl api::Decisions for ApiDecisions {
                 .explain(id)
                 .await
                 .map_err(|error| ExplainError { why: error.to_string() })?;
-            Ok(found.map(|decided| Explained {
-                position: self.decisions.decider.ids().position(decided.id.as_str()).ok(),
-                id: decided.id.to_string(),
-                decision: decided.decision,
+            Ok(found.map(|decided| {
+                let position = self.decisions.decider.ids().position(decided.id.as_str()).ok();
+                Explained {
+                    review: position.and_then(|position| self.decisions.desk.review(position)),
+                    position,
+                    id: decided.id.to_string(),
+                    decision: decided.decision,
+                }
             }))
         })
     }
@@ -376,9 +391,27 @@ impl ApiDecisions {
             }
             let decision = record::decode_decision(&payload).map_err(|error| unavailable(&error))?;
             let id = self.decisions.decider.ids().id(position).to_string();
-            let explained = Explained { id, decision: Arc::new(decision), position: Some(position) };
+            let review = self.decisions.desk.review(position);
+            let explained = Explained { id, decision: Arc::new(decision), position: Some(position), review };
             decisions.push(ListedDecision { explained, next: self.cursor(at) });
         }
         Ok(DecisionPage { decisions, next: self.cursor(at), more: at < size })
+    }
+}
+
+/// `api` has changes of identities recorded.
+#[derive(Debug)]
+pub struct Identities(pub Arc<Ground>);
+
+impl api::IdentityLog for Identities {
+    fn record(
+        &self,
+        change: identity::Change,
+        at: UnixNanos,
+    ) -> api::BoxFuture<'_, Result<(), api::NotRecorded>> {
+        Box::pin(async move {
+            let recorded = self.0.record_identity(&change, at).await;
+            recorded.map(drop).map_err(|error| api::NotRecorded { why: error.to_string() })
+        })
     }
 }

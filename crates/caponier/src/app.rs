@@ -28,10 +28,11 @@ use crate::{
     acme::Acme,
     adapters::{
         ApiDecisions, ChangeToRecord, Decisions, GatewayChanges, GatewayObserver, GatewayWithdrawals,
-        record_changes, record_uses,
+        Identities, record_changes, record_uses,
     },
     api_model,
     apps::{self, ApiConsents, GatewayAppChanges},
+    bundles::record_alerts,
     chains::Chains,
     cli::Place,
     config::Config,
@@ -42,6 +43,7 @@ use crate::{
     metrics::Exposition,
     policy,
     refusals::RefusalCounts,
+    screenings::ApiScreenings,
     secret_file,
     socket::ControlSocket,
     traffic::TrafficFile,
@@ -62,6 +64,9 @@ const USES_WAITING_MAX: usize = 4096;
 
 /// Changes of keys waiting to be journalled that no request waits for.
 const CHANGES_WAITING_MAX: usize = 4096;
+
+/// How often new transfers are scored against the lists.
+const RESCREEN_EVERY: Duration = Duration::from_secs(1);
 
 /// How often counted refusals become entries.
 const REFUSALS_EVERY: Duration = Duration::from_secs(1);
@@ -135,6 +140,10 @@ impl App {
 
         let core = Arc::new(Core::open(config, clock, progress).await?);
         let config = &core.config;
+        // Only who serves: a command beside it may run without the configuration file.
+        crate::cases::record_policy(&core.ground, &config.cases, core.clock.now())
+            .await
+            .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
         let control = ControlSocket::bind(control_socket(&config.data.dir))
             .map_err(|error| Failure::io("control socket", error))?;
 
@@ -206,7 +215,9 @@ impl App {
         if core.bans.set(gateway.bans()).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }
-        let api = if tokens.is_empty() {
+        let people = core.ground.people();
+        let nobody = tokens.is_empty() && config.identity.origin.is_none() && people.services().is_empty();
+        let api = if nobody {
             tracing::warn!(
                 "no api.tokens are configured: the exchange cannot report events, so behaviour is unknown"
             );
@@ -218,12 +229,19 @@ impl App {
                     decisions: Decisions::of(&core),
                     ground: Arc::clone(&core.ground),
                 }),
+                cases: Arc::clone(&core.desk) as _,
+                screenings: Arc::new(ApiScreenings::of(&core)),
                 health: Arc::new(Health(Arc::clone(&core))),
                 consents: apps.map(|server| {
                     let (ground, clock) = (Arc::clone(&core.ground), Arc::clone(&core.clock));
                     Arc::new(ApiConsents { server, ground, clock }) as _
                 }),
                 metrics: Arc::new(Exposition::new(Arc::clone(&core), &gateway)),
+                people: api::People {
+                    desk: Arc::clone(people),
+                    log: Arc::new(Identities(Arc::clone(&core.ground))),
+                    origin: config.identity.origin.clone(),
+                },
                 clock: Arc::clone(&core.clock),
             };
             let api = api::Config { listen: config.api.listen, tls: api_tls, tokens }
@@ -263,7 +281,8 @@ impl App {
         let (gateway, api) = (self.slots.0.take(), self.slots.1.take());
         let gate = (self.gateway.control(), self.gateway.bans());
         let routes = std::mem::take(&mut self.routes);
-        let live = Live::new(place, self.core.config.clone(), routes, gate, gateway, api);
+        let ground = Arc::clone(&self.core.ground);
+        let live = Live::new(place, self.core.config.clone(), routes, gate, ground, gateway, api);
         if self.core.reload.set(Box::new(live)).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }
@@ -307,6 +326,7 @@ impl App {
             chains,
         } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
+        core.activate_bundles("named in the configuration at the start").await?;
         if core.shipper.is_none() {
             tracing::warn!("no backup.target is configured: a lost disk loses everything");
         }
@@ -327,6 +347,8 @@ impl App {
             tokio::spawn(record_changes(Arc::clone(&core.ground), changes)),
             tokio::spawn(flush_refusals(Arc::clone(&core), Arc::clone(&refusals))),
             tokio::spawn(publish(Arc::clone(&core))),
+            tokio::spawn(rescreen(Arc::clone(&core))),
+            tokio::spawn(record_alerts(Arc::clone(&core))),
         ];
         if let Some(acme) = acme {
             background.push(tokio::spawn(acme.keep()));
@@ -432,6 +454,20 @@ async fn flush_refusals(core: Arc<Core>, refusals: Arc<RefusalCounts>) {
         tick.tick().await;
         if let Err(failure) = record_refusals(&core, &refusals).await {
             tracing::error!(%failure, "counts of refused requests were not recorded");
+        }
+    }
+}
+
+/// Scores transfers as they come, all of them at the start: a list may have changed before the last stop.
+async fn rescreen(core: Arc<Core>) {
+    let mut tick = interval(RESCREEN_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut all = true;
+    loop {
+        tick.tick().await;
+        match core.rescreen(all).await {
+            Ok(_) => all = false,
+            Err(failure) => tracing::error!(%failure, "past transfers were not scored"),
         }
     }
 }

@@ -72,9 +72,11 @@ pub struct Config {
     pub keys: Keys,
     /// `[oauth]`, when an issuer is set.
     pub oauth: Option<OauthConfig>,
+    pub identity: Identity,
     pub api: Api,
     pub decide: Decide,
     pub fraud: Fraud,
+    pub cases: fraud::cases::Policy,
     pub watch: Warnings,
     /// `[watch.evm.NAME]`, then `[watch.bitcoin.NAME]`, each in the order of names.
     pub chains: Vec<chains::Chain>,
@@ -210,6 +212,13 @@ pub struct Api {
     pub permissions: Vec<(String, Vec<api::Permission>)>,
 }
 
+/// `[identity]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Identity {
+    pub origin: Option<identity::Origin>,
+}
+
 /// `[decide]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
@@ -225,6 +234,10 @@ pub struct Fraud {
     pub shadow: Vec<String>,
     pub off: Vec<String>,
     pub assets: Vec<domain::Asset>,
+    pub bundles: Option<PathBuf>,
+    pub bundle: Option<String>,
+    pub challenger: Option<String>,
+    pub enforce: bool,
 }
 
 fn fraud(read: &mut Reader<'_>) -> Fraud {
@@ -235,7 +248,28 @@ fn fraud(read: &mut Reader<'_>) -> Fraud {
             Err(error) => read.fault("fraud.assets", error.to_string()),
         }
     }
-    Fraud { shadow: read.list("fraud.shadow"), off: read.list("fraud.off"), assets }
+    let bundles = read.path("fraud.bundles");
+    let mut named = |key: &'static str| {
+        let name = read.text_of(key);
+        let is_folder = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            && !name.starts_with('.');
+        if !is_folder {
+            read.fault(key, format!("{name:?} is no name of a folder: letters, digits, - _ ."));
+        } else if !name.is_empty() && bundles.is_none() {
+            read.fault(key, "fraud.bundles does not say where it is".to_owned());
+        }
+        (!name.is_empty()).then_some(name)
+    };
+    let (bundle, challenger) = (named("fraud.bundle"), named("fraud.challenger"));
+    Fraud {
+        shadow: read.list("fraud.shadow"),
+        off: read.list("fraud.off"),
+        assets,
+        bundle,
+        challenger,
+        enforce: read.one_of("fraud.mode", &["shadow", "enforce"]) == "enforce",
+        bundles,
+    }
 }
 
 /// `[watch]`
@@ -243,6 +277,10 @@ fn fraud(read: &mut Reader<'_>) -> Fraud {
 #[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
 pub struct Warnings {
     pub shadow: Vec<String>,
+    pub exposure_hops: u32,
+    pub exposure_share_bps: u32,
+    /// `watch.record_screenings = "all"`
+    pub record_all_screenings: bool,
 }
 
 /// `[log]`
@@ -436,6 +474,7 @@ impl Config {
             websocket,
             keys,
             oauth: read.oauth(),
+            identity: Identity { origin: read.page_origin("identity.origin") },
             api,
             decide: Decide {
                 deadline: read.duration("decide.deadline", 1..=10_000),
@@ -447,7 +486,13 @@ impl Config {
                 },
             },
             fraud: fraud(&mut read),
-            watch: Warnings { shadow: read.list("watch.shadow") },
+            cases: read.cases(),
+            watch: Warnings {
+                shadow: read.list("watch.shadow"),
+                exposure_hops: read.count("watch.exposure_hops", 0..=8),
+                exposure_share_bps: read.count("watch.exposure_share_bps", 1..=10_000),
+                record_all_screenings: read.one_of("watch.record_screenings", &["all", "found"]) == "all",
+            },
             chains: chains::read(&mut read),
             log: Log {
                 origin: read.origin("log.origin"),

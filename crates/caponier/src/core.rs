@@ -4,11 +4,13 @@
 //! [`Core::handle`], for itself or for requests from the control socket.
 
 mod apps;
+mod cases;
 mod entries;
 mod fraud_requests;
 mod handle;
 mod keys;
 mod lists;
+mod people;
 mod restriction_words;
 mod shipping;
 
@@ -29,18 +31,25 @@ use journal::{
 };
 use parking_lot::Mutex;
 use tlog::{NoteSigner, NoteVerifier};
-use watch::{ListState, Watch};
+use watch::{
+    ListState, Watch,
+    assess::{Assessor, Policy},
+};
 
 pub(crate) use self::entries::PAGE_ENTRIES_MAX;
 pub use self::shipping::GroundSource;
 use crate::{
     adapters::{FraudSource, WatchSource},
+    bundles::Lives,
+    cases::{Desk, GroundReleases},
+    chains,
     config::Config,
     control::Reloaded,
     exit::{Exit, Failure},
     ground::{Ground, Installation},
     lists::ListGaps,
     metrics::Meters,
+    screenings::Screenings,
 };
 
 /// Reads the configuration file again and puts in force what can be.
@@ -64,6 +73,9 @@ pub(crate) const LABELS_DIR: &str = "labels";
 /// Where the states of followed chains live within the data directory.
 pub(crate) const FOLLOW_DIR: &str = "follow";
 
+/// Where the flows of followed chains live within the data directory.
+pub(crate) const FLOWS_DIR: &str = "flows";
+
 /// An open installation.
 #[derive(Debug)]
 pub struct Core {
@@ -72,11 +84,14 @@ pub struct Core {
     pub(crate) ground: Arc<Ground>,
     pub(crate) watch: Arc<Watch>,
     pub(crate) gaps: Arc<ListGaps>,
+    pub(crate) assessor: Assessor,
+    pub(crate) screenings: Arc<Screenings>,
     pub(crate) meters: Arc<Meters>,
     /// Lines of reporters that were no events.
     pub(crate) dead_letters: api::DeadLetters,
     pub(crate) installation: Installation,
     pub(crate) decider: Arc<Decider>,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) publisher: Mutex<Publisher<Journal>>,
     pub(crate) shipper: Option<Mutex<Shipper>>,
     /// One batch of events at a time.
@@ -125,10 +140,16 @@ impl Core {
         }
 
         let fraud_config = fraud_config(&config);
-        let ground =
-            Ground::open(journal.clone(), fraud_config, customers_config(&config), &mut |done, total| {
+        let lives = Lives::load(&config)?;
+        let ground = Ground::open(
+            journal.clone(),
+            fraud_config,
+            customers_config(&config),
+            lives,
+            &mut |done, total| {
                 progress("entries replayed", done, total);
-            })?;
+            },
+        )?;
         let ground = Arc::new(ground);
         let installation = installation(&ground, &*clock).await?;
 
@@ -142,9 +163,13 @@ impl Core {
             tracing::error!(problem, "withdrawals are refused until then");
         }
 
+        let followed = chains::flows(&config, &watch)?;
+        let assessor = Assessor::new(Arc::clone(&watch), followed, exposure_policy(&config));
+        let screenings = Arc::new(Screenings::new(ground.take_keyed_screenings()));
+
         let sources: Vec<Arc<dyn FindingSource>> = vec![
             Arc::new(WatchSource {
-                watch: Arc::clone(&watch),
+                assessor: assessor.clone(),
                 gaps: Arc::clone(&gaps),
                 ground: Arc::clone(&ground),
             }),
@@ -163,6 +188,8 @@ impl Core {
             installation.decision_ids(),
             Arc::clone(&clock),
         );
+        let decider = decider.with_releases(Arc::new(GroundReleases(Arc::clone(&ground))));
+        let desk = Desk::new(Arc::clone(&ground), installation.decision_ids(), Arc::clone(&clock));
         for keyed in ground.take_keyed_decisions() {
             decider.replay(keyed);
         }
@@ -192,10 +219,13 @@ impl Core {
             ground,
             watch,
             gaps,
+            assessor,
+            screenings,
             meters: Arc::default(),
             dead_letters: api::DeadLetters::default(),
             installation,
             decider: Arc::new(decider),
+            desk: Arc::new(desk),
             publisher: Mutex::new(publisher),
             shipper,
             intake_turn: tokio::sync::Mutex::new(()),
@@ -353,6 +383,17 @@ fn customers_config(config: &Config) -> watch::customers::CustomersConfig {
     let shadow =
         config.watch.shadow.iter().filter_map(|name| watch::customers::Warning::named(name)).collect();
     watch::customers::CustomersConfig { shadow, ..watch::customers::CustomersConfig::default() }
+}
+
+/// What exposure and stale knowledge ask for.
+fn exposure_policy(config: &Config) -> Policy {
+    let settings = &config.watch;
+    let policy = Policy {
+        hops: u8::try_from(settings.exposure_hops).unwrap_or(u8::MAX),
+        share: f64::from(settings.exposure_share_bps) / 10_000.0,
+        ..Policy::default()
+    };
+    policy.with_shadow(|warning| settings.shadow.iter().any(|name| name == warning.as_str()))
 }
 
 fn open_failure(dir: &Path, error: &OpenError) -> Failure {

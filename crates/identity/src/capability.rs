@@ -8,14 +8,24 @@
 pub enum Capability {
     /// Answering for customers whether apps may act for them, and ending that.
     ApproveOauth,
+    /// Agreeing to what others propose to release.
+    ApproveReleases,
     /// Asking for decisions.
     Decide,
+    /// Having a session: what every person who signs in may do. No program.
+    OwnSession,
+    /// Reading alerts and cases.
+    ReadCases,
     /// Reading decisions and their reasons.
     ReadDecisions,
     /// Reading the state of health.
     ReadHealth,
     /// Reading counters.
     ReadMetrics,
+    /// Screening addresses.
+    Screen,
+    /// Working on cases: assigning, noting, proposing, resolving.
+    WorkCases,
     /// Reporting events.
     WriteEvents,
 }
@@ -125,7 +135,15 @@ pub const TABLE: &[Row] = &[
         "answers for customers whether apps may act for them",
         &[],
     ),
+    row(
+        Capability::ApproveReleases,
+        "approve_releases",
+        "agrees to what others propose to release",
+        &[Role::Approver, Role::ComplianceOfficer],
+    ),
     row(Capability::Decide, "decide", "asks for decisions", &[]),
+    row(Capability::OwnSession, "own_session", "has a session of its own and ends it", &Role::ALL),
+    row(Capability::ReadCases, "read_cases", "reads alerts and cases", INVESTIGATORS),
     row(Capability::ReadDecisions, "read_decisions", "reads decisions and their reasons", INVESTIGATORS),
     row(Capability::ReadHealth, "read_health", "reads the state of health", &Role::ALL),
     row(
@@ -133,6 +151,18 @@ pub const TABLE: &[Row] = &[
         "read_metrics",
         "reads counters",
         &[Role::Admin, Role::SecurityEngineer, Role::Sre],
+    ),
+    row(
+        Capability::Screen,
+        "screen",
+        "screens addresses",
+        &[Role::AmlAnalyst, Role::ComplianceOfficer, Role::FraudAnalyst],
+    ),
+    row(
+        Capability::WorkCases,
+        "work_cases",
+        "works on cases: assigns, notes, proposes, resolves",
+        &[Role::AmlAnalyst, Role::ComplianceOfficer, Role::FraudAnalyst],
     ),
     row(Capability::WriteEvents, "write_events", "reports events", &[]),
 ];
@@ -192,13 +222,20 @@ mod tests {
         }
         for role in [Role::Admin, Role::Auditor, Role::Sre] {
             assert!(
-                !role.capabilities().any(|capability| capability == Capability::ReadDecisions),
+                !role.capabilities().any(|capability| {
+                    matches!(capability, Capability::ReadCases | Capability::ReadDecisions)
+                }),
                 "{role:?}"
             );
         }
         assert_eq!(
             Role::Viewer.capabilities().collect::<Vec<_>>(),
-            [Capability::ReadDecisions, Capability::ReadHealth]
+            [
+                Capability::OwnSession,
+                Capability::ReadCases,
+                Capability::ReadDecisions,
+                Capability::ReadHealth
+            ]
         );
     }
 }

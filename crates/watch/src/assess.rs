@@ -131,6 +131,10 @@ pub struct Assessment {
     pub exposed: Vec<Exposed>,
     /// Chains that were looked at.
     pub knowledge: Vec<Knowledge>,
+    /// Whether exposure only reports.
+    pub is_exposure_shadow: bool,
+    /// Whether stale knowledge only reports.
+    pub is_stale_shadow: bool,
     /// The strictest of what lists, exposure and stale knowledge ask for, without what only reports.
     pub verdict: Verdict,
 }
@@ -189,6 +193,8 @@ impl Assessor {
             seen: Vec::new(),
             exposed: Vec::new(),
             knowledge: Vec::new(),
+            is_exposure_shadow: self.policy.is_exposure_shadow,
+            is_stale_shadow: self.policy.is_stale_shadow,
         };
         let Some(address) = assessment.screening.address else { return assessment };
         for chain in self.followed.iter().filter(|chain| chain.flows.family() == address.family()) {

@@ -61,7 +61,8 @@ pub(super) fn answer() -> Value {
 
 pub(super) fn explanation() -> Value {
     decision().map_or(Value::Null, |decision| {
-        wire::explanation_json(&Explained { id: ID.to_owned(), decision, position: Some(7) })
+        let review = Some(super::cases::sample_review());
+        wire::explanation_json(&Explained { id: ID.to_owned(), decision, position: Some(7), review })
     })
 }
 

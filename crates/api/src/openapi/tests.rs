@@ -5,7 +5,7 @@ use schema::{Conformance, Model, Request};
 use serde_json::{Value, json};
 
 use super::{document, operations};
-use crate::{ROUTES, wire};
+use crate::{CaseCall, ROUTES, wire};
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi/control-v1.json");
 const NOW: UnixNanos = UnixNanos::from_secs(1_800_000_000);
@@ -51,6 +51,7 @@ fn every_route_is_described_once_with_what_it_needs() {
     for route in crate::OPEN_ROUTES {
         let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
         assert_eq!(operation["security"], json!([]), "{}", route.path);
+        assert!(operation["x-permission"].is_null(), "{}", route.path);
         assert!(operation["responses"]["401"].is_null(), "{}", route.path);
     }
 }
@@ -89,6 +90,9 @@ fn examples_of_requests_are_accepted_by_the_parsers() {
     for body in [operations::withdrawal(), operations::transfer()] {
         wire::decision_request(body.to_string().as_bytes(), NOW).unwrap();
     }
+    wire::screen_request(super::screening::single().to_string().as_bytes(), "a").unwrap();
+    let (lines, places, refused) = wire::screen_lines(super::screening::LINES.as_bytes(), "a").unwrap();
+    assert_eq!((lines.lines.len(), places, refused.len()), (2, vec![1, 2], 0));
     wire::answer(operations::approval().to_string().as_bytes()).unwrap();
 }
 
@@ -159,6 +163,30 @@ fn the_document_and_the_parsers_agree() {
                 let text = changed.to_string();
                 let parsed = wire::decision_request(text.as_bytes(), NOW).is_ok();
                 assert_eq!(conforms(&model, "/v1/decisions", &text), parsed, "{text}");
+            }
+        }
+    }
+    for (call, name) in [
+        (CaseCall::Approve, "approve"),
+        (CaseCall::Assign, "assign"),
+        (CaseCall::Decline, "decline"),
+        (CaseCall::Note, "notes"),
+        (CaseCall::Propose, "propose"),
+        (CaseCall::Resolve, "resolve"),
+    ] {
+        let body = super::cases::body(call).unwrap();
+        let path = format!("/v1/cases/case-7/{name}");
+        let parses = |text: &str| crate::cases::ask(call, text.as_bytes(), |_| Ok(7)).is_ok();
+        assert!(conforms(&model, &path, &body.to_string()) && parses(&body.to_string()), "{body}");
+        for field in body.as_object().unwrap().keys() {
+            for value in [Value::Null, json!({}), json!(-1), json!("")] {
+                let mut changed = body.clone();
+                changed[field] = value;
+                let text = changed.to_string();
+                // What is no id of a decision is known to the installation alone.
+                if field != "decision" || text.contains(":{}") {
+                    assert_eq!(conforms(&model, &path, &text), parses(&text), "{text}");
+                }
             }
         }
     }

@@ -410,11 +410,19 @@ pub static KEYS: &[Key] = &[
         path: "api.permissions",
         default: "{}",
         meaning: "What a caller may do, where that is not everything: name = \"read_metrics, read_health\" out of \
-                  decide, read_decisions, read_health, read_metrics and write_events. A monitoring system needs \
+                  decide, read_decisions, read_health, read_metrics, screen and write_events. A monitoring system needs \
                   read_metrics alone.",
         attacker: "what the callers' tokens then allow",
         is_map: true,
     },
+    key(
+        "identity.origin",
+        "\"\"",
+        "Where browsers reach the api listener, such as \"https://caponier.example:8444\" or \"http://localhost:8444\": persons \
+         then store passkeys and sign in there. Passkeys need a name and no address in numbers, and are lost when it \
+         changes. Empty: no person signs in.",
+        "pages at that origin may ask persons for their passkeys",
+    ),
     key(
         "oauth.issuer",
         "\"\"",
@@ -454,6 +462,81 @@ pub static KEYS: &[Key] = &[
         "Assets the exchange trades in; a reported event about another one is refused as a mistake. Empty: any asset.",
         "typing errors in reports that nobody notices, or reports that are refused",
     ),
+    key(
+        "fraud.bundles",
+        "\"\"",
+        "Folder of the bundles the fraud engine can judge by, one folder each: see docs/operating/fraud-live.md.",
+        "rules and models of their choice, in shadow until somebody promotes them",
+    ),
+    key(
+        "fraud.bundle",
+        "\"\"",
+        "The bundle to judge by, a folder in fraud.bundles. Empty: the built-in rules alone.",
+        "the choice among the bundles there; one that was never promoted stays in shadow",
+    ),
+    key(
+        "fraud.challenger",
+        "\"\"",
+        "A second bundle that judges the same traffic and never has an effect. Empty: none.",
+        "memory and time of the process",
+    ),
+    key(
+        "fraud.mode",
+        "\"shadow\"",
+        "Whether a bundle that was promoted has an effect: shadow (it only reports) or enforce. One that was not \
+         promoted, because it is new or was changed since, only reports in either mode.",
+        "bundles that stop nobody",
+    ),
+    key(
+        "cases.window",
+        "\"24h\"",
+        "Alerts and held withdrawals of one account that come within this time of each other are one case. Whole seconds, \
+         as all times here.",
+        "cases that fall apart, or never end",
+    ),
+    key(
+        "cases.proposal_life",
+        "\"8h\"",
+        "How long a proposal to release a held withdrawal waits for a second person.",
+        "more time to find somebody who agrees",
+    ),
+    key(
+        "cases.release_life",
+        "\"24h\"",
+        "How long a released withdrawal may be asked for again.",
+        "more time in which what two people released may be used",
+    ),
+    key(
+        "cases.reference_asset",
+        "\"USDT\"",
+        "The asset expected losses are in. Others are valued by the last fill against it that was reported; what was never \
+         traded against it is of unknown value and of high priority.",
+        "the order in which people look at cases",
+    ),
+    key(
+        "cases.medium_from",
+        "\"1000\"",
+        "Expected loss from which a case is of medium priority.",
+        "as above",
+    ),
+    key("cases.high_from", "\"10000\"", "Expected loss from which it is of high priority.", "as above"),
+    key("cases.critical_from", "\"100000\"", "Expected loss from which it is critical.", "as above"),
+    key(
+        "cases.sla_low",
+        "\"24h\"",
+        "Time in which somebody must look at a case of low priority.",
+        "as above",
+    ),
+    key("cases.sla_medium", "\"4h\"", "The same for medium priority.", "as above"),
+    key("cases.sla_high", "\"1h\"", "The same for high priority.", "as above"),
+    key("cases.sla_critical", "\"15m\"", "The same for critical ones.", "as above"),
+    key(
+        "cases.challenge_percent",
+        "20",
+        "Chance of fraud behind a challenged withdrawal that has no score, 0 to 100.",
+        "as above",
+    ),
+    key("cases.hold_percent", "50", "The same behind a held one.", "as above"),
     Key {
         path: "watch.evm",
         default: "{}",
@@ -472,10 +555,31 @@ pub static KEYS: &[Key] = &[
     },
     key(
         "watch.shadow",
-        "[\"resembling_address\", \"shared_fresh_address\"]",
-        "Warnings about destinations that only report: address_poisoning, resembling_address, shared_fresh_address. See \
-         docs/reasons/watch.md.",
+        "[\"resembling_address\", \"shared_fresh_address\", \"exposure\", \"stale_chain\"]",
+        "Warnings about destinations that only report: address_poisoning, resembling_address, shared_fresh_address, \
+         exposure, stale_chain. See docs/reasons/watch.md.",
         "the named warnings stop nobody",
+    ),
+    key(
+        "watch.exposure_hops",
+        "5",
+        "Transfers over which money is followed from a screened address to listed ones on the chains that are followed, \
+         1 to 8; 0: not at all.",
+        "money that came over more holders is not seen",
+    ),
+    key(
+        "watch.exposure_share_bps",
+        "1000",
+        "Least share of one category in what an address received or paid that warns, in hundredths of a percent, 1 to \
+         10000.",
+        "smaller shares of bad money warn nobody",
+    ),
+    key(
+        "watch.record_screenings",
+        "\"all\"",
+        "Which screenings over the API are journalled before they are answered: all, or found (those that something \
+         speaks against, and those with an idempotency key). Screenings within decisions stand in the decisions.",
+        "who asked about clean addresses leaves no trace",
     ),
     key(
         "log.origin",
@@ -536,6 +640,10 @@ pub const LIVE: &[&str] = &[
     "api_model.mode",
     "api_model.off",
     "bans.asn_file",
+    "fraud.bundle",
+    "fraud.bundles",
+    "fraud.challenger",
+    "fraud.mode",
     "gateway.certificate_file",
     "gateway.connections_max",
     "gateway.connections_per_ip",

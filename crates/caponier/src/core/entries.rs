@@ -11,6 +11,7 @@ use auth::{
     oauth::{AppChange, grant_key_id},
 };
 use domain::{Channel, Destination, Event, WithdrawalRequest};
+use fraud::cases::{Action, CaseEntry};
 use journal::{Entry, Kind, Opened, record};
 use serde_json::{Map, Value, json};
 
@@ -207,6 +208,17 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
         Kind::Oauth => {
             words.app_change(&mut fields, &AppChange::decode(payload).map_err(|error| error.to_string())?);
         }
+        Kind::Identity => {
+            let change = identity::Change::decode(payload).map_err(|error| error.to_string())?;
+            put("change", json!(change.as_str()));
+            put("about", json!(change.about()));
+            if let Some(by) = change.by() {
+                put("by", json!(by.to_string()));
+            }
+            if let identity::Change::SignedIn { ip, .. } = &change {
+                put("ip", json!(words.ip(*ip)));
+            }
+        }
         Kind::ListImported => {
             let list = record::ListImported::decode(payload).map_err(said)?;
             put("list", json!(list.name));
@@ -323,6 +335,30 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
             put("sha256", json!(hex::encode(bundle.sha256)));
             put("enforced", json!(bundle.enforced));
             put("reason", json!(bundle.reason));
+        }
+        Kind::Case => {
+            let entry = CaseEntry::decode(payload).map_err(|error| error.to_string())?;
+            put("what", json!(entry.as_str()));
+            if let CaseEntry::Action(done) = entry {
+                put("case", json!(format!("case-{}", done.case)));
+                put("by", json!(done.actor.to_string()));
+                let decision = match &done.action {
+                    Action::Approve { decision, .. }
+                    | Action::Decline { decision, .. }
+                    | Action::Propose { decision, .. } => Some(decision),
+                    _ => None,
+                };
+                if let Some(decision) = decision {
+                    put("decision", json!(decision));
+                }
+                if let Action::Resolve { disposition, .. } = &done.action {
+                    put("disposition", json!(disposition.as_str()));
+                }
+                // What people write about a person is about that person.
+                if let (true, Some(text)) = (words.reveal, done.action.text()) {
+                    put("text", json!(text));
+                }
+            }
         }
         // The envelope says all there is to say.
         _ => {}

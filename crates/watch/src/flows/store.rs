@@ -73,7 +73,7 @@ pub struct Activity {
 pub struct EvidenceStep {
     /// Height of the block.
     pub height: u32,
-    /// The transaction; `None` if it cannot be read back.
+    /// The transaction; `None` if it cannot be read back, or a recording did not name it.
     pub transaction: Option<[u8; 32]>,
     /// Amount of the transfer in the smallest unit, likewise.
     pub value: Option<u128>,
@@ -489,7 +489,9 @@ impl Flows {
                         let moved = offset.and_then(|offset| state.moved(offset));
                         EvidenceStep {
                             height: step.time,
-                            transaction: moved.map(|(_, transaction)| transaction),
+                            transaction: moved
+                                .map(|(_, transaction)| transaction)
+                                .filter(|hash| *hash != [0; 32]),
                             value: moved.map(|(value, _)| value),
                             address: state.holders.address(step.holder),
                         }
