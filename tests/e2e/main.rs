@@ -27,6 +27,7 @@ mod demo;
 mod described;
 mod disk_full;
 mod erasure;
+mod fraud;
 mod interop;
 mod limits;
 mod operations;

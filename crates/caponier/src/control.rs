@@ -224,6 +224,8 @@ pub enum FraudRequest {
     Label(LabelWords),
     /// Which bundles judge, and what they did.
     Bundles,
+    /// Decisions by the bundles are computed again from the journal.
+    Recompute,
     /// The active bundle is to have an effect.
     Promote {
         /// Beginning of its SHA-256: nothing else is promoted by mistake.

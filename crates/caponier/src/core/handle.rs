@@ -82,7 +82,7 @@ impl Core {
             Request::ScreenAll { lines } => self.screen_all(&lines),
             Request::Explain { id } => self.explain(&id).await,
             Request::AuditReceipt { seq } => tokio::task::block_in_place(|| self.receipt(seq)),
-            Request::Fraud(request) => self.fraud(request).await,
+            Request::Fraud(request) => self.fraud(request, progress).await,
             Request::ModelLearned => self.learned(),
             Request::BansList => Ok(Response::Bans(abuse::list(self.bans()?))),
             Request::BansAdd { target, api_key, minutes } => {
