@@ -4,6 +4,7 @@ pub(crate) mod cases;
 pub(crate) mod docs;
 pub(crate) mod fraud;
 pub(crate) mod intent;
+pub(crate) mod people;
 pub(crate) mod watch;
 
 use std::path::PathBuf;
@@ -53,6 +54,12 @@ pub(crate) enum Command {
     /// API keys, and the key-encryption key.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Persons who use the control API.
+    #[command(subcommand)]
+    Users(people::UsersCommand),
+    /// Programs that use the control API, and their tokens.
+    #[command(subcommand)]
+    Services(people::ServicesCommand),
     /// Third-party apps that customers may let act for them.
     #[command(subcommand)]
     Apps(AppsCommand),
@@ -96,6 +103,9 @@ pub(crate) enum Command {
     /// Who is sent away by the gateway for a while.
     #[command(subcommand)]
     Bans(BansCommand),
+    /// The console: pages for people.
+    #[command(subcommand)]
+    Console(ConsoleCommand),
     /// The transparency log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -384,6 +394,19 @@ pub(crate) enum ModelCommand {
     },
     /// Print what the running process learned, as an OpenAPI document to be reviewed.
     Learned,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConsoleCommand {
+    /// Print a link that lets one browser in, once, within ten minutes.
+    Link {
+        /// Who will use it, as the console shows it.
+        #[arg(long, default_value = "operator")]
+        name: String,
+        /// viewer, fraud_analyst, aml_analyst, security_engineer, sre, compliance_officer, approver, auditor or admin.
+        #[arg(long, default_value = "viewer")]
+        role: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -22,9 +22,9 @@ use gateway::route::RouteTable;
 
 use crate::{
     cli::{
-        AppsCommand, AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, GrantsCommand,
-        KeysCommand, ListsCommand, ModelCommand, Permission, Place, PolicyCommand, RestrictionFlags,
-        RoutesCommand, Scope, Screen, SubjectsCommand, watch::WatchCommand,
+        AppsCommand, AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, ConsoleCommand,
+        GrantsCommand, KeysCommand, ListsCommand, ModelCommand, Permission, Place, PolicyCommand,
+        RestrictionFlags, RoutesCommand, Scope, Screen, SubjectsCommand, watch::WatchCommand,
     },
     clock::SystemClock,
     config::{Config, beside, schema},
@@ -190,6 +190,8 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
             let (read, trade) = (has(Scope::Read), has(Scope::Trade));
             (Request::AppsCreate { client_id, name, redirect_uris, read, trade }, true)
         }
+        Command::Users(command) => (command.request(), false),
+        Command::Services(command) => (command.request(), false),
         Command::Apps(AppsCommand::List) => (Request::AppsList, false),
         Command::Apps(AppsCommand::Revoke { client_id }) => (Request::AppsRevoke { client_id }, false),
         Command::Grants(GrantsCommand::List { account }) => (Request::GrantsList { account }, false),
@@ -208,6 +210,7 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         }
         Command::Reload => (Request::Reload, false),
         Command::Model(ModelCommand::Learned) => (Request::ModelLearned, false),
+        Command::Console(ConsoleCommand::Link { name, role }) => (Request::ConsoleLink { name, role }, false),
         Command::Bans(BansCommand::List) => (Request::BansList, false),
         Command::Bans(BansCommand::Add { target, key, minutes }) => {
             (Request::BansAdd { target, api_key: key, minutes }, false)
@@ -293,6 +296,7 @@ const fn needs_gateway(request: &Request) -> bool {
             | Request::BansImport { .. }
             | Request::BansLift { .. }
             | Request::BansList
+            | Request::ConsoleLink { .. }
             | Request::Fraud(FraudRequest::DeadLetters { .. })
             | Request::ModelLearned
             | Request::Reload
