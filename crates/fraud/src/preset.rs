@@ -4,6 +4,7 @@
 //! yardstick: the 15 features and the boosted trees of the Fraud Detection Handbook. `default` is what to begin with:
 //! it speaks of a subject, a counterparty and an amount, and of nothing that belongs to one set of data.
 
+use rules::{Guard, Ordinary};
 use scoring::gbdt::Params;
 use toml::{
     Spanned,
@@ -20,23 +21,78 @@ pub struct Preset {
     pub name: &'static str,
     /// The text of the pack.
     pub pack: &'static str,
+    /// The text of a set of rules over it, if it has one.
+    pub rules: Option<&'static str>,
     /// How a model over it is trained.
     pub params: Params,
 }
 
 /// Names of all presets.
-pub const PRESETS: [&str; 2] = ["book", "default"];
+pub const PRESETS: [&str; 3] = ["book", "default", "exchange"];
 
 /// The preset of this name.
 #[must_use]
 pub fn preset(name: &str) -> Option<Preset> {
     match name {
-        "book" => Some(Preset { name: "book", pack: include_str!("../packs/book.toml"), params: book() }),
-        "default" => {
-            Some(Preset { name: "default", pack: include_str!("../packs/default.toml"), params: usual() })
-        }
+        "book" => Some(Preset {
+            name: "book",
+            pack: include_str!("../packs/book.toml"),
+            rules: None,
+            params: book(),
+        }),
+        "default" => Some(Preset {
+            name: "default",
+            pack: include_str!("../packs/default.toml"),
+            rules: None,
+            params: usual(),
+        }),
+        "exchange" => Some(Preset {
+            name: "exchange",
+            pack: include_str!("../packs/exchange.toml"),
+            rules: Some(include_str!("../packs/exchange-rules.toml")),
+            params: usual(),
+        }),
         _ => None,
     }
+}
+
+/// What is weak evidence in the rules of the `exchange` preset, and what is ordinary beside it: none of its rules may hold
+/// or deny for a VPN, a shared device, an unknown network or a device related to a fraud alone.
+#[must_use]
+pub fn exchange_guard() -> Guard {
+    // An account of years, a device, an address and credentials known for long, no fraud anywhere near.
+    let ordinary = [
+        ("address_device_hours", 80.0, f64::MAX),
+        ("destination_age_hours", 80.0, f64::MAX),
+        ("destination_frauds_90d", 0.0, 0.0),
+        ("device_age_hours", 80.0, f64::MAX),
+        ("failed_logins_1d", 0.0, 3.0),
+        ("since_credential_hours", 80.0, f64::MAX),
+        ("since_withdrawing_key_hours", 80.0, f64::MAX),
+        ("withdrawal_over_usual", 0.0, 3.0),
+    ];
+    let weak = [
+        "address_network_hours",
+        "anonymizer",
+        "asn",
+        "country",
+        "device_accounts_30d",
+        "device_component",
+        "device_hops_to_fraud",
+        "hidden_origin",
+        "ip",
+        "ip_network",
+        "login_countries_7d",
+        "login_networks_1d",
+        "network_age_hours",
+        "network_hidden_30d",
+        "network_logins_30d",
+        "opening_component",
+        "opening_kin",
+    ];
+    ordinary
+        .into_iter()
+        .fold(Guard::new(weak), |guard, (name, low, high)| guard.ordinary(name, Ordinary::Numbers(low, high)))
 }
 
 /// The book's boosted trees. Bins are so many that training is exact but for the largest sets.
