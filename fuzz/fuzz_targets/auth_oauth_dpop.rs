@@ -17,7 +17,8 @@ fn base64url(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let bits =
+            chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for place in 0..=chunk.len() {
             text.push(char::from(ALPHABET[(bits >> (18 - 6 * place)) as usize & 63]));
         }
@@ -31,7 +32,8 @@ fuzz_target!(|data: &[u8]| {
 
     let (first, rest) = data.split_at(data.len() / 2);
     let key = SigningKey::from_seed([7; 32]);
-    let header = String::from_utf8_lossy(HEADER).replace("6kpsY-KcUgq-9VB7Eyp6DLVcPoHuxMbTHwpAAMf8sHM", &base64url(&key.verifying_key().0));
+    let header = String::from_utf8_lossy(HEADER)
+        .replace("6kpsY-KcUgq-9VB7Eyp6DLVcPoHuxMbTHwpAAMf8sHM", &base64url(&key.verifying_key().0));
     let (header, claims) = (edited(&[header.as_bytes()], first), edited(&[CLAIMS], rest));
     let input = format!("{}.{}", base64url(&header), base64url(&claims));
     let text = format!("{input}.{}", base64url(&key.sign(input.as_bytes())));

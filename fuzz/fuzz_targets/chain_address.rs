@@ -48,7 +48,10 @@ fuzz_target!(|data: &[u8]| {
                 // Only the case may differ from the canonical text, in families with one way of writing.
                 assert!(
                     canonical.eq_ignore_ascii_case(&text)
-                        || matches!(family, ChainFamily::BitcoinCash | ChainFamily::Litecoin | ChainFamily::Xrp),
+                        || matches!(
+                            family,
+                            ChainFamily::BitcoinCash | ChainFamily::Litecoin | ChainFamily::Xrp
+                        ),
                     "{canonical}"
                 );
             }

@@ -66,6 +66,8 @@ fuzz_target!(|data: &[u8]| {
             assert!(text.len() <= TEXT_BYTES_MAX);
             read(&mapping, data.get(at + 1..).unwrap_or_default());
         }
-        Err(errors) => assert!(!errors.0.is_empty() && errors.0.iter().all(|fault| !fault.message.is_empty())),
+        Err(errors) => {
+            assert!(!errors.0.is_empty() && errors.0.iter().all(|fault| !fault.message.is_empty()))
+        }
     }
 });

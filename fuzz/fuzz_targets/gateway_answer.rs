@@ -21,7 +21,9 @@ fuzz_target!(|data: &[u8]| {
         let mut fields = [httparse::EMPTY_HEADER; 128];
         let mut response = httparse::Response::new(&mut fields);
         let parsed = response.parse(&stream).expect("what is taken here is HTTP");
-        let httparse::Status::Complete(end) = parsed else { panic!("a whole head that another waits for more of") };
+        let httparse::Status::Complete(end) = parsed else {
+            panic!("a whole head that another waits for more of")
+        };
         assert_eq!(response.code, Some(answer.status));
         assert!(end <= answer.taken && answer.taken <= stream.len());
         let named = |name: &str| {
@@ -38,7 +40,9 @@ fuzz_target!(|data: &[u8]| {
         }
         for (name, _) in &answer.fields {
             let name = name.to_ascii_lowercase();
-            assert!(!name.starts_with(b"x-caponier-") && name != b"connection" && name != b"transfer-encoding");
+            assert!(
+                !name.starts_with(b"x-caponier-") && name != b"connection" && name != b"transfer-encoding"
+            );
             let is_named = named("connection")
                 .iter()
                 .flat_map(|field| field.value.split(|byte| *byte == b','))

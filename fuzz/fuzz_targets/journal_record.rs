@@ -2,8 +2,8 @@
 #![no_main]
 
 use journal::record::{
-    Ban, BackupDrill, KekRotated, Lifecycle, ListImported, Refusals, SubjectErased, decode_decision, decode_event,
-    encode_decision, encode_event,
+    BackupDrill, Ban, KekRotated, Lifecycle, ListImported, Refusals, SubjectErased, decode_decision,
+    decode_event, encode_decision, encode_event,
 };
 use libfuzzer_sys::fuzz_target;
 

@@ -12,7 +12,8 @@ const SMALL: &[u8] = br##"{"openapi":"3.1.0","info":{},"servers":[{"url":"/v1"}]
 "components":{"schemas":{"T":{"type":["object","null"],"required":["n"],"additionalProperties":false,"properties":{
 "n":{"multipleOf":0.5,"exclusiveMaximum":9},"s":{"pattern":"^[a-z]{1,3}$","maxLength":4},"t":{"$ref":"#/components/schemas/T"},
 "u":{"oneOf":[{"const":1},{"not":{"anyOf":[{"format":"date-time"},true]}}]}}}}}}"##;
-const OLD: &[u8] = br##"{"openapi":"3.0.3","info":{},"paths":{"/a/b":{"post":{"requestBody":{"content":{"application/json":
+const OLD: &[u8] =
+    br##"{"openapi":"3.0.3","info":{},"paths":{"/a/b":{"post":{"requestBody":{"content":{"application/json":
 {"schema":{"type":"object","nullable":true,"properties":{"n":{"type":"integer","format":"int64","minimum":1,
 "exclusiveMinimum":true}},"allOf":[{"maxProperties":3}]}}}}}}}}"##;
 

@@ -34,7 +34,10 @@ fuzz_target!(|data: &[u8]| {
     let model = Model::import(document.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{document}"));
     for (path, query, body) in &learned {
         let outcome = model.check(&request(path, query, body));
-        assert!(matches!(outcome, Conformance::Conforming(_)), "{path} {query} {body} {outcome:?}\n{document}");
+        assert!(
+            matches!(outcome, Conformance::Conforming(_)),
+            "{path} {query} {body} {outcome:?}\n{document}"
+        );
     }
 });
 

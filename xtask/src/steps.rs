@@ -10,6 +10,8 @@ use crate::{env, process, setup};
 
 /// The variable in which tests find the Python that has the exchange clients.
 const TEST_PYTHON: &str = "CAPONIER_TEST_PYTHON";
+/// What is off by default and tested nevertheless.
+const FEATURES: &str = "caponier/onnx";
 /// The variable in which the Node story finds the folder of its client.
 const NODE_CLIENTS: &str = "OKX_API_DIR";
 
@@ -31,6 +33,8 @@ pub(crate) fn test() -> Result<ExitCode> {
         process::run(cargo().args([
             "clippy",
             "--workspace",
+            "--features",
+            FEATURES,
             "--all-targets",
             "--keep-going",
             "--",
@@ -42,13 +46,22 @@ pub(crate) fn test() -> Result<ExitCode> {
     step("documentation", || {
         // The readers of these pages work on the house, so links to private items are good links.
         let mut doc = cargo();
-        doc.args(["doc", "--workspace", "--no-deps", "--keep-going", "--document-private-items", "--quiet"]);
+        doc.args([
+            "doc",
+            "--workspace",
+            "--features",
+            FEATURES,
+            "--no-deps",
+            "--keep-going",
+            "--document-private-items",
+            "--quiet",
+        ]);
         process::run(doc.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"))
     })?;
     eprintln!("== before the tests: {:.1} s", start.elapsed().as_secs_f64());
     eprintln!("== tests");
     let mut tests = cargo();
-    tests.args(["nextest", "run", "--workspace"]);
+    tests.args(["nextest", "run", "--workspace", "--features", FEATURES]);
     if let Some(python) = &tools.python {
         tests.env(TEST_PYTHON, python);
     }

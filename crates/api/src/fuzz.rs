@@ -4,7 +4,7 @@ use domain::{Event, UnixNanos, WithdrawalRequest};
 
 use auth::oauth::{Consent, parse_scope};
 
-use crate::wire;
+use crate::{CaseCall, CasesError, cases, wire};
 
 /// The events of the body of `POST /v1/events` as far as its lines are any; `None` if the batch is refused.
 #[must_use]
@@ -27,4 +27,19 @@ pub fn consent(body: &[u8]) -> Option<Consent> {
 pub fn decision_request(body: &[u8], now: UnixNanos) -> Option<(WithdrawalRequest, Option<String>)> {
     let request = wire::decision_request(body, now).ok()?;
     Some((request.withdrawal, request.idempotency_key))
+}
+
+/// What the body of a call about a case asks for, by the last part of its path; `None` if it is refused.
+#[must_use]
+pub fn case_ask(call: &str, body: &[u8]) -> Option<(u64, fraud::cases::Ask)> {
+    let call = match call {
+        "approve" => CaseCall::Approve,
+        "assign" => CaseCall::Assign,
+        "decline" => CaseCall::Decline,
+        "notes" => CaseCall::Note,
+        "propose" => CaseCall::Propose,
+        "resolve" => CaseCall::Resolve,
+        _ => return None,
+    };
+    cases::ask(call, body, |id| id.parse().map_err(|_| CasesError::UnknownDecision)).ok()
 }

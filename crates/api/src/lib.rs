@@ -1,49 +1,65 @@
 //! The control API, version 1: where the exchange reports what happened and asks for decisions.
 //!
 //! A listener of its own, apart from the data path of the gateway. Every route needs a bearer token with the
-//! permission that [`ROUTES`] states; there is no route without one. Without TLS it listens on loopback only.
+//! permission that [`ROUTES`] states; what is open to everybody stands in [`OPEN_ROUTES`]. Without TLS it listens on loopback only.
 //!
 //! | route | does |
 //! |---|---|
 //! | `POST /v1/events` | records a batch of events (NDJSON or an array), durable and idempotent |
 //! | `GET /v1/events/dead-letters` | shows the lines that were refused |
 //! | `POST /v1/decisions` | decides on a withdrawal before it happens |
+//! | `GET /v1/decisions` | lists decisions page by page |
+//! | `GET /v1/decisions/stream` | streams decisions as they are made (NDJSON) |
 //! | `GET /v1/decisions/{id}` | explains a decision |
+//! | `GET /v1/alerts` | lists alerts, the newest first |
+//! | `GET /v1/cases` | lists cases |
+//! | `GET /v1/cases/{case}` | shows a case |
+//! | `POST /v1/cases/{case}/assign`, `/notes`, `/propose`, `/approve`, `/decline`, `/resolve` | works on a case |
 //! | `GET /v1/oauth/authorizations/{handle}` | says what an app asks a customer for |
 //! | `POST /v1/oauth/authorizations/{handle}` | takes the customer's answer |
 //! | `POST /v1/oauth/grants` | lists what a customer has granted |
 //! | `POST /v1/oauth/grants/{grant}/revoke` | ends a grant |
 //! | `GET /v1/health` | says whether the parts behind it work |
 //! | `GET /metrics` | counters in the OpenMetrics text format |
+//! | `GET /v1/openapi.json`, `GET /docs` | this API, described for programs and for people; open to everybody |
 //!
 //! Errors are RFC 9457 problems. Wire types live here and nowhere else; what is behind the routes is plugged in
-//! through the [`Intake`], [`Decisions`], [`Consents`], [`Health`] and [`Metrics`] ports.
+//! through the [`Intake`], [`Decisions`], [`Cases`], [`Consents`], [`Health`] and [`Metrics`] ports.
 //!
 //! # Bounds
 //! Bodies, lines, connections, requests in flight and every time a peer can make us wait have named bounds in
 //! [`limits`].
 
 mod auth;
+mod cases;
 mod config;
 mod dead_letters;
+mod decisions;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub mod limits;
+mod openapi;
 mod ports;
 mod problem;
+mod query;
 mod route;
 mod server;
 mod wire;
 
 pub use self::{
     auth::{Permission, Token},
+    cases::{
+        CaseFile, Cases, CasesError, DecisionReview, Order, alerts_json, case_id, case_json, cases_json,
+        review_json,
+    },
     config::{BuildError, Config, Ports},
     dead_letters::{DeadLetter, DeadLetters},
+    openapi::document_text,
     ports::{
-        BoxFuture, Consents, DecideError, Decided, Decisions, ExplainError, Explained, GrantError, Health,
-        Intake, IntakeError, Metrics, Recorded,
+        BoxFuture, Consents, DecideError, Decided, DecisionPage, Decisions, ExplainError, Explained,
+        GrantError, Health, Intake, IntakeError, ListedDecision, Metrics, PageError, Recorded,
     },
-    route::{Action, ROUTES, Route},
+    route::{Action, CaseCall, OPEN_ROUTES, OpenAction, OpenRoute, ROUTES, Route},
     server::Api,
     wire::{answer_json, explanation_json},
 };

@@ -31,6 +31,8 @@ pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(1);
 pub const DEADLINE_GRACE: Duration = Duration::from_secs(1);
 /// Longest answer for a customer about an app, in bytes.
 pub const CONSENT_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Longest change of a case, in bytes: a text of 2,000 bytes, each escaped, and what is around it.
+pub const CASE_BODY_BYTES_MAX: usize = 16 * 1024;
 /// Longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
 /// Longest address, recipient or sender, in bytes.
@@ -55,3 +57,11 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 pub const TOKENS_MAX: usize = 64;
 /// Shortest bearer token, in bytes: 128 bits in hexadecimal.
 pub const TOKEN_BYTES_MIN: usize = 32;
+/// Most entries of a page.
+pub const PAGE_MAX: usize = 200;
+/// Streams at a time; they are not counted among the requests being worked on.
+pub const STREAMS_MAX: usize = 16;
+/// Longest life of a stream; its client goes on with a new one.
+pub const STREAM_TIME_MAX: Duration = Duration::from_secs(3_600);
+/// How often a stream that has nothing to say shows that it lives.
+pub const STREAM_BEAT: Duration = Duration::from_secs(15);

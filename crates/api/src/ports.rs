@@ -7,6 +7,8 @@ use domain::{AccountId, Asset, Decision, Event, WithdrawalRequest};
 
 use crate::DeadLetters;
 
+use crate::DecisionReview;
+
 /// A boxed future, so that ports stay object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -96,6 +98,8 @@ pub struct Explained {
     pub decision: Arc<Decision>,
     /// Its position in the journal, where known: what an inclusion proof is asked for by.
     pub position: Option<u64>,
+    /// How far its release is, if it was held.
+    pub review: Option<DecisionReview>,
 }
 
 /// Why a decision cannot be read.
@@ -104,6 +108,44 @@ pub struct Explained {
 pub struct ExplainError {
     /// In words for the operator; not shown to the caller.
     pub why: String,
+}
+
+/// A decision of a page.
+#[derive(Debug, Clone)]
+pub struct ListedDecision {
+    /// As explained by its id.
+    pub explained: Explained,
+    /// The cursor behind it.
+    pub next: String,
+}
+
+/// A page of decisions, oldest first.
+#[derive(Debug, Clone)]
+pub struct DecisionPage {
+    /// Those of the page.
+    pub decisions: Vec<ListedDecision>,
+    /// The cursor behind the page: printable ASCII, opaque to callers.
+    pub next: String,
+    /// Whether there may be more behind it already.
+    pub more: bool,
+}
+
+/// Why there is no page.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PageError {
+    /// The cursor lies behind the end of the journal: it was given before a restore.
+    #[error("cursor lies behind the end")]
+    CursorStale,
+    /// The installation did not make the cursor.
+    #[error("cursor is not of this installation")]
+    CursorUnknown,
+    /// Decisions cannot be read.
+    #[error("decisions cannot be read: {why}")]
+    Unavailable {
+        /// In words for the operator; not shown to the caller.
+        why: String,
+    },
 }
 
 /// The decision path.
@@ -119,6 +161,20 @@ pub trait Decisions: Send + Sync {
 
     /// Reads a decision back; `None` for an id that names none, whatever its form.
     fn explain<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Explained>, ExplainError>>;
+
+    /// Decisions behind a cursor, from the beginning without one, at most `limit`. Looks at a bounded number of entries,
+    /// so a page may be empty while there is more. Decisions about persons whose data was erased are left out.
+    fn page<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<DecisionPage, PageError>>;
+
+    /// The cursor behind everything that is durable now.
+    fn end(&self) -> String;
+
+    /// Completes when something is durable behind the cursor, or nothing will ever be.
+    fn beyond<'a>(&'a self, cursor: &'a str) -> BoxFuture<'a, ()>;
 }
 
 /// Why an answer for a customer, or the end of a grant, is not taken.

@@ -18,14 +18,17 @@ pub(crate) enum Kind {
     BodyTooLarge,
     BodyTooSlow,
     Busy,
+    CaseConflict,
     DeadlineExceeded,
     EncodingUnsupported,
+    FourEyes,
     IdempotencyConflict,
     InvalidEvent,
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
     PermissionMissing,
+    StaleCursor,
     TooManyGrants,
     Unauthenticated,
     Unavailable,
@@ -33,20 +36,23 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    #[cfg(test)]
-    const ALL: [Self; 16] = [
+    /// Every kind.
+    pub(crate) const ALL: [Self; 19] = [
         Self::AlreadyAnswered,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
         Self::Busy,
+        Self::CaseConflict,
         Self::DeadlineExceeded,
         Self::EncodingUnsupported,
+        Self::FourEyes,
         Self::IdempotencyConflict,
         Self::InvalidEvent,
         Self::InvalidRequest,
         Self::MethodNotAllowed,
         Self::NotFound,
         Self::PermissionMissing,
+        Self::StaleCursor,
         Self::TooManyGrants,
         Self::Unauthenticated,
         Self::Unavailable,
@@ -63,6 +69,9 @@ impl Kind {
                 (StatusCode::REQUEST_TIMEOUT, "body-too-slow", "the body did not arrive in time")
             }
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "too much is in progress"),
+            Self::CaseConflict => {
+                (StatusCode::CONFLICT, "case-conflict", "the case is not in the state this rests on")
+            }
             Self::DeadlineExceeded => {
                 (StatusCode::GATEWAY_TIMEOUT, "deadline-exceeded", "no decision was made in time")
             }
@@ -71,6 +80,7 @@ impl Kind {
                 "encoding-unsupported",
                 "the body has a content encoding",
             ),
+            Self::FourEyes => (StatusCode::FORBIDDEN, "four-eyes", "somebody else must do this"),
             Self::IdempotencyConflict => (
                 StatusCode::CONFLICT,
                 "idempotency-conflict",
@@ -85,6 +95,9 @@ impl Kind {
             Self::PermissionMissing => {
                 (StatusCode::FORBIDDEN, "permission-missing", "the token does not allow this")
             }
+            Self::StaleCursor => {
+                (StatusCode::GONE, "stale-cursor", "the cursor leads to where nothing is any more")
+            }
             Self::TooManyGrants => {
                 (StatusCode::CONFLICT, "too-many-grants", "the customer has granted to too many apps")
             }
@@ -96,6 +109,25 @@ impl Kind {
             }
             Self::Unhealthy => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy", "not all parts work"),
         }
+    }
+}
+
+impl Kind {
+    pub(crate) const fn status(self) -> StatusCode {
+        self.parts().0
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        self.parts().1
+    }
+
+    pub(crate) const fn title(self) -> &'static str {
+        self.parts().2
+    }
+
+    /// The `type` of the problem.
+    pub(crate) fn urn(self) -> String {
+        format!("urn:caponier:problem:{}", self.name())
     }
 }
 
@@ -154,6 +186,11 @@ impl Problem {
         }
     }
 
+    /// With other words.
+    pub(crate) fn saying(self, detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..self }
+    }
+
     pub(crate) fn unhealthy(faults: Vec<String>) -> Self {
         Self { faults, ..Self::new(Kind::Unhealthy, "") }
     }
@@ -161,10 +198,10 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, name, title) = self.kind.parts();
+        let status = self.kind.status();
         let wire = Wire {
-            r#type: format!("urn:caponier:problem:{name}"),
-            title,
+            r#type: self.kind.urn(),
+            title: self.kind.title(),
             status: status.as_u16(),
             detail: &self.detail,
             line: self.line,

@@ -11,18 +11,24 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodFilter, on},
 };
-use domain::ApiKeyId;
+use domain::{Actor, ApiKeyId};
+use fraud::cases::CaseError;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Value, json};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::timeout,
+};
 
 use crate::{
-    Consents, DeadLetter, DecideError, GrantError, IntakeError, Permission, Ports, Recorded,
+    CasesError, Consents, DeadLetter, DecideError, GrantError, IntakeError, Permission, Ports, Recorded,
     auth::Tokens,
+    cases, decisions,
     limits::{
-        BODY_TIMEOUT, CONSENT_BODY_BYTES_MAX, DEAD_LETTERS_PAGE_MAX, DEADLINE_GRACE, DECISION_BODY_BYTES_MAX,
-        EVENT_BODY_BYTES_MAX, REQUESTS_MAX,
+        BODY_TIMEOUT, CASE_BODY_BYTES_MAX, CONSENT_BODY_BYTES_MAX, DEAD_LETTERS_PAGE_MAX, DEADLINE_GRACE,
+        DECISION_BODY_BYTES_MAX, EVENT_BODY_BYTES_MAX, REQUESTS_MAX, STREAMS_MAX,
     },
+    openapi,
     problem::{Kind, Problem},
     wire::{self, Answer, Batch, DecisionRequest, Fault, Judge, RefusedLine},
 };
@@ -34,12 +40,16 @@ pub enum Action {
     AnswerApp,
     /// Says what an app asks for.
     AskForApp,
+    /// Lists alerts and cases, or works on a case.
+    Case(CaseCall),
     /// Decides on a withdrawal.
     Decide,
     /// Explains a decision.
     Explain,
     /// Says what does not work.
     Health,
+    /// Lists decisions page by page.
+    ListDecisions,
     /// Lists what a customer has granted.
     ListGrants,
     /// Counters for a monitoring system.
@@ -50,6 +60,40 @@ pub enum Action {
     RecordEvents,
     /// Ends a grant.
     RevokeGrant,
+    /// Streams decisions as they are made.
+    StreamDecisions,
+}
+
+/// What a route does that is open to everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenAction {
+    /// Describes the API for programs.
+    Document,
+    /// Describes the API for people.
+    Page,
+}
+
+/// A call about cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaseCall {
+    /// Lists alerts.
+    Alerts,
+    /// Approves a proposal.
+    Approve,
+    /// Says who works on it.
+    Assign,
+    /// Takes a proposal back, or refuses it.
+    Decline,
+    /// Lists cases.
+    List,
+    /// Adds a note.
+    Note,
+    /// Proposes to release a held withdrawal.
+    Propose,
+    /// Says what it turned out to be.
+    Resolve,
+    /// Shows a case.
+    Show,
 }
 
 /// A route and what it takes to use it.
@@ -65,7 +109,24 @@ pub struct Route {
     pub action: Action,
 }
 
-/// Every route there is.
+/// A route that asks for no token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenRoute {
+    /// Method.
+    pub method: Method,
+    /// Path.
+    pub path: &'static str,
+    /// What it does.
+    pub action: OpenAction,
+}
+
+/// Every route that is open to everybody: what they say is the same in every installation.
+pub const OPEN_ROUTES: &[OpenRoute] = &[
+    OpenRoute { method: Method::GET, path: "/v1/openapi.json", action: OpenAction::Document },
+    OpenRoute { method: Method::GET, path: "/docs", action: OpenAction::Page },
+];
+
+/// Every route that needs a permission.
 pub const ROUTES: &[Route] = &[
     Route {
         method: Method::POST,
@@ -87,9 +148,75 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: Method::GET,
+        path: "/v1/decisions",
+        permission: Permission::ReadDecisions,
+        action: Action::ListDecisions,
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/decisions/stream",
+        permission: Permission::ReadDecisions,
+        action: Action::StreamDecisions,
+    },
+    Route {
+        method: Method::GET,
         path: "/v1/decisions/{id}",
         permission: Permission::ReadDecisions,
         action: Action::Explain,
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/alerts",
+        permission: Permission::ReadCases,
+        action: Action::Case(CaseCall::Alerts),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/cases",
+        permission: Permission::ReadCases,
+        action: Action::Case(CaseCall::List),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/cases/{case}",
+        permission: Permission::ReadCases,
+        action: Action::Case(CaseCall::Show),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/assign",
+        permission: Permission::WorkCases,
+        action: Action::Case(CaseCall::Assign),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/notes",
+        permission: Permission::WorkCases,
+        action: Action::Case(CaseCall::Note),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/propose",
+        permission: Permission::WorkCases,
+        action: Action::Case(CaseCall::Propose),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/approve",
+        permission: Permission::ApproveReleases,
+        action: Action::Case(CaseCall::Approve),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/decline",
+        permission: Permission::WorkCases,
+        action: Action::Case(CaseCall::Decline),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/cases/{case}/resolve",
+        permission: Permission::WorkCases,
+        action: Action::Case(CaseCall::Resolve),
     },
     Route {
         method: Method::GET,
@@ -138,11 +265,42 @@ pub(crate) struct App {
     tokens: Tokens,
     ports: Ports,
     in_flight: Semaphore,
+    streams: Arc<Semaphore>,
+    stopping: watch::Sender<bool>,
 }
 
 impl App {
     pub(crate) fn new(tokens: Tokens, ports: Ports) -> Arc<Self> {
-        Arc::new(Self { tokens, ports, in_flight: Semaphore::new(REQUESTS_MAX) })
+        Arc::new(Self {
+            tokens,
+            ports,
+            in_flight: Semaphore::new(REQUESTS_MAX),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            stopping: watch::Sender::new(false),
+        })
+    }
+
+    pub(crate) const fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// Places for streams.
+    pub(crate) fn streams(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.streams)
+    }
+
+    /// Ends what has no end of its own.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    pub(crate) async fn stopped(&self) {
+        // An error means that the sender is gone, which is a stop as well.
+        drop(self.stopping.subscribe().wait_for(|stopped| *stopped).await);
     }
 
     /// The router of [`ROUTES`]. Whatever is not a route asks for a token first as well, so that nothing is
@@ -160,13 +318,42 @@ impl App {
             let filter = if route.method == Method::GET { MethodFilter::GET } else { MethodFilter::POST };
             router = router.route(route.path, on(filter, serve(Some(route), Kind::NotFound)));
         }
+        for route in OPEN_ROUTES {
+            let filter = if route.method == Method::GET { MethodFilter::GET } else { MethodFilter::POST };
+            let app = Arc::clone(self);
+            let open = move || std::future::ready(app.serve_open(route));
+            router = router.route(route.path, on(filter, open));
+        }
         router
             .fallback(serve(None, Kind::NotFound))
             .method_not_allowed_fallback(serve(None, Kind::MethodNotAllowed))
     }
 
+    fn serve_open(&self, route: &OpenRoute) -> Response {
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            return Problem::busy(std::time::Duration::from_secs(1)).into_response();
+        };
+        match route.action {
+            OpenAction::Document => respond(openapi::document_text().to_owned(), "application/json"),
+            OpenAction::Page => {
+                let (page, policy) = openapi::page();
+                let mut response = respond(page.to_owned(), "text/html; charset=utf-8");
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+                headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+                response
+            }
+        }
+    }
+
     /// Authenticates, authorises, then acts. `otherwise` is the problem when there is no route.
-    async fn serve(&self, route: Option<&'static Route>, otherwise: Kind, request: Request) -> Response {
+    async fn serve(
+        self: &Arc<Self>,
+        route: Option<&'static Route>,
+        otherwise: Kind,
+        request: Request,
+    ) -> Response {
         let Some(caller) = self.tokens.caller(request.headers()) else {
             return Problem::new(Kind::Unauthenticated, "send Authorization: Bearer and a token")
                 .into_response();
@@ -184,9 +371,11 @@ impl App {
         let response = match route.action {
             Action::AnswerApp => json_response(self.answer_app(request).await),
             Action::AskForApp => json_response(self.ask_for_app(request.uri())),
+            Action::Case(call) => json_response(self.case(call, caller.actor().clone(), request).await),
             Action::Decide => json_response(self.decide(request).await),
             Action::Explain => json_response(self.explain(request.uri()).await),
             Action::Health => json_response(self.health()),
+            Action::ListDecisions => json_response(decisions::list(self, request.uri()).await),
             Action::ListGrants => json_response(self.list_grants(request).await),
             Action::Metrics => respond(self.ports.metrics.exposition(), OPENMETRICS),
             Action::ReadDeadLetters => json_response(self.read_dead_letters(request.uri())),
@@ -194,6 +383,7 @@ impl App {
                 json_response(self.record_events(&caller.actor().to_string(), request).await)
             }
             Action::RevokeGrant => json_response(self.revoke_grant(request).await),
+            Action::StreamDecisions => decisions::stream(self, request.uri()).await,
         };
         tracing::debug!(
             caller = %caller.actor(),
@@ -302,6 +492,40 @@ impl App {
         }
     }
 
+    async fn case(&self, call: CaseCall, actor: Actor, request: Request) -> Result<Value, Problem> {
+        let port = &*self.ports.cases;
+        let uri = request.uri().clone();
+        let id = || {
+            let unknown = || Problem::new(Kind::NotFound, "no case has this id");
+            cases::case_id(segment(&uri, 3)).ok_or_else(unknown)
+        };
+        match call {
+            CaseCall::Alerts => {
+                let query = cases::alert_query(&uri)?;
+                let alerts = port.alerts(query.what, query.max);
+                Ok(cases::alerts_json(&alerts, alerts.len() == query.max))
+            }
+            CaseCall::List => {
+                let query = cases::case_query(&uri)?;
+                let (filter, order) = query.what;
+                let files = port.cases(&filter, order, query.max).map_err(|error| case_problem(&error))?;
+                Ok(cases::cases_json(&files, files.len() == query.max))
+            }
+            CaseCall::Show => {
+                let file = port.case(id()?).map_err(|error| case_problem(&error))?;
+                Ok(cases::case_json(&file))
+            }
+            _ => {
+                let id = id()?;
+                let body = read_body(request, CASE_BODY_BYTES_MAX).await?;
+                let (revision, ask) = cases::ask(call, &body, |text| port.decision(text))
+                    .map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
+                let done = port.act(actor, id, Some(revision), ask).await;
+                done.map(|file| cases::case_json(&file)).map_err(|error| case_problem(&error))
+            }
+        }
+    }
+
     fn consents(&self) -> Result<&dyn Consents, Problem> {
         let none = || Problem::new(Kind::NotFound, "no apps are served: oauth.issuer is not configured");
         self.ports.consents.as_deref().ok_or_else(none)
@@ -378,6 +602,23 @@ fn grant_problem(error: &GrantError) -> Problem {
             Problem::new(Kind::Unavailable, "the grant may be in force still; sending it again is safe")
         }
     }
+}
+
+fn case_problem(error: &CasesError) -> Problem {
+    let kind = match error {
+        CasesError::Busy { retry_after } => return Problem::busy(*retry_after),
+        CasesError::Unavailable { .. } => {
+            tracing::error!(%error, "a case was not changed");
+            let detail = "look at the case again: it may have been changed or not";
+            return Problem::new(Kind::Unavailable, detail);
+        }
+        CasesError::UnknownDecision
+        | CasesError::Case(CaseError::NotFound { .. } | CaseError::UnknownDecision { .. }) => Kind::NotFound,
+        CasesError::Case(CaseError::OwnProposal { .. } | CaseError::NotAPerson { .. }) => Kind::FourEyes,
+        CasesError::Case(CaseError::Malformed) => Kind::InvalidRequest,
+        CasesError::Case(_) => Kind::CaseConflict,
+    };
+    Problem::new(kind, error.to_string())
 }
 
 fn json_response(result: Result<Value, Problem>) -> Response {

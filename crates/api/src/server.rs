@@ -89,6 +89,7 @@ impl Api {
         // Connections that ended have dropped their receivers; the channel closes with the last of them.
         drop(closed);
         closing.send_replace(true);
+        app.stop();
         if timeout(DRAIN_TIMEOUT, closing.closed()).await.is_err() {
             tracing::warn!("control API connections were cut at shutdown");
         }

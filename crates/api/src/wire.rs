@@ -11,7 +11,7 @@ pub(crate) use self::{
     consent::{Answer, account_of, answer, grants_json, view_json},
     decision::{DecisionRequest, decision_request},
     event::{Batch, Judge, RefusedLine, events},
-    fields::Fault,
+    fields::{Fault, Fields},
 };
 
 /// An intake that records nothing, knows the assets `BTC` and `USDT` and the decision `dec-7-aa`.

@@ -2,16 +2,21 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use api::{DecideError as ApiDecideError, Decided as ApiDecided, ExplainError, Explained};
+use api::{
+    DecideError as ApiDecideError, Decided as ApiDecided, DecisionPage, ExplainError, Explained,
+    ListedDecision, PageError,
+};
 use auth::{Change, KeyChange, authority::DestinationId};
 use decide::{DecideError, Decider, FindingSource, SourceUnavailable};
 use domain::{AccountId, ApiKeyId, Clock, Destination, Finding, UnixNanos, WithdrawalRequest};
 use gateway::{Answer, DecisionUnavailable, NotRecorded};
+use journal::{Kind, record};
 use tokio::sync::mpsc;
 use watch::{Watch, customers::NoSightings};
 
 use crate::{
-    abuse::News, apps, core::Core, ground::Ground, lists::ListGaps, metrics::Meters, refusals::RefusalCounts,
+    abuse::News, apps, cases::Desk, core::Core, ground::Ground, lists::ListGaps, metrics::Meters,
+    refusals::RefusalCounts,
 };
 
 /// `decide` asks `fraud`.
@@ -31,7 +36,9 @@ impl FindingSource for FraudSource {
         Box::pin(async move {
             // A gap between journal and state means that events or decisions may be missing from what the rules see.
             self.0.catch_up().map_err(|error| SourceUnavailable(error.to_string()))?;
-            Ok(self.0.fraud().examine(request, now))
+            let mut findings = self.0.fraud().examine(request, now);
+            findings.extend(self.0.lives().examine(request));
+            Ok(findings)
         })
     }
 }
@@ -74,6 +81,7 @@ impl FindingSource for WatchSource {
 #[derive(Debug, Clone)]
 pub struct Decisions {
     decider: Arc<Decider>,
+    desk: Arc<Desk>,
     meters: Arc<Meters>,
     clock: Arc<dyn Clock>,
 }
@@ -84,6 +92,7 @@ impl Decisions {
     pub fn of(core: &Core) -> Self {
         Self {
             decider: Arc::clone(&core.decider),
+            desk: Arc::clone(&core.desk),
             meters: Arc::clone(&core.meters),
             clock: Arc::clone(&core.clock),
         }
@@ -261,7 +270,12 @@ pub async fn record_uses(ground: Arc<Ground>, mut used: mpsc::Receiver<(ApiKeyId
 
 /// `api` asks `decide`.
 #[derive(Debug)]
-pub struct ApiDecisions(pub Decisions);
+pub struct ApiDecisions {
+    /// Who decides.
+    pub decisions: Decisions,
+    /// Where decisions are read from.
+    pub ground: Arc<Ground>,
+}
 
 impl api::Decisions for ApiDecisions {
     fn decide(
@@ -272,28 +286,109 @@ impl api::Decisions for ApiDecisions {
     ) -> api::BoxFuture<'_, Result<ApiDecided, ApiDecideError>> {
         Box::pin(async move {
             let decided =
-                self.0.decide(request, idempotency_key, Some(deadline)).await.map_err(
-                    |error| match error {
+                self.decisions.decide(request, idempotency_key, Some(deadline)).await.map_err(|error| {
+                    match error {
                         DecideError::IdempotencyConflict => ApiDecideError::IdempotencyConflict,
                         error => {
                             tracing::error!(%error, "no decision about a withdrawal");
                             ApiDecideError::Unavailable { why: error.to_string() }
                         }
-                    },
-                )?;
+                    }
+                })?;
             Ok(ApiDecided { id: decided.id.to_string(), decision: decided.decision })
         })
     }
 
     fn explain<'a>(&'a self, id: &'a str) -> api::BoxFuture<'a, Result<Option<Explained>, ExplainError>> {
         Box::pin(async move {
-            let found =
-                self.0.decider.explain(id).await.map_err(|error| ExplainError { why: error.to_string() })?;
-            Ok(found.map(|decided| Explained {
-                position: self.0.decider.ids().position(decided.id.as_str()).ok(),
-                id: decided.id.to_string(),
-                decision: decided.decision,
+            let found = self
+                .decisions
+                .decider
+                .explain(id)
+                .await
+                .map_err(|error| ExplainError { why: error.to_string() })?;
+            Ok(found.map(|decided| {
+                let position = self.decisions.decider.ids().position(decided.id.as_str()).ok();
+                Explained {
+                    review: position.and_then(|position| self.decisions.desk.review(position)),
+                    position,
+                    id: decided.id.to_string(),
+                    decision: decided.decision,
+                }
             }))
         })
+    }
+
+    fn page<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> api::BoxFuture<'a, Result<DecisionPage, PageError>> {
+        Box::pin(async move {
+            let from = match after {
+                None => 0,
+                Some(cursor) => self.position(cursor).ok_or(PageError::CursorUnknown)?,
+            };
+            tokio::task::block_in_place(|| self.read_page(from, limit))
+        })
+    }
+
+    fn end(&self) -> String {
+        self.cursor(self.ground.journal().size())
+    }
+
+    fn beyond<'a>(&'a self, cursor: &'a str) -> api::BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let Some(position) = self.position(cursor) else { return };
+            // A journal that has stopped will never hold more: its readers find out by asking.
+            drop(self.ground.journal().wait_beyond(position).await);
+        })
+    }
+}
+
+/// Entries looked at for one page: some 10 ms of reading.
+const PAGE_SCAN_MAX: u64 = 20_000;
+
+/// A cursor is the id the decision at its position would have, under another name: it proves itself.
+const CURSOR: (&str, &str) = ("cur-", "dec-");
+
+impl ApiDecisions {
+    fn cursor(&self, position: u64) -> String {
+        self.decisions.decider.ids().id(position).as_str().replacen(CURSOR.1, CURSOR.0, 1)
+    }
+
+    fn position(&self, cursor: &str) -> Option<u64> {
+        let id = format!("{}{}", CURSOR.1, cursor.strip_prefix(CURSOR.0)?);
+        self.decisions.decider.ids().position(&id).ok()
+    }
+
+    fn read_page(&self, from: u64, limit: usize) -> Result<DecisionPage, PageError> {
+        let unavailable = |error: &dyn std::fmt::Display| PageError::Unavailable { why: error.to_string() };
+        let journal = self.ground.journal();
+        let size = journal.size();
+        if from > size {
+            return Err(PageError::CursorStale);
+        }
+        let end = size.min(from.saturating_add(PAGE_SCAN_MAX));
+        let mut reader = journal.reader(from);
+        let (mut decisions, mut payload) = (Vec::new(), Vec::new());
+        let mut at = from;
+        while at < end && decisions.len() < limit {
+            let Some(entry) = reader.next_ref() else { break };
+            let entry = entry.map_err(|error| unavailable(&error))?;
+            let position = at;
+            at += 1;
+            if entry.kind != Kind::Decision
+                || !journal.open_payload_into(&entry, &mut payload).map_err(|error| unavailable(&error))?
+            {
+                continue;
+            }
+            let decision = record::decode_decision(&payload).map_err(|error| unavailable(&error))?;
+            let id = self.decisions.decider.ids().id(position).to_string();
+            let review = self.decisions.desk.review(position);
+            let explained = Explained { id, decision: Arc::new(decision), position: Some(position), review };
+            decisions.push(ListedDecision { explained, next: self.cursor(at) });
+        }
+        Ok(DecisionPage { decisions, next: self.cursor(at), more: at < size })
     }
 }

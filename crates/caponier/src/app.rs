@@ -32,6 +32,7 @@ use crate::{
     },
     api_model,
     apps::{self, ApiConsents, GatewayAppChanges},
+    bundles::record_alerts,
     chains::Chains,
     cli::Place,
     config::Config,
@@ -135,6 +136,10 @@ impl App {
 
         let core = Arc::new(Core::open(config, clock, progress).await?);
         let config = &core.config;
+        // Only who serves: a command beside it may run without the configuration file.
+        crate::cases::record_policy(&core.ground, &config.cases, core.clock.now())
+            .await
+            .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
         let control = ControlSocket::bind(control_socket(&config.data.dir))
             .map_err(|error| Failure::io("control socket", error))?;
 
@@ -214,7 +219,11 @@ impl App {
         } else {
             let ports = api::Ports {
                 intake: Arc::new(ApiIntake(Arc::clone(&core))),
-                decisions: Arc::new(ApiDecisions(Decisions::of(&core))),
+                decisions: Arc::new(ApiDecisions {
+                    decisions: Decisions::of(&core),
+                    ground: Arc::clone(&core.ground),
+                }),
+                cases: Arc::clone(&core.desk) as _,
                 health: Arc::new(Health(Arc::clone(&core))),
                 consents: apps.map(|server| {
                     let (ground, clock) = (Arc::clone(&core.ground), Arc::clone(&core.clock));
@@ -260,7 +269,8 @@ impl App {
         let (gateway, api) = (self.slots.0.take(), self.slots.1.take());
         let gate = (self.gateway.control(), self.gateway.bans());
         let routes = std::mem::take(&mut self.routes);
-        let live = Live::new(place, self.core.config.clone(), routes, gate, gateway, api);
+        let ground = Arc::clone(&self.core.ground);
+        let live = Live::new(place, self.core.config.clone(), routes, gate, ground, gateway, api);
         if self.core.reload.set(Box::new(live)).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }
@@ -304,6 +314,7 @@ impl App {
             chains,
         } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
+        core.activate_bundles("named in the configuration at the start").await?;
         if core.shipper.is_none() {
             tracing::warn!("no backup.target is configured: a lost disk loses everything");
         }
@@ -324,6 +335,7 @@ impl App {
             tokio::spawn(record_changes(Arc::clone(&core.ground), changes)),
             tokio::spawn(flush_refusals(Arc::clone(&core), Arc::clone(&refusals))),
             tokio::spawn(publish(Arc::clone(&core))),
+            tokio::spawn(record_alerts(Arc::clone(&core))),
         ];
         if let Some(acme) = acme {
             background.push(tokio::spawn(acme.keep()));

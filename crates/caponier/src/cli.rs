@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod cases;
+pub(crate) mod docs;
 pub(crate) mod fraud;
 pub(crate) mod watch;
 
@@ -62,6 +64,12 @@ pub(crate) enum Command {
     /// Recorded events against feature packs, models and rules.
     #[command(subcommand)]
     Fraud(fraud::FraudCommand),
+    /// What people look at: held withdrawals and alerts that belong together.
+    #[command(subcommand)]
+    Cases(cases::CasesCommand),
+    /// What rules, models and chains found suspicious.
+    #[command(subcommand)]
+    Alerts(cases::AlertsCommand),
     /// Lists of labelled addresses.
     #[command(subcommand)]
     Lists(ListsCommand),
@@ -95,6 +103,9 @@ pub(crate) enum Command {
     /// Chains: recorded transactions replayed, and what watches them measured.
     #[command(subcommand)]
     Watch(watch::WatchCommand),
+    /// Documents made by the program itself: the API's description, manual pages, shell completions.
+    #[command(subcommand)]
+    Docs(docs::DocsCommand),
     /// Show it all on loopback: a simulated exchange, honest users, attackers.
     Demo(Demo),
 }

@@ -1,5 +1,7 @@
 //! The commands: each takes its arguments, does its work, prints, and says how the process ends.
 
+mod cases;
+mod docs;
 mod follow;
 mod fraud;
 mod log;
@@ -71,6 +73,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             None => Err(Failure::new(Exit::Usage, "which file? caponier config check FILE")),
         },
         Command::Audit(AuditCommand::Verify { dir, vkey }) => verify_dir(&dir, vkey.as_deref(), &place, json),
+        Command::Docs(command) => docs::docs(&command, json),
         Command::Run => {
             let config = config_file(&place)?;
             logging::start(&config.telemetry, false);
@@ -214,6 +217,8 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         }
         Command::Lists(ListsCommand::Export { name }) => (Request::ListsExport { name }, false),
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),
+        Command::Cases(command) => (cases::request(command), false),
+        Command::Alerts(command) => (cases::alerts_request(command), false),
         Command::Screen(screen) => {
             (Request::Screen { address: screen.address, network: screen.network }, false)
         }

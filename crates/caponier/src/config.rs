@@ -75,6 +75,7 @@ pub struct Config {
     pub api: Api,
     pub decide: Decide,
     pub fraud: Fraud,
+    pub cases: fraud::cases::Policy,
     pub watch: Warnings,
     /// `[watch.evm.NAME]`, then `[watch.bitcoin.NAME]`, each in the order of names.
     pub chains: Vec<chains::Chain>,
@@ -225,6 +226,10 @@ pub struct Fraud {
     pub shadow: Vec<String>,
     pub off: Vec<String>,
     pub assets: Vec<domain::Asset>,
+    pub bundles: Option<PathBuf>,
+    pub bundle: Option<String>,
+    pub challenger: Option<String>,
+    pub enforce: bool,
 }
 
 fn fraud(read: &mut Reader<'_>) -> Fraud {
@@ -235,7 +240,28 @@ fn fraud(read: &mut Reader<'_>) -> Fraud {
             Err(error) => read.fault("fraud.assets", error.to_string()),
         }
     }
-    Fraud { shadow: read.list("fraud.shadow"), off: read.list("fraud.off"), assets }
+    let bundles = read.path("fraud.bundles");
+    let mut named = |key: &'static str| {
+        let name = read.text_of(key);
+        let is_folder = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            && !name.starts_with('.');
+        if !is_folder {
+            read.fault(key, format!("{name:?} is no name of a folder: letters, digits, - _ ."));
+        } else if !name.is_empty() && bundles.is_none() {
+            read.fault(key, "fraud.bundles does not say where it is".to_owned());
+        }
+        (!name.is_empty()).then_some(name)
+    };
+    let (bundle, challenger) = (named("fraud.bundle"), named("fraud.challenger"));
+    Fraud {
+        shadow: read.list("fraud.shadow"),
+        off: read.list("fraud.off"),
+        assets,
+        bundle,
+        challenger,
+        enforce: read.one_of("fraud.mode", &["shadow", "enforce"]) == "enforce",
+        bundles,
+    }
 }
 
 /// `[watch]`
@@ -447,6 +473,7 @@ impl Config {
                 },
             },
             fraud: fraud(&mut read),
+            cases: read.cases(),
             watch: Warnings { shadow: read.list("watch.shadow") },
             chains: chains::read(&mut read),
             log: Log {

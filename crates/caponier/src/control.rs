@@ -88,6 +88,33 @@ pub enum Request {
     ListsExport {
         name: String,
     },
+    CasesList {
+        state: Option<String>,
+        account: Option<String>,
+        assignee: Option<String>,
+        priority: Option<String>,
+        urgent: bool,
+        /// Go on behind this case.
+        after: Option<String>,
+        limit: u32,
+    },
+    CasesShow {
+        case: String,
+    },
+    /// Does something with a case.
+    CasesAct {
+        case: String,
+        /// Name of the operator.
+        by: String,
+        /// What they have seen.
+        revision: Option<u64>,
+        work: CaseWork,
+    },
+    AlertsList {
+        /// Position of the last one of the page before.
+        after: Option<u64>,
+        limit: u32,
+    },
     Screen {
         address: String,
         network: Option<String>,
@@ -134,6 +161,19 @@ pub enum Request {
     },
 }
 
+/// Something to do with a case; decisions by their ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "each variant is the command of the same name; see the command line's help")]
+pub enum CaseWork {
+    Approve { decision: String },
+    Assign { to: Option<String> },
+    Decline { decision: String, reason: String },
+    Note { text: String },
+    Propose { decision: String, reason: String },
+    Resolve { disposition: String, reason: String },
+}
+
 /// What can be asked about fraud.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "about", rename_all = "snake_case", deny_unknown_fields)]
@@ -145,6 +185,20 @@ pub enum FraudRequest {
     },
     /// Something turned out to be fraud, or not.
     Label(LabelWords),
+    /// Which bundles judge, and what they did.
+    Bundles,
+    /// The active bundle is to have an effect.
+    Promote {
+        /// Beginning of its SHA-256: nothing else is promoted by mistake.
+        sha256: String,
+        /// Who wants it, and why.
+        reason: String,
+    },
+    /// The active bundle is to have no effect any more.
+    Demote {
+        /// Who wants it, and why.
+        reason: String,
+    },
 }
 
 /// What turned out, in words.
@@ -505,6 +559,9 @@ pub enum Response {
     Lists(Vec<ImportedList>),
     ListUpdated(UpdatedList),
     TagPack(String),
+    Cases(serde_json::Value),
+    Case(serde_json::Value),
+    Alerts(serde_json::Value),
     Screened(serde_json::Value),
     Explained(serde_json::Value),
     Receipt(String),

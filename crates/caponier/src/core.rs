@@ -4,6 +4,7 @@
 //! [`Core::handle`], for itself or for requests from the control socket.
 
 mod apps;
+mod cases;
 mod entries;
 mod fraud_requests;
 mod handle;
@@ -35,6 +36,8 @@ pub(crate) use self::entries::PAGE_ENTRIES_MAX;
 pub use self::shipping::GroundSource;
 use crate::{
     adapters::{FraudSource, WatchSource},
+    bundles::Lives,
+    cases::{Desk, GroundReleases},
     config::Config,
     control::Reloaded,
     exit::{Exit, Failure},
@@ -77,6 +80,7 @@ pub struct Core {
     pub(crate) dead_letters: api::DeadLetters,
     pub(crate) installation: Installation,
     pub(crate) decider: Arc<Decider>,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) publisher: Mutex<Publisher<Journal>>,
     pub(crate) shipper: Option<Mutex<Shipper>>,
     /// One batch of events at a time.
@@ -125,10 +129,16 @@ impl Core {
         }
 
         let fraud_config = fraud_config(&config);
-        let ground =
-            Ground::open(journal.clone(), fraud_config, customers_config(&config), &mut |done, total| {
+        let lives = Lives::load(&config)?;
+        let ground = Ground::open(
+            journal.clone(),
+            fraud_config,
+            customers_config(&config),
+            lives,
+            &mut |done, total| {
                 progress("entries replayed", done, total);
-            })?;
+            },
+        )?;
         let ground = Arc::new(ground);
         let installation = installation(&ground, &*clock).await?;
 
@@ -163,6 +173,8 @@ impl Core {
             installation.decision_ids(),
             Arc::clone(&clock),
         );
+        let decider = decider.with_releases(Arc::new(GroundReleases(Arc::clone(&ground))));
+        let desk = Desk::new(Arc::clone(&ground), installation.decision_ids(), Arc::clone(&clock));
         for keyed in ground.take_keyed_decisions() {
             decider.replay(keyed);
         }
@@ -196,6 +208,7 @@ impl Core {
             dead_letters: api::DeadLetters::default(),
             installation,
             decider: Arc::new(decider),
+            desk: Arc::new(desk),
             publisher: Mutex::new(publisher),
             shipper,
             intake_turn: tokio::sync::Mutex::new(()),

@@ -10,6 +10,8 @@ pub mod adapters;
 mod api_model;
 pub mod app;
 mod apps;
+pub mod bundles;
+pub mod cases;
 mod chains;
 mod cli;
 pub mod clock;

@@ -37,6 +37,8 @@ pub struct Meters {
     decision_seconds: Histogram,
     published: AtomicU64,
     shipped: AtomicU64,
+    /// Fraud alerts journalled.
+    pub(crate) alerts: AtomicU64,
 }
 
 impl Default for Meters {
@@ -48,6 +50,7 @@ impl Default for Meters {
             decision_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 15)),
             published: AtomicU64::new(0),
             shipped: AtomicU64::new(0),
+            alerts: AtomicU64::new(0),
         }
     }
 }

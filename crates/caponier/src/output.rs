@@ -1,5 +1,7 @@
 //! What the user reads: text for people, one JSON object for programs, progress on a terminal.
 
+mod cases;
+
 use std::io::{IsTerminal as _, Write as _};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -63,7 +65,12 @@ impl Drop for Bar {
 /// A response as one JSON object.
 pub(crate) fn response_json(response: &Response) -> Value {
     let mut value = match response {
-        Response::Screened(value) | Response::Explained(value) | Response::Fraud(value) => value.clone(),
+        Response::Screened(value)
+        | Response::Explained(value)
+        | Response::Fraud(value)
+        | Response::Cases(value)
+        | Response::Case(value)
+        | Response::Alerts(value) => value.clone(),
         Response::Receipt(text) => serde_json::json!({"receipt": text}),
         Response::Learned(text) | Response::BansExported(text) => {
             serde_json::from_str(text).unwrap_or(Value::Null)
@@ -121,6 +128,9 @@ pub(crate) fn response_text(response: &Response) -> String {
             "{}: {} added, {} removed ({} were listed); {} listed, {} changes since the last whole import",
             list.name, list.added, list.removed, list.removed_listed, list.listed, list.changes
         ),
+        Response::Cases(value) => cases::list_text(value),
+        Response::Case(value) => cases::case_text(value),
+        Response::Alerts(value) => cases::alerts_text(value),
         Response::Screened(value) => screened_text(value),
         Response::Explained(value) => explained_text(value),
         Response::Receipt(text)
@@ -331,6 +341,9 @@ fn explained_text(value: &Value) -> String {
         if let Some(would) = reason.get("would_pass_if").and_then(Value::as_str) {
             text.push_str(&format!("\n      would pass if {would}"));
         }
+    }
+    if let Some(review) = value.get("review") {
+        text.push_str(&format!("\n  {}", cases::review_text(review)));
     }
     text
 }

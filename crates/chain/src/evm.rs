@@ -24,7 +24,7 @@ use sha3::{Digest, Keccak256};
 
 pub use self::{
     decode::{
-        APPROVALS_MAX, Approval, ApprovalScope, Facts, TRANSFERS_MAX, Transfer, TransferAsset, TransferKind,
+        APPROVALS_MAX, Approval, ApprovalScope, Call, Facts, TRANSFERS_MAX, Transfer, TransferAsset, TransferKind,
         decode,
     },
     delegation::{Delegation, delegate_of_code},

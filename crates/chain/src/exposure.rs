@@ -21,7 +21,7 @@ mod transfers;
 mod walk;
 
 pub use self::{
-    transfers::{RECENT_MAX, Transfer, Transfers, TransfersError},
+    transfers::{Entry, RECENT_MAX, Transfer, Transfers, TransfersError, Turnover},
     walk::{Direction, Exposure, Query, START_TRANSFERS_MAX, STATES_MAX, Share, Step},
 };
 

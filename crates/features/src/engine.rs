@@ -317,24 +317,15 @@ impl Engine {
     /// # Errors
     /// [`StepError`] when the record does not fit the pack or the log; nothing changed then, and the row is undefined.
     pub fn step(&mut self, record: &Record<'_>, row: &mut [f64]) -> Result<Stepped, StepError> {
-        let pack = Arc::clone(&self.pack);
-        let plan = pack.plan();
-        if row.len() != plan.columns.len() {
-            return Err(StepError::RowLength { got: row.len(), want: plan.columns.len() });
-        }
-        if let Some(last) = self.last_position.filter(|last| record.position <= *last) {
-            return Err(StepError::PositionNotLater { got: record.position, last });
-        }
-        self.unpack(record.values)?;
+        self.admit(record, row)?;
         self.last_position = Some(record.position);
         if self.recent.find(record.id).is_some() {
             self.counts.duplicates += 1;
             row.fill(f64::NAN);
             return Ok(Stepped::Duplicate);
         }
-        let at = record.at.0 / plan.tick_nanos;
-        let is_late =
-            self.watermark.is_some_and(|watermark| at.saturating_add(plan.lateness_ticks) < watermark);
+        let at = record.at.0 / self.pack.plan().tick_nanos;
+        let is_late = self.is_late(at);
         if is_late {
             self.counts.late += 1;
         } else {
@@ -342,6 +333,62 @@ impl Engine {
             self.apply_arrived();
         }
 
+        self.compute_row(record, at, self.watermark.filter(|_| !is_late), false, row);
+        if is_late {
+            return Ok(Stepped::Late);
+        }
+        self.recent.push(record.id, at, record.position, &self.keys);
+        self.counts.taken += 1;
+        Ok(Stepped::Taken)
+    }
+
+    /// The row [`Engine::step`] would give now, without taking the event in: nothing changes, in what is held nor in
+    /// what will be forgotten. Labels that wait stay where they are, so the two agree unless a label arrives between the
+    /// watermark and the event. Costs a copy of the state of each entity that is touched.
+    ///
+    /// # Errors
+    /// As [`Engine::step`].
+    pub fn preview(&mut self, record: &Record<'_>, row: &mut [f64]) -> Result<Stepped, StepError> {
+        self.admit(record, row)?;
+        if self.recent.find(record.id).is_some() {
+            row.fill(f64::NAN);
+            return Ok(Stepped::Duplicate);
+        }
+        let at = record.at.0 / self.pack.plan().tick_nanos;
+        let is_late = self.is_late(at);
+        let now = self.watermark.max(Some(at)).filter(|_| !is_late);
+        self.compute_row(record, at, now, true, row);
+        Ok(if is_late { Stepped::Late } else { Stepped::Taken })
+    }
+
+    /// Checks a record and turns its values into cells.
+    fn admit(&mut self, record: &Record<'_>, row: &[f64]) -> Result<(), StepError> {
+        let want = self.pack.columns().len();
+        if row.len() != want {
+            return Err(StepError::RowLength { got: row.len(), want });
+        }
+        if let Some(last) = self.last_position.filter(|last| record.position <= *last) {
+            return Err(StepError::PositionNotLater { got: record.position, last });
+        }
+        self.unpack(record.values)
+    }
+
+    fn is_late(&self, at: u64) -> bool {
+        let lateness = self.pack.plan().lateness_ticks;
+        self.watermark.is_some_and(|watermark| at.saturating_add(lateness) < watermark)
+    }
+
+    /// Runs the plan over the cells of the current event. `now` is the watermark, `None` for an event that is late.
+    fn compute_row(
+        &mut self,
+        record: &Record<'_>,
+        at: u64,
+        now: Option<u64>,
+        is_preview: bool,
+        row: &mut [f64],
+    ) {
+        let pack = Arc::clone(&self.pack);
+        let plan = pack.plan();
         let cells = std::mem::take(&mut self.cells);
         // The state of all entities is asked for before any of it is used: the waits for memory overlap.
         for (place, stream) in self.streams.iter().enumerate() {
@@ -356,7 +403,8 @@ impl Engine {
             match op {
                 Op::Graph(graph) => {
                     let (plan, graph) = (&plan.graphs[*graph], &mut self.graphs[*graph]);
-                    match self.watermark.filter(|_| !is_late) {
+                    match now {
+                        Some(now) if is_preview => graph.preview(plan, &cells, now, &mut self.nodes),
                         Some(now) => graph.step(plan, &cells, now, &mut self.nodes),
                         None => plan.reads.iter().for_each(|(node, _)| self.nodes[*node] = f64::NAN),
                     }
@@ -369,9 +417,15 @@ impl Engine {
                 }
                 Op::Stream(stream) => {
                     let (key, other) = plan.streams[*stream].key;
-                    let key = key_of(&cells, key, other).filter(|_| !is_late);
+                    let key = key_of(&cells, key, other).filter(|_| now.is_some());
                     let found = self.found[*stream];
-                    let has_sample = self.streams[*stream].step(&event, key, found, &mut self.nodes);
+                    let stream_at_work = &mut self.streams[*stream];
+                    let has_sample = if is_preview {
+                        stream_at_work.preview(&event, key, found, &mut self.nodes);
+                        false
+                    } else {
+                        stream_at_work.step(&event, key, found, &mut self.nodes)
+                    };
                     if has_sample && let Ok(rank) = plan.labelled.binary_search(stream) {
                         self.keys[rank] = key;
                     }
@@ -396,12 +450,6 @@ impl Engine {
         for (feature, node) in row.iter_mut().zip(&plan.columns) {
             *feature = self.nodes[*node];
         }
-        if is_late {
-            return Ok(Stepped::Late);
-        }
-        self.recent.push(record.id, at, record.position, &self.keys);
-        self.counts.taken += 1;
-        Ok(Stepped::Taken)
     }
 
     /// Takes a label. The event must have been taken in before the label's arrival; a label that waits has no effect

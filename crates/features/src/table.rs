@@ -18,6 +18,26 @@ struct Slot<K, V> {
     warmer: u32,
 }
 
+/// How to take back one change.
+#[derive(Debug)]
+enum Undo<K, V> {
+    /// The slot stood between these neighbours.
+    Moved { slot: u32, colder: u32, warmer: u32 },
+    /// The last slot is new.
+    Pushed,
+    /// The slot held this before, the coldest of all.
+    Replaced { slot: u32, old: Slot<K, V> },
+    /// The slot held this value.
+    Value { slot: u32, old: V },
+}
+
+/// Changes since a trial began, and how a value is copied.
+#[derive(Debug)]
+struct Trial<K, V> {
+    undo: Vec<Undo<K, V>>,
+    copy: fn(&V) -> V,
+}
+
 /// A bounded map from entities to their state.
 #[derive(Debug)]
 pub struct EntityTable<K, V> {
@@ -27,6 +47,7 @@ pub struct EntityTable<K, V> {
     warmest: u32,
     entities_max: u32,
     evicted: u64,
+    trial: Option<Trial<K, V>>,
 }
 
 impl<K: Clone + Eq + Hash + Ord, V> EntityTable<K, V> {
@@ -40,6 +61,7 @@ impl<K: Clone + Eq + Hash + Ord, V> EntityTable<K, V> {
             warmest: NONE,
             entities_max: u32::try_from(entities_max).unwrap_or(NONE - 1).clamp(1, NONE - 1),
             evicted: 0,
+            trial: None,
         }
     }
 
@@ -71,7 +93,58 @@ impl<K: Clone + Eq + Hash + Ord, V> EntityTable<K, V> {
     /// The state of an entity, without making it warmer.
     pub fn peek_mut(&mut self, entity: &K) -> Option<&mut V> {
         let slot = *self.index.get(entity)?;
+        self.keep_value(slot);
         self.slots.get_mut(slot as usize).map(|slot| &mut slot.value)
+    }
+
+    /// From now on every change can be taken back; a change costs a copy of the state it touches.
+    pub fn begin_trial(&mut self)
+    where
+        V: Clone,
+    {
+        self.trial = Some(Trial { undo: Vec::new(), copy: V::clone });
+    }
+
+    /// Takes back every change since the trial began, which ends with it: what is held, forgotten and how warm it is,
+    /// all is as before.
+    pub fn roll_back(&mut self) {
+        let Some(trial) = self.trial.take() else { return };
+        for undo in trial.undo.into_iter().rev() {
+            match undo {
+                Undo::Moved { slot, colder, warmer } => {
+                    self.unlink(slot);
+                    self.link(slot, colder, warmer);
+                }
+                Undo::Pushed => {
+                    if let Some(last) =
+                        self.slots.len().checked_sub(1).and_then(|last| u32::try_from(last).ok())
+                    {
+                        self.unlink(last);
+                    }
+                    if let Some(slot) = self.slots.pop() {
+                        self.index.remove(&slot.entity);
+                    }
+                }
+                Undo::Replaced { slot, old } => {
+                    self.unlink(slot);
+                    let warmer = old.warmer;
+                    self.index.insert(old.entity.clone(), slot);
+                    let new = std::mem::replace(&mut self.slots[slot as usize], old);
+                    self.index.remove(&new.entity);
+                    self.link(slot, NONE, warmer);
+                    self.evicted -= 1;
+                }
+                Undo::Value { slot, old } => self.slots[slot as usize].value = old,
+            }
+        }
+    }
+
+    fn keep_value(&mut self, slot: u32) {
+        if let Some(Trial { undo, copy }) = &mut self.trial
+            && let Some(held) = self.slots.get(slot as usize)
+        {
+            undo.push(Undo::Value { slot, old: copy(&held.value) });
+        }
     }
 
     /// The state of an entity, made the warmest; created by `fresh` if it is not held, in place of the coldest
@@ -85,6 +158,11 @@ impl<K: Clone + Eq + Hash + Ord, V> EntityTable<K, V> {
         let (slot, forgotten) = match self.index.get(entity) {
             Some(slot) => {
                 let slot = *slot;
+                self.keep_value(slot);
+                if let Some(trial) = &mut self.trial {
+                    let Slot { colder, warmer, .. } = self.slots[slot as usize];
+                    trial.undo.push(Undo::Moved { slot, colder, warmer });
+                }
                 self.unlink(slot);
                 (slot, None)
             }
@@ -100,10 +178,19 @@ impl<K: Clone + Eq + Hash + Ord, V> EntityTable<K, V> {
         let (slot, forgotten) = match u32::try_from(self.slots.len()) {
             Ok(free) if free < self.entities_max => {
                 self.slots.push(fresh);
+                if let Some(trial) = &mut self.trial {
+                    trial.undo.push(Undo::Pushed);
+                }
                 (free, None)
             }
             _ => {
                 let coldest = self.coldest;
+                if let Some(Trial { undo, copy }) = &mut self.trial {
+                    let Slot { entity, value, colder, warmer } = &self.slots[coldest as usize];
+                    let old =
+                        Slot { entity: entity.clone(), value: copy(value), colder: *colder, warmer: *warmer };
+                    undo.push(Undo::Replaced { slot: coldest, old });
+                }
                 self.unlink(coldest);
                 let forgotten = std::mem::replace(&mut self.slots[coldest as usize], fresh);
                 self.index.remove(&forgotten.entity);
@@ -128,16 +215,22 @@ impl<K: Clone + Eq + Hash + Ord, V> EntityTable<K, V> {
     }
 
     fn link_warmest(&mut self, slot: u32) {
-        let colder = self.warmest;
-        if let Some(neighbour) = self.slots.get_mut(colder as usize) {
-            neighbour.warmer = slot;
-        } else {
-            self.coldest = slot;
+        self.link(slot, self.warmest, NONE);
+    }
+
+    /// Puts an unlinked slot between two that are neighbours.
+    fn link(&mut self, slot: u32, colder: u32, warmer: u32) {
+        match self.slots.get_mut(colder as usize) {
+            Some(neighbour) => neighbour.warmer = slot,
+            None => self.coldest = slot,
+        }
+        match self.slots.get_mut(warmer as usize) {
+            Some(neighbour) => neighbour.colder = slot,
+            None => self.warmest = slot,
         }
         let linked = &mut self.slots[slot as usize];
         linked.colder = colder;
-        linked.warmer = NONE;
-        self.warmest = slot;
+        linked.warmer = warmer;
     }
 
     /// Everything held, coldest first: the order of the fold, the same for the same fold.
@@ -191,6 +284,37 @@ mod tests {
                 }
                 proptest::prop_assert_eq!(order(&table), recent.clone());
             }
+        }
+
+        /// A trial that is rolled back leaves no trace, whatever was touched, made or forgotten in it.
+        #[test]
+        fn a_trial_leaves_no_trace(
+            places in 1_usize..6,
+            touches in proptest::collection::vec(0_u32..9, 0..30),
+            tried in proptest::collection::vec((0_u32..9, proptest::bool::ANY), 0..30),
+            after in proptest::collection::vec(0_u32..9, 0..30),
+        ) {
+            let all = |table: &EntityTable<u32, u32>| {
+                let held: Vec<(u32, u32)> = table.iter().map(|(entity, value)| (*entity, *value)).collect();
+                (held, table.evicted(), table.len())
+            };
+            let mut table = EntityTable::new(places);
+            touches.iter().for_each(|entity| *table.touch(entity, || 0) += entity);
+            let before = all(&table);
+            table.begin_trial();
+            for (entity, is_touch) in tried {
+                if is_touch {
+                    *table.touch(&entity, || 7) += 1;
+                } else if let Some(value) = table.peek_mut(&entity) {
+                    *value += 100;
+                }
+            }
+            table.roll_back();
+            proptest::prop_assert_eq!(all(&table), before);
+            let mut plain = EntityTable::new(places);
+            touches.iter().chain(&after).for_each(|entity| *plain.touch(entity, || 0) += entity);
+            after.iter().for_each(|entity| *table.touch(entity, || 0) += entity);
+            proptest::prop_assert_eq!(all(&table), all(&plain));
         }
     }
 }

@@ -478,6 +478,38 @@ fn bits(row: &[f64]) -> Vec<u64> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
+    /// A preview is the row to come, and nothing shows that it was asked for.
+    #[test]
+    fn a_preview_is_the_row_to_come_and_changes_nothing(calls in log(), entities_max in 1_usize..9) {
+        let limits = Limits { entities_max, ..Limits::default() };
+        let (rows, plain) = run(&calls, limits);
+        let mut engine = Engine::new(Arc::new(Pack::parse(PACK).unwrap()), limits);
+        let mut rows = rows.into_iter();
+        for (position, call) in calls.iter().enumerate() {
+            match call {
+                Call::Event { secs, past } => {
+                    let mut row = vec![0.0; engine.pack().columns().len()];
+                    let (at, values) = (UnixNanos::from_secs(*secs), values(past));
+                    let record = Record { position: position as u64, at, id: past.id, values: &values };
+                    let before = engine.digest();
+                    let previewed = engine.preview(&record, &mut row).unwrap();
+                    prop_assert_eq!(engine.digest(), before);
+                    let want = rows.next().unwrap();
+                    if engine.usage().labels_waiting == 0 {
+                        prop_assert_eq!(bits(&row), bits(&want));
+                    }
+                    prop_assert_eq!(engine.step(&record, &mut row).unwrap(), previewed);
+                    prop_assert_eq!(bits(&row), bits(&want));
+                }
+                Call::Label { id, is_fraud, arrival } => {
+                    let arrival = UnixNanos::from_secs(*arrival);
+                    let _labelled = engine.label(&Label { id: *id, is_fraud: *is_fraud, arrival }).unwrap();
+                }
+            }
+        }
+        prop_assert_eq!(engine.digest(), plain.digest());
+    }
+
     #[test]
     fn every_fact_is_as_defined(calls in log()) {
         let (rows, engine) = run(&calls, Limits::default());

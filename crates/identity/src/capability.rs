@@ -8,14 +8,20 @@
 pub enum Capability {
     /// Answering for customers whether apps may act for them, and ending that.
     ApproveOauth,
+    /// Agreeing to what others propose to release.
+    ApproveReleases,
     /// Asking for decisions.
     Decide,
+    /// Reading alerts and cases.
+    ReadCases,
     /// Reading decisions and their reasons.
     ReadDecisions,
     /// Reading the state of health.
     ReadHealth,
     /// Reading counters.
     ReadMetrics,
+    /// Working on cases: assigning, noting, proposing, resolving.
+    WorkCases,
     /// Reporting events.
     WriteEvents,
 }
@@ -125,7 +131,14 @@ pub const TABLE: &[Row] = &[
         "answers for customers whether apps may act for them",
         &[],
     ),
+    row(
+        Capability::ApproveReleases,
+        "approve_releases",
+        "agrees to what others propose to release",
+        &[Role::Approver, Role::ComplianceOfficer],
+    ),
     row(Capability::Decide, "decide", "asks for decisions", &[]),
+    row(Capability::ReadCases, "read_cases", "reads alerts and cases", INVESTIGATORS),
     row(Capability::ReadDecisions, "read_decisions", "reads decisions and their reasons", INVESTIGATORS),
     row(Capability::ReadHealth, "read_health", "reads the state of health", &Role::ALL),
     row(
@@ -133,6 +146,12 @@ pub const TABLE: &[Row] = &[
         "read_metrics",
         "reads counters",
         &[Role::Admin, Role::SecurityEngineer, Role::Sre],
+    ),
+    row(
+        Capability::WorkCases,
+        "work_cases",
+        "works on cases: assigns, notes, proposes, resolves",
+        &[Role::AmlAnalyst, Role::ComplianceOfficer, Role::FraudAnalyst],
     ),
     row(Capability::WriteEvents, "write_events", "reports events", &[]),
 ];
@@ -192,13 +211,15 @@ mod tests {
         }
         for role in [Role::Admin, Role::Auditor, Role::Sre] {
             assert!(
-                !role.capabilities().any(|capability| capability == Capability::ReadDecisions),
+                !role.capabilities().any(|capability| {
+                    matches!(capability, Capability::ReadCases | Capability::ReadDecisions)
+                }),
                 "{role:?}"
             );
         }
         assert_eq!(
             Role::Viewer.capabilities().collect::<Vec<_>>(),
-            [Capability::ReadDecisions, Capability::ReadHealth]
+            [Capability::ReadCases, Capability::ReadDecisions, Capability::ReadHealth]
         );
     }
 }

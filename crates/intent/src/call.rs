@@ -13,6 +13,9 @@ mod permit2;
 mod safe;
 mod token;
 
+pub use self::permit2::PERMIT2;
+pub(crate) use self::safe::{operation, refund};
+
 use chain::{
     evm::{Account, Transaction},
     u256::U256,
@@ -64,7 +67,7 @@ const fn function(
 
 /// The functions a contract may have. Those of Permit2 are that one contract's own.
 fn tables(contract: Account) -> impl Iterator<Item = &'static Function> {
-    let permit2 = if contract == permit2::PERMIT2 { permit2::FUNCTIONS } else { &[] };
+    let permit2 = if contract == PERMIT2 { permit2::FUNCTIONS } else { &[] };
     [token::FUNCTIONS, permit2, batch::FUNCTIONS, control::FUNCTIONS, safe::FUNCTIONS].into_iter().flatten()
 }
 

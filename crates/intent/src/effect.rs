@@ -143,6 +143,8 @@ pub enum Act {
     Delegation { authority: Option<Account>, delegate: Account, is_for_every_chain: bool, has_effect: bool },
     /// Somebody's code runs in the name of an account, with all it holds.
     DelegateCall { by: Option<Account>, code: Account },
+    /// A contract is taken down; what it holds goes to another. No text says so, only execution shows it.
+    Destruction { contract: Account, heir: Account },
     /// Nothing is said to the contract, which may do anything or nothing with that.
     EmptyCall { to: Account },
     /// A fee beyond gas, to be set by whoever carries the transaction.
@@ -275,6 +277,7 @@ impl Act {
             Self::Creation { .. } => "creation",
             Self::DelegateCall { .. } => "delegate_call",
             Self::Delegation { .. } => "delegation",
+            Self::Destruction { .. } => "destruction",
             Self::EmptyCall { .. } => "empty_call",
             Self::GasRefund { .. } => "gas_refund",
             Self::Malformed { .. } => "malformed",
@@ -364,7 +367,8 @@ impl Act {
                 }
             }
             Self::Upgrade { code, .. } => code.as_ref().map_or(Severity::Danger, unless_trusted),
-            Self::OtherChain { .. }
+            Self::Destruction { .. }
+            | Self::OtherChain { .. }
             | Self::Replayable
             | Self::SafeApprovedHash { .. }
             | Self::SafeOwner { .. }
@@ -410,6 +414,10 @@ impl Act {
             Self::Delegation { authority, delegate, .. } => {
                 add(authority.as_ref(), Role::Source);
                 add(Some(delegate), Role::Code);
+            }
+            Self::Destruction { contract, heir } => {
+                add(Some(contract), Role::Contract);
+                add(Some(heir), Role::Recipient);
             }
             Self::GasRefund { safe, token, receiver, .. } => {
                 add(Some(safe), Role::Source);
@@ -531,6 +539,9 @@ impl fmt::Display for Act {
                     f.write_str(" (signed for another chain or not at all: without effect here)")?;
                 }
                 Ok(())
+            }
+            Self::Destruction { contract, heir } => {
+                write!(f, "{} is destroyed, what it holds goes to {}", shown(contract), shown(heir))
             }
             Self::EmptyCall { to } => write!(f, "{} is called with nothing", shown(to)),
             Self::GasRefund { safe, token, receiver, price } => {

@@ -61,13 +61,15 @@ pub enum Kind {
     Case,
     /// A model was taken in, compared, put in force or taken out of it. Opaque here.
     Model,
+    /// An address was screened, or what was screened before is judged otherwise since a list changed.
+    Screening,
     /// The fraud engine judges by another bundle.
     FraudBundle,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -84,6 +86,7 @@ impl Kind {
         Self::FraudAlert,
         Self::Case,
         Self::Model,
+        Self::Screening,
         Self::FraudBundle,
     ];
 
@@ -107,6 +110,7 @@ impl Kind {
             Self::FraudAlert => 14,
             Self::Case => 15,
             Self::Model => 16,
+            Self::Screening => 17,
             Self::FraudBundle => 19,
         }
     }
@@ -137,6 +141,7 @@ impl Kind {
             Self::FraudAlert => "fraud_alert",
             Self::Case => "case",
             Self::Model => "model",
+            Self::Screening => "screening",
             Self::FraudBundle => "fraud_bundle",
         }
     }

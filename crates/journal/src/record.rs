@@ -15,6 +15,7 @@ mod decision;
 mod event;
 mod fraud;
 mod house;
+mod screening;
 
 pub use self::{
     ban::{Ban, BanEvent},
@@ -23,6 +24,7 @@ pub use self::{
     event::{decode_event, encode_event},
     fraud::{FraudBundle, decode_fraud_alert, encode_fraud_alert},
     house::{BackupDrill, KekRotated, Lifecycle, LifecycleEvent, ListImported, Refusals, SubjectErased},
+    screening::{Rescreened, Screened, ScreenedAddress, Screening, TransferAlert},
 };
 
 /// Why bytes are not a payload of the expected kind.

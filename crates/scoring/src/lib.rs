@@ -6,6 +6,7 @@
 //!
 //! - [`matrix`]: rows of named features, NaN for unknown.
 //! - [`gbdt`]: training. [`model`]: scoring, the model file, the model card. [`tree`]: the stored form of a tree.
+//! - `onnx`, with the feature of that name: models trained elsewhere.
 //! - [`shap`]: what each feature added to a score. [`counterfactual`]: what would lower it enough.
 //! - [`calibration`]: from scores to probabilities. [`threshold`]: from probabilities and costs to actions.
 //! - [`anomaly`]: how unusual a row is, without labels.
@@ -22,6 +23,8 @@ mod math;
 pub mod matrix;
 pub mod metrics;
 pub mod model;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod random;
 mod row;
 pub mod shap;

@@ -159,6 +159,27 @@ impl Model {
         self.serving.logits(self.base_logit, rows)
     }
 
+    /// The same model with covers counted anew: that of a leaf is 1 plus the rows that come to it. Scores stay what they
+    /// are. Reasons follow the covers: they say how a row differs from these rows. For models whose training rows nobody
+    /// counted, or rows of a later time.
+    ///
+    /// # Panics
+    /// If the rows do not have as many features as the model.
+    #[must_use]
+    pub fn recounted(&self, rows: &Matrix) -> Self {
+        assert_eq!(
+            rows.n_features(),
+            self.features.len(),
+            "a row has one value for each feature of the model"
+        );
+        let trees = self.trees.iter().map(|tree| {
+            let mut came = vec![0u32; tree.nodes().len()];
+            rows.rows().for_each(|row| came[tree.leaf(row)] += 1);
+            tree.recounted(&came)
+        });
+        Self { trees: trees.collect(), ..self.clone() }
+    }
+
     /// How much the splits on each feature lowered the training loss, by feature.
     #[must_use]
     pub fn gain_importance(&self) -> Vec<f64> {

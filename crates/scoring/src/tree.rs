@@ -156,13 +156,36 @@ impl Tree {
         self.depth
     }
 
+    /// The same tree with covers from the rows that came to each node, which are given by node: a leaf's is 1 more.
+    pub(crate) fn recounted(&self, came: &[u32]) -> Self {
+        let mut nodes = self.nodes.clone();
+        for index in (0..nodes.len()).rev() {
+            nodes[index] = match nodes[index] {
+                Node::Leaf { value, .. } => Node::Leaf { value, cover: came[index].saturating_add(1) },
+                Node::Split { feature, threshold, missing_left, gain, right, .. } => {
+                    let cover = nodes[index + 1].cover() + nodes[right as usize].cover();
+                    Node::Split { feature, threshold, missing_left, gain, right, cover }
+                }
+            };
+        }
+        Self { nodes, depth: self.depth }
+    }
+
     /// The value of the leaf a row comes to. A row shorter than the features of the tree counts as unknown there.
     #[must_use]
     pub fn value(&self, row: &[f32]) -> f32 {
+        match self.nodes[self.leaf(row)] {
+            Node::Leaf { value, .. } => value,
+            Node::Split { .. } => unreachable!("a way down ends at a leaf"),
+        }
+    }
+
+    /// Where the leaf stands that a row comes to; short rows as for [`Self::value`].
+    pub(crate) fn leaf(&self, row: &[f32]) -> usize {
         let mut index = 0;
         loop {
             match self.nodes[index] {
-                Node::Leaf { value, .. } => return value,
+                Node::Leaf { .. } => return index,
                 Node::Split { feature, threshold, missing_left, right, .. } => {
                     let value = row.get(usize::from(feature)).copied().unwrap_or(f32::NAN);
                     index =

@@ -44,11 +44,21 @@ pub enum Warning {
     ResemblingAddress,
     /// Several customers pay an address nobody knew before today.
     SharedFreshAddress,
+    /// Money of the destination came from, or went to, holders a list speaks against ([`crate::assess`]).
+    Exposure,
+    /// What is known of the destination's chain is old ([`crate::assess`]).
+    StaleChain,
 }
 
 impl Warning {
     /// Every warning.
-    pub const ALL: [Self; 3] = [Self::AddressPoisoning, Self::ResemblingAddress, Self::SharedFreshAddress];
+    pub const ALL: [Self; 5] = [
+        Self::AddressPoisoning,
+        Self::ResemblingAddress,
+        Self::SharedFreshAddress,
+        Self::Exposure,
+        Self::StaleChain,
+    ];
 
     /// Stable lower-case name.
     #[must_use]
@@ -57,6 +67,8 @@ impl Warning {
             Self::AddressPoisoning => "address_poisoning",
             Self::ResemblingAddress => "resembling_address",
             Self::SharedFreshAddress => "shared_fresh_address",
+            Self::Exposure => "exposure",
+            Self::StaleChain => "stale_chain",
         }
     }
 
@@ -70,7 +82,7 @@ impl Warning {
 /// Which warnings have effect.
 ///
 /// # Defaults
-/// - `shadow`: [`Warning::ResemblingAddress`] and [`Warning::SharedFreshAddress`], which also hit by chance.
+/// - `shadow`: all but [`Warning::AddressPoisoning`]: they also hit by chance, or depend on how well chains are followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomersConfig {
     /// Warnings that are reported without effect.
@@ -82,7 +94,12 @@ pub struct CustomersConfig {
 impl Default for CustomersConfig {
     fn default() -> Self {
         Self {
-            shadow: BTreeSet::from([Warning::ResemblingAddress, Warning::SharedFreshAddress]),
+            shadow: BTreeSet::from([
+                Warning::ResemblingAddress,
+                Warning::SharedFreshAddress,
+                Warning::Exposure,
+                Warning::StaleChain,
+            ]),
             shared: Thresholds::default(),
         }
     }

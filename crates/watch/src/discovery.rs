@@ -1,7 +1,7 @@
 //! Discovery: does an address nobody has listed behave like those that turned out malicious?
 //!
 //! What is judged is a [`Window`]: the first transactions of an address, seen by themselves. Its features are amounts,
-//! gaps, counterparties and calls; never the price of gas, the date, the age of the account or a list, which tell epochs
+//! gaps, counterparties and calls, and what the stream had shown of those counterparties ([`Traffic`]); never the price of gas, the date, the age of the account or a list, which tell epochs
 //! and sources apart and not behaviour. A gradient-boosted model scores them after every transaction of the window
 //! ([`Detector`]), and says which of them raised the score.
 //!
@@ -14,10 +14,12 @@
 
 mod detector;
 mod features;
+mod traffic;
 mod window;
 
 pub use self::{
     detector::{Detector, DetectorError, Reason, Suspicion, THRESHOLD},
     features::{FEATURES, feature_names, features},
+    traffic::{PEERS_MAX, Peer, Traffic},
     window::{Direction, Step, TokenStep, WINDOW_MAX, Window},
 };

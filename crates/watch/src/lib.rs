@@ -19,12 +19,14 @@
 //! `CURRENT` names them and removed after it no longer does; what a crash leaves behind is removed on open. Segments
 //! and `CURRENT` verify with `sha256sum`, [`verify_dir`] says where they do not.
 
+pub mod assess;
 pub mod crosscustomer;
 pub mod customers;
 pub mod discovery;
 pub mod evaluate;
 mod export;
 mod findings;
+pub mod flows;
 pub mod follow;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -32,6 +34,7 @@ mod import;
 mod list;
 pub mod propagation;
 pub mod replay;
+pub mod rescreen;
 mod screen;
 mod store;
 pub mod table;

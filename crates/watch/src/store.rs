@@ -245,6 +245,12 @@ impl fmt::Debug for Watch {
 }
 
 impl Watch {
+    /// Names the lists in force and their states: SHA-256 of what `CURRENT` says. Equal for equal states.
+    #[must_use]
+    pub fn version(&self) -> [u8; 32] {
+        sha256(&[&self.snapshot().manifest.to_bytes()])
+    }
+
     /// Opens the directory, verifies every byte of every active list, and removes what a crash left behind.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The whole API over real sockets, with ports that remember what reached them.
 
+mod cases;
+
 use std::{
     future::pending,
     sync::{
@@ -26,9 +28,9 @@ use tokio::{
 };
 
 use crate::{
-    Action, BoxFuture, BuildError, Config, Consents, DeadLetters, DecideError, Decided, Decisions,
-    ExplainError, Explained, GrantError, Health, Intake, IntakeError, Metrics, Permission, Ports, ROUTES,
-    Recorded, Token, limits,
+    Action, BoxFuture, BuildError, Config, Consents, DeadLetters, DecideError, Decided, DecisionPage,
+    Decisions, ExplainError, Explained, GrantError, Health, Intake, IntakeError, ListedDecision, Metrics,
+    OPEN_ROUTES, PageError, Permission, Ports, ROUTES, Recorded, Token, limits,
 };
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -53,6 +55,9 @@ struct Backstage {
     faults: std::sync::Mutex<Vec<String>>,
     dead_letters: DeadLetters,
     reached: AtomicUsize,
+    cases: std::sync::Mutex<fraud::cases::Cases>,
+    decided: AtomicUsize,
+    news: Notify,
 }
 
 impl Intake for Backstage {
@@ -128,6 +133,8 @@ impl Decisions for Backstage {
                 return Err(error);
             }
             self.asked.lock().await.push((request.clone(), idempotency_key, deadline));
+            self.decided.fetch_add(1, Ordering::SeqCst);
+            self.news.notify_one();
             Ok(Decided { id: "dec-7-aa".into(), decision: decision(request) })
         })
     }
@@ -137,11 +144,60 @@ impl Decisions for Backstage {
         Box::pin(async move {
             let request = self.asked.lock().await.first().map(|(request, ..)| request.clone());
             match (id, request) {
-                ("dec-7-aa", Some(request)) => {
-                    Ok(Some(Explained { id: id.into(), decision: decision(request), position: Some(7) }))
-                }
+                ("dec-7-aa", Some(request)) => Ok(Some(Explained {
+                    id: id.into(),
+                    decision: decision(request),
+                    position: Some(7),
+                    review: None,
+                })),
                 ("broken", _) => Err(ExplainError { why: "secret cause".into() }),
                 _ => Ok(None),
+            }
+        })
+    }
+
+    fn page<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<DecisionPage, PageError>> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            let asked = self.asked.lock().await;
+            let from: usize = match after {
+                None => 0,
+                Some("broken") => return Err(PageError::Unavailable { why: "secret cause".into() }),
+                Some(cursor) => cursor.parse().map_err(|_| PageError::CursorUnknown)?,
+            };
+            if from > asked.len() {
+                return Err(PageError::CursorStale);
+            }
+            let until = asked.len().min(from + limit);
+            let decisions = asked[from..until]
+                .iter()
+                .zip(from..)
+                .map(|((request, ..), at)| ListedDecision {
+                    explained: Explained {
+                        id: format!("dec-{at}"),
+                        decision: decision(request.clone()),
+                        position: None,
+                        review: None,
+                    },
+                    next: (at + 1).to_string(),
+                })
+                .collect();
+            Ok(DecisionPage { decisions, next: until.to_string(), more: until < asked.len() })
+        })
+    }
+
+    fn end(&self) -> String {
+        self.decided.load(Ordering::SeqCst).to_string()
+    }
+
+    fn beyond<'a>(&'a self, cursor: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            while self.decided.load(Ordering::SeqCst) <= cursor.parse().unwrap() {
+                self.news.notified().await;
             }
         })
     }
@@ -244,6 +300,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
     let ports = Ports {
         intake: Arc::clone(&backstage) as _,
         decisions: Arc::clone(&backstage) as _,
+        cases: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: Arc::clone(&backstage) as _,
         consents: Some(Arc::clone(&backstage) as _),
@@ -306,9 +363,12 @@ impl Running {
     }
 }
 
-/// A path a route is for.
+/// A path a route is for. A stream that is let begin would not end.
 fn concrete(path: &str, id: &str) -> String {
-    path.replace("{id}", id).replace("{handle}", id).replace("{grant}", id)
+    if path.ends_with("/stream") {
+        return format!("{path}?after=unknown");
+    }
+    path.replace("{id}", id).replace("{handle}", id).replace("{grant}", id).replace("{case}", id)
 }
 
 fn assert_problem(answer: &Answer, status: u16, name: &str) {
@@ -559,6 +619,91 @@ async fn a_customer_answers_an_app_and_ends_a_grant() {
 }
 
 #[tokio::test]
+async fn decisions_are_listed_page_by_page() {
+    let api = start().await;
+    let empty = api.get("/v1/decisions").await;
+    assert_eq!(empty.body, json!({ "decisions": [], "next": "0", "more": false }));
+    for number in 0..3 {
+        api.post("/v1/decisions", &DECISION.replace("k-1", &format!("k-{number}"))).await;
+    }
+    let first = api.get("/v1/decisions?limit=2").await.body;
+    assert_eq!((&first["decisions"][1]["id"], &first["more"]), (&json!("dec-1"), &json!(true)));
+    let rest = api.get(&format!("/v1/decisions?after={}", first["next"].as_str().unwrap())).await.body;
+    assert_eq!((&rest["decisions"][0]["id"], &rest["more"]), (&json!("dec-2"), &json!(false)));
+    let stale = api.get("/v1/decisions?after=17").await;
+    assert_problem(&stale, 410, "stale-cursor");
+    for (query, field) in
+        [("after=x", "after"), ("limit=0", "limit"), ("limit=201", "limit"), ("before=1", "before")]
+    {
+        let refused = api.get(&format!("/v1/decisions?{query}")).await;
+        assert_problem(&refused, 400, "invalid-request");
+        assert_eq!(refused.body["field"], json!(field), "{refused:?}");
+    }
+    let broken = api.get("/v1/decisions?after=broken").await;
+    assert_problem(&broken, 503, "unavailable");
+    assert!(!broken.body.to_string().contains("secret"));
+    assert_problem(&api.get("/v1/decisions/stream?after=17").await, 410, "stale-cursor");
+}
+
+/// Reads until the text holds `wanted`.
+async fn read_until(stream: &mut TcpStream, text: &mut String, wanted: &str) {
+    let mut bytes = [0; 4096];
+    while !text.contains(wanted) {
+        let got = stream.read(&mut bytes).await.unwrap();
+        assert!(got > 0, "ended before {wanted:?}: {text}");
+        text.push_str(std::str::from_utf8(&bytes[..got]).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn decisions_are_streamed_as_they_are_made_until_the_stop() {
+    let api = start().await;
+    api.post("/v1/decisions", DECISION).await;
+    let mut stream = TcpStream::connect(api.address).await.unwrap();
+    stream
+        .write_all(raw("GET", "/v1/decisions/stream?after=0", Some(TOKEN), "", "").as_bytes())
+        .await
+        .unwrap();
+    let mut text = String::new();
+    read_until(&mut stream, &mut text, r#""next":"1""#).await;
+    assert!(text.contains("content-type: application/x-ndjson"), "{text}");
+    api.post("/v1/decisions", &DECISION.replace("k-1", "k-2")).await;
+    read_until(&mut stream, &mut text, r#""next":"2""#).await;
+    // Streams take none of the places of requests, and have places of their own.
+    let mut others = Vec::new();
+    for _ in 1..limits::STREAMS_MAX {
+        let mut other = TcpStream::connect(api.address).await.unwrap();
+        other
+            .write_all(raw("GET", "/v1/decisions/stream?after=0", Some(TOKEN), "", "").as_bytes())
+            .await
+            .unwrap();
+        read_until(&mut other, &mut String::new(), r#""next":"1""#).await;
+        others.push(other);
+    }
+    assert_problem(&api.get("/v1/decisions/stream").await, 503, "busy");
+    assert_eq!(api.get("/v1/health").await.status, 200);
+    drop(others);
+    api.stop.send(()).unwrap();
+    // The end of the chunked body, then of the connection.
+    read_until(&mut stream, &mut text, "0\r\n\r\n").await;
+    api.served.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_description_is_open_to_everybody() {
+    let api = start().await;
+    for route in OPEN_ROUTES {
+        let answer = api.exchange(&raw(route.method.as_str(), route.path, None, "", "")).await;
+        assert_eq!(answer.status, 200, "{}", route.path);
+    }
+    let described = api.exchange(&raw("GET", "/v1/openapi.json", None, "", "")).await;
+    assert_eq!(described.body, crate::openapi::document());
+    let page = api.exchange(&raw("GET", "/docs", None, "", "")).await;
+    assert!(page.head.contains("content-security-policy: default-src 'none'"), "{}", page.head);
+    assert_eq!(api.backstage.reached.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
 async fn health_names_what_does_not_work() {
     let api = start().await;
     let well = api.get("/v1/health").await;
@@ -620,6 +765,7 @@ async fn tokens_cross_a_network_only_encrypted() {
     let ports = |backstage: Arc<Backstage>| Ports {
         intake: Arc::clone(&backstage) as _,
         decisions: Arc::clone(&backstage) as _,
+        cases: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: backstage as _,
         consents: None,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Decided, Explained,
+    cases::review_json,
     limits::{ADDRESS_BYTES_MAX, DEADLINE_DEFAULT, DEADLINE_MAX, IDEMPOTENCY_KEY_BYTES_MAX, NAME_BYTES_MAX},
 };
 
@@ -102,10 +103,10 @@ pub fn answer_json(decided: &Decided) -> Value {
     Value::Object(answer(&decided.id, &decided.decision))
 }
 
-/// A decision with what was asked: the answer, and `withdrawal`, `idempotency_key` and `position` where known.
+/// A decision with what was asked: the answer, and `withdrawal`, `idempotency_key`, `position` and `review` where known.
 #[must_use]
 pub fn explanation_json(explained: &Explained) -> Value {
-    let Explained { id, decision, position } = explained;
+    let Explained { id, decision, position, review } = explained;
     let mut object = answer(id, decision);
     object.insert("withdrawal".into(), withdrawal_json(&decision.request));
     if let Some(key) = &decision.idempotency_key {
@@ -113,6 +114,9 @@ pub fn explanation_json(explained: &Explained) -> Value {
     }
     if let Some(position) = position {
         object.insert("position".into(), json!(position));
+    }
+    if let Some(review) = review {
+        object.insert("review".into(), review_json(review));
     }
     Value::Object(object)
 }

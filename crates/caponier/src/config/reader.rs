@@ -9,6 +9,8 @@ use std::{
 };
 
 use auth::oauth::{OauthConfig, OauthConfigError};
+use domain::{Amount, Asset};
+use fraud::cases::{PPM, PolicyError};
 use ipnet::IpNet;
 use toml::{
     Spanned,
@@ -513,6 +515,51 @@ impl<'t> Reader<'t> {
             self.fault("acme.ca_file", format!("there is no file {}", ca_file.display()));
         }
         Some(acme::Config { directory, domains, contacts, ca_file })
+    }
+
+    /// How cases are grouped, weighed and timed.
+    pub(super) fn cases(&mut self) -> fraud::cases::Policy {
+        const YEAR_MS: u64 = 365 * 86_400_000;
+        let mut seconds = |key| {
+            let span = self.duration(key, 1_000..=YEAR_MS);
+            if span.subsec_nanos() != 0 {
+                self.fault(key, "must be whole seconds".to_owned());
+            }
+            span
+        };
+        let [window, proposal_life, release_life] =
+            ["cases.window", "cases.proposal_life", "cases.release_life"].map(&mut seconds);
+        let sla =
+            ["cases.sla_low", "cases.sla_medium", "cases.sla_high", "cases.sla_critical"].map(&mut seconds);
+        let reference = self.parsed("cases.reference_asset", |text| {
+            Asset::parse(text).map_err(|error| format!("must be an asset such as \"USDT\": {error}"))
+        });
+        let mut amount = |key| {
+            self.parsed(key, |text| {
+                Amount::parse_non_negative(text)
+                    .map_err(|error| format!("must be an amount such as \"1000\": {error}"))
+            })
+        };
+        let [medium_from, high_from, critical_from] =
+            ["cases.medium_from", "cases.high_from", "cases.critical_from"].map(&mut amount);
+        let mut percent = |key| self.count(key, 0..=100) * (PPM / 100);
+        let [challenge_ppm, hold_ppm] = ["cases.challenge_percent", "cases.hold_percent"].map(&mut percent);
+        let policy = fraud::cases::Policy {
+            window,
+            proposal_life,
+            release_life,
+            reference,
+            medium_from,
+            high_from,
+            critical_from,
+            sla,
+            challenge_ppm,
+            hold_ppm,
+        };
+        if policy.check() == Err(PolicyError::Bounds) {
+            self.fault("cases.high_from", PolicyError::Bounds.to_string());
+        }
+        policy
     }
 
     /// A table from names to lists of permissions of the control API.

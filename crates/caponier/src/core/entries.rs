@@ -11,6 +11,7 @@ use auth::{
     oauth::{AppChange, grant_key_id},
 };
 use domain::{Channel, Destination, Event, WithdrawalRequest};
+use fraud::cases::{Action, CaseEntry};
 use journal::{Entry, Kind, Opened, record};
 use serde_json::{Map, Value, json};
 
@@ -279,6 +280,42 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
                 domain::AlertEntity::Network(network) => put("network", json!(network)),
             }
         }
+        Kind::Screening => match record::Screening::decode(payload).map_err(said)? {
+            record::Screening::Screened(screened) => {
+                put("what", json!("screened"));
+                put("id", json!(screened.id));
+                put("caller", json!(screened.caller));
+                put("addresses", json!(screened.addresses));
+                put("lists", json!(hex::encode(screened.lists)));
+                let found = screened.found.iter().map(|found| {
+                    json!({
+                        "address": words.id(&found.address),
+                        "network": found.network,
+                        "verdict": found.verdict.as_str(),
+                        "categories": found.categories,
+                        "exposed": found.exposed,
+                    })
+                });
+                put("found", found.collect());
+            }
+            record::Screening::Rescreened(done) => {
+                put("what", json!("rescreened"));
+                put("lists", json!(hex::encode(done.lists)));
+                put("transfers", json!(done.transfers));
+                put("addresses", json!(done.addresses));
+                put("raised", json!(done.raised));
+                put("retracted", json!(done.retracted));
+            }
+            record::Screening::Alert(alert) => {
+                put("what", json!(if alert.category.is_some() { "raised" } else { "retracted" }));
+                put("entry", json!(alert.entry));
+                put("way", json!(alert.way));
+                put("address", json!(words.id(&alert.address)));
+                put("category", json!(alert.category));
+                put("verdict", json!(alert.verdict.as_str()));
+                put("lists", json!(hex::encode(alert.lists)));
+            }
+        },
         Kind::FraudBundle => {
             let bundle = record::FraudBundle::decode(payload).map_err(said)?;
             put("place", json!(bundle.place));
@@ -287,6 +324,30 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
             put("sha256", json!(hex::encode(bundle.sha256)));
             put("enforced", json!(bundle.enforced));
             put("reason", json!(bundle.reason));
+        }
+        Kind::Case => {
+            let entry = CaseEntry::decode(payload).map_err(|error| error.to_string())?;
+            put("what", json!(entry.as_str()));
+            if let CaseEntry::Action(done) = entry {
+                put("case", json!(format!("case-{}", done.case)));
+                put("by", json!(done.actor.to_string()));
+                let decision = match &done.action {
+                    Action::Approve { decision, .. }
+                    | Action::Decline { decision, .. }
+                    | Action::Propose { decision, .. } => Some(decision),
+                    _ => None,
+                };
+                if let Some(decision) = decision {
+                    put("decision", json!(decision));
+                }
+                if let Action::Resolve { disposition, .. } = &done.action {
+                    put("disposition", json!(disposition.as_str()));
+                }
+                // What people write about a person is about that person.
+                if let (true, Some(text)) = (words.reveal, done.action.text()) {
+                    put("text", json!(text));
+                }
+            }
         }
         // The envelope says all there is to say.
         _ => {}

@@ -11,7 +11,7 @@ use journal::{
 };
 use watch::ListName;
 
-use super::{Core, LABELS_DIR, Progress, chain, lists::list_format};
+use super::{Core, LABELS_DIR, Progress, cases::Wanted, chain, lists::list_format};
 use crate::{
     abuse, chains,
     control::{BackupState, DrillResult, ImportedList, Request, Response},
@@ -49,6 +49,21 @@ impl Core {
             Request::GrantsList { account } => self.grants_list(account.as_deref()),
             Request::ListsStatus => Ok(Response::Lists(self.lists())),
             Request::ListsExport { name } => self.lists_export(&name),
+            Request::CasesList { state, account, assignee, priority, urgent, after, limit } => self
+                .cases_list(Wanted {
+                    state,
+                    account: account.as_deref(),
+                    assignee,
+                    priority: priority.as_deref(),
+                    urgent,
+                    after: after.as_deref(),
+                    limit,
+                }),
+            Request::CasesShow { case } => self.cases_show(&case),
+            Request::CasesAct { case, by, revision, work } => {
+                self.cases_act(&case, &by, revision, work).await
+            }
+            Request::AlertsList { after, limit } => self.alerts_list(after, limit),
             Request::Screen { address, network } => self.screen(&address, network.as_deref()),
             Request::Explain { id } => self.explain(&id).await,
             Request::AuditReceipt { seq } => tokio::task::block_in_place(|| self.receipt(seq)),
@@ -129,6 +144,7 @@ impl Core {
             return Err(Failure::new(Exit::NotFound, "nothing is served here that could read it again"));
         };
         let reloaded = tokio::task::block_in_place(|| reload.reload())?;
+        self.activate_bundles("named in the configuration that was read again").await?;
         let mut detail = reloaded.in_force.join(" ");
         if reloaded.certificates {
             detail.push_str(" certificates");
@@ -285,8 +301,10 @@ impl Core {
         let decided = found.ok_or_else(|| {
             Failure::new(Exit::NotFound, format!("there is no decision {id:?} here that can still be read"))
         })?;
+        let position = self.decider.ids().position(decided.id.as_str()).ok();
         Ok(Response::Explained(api::explanation_json(&api::Explained {
-            position: self.decider.ids().position(decided.id.as_str()).ok(),
+            review: position.and_then(|position| self.desk.review(position)),
+            position,
             id: decided.id.to_string(),
             decision: decided.decision,
         })))
@@ -407,7 +425,8 @@ impl backup::Installation for Rebuild<'_> {
         let (journal, _) =
             Journal::open(config, Arc::clone(&restored), Arc::new(kek), Arc::clone(&self.core.clock))
                 .map_err(|error| chain(&error))?;
-        let digest = Ground::digest_at(&journal, super::fraud_config(&self.core.config), entries)
+        let lives = self.core.ground.lives().fresh().map_err(|failure| failure.message)?;
+        let digest = Ground::digest_at(&journal, super::fraud_config(&self.core.config), lives, entries)
             .map_err(|failure| failure.message)?;
         let faults = watch::verify_dir(&self.dir.join(LABELS_DIR));
         if let Some(fault) = faults.first() {

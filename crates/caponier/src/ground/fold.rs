@@ -11,11 +11,17 @@ use auth::{
     oauth::{AppApplyError, AppChange, Ledger},
 };
 use decide::{AddressBook, KeyedDecision};
-use domain::EventId;
-use fraud::Fraud;
+use domain::{Asset, EventId, EventKind};
+use fraud::{
+    Fraud,
+    cases::{CaseEntry, Cases},
+};
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
 use watch::customers::Customers;
+
+use crate::bundles::Lives;
+use crate::cases::{of_chain_alert, of_decision, of_fraud_alert};
 
 use super::{API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation};
 
@@ -56,6 +62,10 @@ pub struct Fold {
     fraud: Arc<Fraud>,
     book: Arc<AddressBook>,
     customers: Arc<Customers>,
+    cases: Cases,
+    lives: Lives,
+    /// Which bundle judges each place, as the journal says.
+    bundles: BTreeMap<String, record::FraudBundle>,
     event_ids: EventIds,
     counts: BTreeMap<Kind, u64>,
     erased: u64,
@@ -78,6 +88,7 @@ impl Fold {
         fraud: Arc<Fraud>,
         book: Arc<AddressBook>,
         customers: Arc<Customers>,
+        lives: Lives,
     ) -> Self {
         Self {
             reader: journal.reader(0),
@@ -87,6 +98,9 @@ impl Fold {
             fraud,
             book,
             customers,
+            cases: Cases::default(),
+            lives,
+            bundles: BTreeMap::new(),
             event_ids: EventIds::default(),
             counts: BTreeMap::new(),
             erased: 0,
@@ -102,6 +116,22 @@ impl Fold {
 
     pub(super) fn adopt(&mut self, keys: Keys) {
         self.keys = keys;
+    }
+
+    /// The bundles at work.
+    pub(super) const fn lives(&self) -> &Lives {
+        &self.lives
+    }
+
+    /// Puts bundles to work that have taken in the same entries.
+    pub(super) fn adopt_lives(&mut self, lives: Lives) {
+        self.lives = lives;
+    }
+
+    /// Which bundle judges each place, as the journal says.
+    #[must_use]
+    pub const fn bundles(&self) -> &BTreeMap<String, record::FraudBundle> {
+        &self.bundles
     }
 
     /// Entries taken in.
@@ -126,6 +156,12 @@ impl Fold {
     #[must_use]
     pub const fn installation(&self) -> Option<&Installation> {
         self.installation.as_ref()
+    }
+
+    /// What people look at.
+    #[must_use]
+    pub const fn cases(&self) -> &Cases {
+        &self.cases
     }
 
     /// The newest import of each list, and when it was recorded.
@@ -207,12 +243,25 @@ impl Fold {
                 self.fraud.apply(position, &event);
                 self.book.apply(&event);
                 self.customers.apply(&event);
+                self.lives.event(position, &event);
                 self.event_ids.insert(&event.id);
+                if let EventKind::OrderFilled { instrument, price, .. } = &event.kind
+                    && let Some((base, quote)) = pair(instrument)
+                {
+                    self.cases.fill(&base, &quote, *price);
+                }
             }
             Kind::Decision => {
                 let decision = record::decode_decision(payload).map_err(|error| malformed(&error))?;
                 self.fraud.apply_decision(position, &decision);
                 self.customers.apply_decision(&decision);
+                self.lives.decision(position, &decision);
+                if let Some(held) = decide::release_used(&decision) {
+                    self.cases.used(held, position);
+                }
+                if let Some(trigger) = of_decision(position, at, &decision) {
+                    self.cases.trigger(&trigger);
+                }
                 if let (Some(kept), Some(keyed)) =
                     (&mut self.keyed_decisions, KeyedDecision::of(position, &decision))
                 {
@@ -224,6 +273,14 @@ impl Fold {
             }
             Kind::ApiKey => {
                 let change = KeyChange::decode(payload).map_err(|error| malformed(&error))?;
+                let account = match &change {
+                    KeyChange::Created(key) => Some(key.account().clone()),
+                    // Before it is taken in: of a revoked key only the id is kept.
+                    other => self.keys.registry.summary(other.id()).map(|summary| summary.account),
+                };
+                if let Some(account) = account {
+                    self.lives.key_change(position, &account, &change);
+                }
                 self.keys.registry.apply(change).map_err(|error| malformed(&error))?;
             }
             Kind::Oauth => {
@@ -247,11 +304,40 @@ impl Fold {
                     bans.apply(record::Ban::decode(payload).map_err(|error| malformed(&error))?, at);
                 }
             }
+            Kind::FraudAlert => {
+                let alert = record::decode_fraud_alert(payload).map_err(|error| malformed(&error))?;
+                self.lives.alert_recorded(&alert.id);
+                self.cases.trigger(&of_fraud_alert(position, at, alert));
+            }
+            Kind::FraudBundle => {
+                let bundle = record::FraudBundle::decode(payload).map_err(|error| malformed(&error))?;
+                self.lives.bundle(&bundle);
+                self.bundles.insert(bundle.place.clone(), bundle);
+            }
+            Kind::Refusals => {
+                let refusals = record::Refusals::decode(payload).map_err(|error| malformed(&error))?;
+                self.lives.refusals(position, &refusals);
+            }
+            Kind::SubjectErased => self.lives.erased(),
+            Kind::ChainAlert => {
+                let alert = record::ChainAlert::decode(payload).map_err(|error| malformed(&error))?;
+                if alert.state == "retracted" {
+                    self.cases.retract(&alert.id, at);
+                } else if let Some(trigger) = of_chain_alert(position, at, alert) {
+                    self.cases.trigger(&trigger);
+                }
+            }
+            Kind::Case => {
+                let entry = CaseEntry::decode(payload).map_err(|error| malformed(&error))?;
+                // One that breaks a rule changes nothing and is counted: whoever wrote it was told.
+                drop(self.cases.apply(position, at, entry));
+            }
             Kind::Installation => {
                 let installation = Installation::decode(payload).map_err(|error| malformed(&error))?;
                 if self.installation.is_some() {
                     return Err("a second installation entry".to_owned());
                 }
+                self.lives.seed(installation.entity_seed());
                 self.installation = Some(installation);
             }
             // Nothing is derived from these but their number.
@@ -288,14 +374,25 @@ impl Fold {
         parts.insert("api_keys".to_owned(), hex::encode(crypto::sha256(&[keys.as_bytes()])));
         parts.insert("apps".to_owned(), hex::encode(crypto::sha256(&[self.apps_text().as_bytes()])));
         parts.insert("fraud".to_owned(), hex::encode(self.fraud.digest()));
+        parts.extend(self.lives.digests());
         parts.insert("address_book".to_owned(), hex::encode(self.book.digest()));
         parts.insert("customers".to_owned(), hex::encode(self.customers.digest()));
+        parts.insert("cases".to_owned(), hex::encode(self.cases.digest()));
         parts.insert("event_ids".to_owned(), self.event_ids.digest());
         for (name, (_, list)) in &self.lists {
             parts.insert(format!("list.{name}"), format!("{} {}", list.entries, hex::encode(list.sha256)));
         }
         parts
     }
+}
+
+/// `BTC-USDT` as its two assets; contracts that expire or options have more parts and are no price of an asset.
+fn pair(instrument: &str) -> Option<(Asset, Asset)> {
+    let (base, quote) = instrument.split_once('-')?;
+    if quote.contains('-') {
+        return None;
+    }
+    Some((Asset::parse(base).ok()?, Asset::parse(quote).ok()?))
 }
 
 impl Fold {

@@ -140,6 +140,29 @@ pub struct Approval {
     pub scope: ApprovalScope,
 }
 
+/// A transaction itself: who called whom, and how it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// Its hash.
+    pub transaction: [u8; 32],
+    /// Who sent it.
+    pub from: Account,
+    /// Whom it calls; `None` creates a contract.
+    pub to: Option<Account>,
+    /// The contract it was to create.
+    pub created: Option<Account>,
+    /// Wei it carries; moved only if it did not fail.
+    pub value: U256,
+    /// Gas its execution took.
+    pub gas_used: u64,
+    /// Whether it was reverted.
+    pub failed: bool,
+    /// Bytes of its input.
+    pub input_bytes: usize,
+    /// The first four bytes of its input, if there are as many.
+    pub method: Option<u32>,
+}
+
 /// What happened in one block. All of it stands and falls with [`Facts::header`]: when the block leaves the chain, so does
 /// everything derived from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +171,8 @@ pub struct Facts {
     pub chain_id: u64,
     /// The block.
     pub header: Header,
+    /// Every transaction, in order.
+    pub calls: Vec<Call>,
     /// In the order of transactions, native value before logs.
     pub transfers: Vec<Transfer>,
     /// In the order of logs.
@@ -171,6 +196,7 @@ pub fn decode(verified: &VerifiedBlock, chain_id: u64) -> Facts {
     let mut facts = Facts {
         chain_id,
         header: block.link(),
+        calls: Vec::with_capacity(block.transactions.len()),
         transfers: Vec::new(),
         approvals: Vec::new(),
         delegations: Vec::new(),
@@ -179,10 +205,23 @@ pub fn decode(verified: &VerifiedBlock, chain_id: u64) -> Facts {
         undecoded: 0,
         is_cut: false,
     };
+    let mut gas_before = 0;
     for ((index, transaction), receipt) in (0u64..).zip(&block.transactions).zip(verified.receipts()) {
         facts.transactions += 1;
         // Before Byzantium a failure left no trace in the receipt: then what was meant counts as moved.
         let was_carried_out = !matches!(receipt.outcome, Outcome::Status(false));
+        facts.calls.push(Call {
+            transaction: transaction.hash,
+            from: transaction.from,
+            to: transaction.to,
+            created: transaction.created(),
+            value: transaction.value,
+            gas_used: receipt.cumulative_gas_used.saturating_sub(gas_before),
+            failed: !was_carried_out,
+            input_bytes: transaction.input.len(),
+            method: transaction.input.first_chunk().map(|first| u32::from_be_bytes(*first)),
+        });
+        gas_before = receipt.cumulative_gas_used;
         if was_carried_out && !transaction.value.is_zero() {
             let (to, kind) = match (transaction.to, transaction.created()) {
                 (Some(to), _) => (to, TransferKind::Native),

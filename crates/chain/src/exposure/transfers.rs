@@ -64,12 +64,25 @@ pub enum TransfersError {
 }
 
 /// A transfer seen from one of its ends.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
-    pub(super) other: u32,
-    pub(super) time: u32,
-    pub(super) number: u32,
-    pub(super) amount: f64,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Entry {
+    /// Who is at the other end.
+    pub other: u32,
+    /// When.
+    pub time: u32,
+    /// Its number, from 0 in the order given.
+    pub number: u32,
+    /// How much.
+    pub amount: f64,
+}
+
+/// What a holder received or paid in all.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Turnover {
+    /// How many transfers.
+    pub transfers: usize,
+    /// How much.
+    pub amount: f64,
 }
 
 /// All transfers seen from one end.
@@ -399,6 +412,32 @@ impl Transfers {
             self.merged_time = Some(last.time);
         }
         self.merged += count;
+    }
+
+    /// How many transfers are not merged.
+    #[must_use]
+    pub const fn recent_len(&self) -> usize {
+        self.recent.len()
+    }
+
+    /// What a holder received ([`Direction::Source`]) or paid ([`Direction::Destination`]) in all.
+    #[must_use]
+    pub fn turnover(&self, node: u32, direction: Direction) -> Turnover {
+        let all = self.all(node, direction);
+        Turnover { transfers: all.len(), amount: all.total }
+    }
+
+    /// Calls `found` with every transfer a holder received or paid, in the order of time.
+    pub fn for_each_of(&self, node: u32, direction: Direction, found: impl FnMut(Entry)) {
+        self.all(node, direction).for_each(found);
+    }
+
+    fn all(&self, node: u32, direction: Direction) -> Eligible<'_> {
+        let time = match direction {
+            Direction::Source => u32::MAX,
+            Direction::Destination => 0,
+        };
+        self.eligible(node, time, direction)
     }
 
     pub(super) fn eligible(&self, node: u32, time: u32, direction: Direction) -> Eligible<'_> {

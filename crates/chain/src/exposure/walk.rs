@@ -60,6 +60,8 @@ pub struct Step {
     pub transfer: u32,
     /// The holder it leads to, away from the start.
     pub holder: u32,
+    /// When.
+    pub time: u32,
 }
 
 /// What one category has of the money.
@@ -173,7 +175,7 @@ impl Transfers {
                         return;
                     }
                     if let Some(category) = label(entry.other) {
-                        let step = Step { transfer: entry.number, holder: entry.other };
+                        let step = Step { transfer: entry.number, holder: entry.other, time: entry.time };
                         arrive(&mut found, category, hop, part, decayed, (before, step));
                         return;
                     }
@@ -249,7 +251,7 @@ fn path(states: &[State], (mut at, last): (u32, Step)) -> Vec<Step> {
     while at != 0
         && let Some(state) = states.get(at as usize)
     {
-        steps.push(Step { transfer: state.transfer, holder: state.node });
+        steps.push(Step { transfer: state.transfer, holder: state.node, time: state.time });
         at = state.before;
     }
     steps.reverse();

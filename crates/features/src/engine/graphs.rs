@@ -21,21 +21,23 @@ pub(crate) const VISITS_MAX: usize = 4_096;
 /// See the module's head.
 #[derive(Debug)]
 pub(crate) enum Graph {
-    Money(Money),
-    Sharing(Sharing),
+    Money(Box<Money>),
+    Sharing(Box<Sharing>),
 }
 
 impl Graph {
     pub(crate) fn new(plan: &GraphPlan, entities_max: usize) -> Self {
         match &plan.shape {
-            GraphShape::Money(money) => Self::Money(Money::new(money.clone(), plan.window, entities_max)),
+            GraphShape::Money(money) => {
+                Self::Money(Box::new(Money::new(money.clone(), plan.window, entities_max)))
+            }
             GraphShape::Sharing(sharing) => {
                 let reads = plan.reads.iter().filter_map(|(_, read)| match read {
                     GraphRead::Sharing(read) => Some(*read),
                     GraphRead::Money { .. } => None,
                 });
                 let depth_max = sharing::depth_max(sharing, reads);
-                Self::Sharing(Sharing::new(sharing.clone(), plan.window, depth_max, entities_max))
+                Self::Sharing(Box::new(Sharing::new(sharing.clone(), plan.window, depth_max, entities_max)))
             }
         }
     }
@@ -45,6 +47,14 @@ impl Graph {
         match self {
             Self::Money(money) => money.step(cells, now, &plan.reads, nodes),
             Self::Sharing(sharing) => sharing.step(cells, now, &plan.reads, nodes),
+        }
+    }
+
+    /// As [`Graph::step`], and takes it back.
+    pub(crate) fn preview(&mut self, plan: &GraphPlan, cells: &[i64], now: u64, nodes: &mut [f64]) {
+        match self {
+            Self::Money(money) => money.preview(cells, now, &plan.reads, nodes),
+            Self::Sharing(sharing) => sharing.preview(cells, now, &plan.reads, nodes),
         }
     }
 
@@ -71,7 +81,7 @@ impl Graph {
     }
 
     /// Links or transfers that made room while they still counted.
-    pub(crate) const fn overflowed(&self) -> u64 {
+    pub(crate) fn overflowed(&self) -> u64 {
         match self {
             Self::Money(money) => money.overflowed(),
             Self::Sharing(sharing) => sharing.overflowed(),

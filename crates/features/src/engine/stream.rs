@@ -304,6 +304,40 @@ impl Stream {
         true
     }
 
+    /// As [`Stream::step`], on a copy of the entity's state: nothing changes.
+    pub(crate) fn preview(
+        &mut self,
+        event: &Event<'_>,
+        key: Option<u64>,
+        found: Option<usize>,
+        nodes: &mut [f64],
+    ) {
+        let Some(key) = key else {
+            self.rules.plan.reads.iter().for_each(|(node, _)| nodes[*node] = f64::NAN);
+            return;
+        };
+        self.deviations.clear();
+        let rules = &self.rules;
+        let has_sample = rules.sample(event, nodes, &mut self.cells);
+        let mut slot = match found {
+            Some(slot) => self.slots[slot].clone(),
+            None if has_sample => rules.fresh(key, event.at),
+            None => self.empty.clone(),
+        };
+        let (current, own) = if has_sample {
+            let flags = rules.deviate(&slot, &self.cells, &mut self.deviations);
+            let current = rules.insert(&mut slot, event, flags, &self.cells);
+            (current, Some(current))
+        } else {
+            (slot.ring.after(&rules.shape, event.at), None)
+        };
+        rules.seek(&mut slot, event.at, current);
+        rules.walk_all(&slot, &mut self.walked);
+        let (deviations, walked) = (self.deviations.as_slice(), self.walked.as_slice());
+        let moment = Moment { at: event.at, current, own, deviations, walked };
+        rules.read_all(&slot, &moment, nodes);
+    }
+
     /// A label reaches the sample of the event at `at` with `position`; does nothing if the sample is gone.
     pub(crate) fn label(&mut self, key: u64, at: u64, position: u64, known: Known) {
         let Some(place) = self.find(key) else { return };

@@ -164,6 +164,8 @@ pub struct Line {
     pub expected_loss: Option<Amount>,
     /// Whether it was taken back.
     pub is_retracted: bool,
+    /// Position of the entry an alert is about, if it is not its own.
+    pub about: Option<u64>,
     /// Its name, if it may be taken back.
     pub(super) alert: Option<String>,
     /// Lines of one withdrawal repeated count once.
@@ -188,6 +190,7 @@ impl Line {
             probability_ppm,
             expected_loss: value.map(|value| expected(value, probability_ppm)),
             is_retracted: false,
+            about: trigger.about,
             alert: trigger.alert.as_deref().map(cut),
             fingerprint,
         }

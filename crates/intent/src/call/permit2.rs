@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Where it is, on every chain.
-pub(crate) const PERMIT2: Account =
+pub const PERMIT2: Account =
     Account(*b"\x00\x00\x00\x00\x00\x22\xd4\x73\x03\x0f\x11\x6d\xde\xe9\xf6\xb4\x3a\xc7\x8b\xa3");
 
 pub(super) const FUNCTIONS: &[Function] = &[

@@ -91,7 +91,7 @@ fn acts(reading: &Reading) -> Vec<Act> {
 #[test]
 fn every_selector_is_that_of_its_signature_and_stands_once() {
     let mut seen = std::collections::BTreeSet::new();
-    for function in tables(permit2::PERMIT2) {
+    for function in tables(PERMIT2) {
         let digest = Keccak256::digest(function.signature);
         assert_eq!(function.selector, digest[..4], "{}", function.signature);
         assert!(seen.insert(function.selector), "{} stands twice", function.signature);
@@ -121,10 +121,10 @@ fn fitting(types: &str) -> Vec<Arg> {
 /// Signature and reader agree about number and types of the arguments.
 #[test]
 fn every_reader_fits_its_signature() {
-    for function in tables(permit2::PERMIT2) {
+    for function in tables(PERMIT2) {
         let types = abi::argument_types(function.signature);
         let call = data(function.signature, &fitting(types));
-        let reading = read(permit2::PERMIT2, &call);
+        let reading = read(PERMIT2, &call);
         let malformed = reading.effects.iter().find(|effect| matches!(effect.act, Act::Malformed { .. }));
         // The mode of a zero word's first byte is one call in packed form, which nothing is too short for.
         if function.signature == "execute(bytes32,bytes)" {
@@ -136,7 +136,7 @@ fn every_reader_fits_its_signature() {
         assert_eq!(reading.effects.is_empty(), is_empty, "{}", function.signature);
         // One byte less in the head is noticed.
         if !types.is_empty() {
-            let cut = read(permit2::PERMIT2, &call[..4 + 31]);
+            let cut = read(PERMIT2, &call[..4 + 31]);
             assert!(
                 matches!(cut.effects[..], [Effect { act: Act::Malformed { .. }, .. }]),
                 "{}",
@@ -332,7 +332,7 @@ fn permit2() {
     let details = Arg::Tuple(vec![account(TOKEN), number(7), number(1_800_000_000), number(0)]);
     let single = Arg::Tuple(vec![details, account(STRANGER), number(1)]);
     let signature = "permit(address,((address,uint160,uint48,uint48),address,uint256),bytes)";
-    let reading = read(permit2::PERMIT2, &data(signature, &[account(ME), single, Arg::Bytes(vec![])]));
+    let reading = read(PERMIT2, &data(signature, &[account(ME), single, Arg::Bytes(vec![])]));
     assert_eq!(
         acts(&reading),
         [Act::Allowance {
@@ -390,10 +390,10 @@ proptest! {
         idx in 0usize..100,
         bytes in proptest::collection::vec(prop_oneof![Just(0u8), Just(32u8), any::<u8>()], 0..600),
     ) {
-        let functions: Vec<_> = tables(permit2::PERMIT2).collect();
+        let functions: Vec<_> = tables(PERMIT2).collect();
         let mut call = functions[idx % functions.len()].selector.to_vec();
         call.extend(bytes);
-        let reading = read(permit2::PERMIT2, &call);
+        let reading = read(PERMIT2, &call);
                 prop_assert!(reading.effects.len() <= 2 * usize::try_from(CALLS_MAX + VALUES_MAX).unwrap());
         for effect in &reading.effects {
             prop_assert!(!effect.act.to_string().is_empty());

@@ -230,6 +230,7 @@ fn decode_all(payload: &[u8]) -> usize {
         ChainAlert::decode(payload).map(|record| record.encode()),
         decode_fraud_alert(payload).map(|record| encode_fraud_alert(&record)),
         FraudBundle::decode(payload).map(|record| record.encode()),
+        Screening::decode(payload).map(|record| record.encode()),
     ];
     let decoded: Vec<Vec<u8>> = again.into_iter().filter_map(Result::ok).collect();
     decoded.iter().for_each(|bytes| assert_eq!(bytes, payload));
@@ -283,6 +284,50 @@ proptest! {
         prop_assert_eq!(FraudBundle::decode(&payload), Ok(bundle));
         prop_assert_eq!(decode_all(&payload), 1);
         near_misses(&payload, at, bit);
+    }
+
+    #[test]
+    fn screenings_round_trip(
+        texts: (String, String, String), numbers: (u64, u64, u64, u64), hashes: ([u8; 32], [u8; 32]), some: bool,
+        found in 0_usize..4, at: prop::sample::Index, bit: u8,
+    ) {
+        let ((a, b, c), (w, x, y, z)) = (texts, numbers);
+        for verdict in Verdict::ALL {
+            let address = ScreenedAddress {
+                address: a.clone(),
+                network: some.then(|| b.clone()),
+                verdict,
+                categories: vec![c.clone(); found],
+                exposed: vec![b.clone(); found / 2],
+            };
+            let screened = Screened {
+                id: a.clone(),
+                caller: b.clone(),
+                idempotency_key: some.then(|| c.clone()),
+                request: hashes.0,
+                addresses: w,
+                found: vec![address; found],
+                lists: hashes.1,
+                answer: some.then(|| a.clone()),
+            };
+            let alert = TransferAlert {
+                entry: x,
+                way: b.clone(),
+                address: a.clone(),
+                category: some.then(|| c.clone()),
+                verdict,
+                lists: hashes.0,
+            };
+            let rescreened = Rescreened { lists: hashes.0, transfers: w, addresses: x, raised: y, retracted: z };
+            for record in
+                [Screening::Screened(screened), Screening::Alert(alert), Screening::Rescreened(rescreened)]
+            {
+                let payload = record.encode();
+                prop_assert_eq!(Screening::decode(&payload), Ok(record));
+                prop_assert_eq!(decode_all(&payload), 1);
+                near_misses(&payload, at, bit);
+            }
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Trees in the layout that explains rows: a few trees together, so that loops are long, and no more than fit the
 //! fastest cache.
 //!
-//! Each split of a batch has a slot, and so has each leaf beside a split. Splits with a split below come first, those
-//! nearer to their root before those farther down; then those with two leaves, which cost half as much.
+//! Each split of a batch has a slot, and so has each leaf beside a split. Splits with splits farther below come first,
+//! those nearer to their root before others; then forks, which end after one more split, and after those twigs, which
+//! end in leaves. What lies below a fork is done with it, without a detour through memory, and has the last slots.
 
 use crate::{
     row::slot,
@@ -42,7 +43,7 @@ pub(super) struct Repeat {
     pub(super) is_left: bool,
 }
 
-/// A split with at least one split below.
+/// A split with a fork or an inner split below.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Inner {
     /// The share of training rows that go right, and left: those of the child that a row which goes left, or right,
@@ -55,13 +56,25 @@ pub(super) struct Inner {
     pub(super) feature: u8,
 }
 
-/// A split with two leaves.
+/// A split with two leaves. A leaf beside a twig counts as one that makes no difference.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Outer {
-    /// As [`Inner::others`].
-    pub(super) others: [f64; 2],
+pub(super) struct Twig {
+    /// What a row gains that goes left, or right, over one that goes the other way, times the share that does.
+    pub(super) differences: [f64; 2],
     /// Of the leaves, left and right.
     pub(super) values: [f32; 2],
+    /// As [`Inner::repeat`].
+    pub(super) repeat: u16,
+    pub(super) feature: u8,
+}
+
+/// A split whose children are twigs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fork {
+    /// As [`Inner::others`].
+    pub(super) others: [f64; 2],
+    /// Left and right.
+    pub(super) twigs: [Twig; 2],
     /// As [`Inner::repeat`].
     pub(super) repeat: u16,
     pub(super) feature: u8,
@@ -79,9 +92,11 @@ pub(super) struct Batch {
     pub(super) repeats: Vec<Repeat>,
     /// By slot.
     pub(super) inner: Vec<Inner>,
-    /// By slot, behind the inner ones.
-    pub(super) outer: Vec<Outer>,
-    /// Values of leaves beside a split, by slot, behind the splits.
+    /// By slot, behind the inner splits.
+    pub(super) forks: Vec<Fork>,
+    /// By slot, behind the forks; those of forks are not among them.
+    pub(super) twigs: Vec<Twig>,
+    /// By slot, behind the twigs: values of leaves beside a fork or an inner split. Then come two slots for each fork.
     pub(super) leaves: Vec<f32>,
 }
 
@@ -108,9 +123,20 @@ pub(super) fn batches(trees: &[Tree]) -> Vec<Batch> {
     batches
 }
 
+/// What becomes of a split, in the order of slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Role {
+    Inner,
+    Fork,
+    Twig,
+    /// A twig that is part of a fork.
+    Part,
+}
+
 /// A split and what its place in the tree says of it. Splits are numbered in pre-order.
 #[derive(Debug, Clone, Copy)]
 struct Placed {
+    role: Role,
     question: Question,
     feature: u8,
     level: u8,
@@ -126,17 +152,6 @@ enum Child {
     Split(usize),
 }
 
-impl Placed {
-    fn is_outer(&self) -> bool {
-        self.children.iter().all(|child| matches!(child, Child::Leaf(_)))
-    }
-
-    /// The place of a split in a batch: what is above comes before, and splits with two leaves come last.
-    fn order(&self) -> (bool, u8) {
-        (self.is_outer(), self.level)
-    }
-}
-
 /// A tree taken apart.
 #[derive(Debug)]
 struct Sorted {
@@ -150,11 +165,37 @@ impl Sorted {
     fn new(tree: &Tree) -> Self {
         let mut sorted = Self { splits: Vec::new(), n_slots: 0, features_on_path: 0 };
         sorted.descend(tree, 0, &mut Vec::new());
-        sorted.n_slots = sorted.splits.len();
-        for split in sorted.splits.iter().filter(|split| !split.is_outer()) {
-            sorted.n_slots += split.children.iter().filter(|child| matches!(child, Child::Leaf(_))).count();
-        }
+        sorted.assign_roles();
+        let is_leaf = |child: &&Child| matches!(child, Child::Leaf(_));
+        sorted.n_slots = sorted
+            .splits
+            .iter()
+            .map(|split| match split.role {
+                Role::Inner | Role::Fork => 1 + split.children.iter().filter(is_leaf).count(),
+                Role::Twig | Role::Part => 1,
+            })
+            .sum();
         sorted
+    }
+
+    fn assign_roles(&mut self) {
+        let is_twig = |splits: &[Placed], child: &Child| match child {
+            Child::Leaf(_) => true,
+            Child::Split(split) => splits[*split].role == Role::Twig,
+        };
+        for number in (0..self.splits.len()).rev() {
+            let children = self.splits[number].children;
+            if children.iter().all(|child| matches!(child, Child::Leaf(_))) {
+                self.splits[number].role = Role::Twig;
+            } else if children.iter().all(|child| is_twig(&self.splits, child)) {
+                self.splits[number].role = Role::Fork;
+                for child in children {
+                    if let Child::Split(split) = child {
+                        self.splits[split].role = Role::Part;
+                    }
+                }
+            }
+        }
     }
 
     /// Takes the subtree at `node` apart. The path has an edge for each split above: feature, number of the split, whether
@@ -177,6 +218,7 @@ impl Sorted {
                     .map(|(_, split, is_left, share)| (*split, *is_left, *share));
                 let own = self.splits.len();
                 self.splits.push(Placed {
+                    role: Role::Inner,
                     question: Question { threshold, slot: slot(feature, missing_left) },
                     feature,
                     level: u8::try_from(path.len()).unwrap_or(u8::MAX),
@@ -208,48 +250,121 @@ impl Sorted {
 
 /// Joins trees of one kind, whose slots are within the bound of it.
 fn batch(trees: &[Sorted]) -> Batch {
-    let narrow = |slot: usize| u16::try_from(slot).expect("slots are within SLOTS_MAX");
-    // Which tree and which of its splits, by slot; and the other way round.
-    let mut order: Vec<(usize, usize)> = trees
-        .iter()
-        .enumerate()
-        .flat_map(|(tree, sorted)| (0..sorted.splits.len()).map(move |split| (tree, split)))
-        .collect();
-    order.sort_by_key(|&(tree, split)| trees[tree].splits[split].order()); // stable
-    let mut slots: Vec<Vec<u16>> = trees.iter().map(|tree| vec![0; tree.splits.len()]).collect();
-    for (slot, &(tree, split)) in order.iter().enumerate() {
-        slots[tree][split] = narrow(slot);
+    // Which tree and which of its splits, by slot; parts of forks have theirs last and come with their forks.
+    let mut order: Vec<(usize, usize)> = Vec::new();
+    for (tree, sorted) in trees.iter().enumerate() {
+        let whole = sorted.splits.iter().enumerate().filter(|(_, split)| split.role != Role::Part);
+        order.extend(whole.map(|(split, _)| (tree, split)));
     }
-    let mut batch = Batch {
-        kind: trees[0].kind(),
-        roots: slots.iter().map(|slots| slots[0]).collect(),
-        questions: Vec::with_capacity(order.len()),
-        repeats: Vec::new(),
-        inner: Vec::new(),
-        outer: Vec::new(),
-        leaves: Vec::new(),
+    order.sort_by_key(|&(tree, split)| {
+        let Placed { role, level, .. } = trees[tree].splits[split];
+        (role, level)
+    }); // stable
+    let mut joined = Joined {
+        trees,
+        slots: trees.iter().map(|tree| vec![0; tree.splits.len()]).collect(),
+        batch: Batch {
+            kind: trees[0].kind(),
+            roots: Vec::new(),
+            questions: Vec::with_capacity(order.len()),
+            repeats: Vec::new(),
+            inner: Vec::new(),
+            forks: Vec::new(),
+            twigs: Vec::new(),
+            leaves: Vec::new(),
+        },
     };
-    for &(tree, number) in &order {
-        let split = &trees[tree].splits[number];
-        batch.questions.push(split.question);
-        if let Some((above, is_left, share)) = split.above {
-            let (slot, above) = (slots[tree][number], slots[tree][above]);
-            batch.repeats.push(Repeat { share, slot, above, is_left });
-        }
-        let repeat = if split.above.is_some() { narrow(batch.repeats.len()) } else { 0 };
-        let Placed { others, feature, .. } = *split;
-        if let [Child::Leaf(left), Child::Leaf(right)] = split.children {
-            batch.outer.push(Outer { others, values: [left, right], repeat, feature });
-            continue;
-        }
-        let children = split.children.map(|child| match child {
-            Child::Leaf(value) => {
-                batch.leaves.push(value);
-                narrow(order.len() + batch.leaves.len() - 1)
-            }
-            Child::Split(split) => slots[tree][split],
-        });
-        batch.inner.push(Inner { others, children, repeat, feature });
+    for (slot, &(tree, split)) in order.iter().enumerate() {
+        joined.slots[tree][split] = narrow(slot);
     }
-    batch
+    joined.batch.roots = joined.slots.iter().map(|slots| slots[0]).collect();
+    for &(tree, number) in &order {
+        joined.push(tree, number, order.len());
+    }
+    joined.push_parts(&order);
+    joined.batch
+}
+
+fn narrow(slot: usize) -> u16 {
+    u16::try_from(slot).expect("slots are within SLOTS_MAX")
+}
+
+/// A batch under construction.
+#[derive(Debug)]
+struct Joined<'a> {
+    trees: &'a [Sorted],
+    /// By tree and split.
+    slots: Vec<Vec<u16>>,
+    batch: Batch,
+}
+
+impl Joined<'_> {
+    fn push(&mut self, tree: usize, number: usize, n_splits: usize) {
+        let split = self.trees[tree].splits[number];
+        self.batch.questions.push(split.question);
+        let repeat = self.repeat(tree, number);
+        let Placed { others, feature, .. } = split;
+        match split.role {
+            Role::Inner => {
+                let children = split.children.map(|child| match child {
+                    Child::Leaf(value) => {
+                        self.batch.leaves.push(value);
+                        narrow(n_splits + self.batch.leaves.len() - 1)
+                    }
+                    Child::Split(split) => self.slots[tree][split],
+                });
+                self.batch.inner.push(Inner { others, children, repeat, feature });
+            }
+            Role::Fork => {
+                // The twigs follow when it is known where their slots begin.
+                let none = Twig { differences: [0.0; 2], values: [0.0; 2], repeat: 0, feature: 0 };
+                self.batch.forks.push(Fork { others, twigs: [none; 2], repeat, feature });
+            }
+            Role::Twig | Role::Part => self.batch.twigs.push(twig(&split, repeat)),
+        }
+    }
+
+    /// The twigs of the forks.
+    fn push_parts(&mut self, order: &[(usize, usize)]) {
+        // Nothing is asked at a leaf, but it has a slot.
+        let nothing = Question { threshold: 0.0, slot: 0 };
+        self.batch.questions.resize(order.len() + self.batch.leaves.len(), nothing);
+        let forks = self.batch.inner.len()..self.batch.inner.len() + self.batch.forks.len();
+        for (fork, &(tree, number)) in order[forks].iter().enumerate() {
+            for (side, child) in self.trees[tree].splits[number].children.into_iter().enumerate() {
+                let slot = narrow(self.batch.questions.len());
+                self.batch.forks[fork].twigs[side] = match child {
+                    Child::Leaf(value) => {
+                        self.batch.questions.push(nothing);
+                        Twig { differences: [0.0; 2], values: [value; 2], repeat: 0, feature: 0 }
+                    }
+                    Child::Split(split) => {
+                        self.slots[tree][split] = slot;
+                        let repeat = self.repeat(tree, split);
+                        let split = &self.trees[tree].splits[split];
+                        self.batch.questions.push(split.question);
+                        twig(split, repeat)
+                    }
+                };
+            }
+        }
+    }
+
+    /// What stands for a split on a feature that is above: 1 plus its place among them, else 0.
+    fn repeat(&mut self, tree: usize, number: usize) -> u16 {
+        let Some((above, is_left, share)) = self.trees[tree].splits[number].above else { return 0 };
+        let (slot, above) = (self.slots[tree][number], self.slots[tree][above]);
+        self.batch.repeats.push(Repeat { share, slot, above, is_left });
+        narrow(self.batch.repeats.len())
+    }
+}
+
+fn twig(split: &Placed, repeat: u16) -> Twig {
+    let values = split.children.map(|child| match child {
+        Child::Leaf(value) => value,
+        Child::Split(_) => unreachable!("a twig has two leaves"),
+    });
+    let gain = f64::from(values[0]) - f64::from(values[1]);
+    let differences = [gain * split.others[0], -gain * split.others[1]];
+    Twig { differences, values, repeat, feature: split.feature }
 }

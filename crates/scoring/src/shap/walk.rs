@@ -6,7 +6,7 @@
 use std::array::from_fn;
 
 use super::{
-    batch::{Batch, Inner, Outer},
+    batch::{Batch, Fork, Inner, Twig},
     quadrature::Quadrature,
 };
 use crate::{matrix::FEATURES_MAX, row::Row};
@@ -124,22 +124,36 @@ impl<const Q: usize, const N: usize> Walk<Q, N> {
 
     /// The splits where the way down becomes the way up.
     fn turn(&mut self, batch: &Batch) {
-        let first = batch.inner.len();
-        for (value, expected) in batch.leaves.iter().zip(&mut self.expected[first + batch.outer.len()..]) {
+        let (forks, twigs) = (batch.inner.len(), batch.inner.len() + batch.forks.len());
+        let leaves = twigs + batch.twigs.len();
+        for (value, expected) in batch.leaves.iter().zip(&mut self.expected[leaves..]) {
             *expected = [f64::from(*value); Q];
         }
+        let (parts, _) = self.goes_right[leaves + batch.leaves.len()..].as_chunks::<2>();
         let slots =
-            self.goes_right[first..].iter().zip(&self.products[first..]).zip(&mut self.expected[first..]);
-        for (Outer { others, values, repeat, feature }, ((goes_right, product), expected)) in
-            batch.outer.iter().zip(slots)
+            self.goes_right[forks..].iter().zip(&self.products[forks..]).zip(&mut self.expected[forks..]);
+        for ((Fork { others, twigs, repeat, feature }, parts), ((goes_right, product), expected)) in
+            batch.forks.iter().zip(parts).zip(slots)
         {
             let side = usize::from(goes_right & 1);
             let step = &self.steps[usize::from(*repeat) & (N - 1)];
-            let taken = f64::from(values[side]);
-            let difference = (taken - f64::from(values[1 - side])) * others[side];
+            let share = others[side];
+            let other: Curve<Q> = from_fn(|q| product[q] * (step.doubt[q] * share));
+            let taken: Curve<Q> = from_fn(|q| product[q] - other[q]);
+            let mut twig = |side: usize, product: &Curve<Q>| {
+                leaf(&self.steps, &mut self.effects, &twigs[side], parts[side], product)
+            };
+            let taken = twig(side, &taken);
+            let other = twig(1 - side, &other);
+            let difference: Curve<Q> = from_fn(|q| (taken[q] - other[q]) * share);
             let effect = &mut self.effects[usize::from(*feature) & (FEATURES_MAX - 1)];
-            *effect = from_fn(|q| effect[q] + product[q] * (step.slope[q] * difference));
-            *expected = from_fn(|q| taken - step.doubt[q] * difference);
+            *effect = from_fn(|q| effect[q] + product[q] * (step.slope[q] * difference[q]));
+            *expected = from_fn(|q| taken[q] - step.doubt[q] * difference[q]);
+        }
+        let slots =
+            self.goes_right[twigs..].iter().zip(&self.products[twigs..]).zip(&mut self.expected[twigs..]);
+        for (twig, ((goes_right, product), expected)) in batch.twigs.iter().zip(slots) {
+            *expected = leaf(&self.steps, &mut self.effects, twig, *goes_right, product);
         }
     }
 
@@ -157,6 +171,24 @@ impl<const Q: usize, const N: usize> Walk<Q, N> {
             self.expected[slot] = from_fn(|q| taken[q] - step.doubt[q] * difference[q]);
         }
     }
+}
+
+/// The expected value of a twig, its effect added.
+#[inline(always)]
+fn leaf<const Q: usize, const N: usize>(
+    steps: &[Step<Q>; N],
+    effects: &mut [Curve<Q>; FEATURES_MAX],
+    twig: &Twig,
+    goes_right: u8,
+    product: &Curve<Q>,
+) -> Curve<Q> {
+    let side = usize::from(goes_right & 1);
+    let step = &steps[usize::from(twig.repeat) & (N - 1)];
+    let difference = twig.differences[side];
+    let effect = &mut effects[usize::from(twig.feature) & (FEATURES_MAX - 1)];
+    *effect = from_fn(|q| effect[q] + product[q] * (step.slope[q] * difference));
+    let taken = f64::from(twig.values[side]);
+    from_fn(|q| taken - step.doubt[q] * difference)
 }
 
 /// Slots of the child that the row takes and of the other.

@@ -4,7 +4,7 @@
 //! date: seconds, whole coins, gas units, counts and ratios. NaN where the window has nothing to measure (the gap
 //! between outgoing payments when there is none), which the model treats as a value of its own.
 
-use super::{Direction, Step, Window};
+use super::{Direction, PEERS_MAX, Step, Window};
 
 /// Method of the token call `transfer(address,uint256)`.
 const TRANSFER: u32 = 0xa905_9cbb;
@@ -98,6 +98,26 @@ features! {
     "tokens", "different tokens";
     "tokens_in", "different tokens that came in";
     "token_senders", "different senders of tokens";
+    "sender_transactions_first", "transactions seen of the first sender before, at most 32";
+    "sender_transactions_min", "fewest transactions seen of a sender before, at most 32";
+    "sender_transactions_max", "most transactions seen of a sender before, at most 32";
+    "sender_counterparties_first", "others the first sender had dealt with, at most 32";
+    "sender_counterparties_min", "fewest others a sender had dealt with, at most 32";
+    "sender_counterparties_max", "most others a sender had dealt with, at most 32";
+    "sender_receives_first", "received over sent transactions of the first sender before";
+    "sender_receives_min", "least received over sent transactions of a sender before";
+    "sender_receives_max", "most received over sent transactions of a sender before";
+    "sender_spends_first", "share of what the first sender held that it sent";
+    "sender_spends_min", "least share of what a sender held that it sent";
+    "sender_spends_max", "largest share of what a sender held that it sent";
+    "senders_unknown", "inbound transactions from senders nobody else had dealt with";
+    "recipient_transactions_min", "fewest transactions seen of a recipient before, at most 32";
+    "recipient_transactions_max", "most transactions seen of a recipient before, at most 32";
+    "recipient_counterparties_min", "fewest others a recipient had dealt with, at most 32";
+    "recipient_counterparties_max", "most others a recipient had dealt with, at most 32";
+    "recipient_receives_min", "least received over sent transactions of a recipient before";
+    "recipient_receives_max", "most received over sent transactions of a recipient before";
+    "recipients_unknown", "outbound transactions to recipients nobody else had dealt with";
 }
 
 /// The names of the features, in order.
@@ -141,6 +161,7 @@ pub fn features(window: &Window) -> Vec<f32> {
     let methods = |steps: &[&Step]| counted(distinct(steps.iter().filter_map(|step| step.method)).len());
     let tokens = window.tokens();
     let token_ins = || tokens.iter().filter(|token| token.direction == Direction::In);
+    let (senders_seen, recipients_seen) = (Peers::of(&ins), Peers::of(&outs));
     let goes_out = |step: Option<&Step>| {
         step.map_or(f64::NAN, |step| f64::from(u8::from(step.direction == Direction::Out)))
     };
@@ -228,6 +249,26 @@ pub fn features(window: &Window) -> Vec<f32> {
         counted(distinct(tokens.iter().map(|token| token.token)).len()),
         counted(distinct(token_ins().map(|token| token.token)).len()),
         counted(distinct(token_ins().map(|token| token.other)).len()),
+        senders_seen.transactions.first,
+        senders_seen.transactions.min,
+        senders_seen.transactions.max,
+        senders_seen.counterparties.first,
+        senders_seen.counterparties.min,
+        senders_seen.counterparties.max,
+        senders_seen.receives.first,
+        senders_seen.receives.min,
+        senders_seen.receives.max,
+        senders_seen.spends.first,
+        senders_seen.spends.min,
+        senders_seen.spends.max,
+        senders_seen.unknown,
+        recipients_seen.transactions.min,
+        recipients_seen.transactions.max,
+        recipients_seen.counterparties.min,
+        recipients_seen.counterparties.max,
+        recipients_seen.receives.min,
+        recipients_seen.receives.max,
+        recipients_seen.unknown,
     ];
     row.into_iter()
         .map(|value| {
@@ -341,6 +382,32 @@ impl Balance {
     }
 }
 
+/// What had been seen of the other sides.
+struct Peers {
+    transactions: Summary,
+    counterparties: Summary,
+    receives: Summary,
+    spends: Summary,
+    unknown: f64,
+}
+
+impl Peers {
+    fn of(steps: &[&Step]) -> Self {
+        // Counts beyond the cap say how long the stream has been followed, not what the address is.
+        let cap = counted(PEERS_MAX);
+        let all = |what: fn(&Step) -> f64| Summary::of(steps.iter().map(|step| what(step)).collect());
+        let transactions = steps.iter().map(|step| f64::from(step.peer.transactions).min(cap)).collect();
+        let spends = steps.iter().filter(|step| !step.failed && step.peer.coins > 0.0);
+        Self {
+            transactions: Summary::of(transactions),
+            counterparties: all(|step| f64::from(step.peer.counterparties)),
+            receives: all(|step| f64::from(step.peer.received) / (f64::from(step.peer.sent) + 1.0)),
+            spends: Summary::of(spends.map(|step| step.coins / step.peer.coins).collect()),
+            unknown: counted(steps.iter().filter(|step| step.peer.counterparties == 0).count()),
+        }
+    }
+}
+
 fn distinct<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut items: Vec<T> = items.collect();
     items.sort_unstable();
@@ -368,6 +435,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::discovery::Peer;
 
     fn named(row: &[f32], name: &str) -> f32 {
         row[FEATURES.iter().position(|(other, _)| *other == name).unwrap()]
@@ -384,6 +452,7 @@ mod tests {
             failed: false,
             input_bytes: 0,
             method: None,
+            peer: Peer::default(),
         }
     }
 
@@ -392,7 +461,10 @@ mod tests {
         let mut window = Window::default();
         for step in [
             step(100, Direction::In, 1, 2.0),
-            step(160, Direction::In, 2, 4.0),
+            Step {
+                peer: Peer { transactions: 40, received: 30, sent: 9, counterparties: 3, coins: 16.0 },
+                ..step(160, Direction::In, 2, 4.0)
+            },
             step(170, Direction::Out, 9, 3.0),
             Step { failed: true, ..step(180, Direction::Out, 1, 50.0) },
         ] {
@@ -419,6 +491,13 @@ mod tests {
             ("out_failed", 1.0),
             ("begins_out", 0.0),
             ("ends_out", 1.0),
+            ("sender_transactions_first", 0.0),
+            ("sender_transactions_max", 32.0),
+            ("sender_counterparties_min", 0.0),
+            ("sender_receives_max", 3.0),
+            ("sender_spends_first", 0.25),
+            ("senders_unknown", 1.0),
+            ("recipients_unknown", 2.0),
         ] {
             assert!((named(&row, name) - expected).abs() < 1e-6, "{name}: {}", named(&row, name));
         }

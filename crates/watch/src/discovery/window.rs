@@ -2,6 +2,8 @@
 
 use domain::UnixNanos;
 
+use super::Peer;
+
 /// Most transactions of a window.
 pub const WINDOW_MAX: usize = 20;
 /// Most token transfers of a window that are remembered one by one; further ones are counted.
@@ -37,6 +39,8 @@ pub struct Step {
     pub input_bytes: u64,
     /// The first four bytes of its input, if there are as many.
     pub method: Option<u32>,
+    /// What had been seen of `other` before.
+    pub peer: Peer,
 }
 
 impl Step {

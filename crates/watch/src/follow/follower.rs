@@ -361,7 +361,8 @@ impl<S: Source> Follower<S> {
         }
         self.changed = true;
         self.unsaved_blocks += 1;
-        if self.unsaved_blocks >= SAVE_EVERY_BLOCKS || self.state.news().len() >= NEWS_MAX {
+        let is_full = self.parts.blocks.iter().any(|sink| sink.is_full());
+        if is_full || self.unsaved_blocks >= SAVE_EVERY_BLOCKS || self.state.news().len() >= NEWS_MAX {
             self.save().await?;
             self.show();
         }
@@ -391,9 +392,13 @@ impl<S: Source> Follower<S> {
     async fn save(&mut self) -> Result<(), FollowError> {
         if self.changed || self.unsaved_blocks > 0 {
             let bytes = self.state.to_bytes();
-            let store = Arc::clone(&self.parts.store);
-            let saved = tokio::task::spawn_blocking(move || store.save(&bytes)).await;
-            match saved {
+            let (store, sinks) = (Arc::clone(&self.parts.store), self.parts.blocks.clone());
+            // What others derived first: whatever the stored state says was told, they know.
+            let saved = tokio::task::spawn_blocking(move || -> Result<(), FollowError> {
+                sinks.iter().try_for_each(|sink| sink.flush())?;
+                Ok(store.save(&bytes)?)
+            });
+            match saved.await {
                 Ok(saved) => saved?,
                 Err(error) => {
                     let source = std::io::Error::other(error);

@@ -8,7 +8,10 @@ use chain::{
     headers::{BlockHash, BlockId, Header, LinkError},
 };
 
-use super::rules::{Finding, Rules};
+use super::{
+    alert::SinkError,
+    rules::{Finding, Rules},
+};
 
 /// Why a node could not be asked, or gave no usable answer. Every variant leads to another attempt later; none to a
 /// guess.
@@ -173,4 +176,17 @@ pub enum ChainEvent<'f, F> {
 pub trait BlockSink<F>: Send + Sync {
     /// Takes in one event.
     fn on(&self, event: &ChainEvent<'_, F>);
+
+    /// Makes durable what was taken in, before the follower stores that it told it. May block; nothing is told meanwhile.
+    ///
+    /// # Errors
+    /// [`SinkError`]: the follower's state is not stored then, and it is tried again.
+    fn flush(&self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Whether so much waits for [`BlockSink::flush`] that it should come soon.
+    fn is_full(&self) -> bool {
+        false
+    }
 }

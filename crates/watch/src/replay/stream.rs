@@ -5,7 +5,7 @@ use std::io::BufRead;
 use domain::UnixNanos;
 
 use super::parties::{Parties, Party, PartyError};
-use crate::discovery::{Direction, Step};
+use crate::discovery::{Direction, Step, Traffic};
 use crate::table::{Row, Table, TableError, Wanted};
 
 /// One transaction as a table tells it.
@@ -39,22 +39,33 @@ pub struct Transaction {
 const COIN: f64 = 1e18;
 
 impl Transaction {
-    /// The transaction as one of its parties sees it.
+    /// The transaction as one of its parties sees it, before `traffic` takes it in.
     #[must_use]
-    pub fn step(&self, other: Party, direction: Direction) -> Step {
-        #[expect(clippy::cast_precision_loss, reason = "features are in double precision")]
-        let coins = self.value as f64 / COIN;
+    pub fn step(&self, party: Party, other: Party, direction: Direction, traffic: &Traffic) -> Step {
         Step {
             at: self.at,
             direction,
             other: other.0,
-            coins,
+            coins: self.coins(),
             digits: Step::digits_of(self.value),
             gas_used: self.gas_used,
             failed: self.failed,
             input_bytes: self.input_bytes,
             method: self.method,
+            peer: traffic.peer(other.0, party.0),
         }
+    }
+
+    /// Tells `traffic` of the transaction.
+    pub fn observed_by(&self, traffic: &mut Traffic) {
+        let moved = if self.failed { 0.0 } else { self.coins() };
+        traffic.observe(self.from.map(|from| from.0), self.to.map(|to| to.0), moved);
+    }
+
+    /// What it moves, in whole coins.
+    #[expect(clippy::cast_precision_loss, reason = "features are in double precision")]
+    fn coins(&self) -> f64 {
+        self.value as f64 / COIN
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     Parties, Party, TokenTransfer, Transaction,
     monitor::{Alert, AlertKind},
 };
-use crate::discovery::{Detector, Direction, Suspicion, TokenStep, WINDOW_MAX, Window};
+use crate::discovery::{Detector, Direction, Suspicion, TokenStep, Traffic, WINDOW_MAX, Window};
 
 /// Most addresses suspected at once; the first ones are kept.
 const SUSPECTS_MAX: usize = 1 << 20;
@@ -16,6 +16,7 @@ const OPEN_MAX: usize = 1 << 22;
 #[derive(Debug)]
 pub(super) struct Suspects {
     detector: Detector,
+    traffic: Traffic,
     windows: Vec<Judging>,
     open: usize,
     found: Vec<(Party, Suspicion)>,
@@ -34,12 +35,25 @@ enum Judging {
 }
 
 impl Suspects {
-    pub(super) const fn new(detector: Detector) -> Self {
-        Self { detector, windows: Vec::new(), open: 0, found: Vec::new() }
+    pub(super) fn new(detector: Detector) -> Self {
+        Self { detector, traffic: Traffic::default(), windows: Vec::new(), open: 0, found: Vec::new() }
     }
 
     pub(super) fn transaction(&mut self, tx: &Transaction, parties: &Parties, found: &mut impl FnMut(Alert)) {
-        let (Some(from), Some(to)) = (tx.from, tx.to) else { return };
+        if let (Some(from), Some(to)) = (tx.from, tx.to) {
+            self.payment(tx, from, to, parties, found);
+        }
+        tx.observed_by(&mut self.traffic);
+    }
+
+    fn payment(
+        &mut self,
+        tx: &Transaction,
+        from: Party,
+        to: Party,
+        parties: &Parties,
+        found: &mut impl FnMut(Alert),
+    ) {
         if self.windows.len() < parties.len() {
             self.windows.resize(parties.len(), Judging::Unseen);
         }
@@ -72,7 +86,7 @@ impl Suspects {
             }
             Judging::Open(window) => window,
         };
-        window.push(tx.step(other, direction));
+        window.push(tx.step(party, other, direction, &self.traffic));
         let suspicion = self.detector.judge(window);
         if suspicion.is_some() || window.steps().len() >= WINDOW_MAX {
             *judging = Judging::Done;

@@ -142,7 +142,7 @@ fn a_decision_is_told_in_full() {
         json!({ "id": "dec-1", "verdict": "deny", "decided_at": "2027-01-15T08:00:00.000Z", "reasons": reasons })
     );
     assert_eq!(
-        explanation_json(&Explained { id: "dec-1".into(), decision, position: Some(42) }),
+        explanation_json(&Explained { id: "dec-1".into(), decision, position: Some(42), review: None }),
         json!({
             "id": "dec-1", "verdict": "deny", "decided_at": "2027-01-15T08:00:00.000Z", "reasons": reasons,
             "idempotency_key": "k-1", "position": 42,

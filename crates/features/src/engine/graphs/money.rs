@@ -78,6 +78,15 @@ impl Money {
         }
     }
 
+    /// As [`Money::step`], and takes it back.
+    pub(crate) fn preview(&mut self, cells: &[i64], now: u64, reads: &[(usize, GraphRead)], row: &mut [f64]) {
+        let overflowed = self.overflowed;
+        self.nodes.begin_trial();
+        self.step(cells, now, reads, row);
+        self.nodes.roll_back();
+        self.overflowed = overflowed;
+    }
+
     pub(crate) fn step(&mut self, cells: &[i64], now: u64, reads: &[(usize, GraphRead)], row: &mut [f64]) {
         let at = now.saturating_mul(self.plan.tick_nanos);
         let mut cycle: Option<u8> = None;

@@ -131,6 +131,23 @@ impl Sharing {
         }
     }
 
+    /// As [`Sharing::step`], and takes it back.
+    pub(crate) fn preview(
+        &mut self,
+        cells: &[i64],
+        now: u64,
+        reads: &[(usize, GraphRead)],
+        nodes: &mut [f64],
+    ) {
+        let overflowed = self.overflowed;
+        self.accounts.begin_trial();
+        self.things.begin_trial();
+        self.step(cells, now, reads, nodes);
+        self.accounts.roll_back();
+        self.things.roll_back();
+        self.overflowed = overflowed;
+    }
+
     pub(crate) fn step(&mut self, cells: &[i64], now: u64, reads: &[(usize, GraphRead)], nodes: &mut [f64]) {
         let cell = cells[self.plan.account];
         if cell == MISSING {

@@ -564,4 +564,37 @@ proptest! {
         prop_assert!(rows.iter().all(|(_, row)| row[count].is_nan() || row[count] <= samples_max as f64 + 1.0));
         prop_assert_eq!(run(&calls, limits).1.digest(), engine.digest());
     }
+
+    /// A preview is the row to come, and nothing shows that it was asked for: not in rows, nor in what is forgotten.
+    #[test]
+    fn a_preview_is_the_row_to_come_and_changes_nothing(calls in log(), entities_max in 1_usize..9) {
+        let limits = Limits { entities_max, ..Limits::default() };
+        let (rows, plain) = run(&calls, limits);
+        let mut engine = Engine::new(pack(EVERYTHING), limits);
+        let mut rows = rows.into_iter();
+        for (position, call) in calls.iter().enumerate() {
+            match call {
+                Call::Event { secs, nanos, id, values } => {
+                    let mut row = vec![0.0; engine.pack().columns().len()];
+                    let at = UnixNanos(secs * 1_000_000_000 + nanos);
+                    let record = Record { position: position as u64, at, id: *id, values: &values.values() };
+                    let before = engine.digest();
+                    let previewed = engine.preview(&record, &mut row).unwrap();
+                    prop_assert_eq!(engine.digest(), before);
+                    let (stepped, want) = rows.next().unwrap();
+                    prop_assert_eq!(previewed, stepped);
+                    if engine.usage().labels_waiting == 0 {
+                        prop_assert_eq!(bits(&row), bits(&want));
+                    }
+                    let _stepped = engine.step(&record, &mut row).unwrap();
+                    prop_assert_eq!(bits(&row), bits(&want));
+                }
+                Call::Label { id, is_fraud, arrival } => {
+                    let label = Label { id: *id, is_fraud: *is_fraud, arrival: UnixNanos::from_secs(*arrival) };
+                    let _labelled = engine.label(&label).unwrap();
+                }
+            }
+        }
+        prop_assert_eq!(engine.digest(), plain.digest());
+    }
 }

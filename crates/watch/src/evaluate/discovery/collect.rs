@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::BufRead};
 use domain::UnixNanos;
 
 use crate::{
-    discovery::{Direction, TokenStep, WINDOW_MAX, Window, features},
+    discovery::{Direction, TokenStep, Traffic, WINDOW_MAX, Window, features},
     replay::{Item, Parties, Party, Stream, TokenTransfer, Transaction},
     table::{Row, Table, TableError, Wanted},
 };
@@ -133,7 +133,7 @@ pub fn collect<R: BufRead>(
         }
         accounts.push(Account { windows: of, seen: 0, inflow: 0.0, inbound: 0, inflow_first: Vec::new() });
     }
-    let mut collector = Collector { samples, watched, accounts, k };
+    let mut collector = Collector { samples, watched, accounts, traffic: Traffic::default(), k };
     while let Some(item) = stream.advance()? {
         match item {
             Item::Transaction(transaction) => collector.transaction(&transaction),
@@ -190,11 +190,17 @@ struct Collector {
     /// Place of each party among the accounts; `u32::MAX` if nobody watches it.
     watched: Vec<u32>,
     accounts: Vec<Account>,
+    traffic: Traffic,
     k: usize,
 }
 
 impl Collector {
     fn transaction(&mut self, tx: &Transaction) {
+        self.steps(tx);
+        tx.observed_by(&mut self.traffic);
+    }
+
+    fn steps(&mut self, tx: &Transaction) {
         // What creates a contract has no recipient and is not part of an account's list.
         let Some(to) = tx.to else { return };
         if let Some(from) = tx.from {
@@ -212,10 +218,11 @@ impl Collector {
 
     fn step(&mut self, party: Party, other: Party, direction: Direction, tx: &Transaction) {
         let k = self.k as u64;
-        let Some(account) = self.account(party) else { return };
+        let Some(at) = self.watched.get(party.index()).copied() else { return };
+        let Some(account) = self.accounts.get_mut(at as usize) else { return };
         let position = account.seen;
         account.seen += 1;
-        let step = tx.step(other, direction);
+        let step = tx.step(party, other, direction, &self.traffic);
         if direction == Direction::In && !tx.failed && tx.value > 0 {
             account.inflow += step.coins;
             account.inbound += 1;
@@ -261,7 +268,7 @@ impl Collector {
     }
 
     fn finish(self, parties: Parties) -> Collected {
-        let Self { samples, watched, accounts, k } = self;
+        let Self { samples, watched, accounts, k, .. } = self;
         let account = |sample: &Sample| accounts.get(*watched.get(sample.account.index())? as usize);
         let inflow_total =
             samples.iter().map(|sample| account(sample).map_or(0.0, |account| account.inflow)).collect();

@@ -1,0 +1,294 @@
+//! Each route in words. Exhaustive: a route without description does not compile.
+
+use serde_json::{Value, json};
+
+use super::{Content, Operation, cases, samples, schemas};
+use crate::{Action, OpenAction, problem::Kind};
+
+/// Groups of operations.
+pub(super) const TAGS: &[(&str, &str)] = &[
+    ("cases", "What people look at: held withdrawals and alerts that belong together."),
+    ("decisions", "Whether money may leave, and why."),
+    ("documentation", "This API, described. Needs no token."),
+    ("events", "What happened at the exchange."),
+    ("apps", "Third-party apps, for the exchange's own consent page. 404 unless oauth.issuer is configured."),
+    ("operation", "Whether it works, and how much it does."),
+];
+
+pub(super) fn schema(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn plain(media: &'static str, description: &'static str) -> Content {
+    Content { media, schema: json!({ "type": "string" }), examples: Vec::new(), description }
+}
+
+pub(super) const EVENTS: &str = concat!(
+    r#"{"id":"ev-1","account":"u-1001","occurred_at":"2026-11-22T10:00:00.123Z","ip":"192.0.2.7","type":"login","success":true,"second_factor":true}"#,
+    "\n",
+    r#"{"id":"ev-2","account":"u-1001","occurred_at":"2026-11-22T10:03:00Z","type":"balance_changed","asset":"USDT","total":"1250"}"#,
+    "\n",
+);
+
+pub(super) fn withdrawal() -> Value {
+    json!({
+        "type": "withdrawal", "idempotency_key": "wd-20261122-0001", "deadline_ms": 1000,
+        "withdrawal": {
+            "account": "u-1001", "asset": "USDT", "amount": "1000", "fee": "1", "network": "tron",
+            "address": "T9yD14Nj9j7xAB4dbGeiX9h8unkKHxuWwb", "client_id": "web-17", "ip": "192.0.2.7", "device": "d-77",
+        },
+    })
+}
+
+pub(super) fn transfer() -> Value {
+    json!({
+        "type": "withdrawal",
+        "withdrawal": {
+            "account": "u-1001", "asset": "USDT", "amount": "5", "internal_recipient": "u-2002", "ip": "192.0.2.7",
+        },
+    })
+}
+
+pub(super) fn approval() -> Value {
+    json!({
+        "decision": "approve", "account": "u-1001", "scopes": "read trade", "days": 30, "environment": "live",
+        "ips": "192.0.2.0/24", "instruments": "BTC-USDT, ETH-*", "quote": "USDT", "per_order": "1000",
+        "per_day": "5000",
+    })
+}
+
+/// The first line as a value.
+fn json_line(lines: &str) -> Value {
+    lines.lines().next().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default()
+}
+
+fn account_body() -> Content {
+    let example = vec![("account", json!({ "account": "u-1001" }))];
+    Content::json("Whose.", schema("Account"), example)
+}
+
+#[expect(clippy::too_many_lines, reason = "one list of descriptions, each a few lines")]
+pub(super) fn operation(action: Action) -> Operation {
+    match action {
+        Action::AnswerApp => Operation {
+            id: "answerApp",
+            tag: "apps",
+            summary: "Takes a customer's answer to an app, once.",
+            description: "Send the customer's browser to the address answered, at once.",
+            query: vec![],
+            body: vec![Content::json(
+                "What the customer says.",
+                schema("ConsentAnswer"),
+                vec![("approve", approval()), ("deny", json!({ "decision": "deny" }))],
+            )],
+            answer: Content::json(
+                "Where to send the browser.",
+                schema("Redirect"),
+                vec![("approved", json!({ "redirect": "https://app.example/callback?code=SECRET" }))],
+            ),
+            problems: &[Kind::NotFound, Kind::AlreadyAnswered, Kind::TooManyGrants],
+        },
+        Action::AskForApp => Operation {
+            id: "askForApp",
+            tag: "apps",
+            summary: "Says what an app asks a customer for.",
+            description: "For the page on which the customer agrees or declines.",
+            query: vec![],
+            body: vec![],
+            answer: Content::json(
+                "What to ask the customer.",
+                schema("AppRequest"),
+                vec![("asked", samples::app_request())],
+            ),
+            problems: &[Kind::NotFound, Kind::AlreadyAnswered],
+        },
+        Action::Case(call) => cases::operation(call),
+        Action::Decide => Operation {
+            id: "decide",
+            tag: "decisions",
+            summary: "Decides on a withdrawal before it happens.",
+            description: "The decision is durable before it is answered. Only the verdict allow lets the withdrawal go ahead; \
+                          any problem, and no answer, mean that there is no decision and it must not. The same account and \
+                          idempotency key get the first decision again.",
+            query: vec![],
+            body: vec![Content::json(
+                "What is about to happen.",
+                schema("DecisionRequest"),
+                vec![("on_chain", withdrawal()), ("internal", transfer())],
+            )],
+            answer: Content::json("What was decided.", schema("Decision"), vec![("hold", samples::answer())]),
+            problems: &[Kind::IdempotencyConflict, Kind::Unavailable, Kind::DeadlineExceeded],
+        },
+        Action::Explain => Operation {
+            id: "explainDecision",
+            tag: "decisions",
+            summary: "Explains a decision.",
+            description: "With what was asked, every finding, what would have let it pass, and its position in the journal. Ids \
+                          of erased customers are not found.",
+            query: vec![],
+            body: vec![],
+            answer: Content::json(
+                "The decision.",
+                schema("Explanation"),
+                vec![("held", samples::explanation())],
+            ),
+            problems: &[Kind::NotFound, Kind::Unavailable],
+        },
+        Action::Health => Operation {
+            id: "health",
+            tag: "operation",
+            summary: "Says whether the parts behind the API work.",
+            description: "A problem of type unhealthy names what does not.",
+            query: vec![],
+            body: vec![],
+            answer: Content::json(
+                "All is well.",
+                schema("Health"),
+                vec![("well", json!({ "status": "ok" }))],
+            ),
+            problems: &[Kind::Unhealthy],
+        },
+        Action::ListDecisions => Operation {
+            id: "listDecisions",
+            tag: "decisions",
+            summary: "Lists decisions, oldest first, page by page.",
+            description: "A page may hold fewer than limit, even none, while more is true: go on with next. Keep the last next \
+                          and ask again later for what was decided since. A cursor from before a restore is refused as \
+                          stale-cursor, since what it counted may not exist any more.",
+            query: schemas::paging(),
+            body: vec![],
+            answer: Content::json(
+                "A page.",
+                schema("DecisionPage"),
+                vec![(
+                    "page",
+                    json!({ "decisions": [samples::explanation()], "next": "cur-8-0011223344556677", "more": false }),
+                )],
+            ),
+            problems: &[Kind::StaleCursor, Kind::Unavailable],
+        },
+        Action::ListGrants => Operation {
+            id: "listGrants",
+            tag: "apps",
+            summary: "Lists what a customer has granted.",
+            description: "Accounts stand in bodies and not in addresses, which end up in logs.",
+            query: vec![],
+            body: vec![account_body()],
+            answer: Content::json("Grants in force.", schema("Grants"), vec![("grants", samples::grants())]),
+            problems: &[Kind::NotFound],
+        },
+        Action::Metrics => Operation {
+            id: "metrics",
+            tag: "operation",
+            summary: "Counters for a monitoring system.",
+            description: "OpenMetrics 1.0, which Prometheus reads.",
+            query: vec![],
+            body: vec![],
+            answer: plain("application/openmetrics-text", "Every counter. No secret, no customer."),
+            problems: &[],
+        },
+        Action::ReadDeadLetters => Operation {
+            id: "readDeadLetters",
+            tag: "events",
+            summary: "Shows the lines of batches that were refused.",
+            description: "The newest ones since the process started; they are in memory only.",
+            query: vec![(
+                "from",
+                json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX, "default": 0 }),
+                "Number of the first letter: next of the page before.",
+            )],
+            body: vec![],
+            answer: Content::json(
+                "A page.",
+                schema("DeadLetters"),
+                vec![("none", json!({ "letters": [], "next": 0, "forgotten": 0 }))],
+            ),
+            problems: &[],
+        },
+        Action::RecordEvents => Operation {
+            id: "recordEvents",
+            tag: "events",
+            summary: "Records a batch of events.",
+            description: "One JSON object a line, or one array of them, each as the schema Event says. Answered only when every event is \
+                          durable. A line that is no event is named under refused, or as a problem where there is no other; \
+                          the others are recorded. Sending a batch again is always safe.",
+            query: vec![],
+            body: vec![
+                Content {
+                    media: "application/x-ndjson",
+                    schema: json!({
+                        "type": "string", "maxLength": crate::limits::EVENT_BODY_BYTES_MAX,
+                        "x-line-schema": { "$ref": "#/components/schemas/Event" },
+                    }),
+                    examples: vec![("two", json!(EVENTS))],
+                    description: "At most 1,000 events, one a line or in one array.",
+                },
+                Content::json(
+                    "",
+                    json!({
+                        "type": "array", "minItems": 1, "maxItems": crate::limits::EVENT_LINES_MAX,
+                        "items": { "$ref": "#/components/schemas/Event" },
+                    }),
+                    vec![("one", json!([json_line(EVENTS)]))],
+                ),
+            ],
+            answer: Content::json(
+                "What became of them.",
+                schema("Recorded"),
+                vec![("recorded", json!({ "accepted": 2, "duplicates": 0, "erased": 0 }))],
+            ),
+            problems: &[Kind::InvalidEvent, Kind::Unavailable],
+        },
+        Action::RevokeGrant => Operation {
+            id: "revokeGrant",
+            tag: "apps",
+            summary: "Ends a grant of a customer.",
+            description: "When it is answered, no token of the grant works any more.",
+            query: vec![],
+            body: vec![account_body()],
+            answer: Content::json(
+                "It is ended.",
+                schema("Revoked"),
+                vec![("revoked", json!({ "revoked": true }))],
+            ),
+            problems: &[Kind::NotFound, Kind::Unavailable],
+        },
+        Action::StreamDecisions => Operation {
+            id: "streamDecisions",
+            tag: "decisions",
+            summary: "Streams decisions as they are made.",
+            description: "One JSON object a line, each {\"decision\": Explanation, \"next\": cursor}; an empty line now and then \
+                          says that the connection lives. Begins behind after; absent: from now on. It ends after an hour, \
+                          when the journal cannot be read, and when the process stops: go on behind the last next.",
+            query: schemas::paging().into_iter().filter(|(name, ..)| *name == "after").collect(),
+            body: vec![],
+            answer: plain("application/x-ndjson", "Decisions, one a line, without end."),
+            problems: &[Kind::StaleCursor, Kind::Unavailable],
+        },
+    }
+}
+
+pub(super) fn open_operation(action: OpenAction) -> Operation {
+    match action {
+        OpenAction::Document => Operation {
+            id: "document",
+            tag: "documentation",
+            summary: "This document.",
+            description: "OpenAPI 3.1, generated from the code that serves.",
+            query: vec![],
+            body: vec![],
+            answer: Content::json("The document.", json!({ "type": "object" }), vec![]),
+            problems: &[],
+        },
+        OpenAction::Page => Operation {
+            id: "documentationPage",
+            tag: "documentation",
+            summary: "The same for people.",
+            description: "One page of HTML without script and without anything from elsewhere.",
+            query: vec![],
+            body: vec![],
+            answer: plain("text/html", "The page."),
+            problems: &[],
+        },
+    }
+}

@@ -1,0 +1,213 @@
+use std::collections::BTreeSet;
+
+use domain::UnixNanos;
+use schema::{Conformance, Model, Request};
+use serde_json::{Value, json};
+
+use super::{document, operations};
+use crate::{CaseCall, ROUTES, wire};
+
+const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi/control-v1.json");
+const NOW: UnixNanos = UnixNanos::from_secs(1_800_000_000);
+
+/// A difference is a change of the API: regenerate with `caponier docs openapi > docs/openapi/control-v1.json`.
+#[test]
+fn the_committed_document_is_what_the_code_generates() {
+    let committed = std::fs::read_to_string(COMMITTED).unwrap();
+    assert!(
+        committed == super::document_text(),
+        "docs/openapi/control-v1.json differs; regenerate it with caponier docs openapi"
+    );
+}
+
+fn operations_of(document: &Value) -> Vec<(String, String, Value)> {
+    let mut all = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            all.push((method.to_uppercase(), path.clone(), operation.clone()));
+        }
+    }
+    all
+}
+
+#[test]
+fn every_route_is_described_once_with_what_it_needs() {
+    let document = document();
+    let described = operations_of(&document);
+    let ids: BTreeSet<_> =
+        described.iter().map(|(.., operation)| operation["operationId"].to_string()).collect();
+    assert_eq!(ids.len(), described.len());
+    let tags: BTreeSet<_> = operations::TAGS.iter().map(|(name, _)| *name).collect();
+    for (.., operation) in &described {
+        assert!(tags.contains(operation["tags"][0].as_str().unwrap()), "{operation}");
+    }
+    for route in ROUTES {
+        let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
+        assert_eq!(operation["x-permission"], json!(route.permission.as_str()), "{}", route.path);
+        for status in ["200", "401", "403", "503"] {
+            assert!(operation["responses"][status].is_object(), "{} {status}", route.path);
+        }
+    }
+    for route in crate::OPEN_ROUTES {
+        let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
+        assert_eq!(operation["security"], json!([]), "{}", route.path);
+        assert!(operation["responses"]["401"].is_null(), "{}", route.path);
+    }
+}
+
+/// Every `$ref` leads somewhere.
+#[test]
+fn no_reference_is_dangling() {
+    fn walk<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    match (name.as_str(), value) {
+                        ("$ref", Value::String(text)) => found.push(text),
+                        _ => walk(value, found),
+                    }
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| walk(value, found)),
+            _ => {}
+        }
+    }
+    let document = document();
+    let mut found = Vec::new();
+    walk(&document, &mut found);
+    assert!(found.len() > 20);
+    for reference in found {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+}
+
+#[test]
+fn examples_of_requests_are_accepted_by_the_parsers() {
+    assert!(is_event_batch(operations::EVENTS));
+    let one = operations::operation(crate::Action::RecordEvents).body[1].examples[0].1.to_string();
+    assert!(one.starts_with('[') && is_event_batch(&one), "{one}");
+    for body in [operations::withdrawal(), operations::transfer()] {
+        wire::decision_request(body.to_string().as_bytes(), NOW).unwrap();
+    }
+    wire::answer(operations::approval().to_string().as_bytes()).unwrap();
+}
+
+fn is_event_batch(text: &str) -> bool {
+    let intake = wire::NoIntake::default();
+    wire::events(text.as_bytes(), wire::Judge { now: NOW, intake: &intake })
+        .is_ok_and(|batch| batch.refused.is_empty())
+}
+
+/// A document in which every line of a batch of events is a body, for a checker that knows bodies.
+fn checker() -> Model {
+    let mut document = document();
+    document["paths"]["/v1/events"]["post"]["requestBody"]["content"] =
+        json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Event" } } });
+    Model::import(document.to_string().as_bytes()).unwrap()
+}
+
+fn conforms(model: &Model, path: &str, body: &str) -> bool {
+    let request = Request {
+        method: "POST",
+        path,
+        query: None,
+        content_type: Some("application/json"),
+        body: body.as_bytes(),
+    };
+    matches!(model.check(&request), Conformance::Conforming(_))
+}
+
+/// The gateway's own checker of OpenAPI documents and the parsers agree on what is sent.
+#[test]
+fn the_document_and_the_parsers_agree() {
+    let model = checker();
+    let reference = include_str!("../../../../docs/operating/control-api.md");
+    let (_, rest) = reference.split_once("```ndjson\n").unwrap();
+    let mut seen = BTreeSet::new();
+    for line in rest.split_once("```").unwrap().0.lines() {
+        assert!(conforms(&model, "/v1/events", line), "{line}");
+        let event: Value = serde_json::from_str(line).unwrap();
+        seen.insert(event["type"].as_str().unwrap().to_owned());
+        for name in event.as_object().unwrap().keys() {
+            let mut without = event.clone();
+            without.as_object_mut().unwrap().remove(name);
+            let text = without.to_string();
+            let parsed = is_event_batch(&text);
+            assert_eq!(conforms(&model, "/v1/events", &text), parsed, "{text}");
+            let mut wrong = event.clone();
+            wrong[name] = json!({});
+            let text = wrong.to_string();
+            assert!(!conforms(&model, "/v1/events", &text) && !is_event_batch(&text), "{text}");
+        }
+        let mut more = event.clone();
+        more["surprise"] = json!(1);
+        assert!(!conforms(&model, "/v1/events", &more.to_string()));
+    }
+    // A new type of event has to be described.
+    let described: BTreeSet<_> =
+        super::events::event_types().into_iter().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(described, seen);
+
+    for body in [operations::withdrawal(), operations::transfer()] {
+        assert!(conforms(&model, "/v1/decisions", &body.to_string()), "{body}");
+        let inner = body["withdrawal"].as_object().unwrap().keys().map(|name| format!("/withdrawal/{name}"));
+        let outer = body.as_object().unwrap().keys().map(|name| format!("/{name}"));
+        for pointer in outer.chain(inner) {
+            for value in [Value::Null, json!({}), json!(-1)] {
+                let mut changed = body.clone();
+                *changed.pointer_mut(&pointer).unwrap() = value;
+                let text = changed.to_string();
+                let parsed = wire::decision_request(text.as_bytes(), NOW).is_ok();
+                assert_eq!(conforms(&model, "/v1/decisions", &text), parsed, "{text}");
+            }
+        }
+    }
+    for (call, name) in [
+        (CaseCall::Approve, "approve"),
+        (CaseCall::Assign, "assign"),
+        (CaseCall::Decline, "decline"),
+        (CaseCall::Note, "notes"),
+        (CaseCall::Propose, "propose"),
+        (CaseCall::Resolve, "resolve"),
+    ] {
+        let body = super::cases::body(call).unwrap();
+        let path = format!("/v1/cases/case-7/{name}");
+        let parses = |text: &str| crate::cases::ask(call, text.as_bytes(), |_| Ok(7)).is_ok();
+        assert!(conforms(&model, &path, &body.to_string()) && parses(&body.to_string()), "{body}");
+        for field in body.as_object().unwrap().keys() {
+            for value in [Value::Null, json!({}), json!(-1), json!("")] {
+                let mut changed = body.clone();
+                changed[field] = value;
+                let text = changed.to_string();
+                // What is no id of a decision is known to the installation alone.
+                if field != "decision" || text.contains(":{}") {
+                    assert_eq!(conforms(&model, &path, &text), parses(&text), "{text}");
+                }
+            }
+        }
+    }
+    let approval = operations::approval();
+    let path = "/v1/oauth/authorizations/x";
+    assert!(conforms(&model, path, &approval.to_string()));
+    for name in approval.as_object().unwrap().keys() {
+        let mut changed = approval.clone();
+        changed[name] = json!({});
+        let text = changed.to_string();
+        assert!(!conforms(&model, path, &text) && wire::answer(text.as_bytes()).is_err(), "{text}");
+    }
+    assert!(conforms(&model, path, r#"{"decision":"deny"}"#));
+}
+
+#[test]
+fn the_page_shows_every_call_and_loads_nothing() {
+    let (page, policy) = super::page();
+    for (method, path, operation) in operations_of(&document()) {
+        assert!(page.contains(&format!("<code>{method} {path}</code>")), "{method} {path}");
+        assert!(page.contains(&format!("id=\"{}\"", operation["operationId"].as_str().unwrap())));
+    }
+    assert!(!page.contains("null</pre>"), "an example is empty");
+    for outside in ["<script", "src=", "http://", "//cdn", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"));
+}

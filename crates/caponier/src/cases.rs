@@ -1,0 +1,321 @@
+//! Cases of an installation: what of the journal becomes part of one, what people do with them, and what follows.
+//!
+//! The state is [`fraud::cases::Cases`], part of the fold. Here entries are translated for it, and changes are made one at
+//! a time: looked at, made durable, answered. What a case turned out to be becomes labels, recorded together with it.
+
+use std::{sync::Arc, time::Duration};
+
+use api::{CaseFile, CasesError, DecisionReview, Order};
+use decide::{DecisionIds, Releases, SourceUnavailable};
+use domain::{
+    AccountId, Actor, AlertEntity, Clock, Decision, Event, EventContext, EventId, EventKind, FindingSource,
+    FraudAlert, LabelTarget, Ppm, Subject, UnixNanos, Verdict,
+};
+use fraud::cases::{
+    Action, AlertLine, Ask, AtRisk, Case, CaseEntry, CaseError, Entity, Filter, Held, PAGE_MAX, Policy,
+    Review, Source, Trigger,
+};
+use journal::{AppendError, Draft, Kind, Opened, record};
+
+use crate::ground::{Ground, RecordError};
+
+/// Where a label that came of a case says it is from.
+const LABEL_SOURCE: &str = "case";
+
+/// Evidence by which a decision says how likely fraud is, from 0 to 1.
+const PROBABILITY: &str = "probability";
+
+/// A withdrawal that waits for the customer or for people; `None` for any other decision.
+pub(crate) fn of_decision(position: u64, at: UnixNanos, decision: &Decision) -> Option<Trigger> {
+    if !matches!(decision.verdict, Verdict::Challenge | Verdict::Hold) {
+        return None;
+    }
+    let reasons: Vec<_> = decision
+        .findings
+        .iter()
+        .filter(|finding| !finding.shadow && finding.verdict > Verdict::Allow)
+        .map(|finding| finding.code.clone())
+        .collect();
+    let probability = decision
+        .findings
+        .iter()
+        .filter(|finding| finding.source == FindingSource::Fraud && !finding.shadow)
+        .flat_map(|finding| &finding.evidence)
+        .filter(|evidence| evidence.name == PROBABILITY)
+        .filter_map(|evidence| evidence.value.parse().ok().and_then(Ppm::of))
+        .max();
+    let request = &decision.request;
+    Some(Trigger {
+        source: Source::Decision,
+        position,
+        at,
+        entity: Entity::Account(request.account.clone()),
+        code: decision.leading().map_or_else(String::new, |finding| finding.code.to_string()),
+        verdict: decision.verdict,
+        at_risk: AtRisk::Asset { asset: request.asset.clone(), amount: request.amount },
+        probability_ppm: probability.map(Ppm::get),
+        alert: None,
+        held: Some(Held { fingerprint: decide::fingerprint(request), reasons }),
+        about: None,
+    })
+}
+
+/// What the fraud engine saw. Findings in shadow ask for nothing, so an alert of such alone opens no case.
+pub(crate) fn of_fraud_alert(position: u64, at: UnixNanos, alert: FraudAlert) -> Trigger {
+    let asked = alert.findings.iter().filter(|finding| !finding.shadow).map(|finding| finding.verdict).max();
+    let code = alert.findings.iter().find(|finding| !finding.shadow).or(alert.findings.first());
+    Trigger {
+        source: Source::FraudAlert,
+        position,
+        at,
+        code: code.map_or_else(String::new, |finding| finding.code.to_string()),
+        verdict: asked.unwrap_or(Verdict::Allow),
+        at_risk: alert.value.map_or(AtRisk::Unknown, AtRisk::Value),
+        probability_ppm: alert.score.map(Ppm::get),
+        entity: match alert.entity {
+            AlertEntity::Account(account) => Entity::Account(account),
+            other @ AlertEntity::Network(_) => Entity::other(&other.to_string()),
+        },
+        alert: Some(alert.id),
+        held: None,
+        about: Some(alert.entry),
+    }
+}
+
+/// What was seen on a chain; `None` where nothing is asked for.
+pub(crate) fn of_chain_alert(position: u64, at: UnixNanos, alert: record::ChainAlert) -> Option<Trigger> {
+    if alert.verdict == Verdict::Allow {
+        return None;
+    }
+    let whom = alert.subject.or(alert.counterparty);
+    Some(Trigger {
+        source: Source::ChainAlert,
+        position,
+        at,
+        entity: Entity::other(&match whom {
+            Some(address) => format!("address:{}:{address}", alert.chain),
+            None => format!("chain:{}", alert.chain),
+        }),
+        code: match alert.category {
+            Some(category) => format!("{}.{category}", alert.kind),
+            None => alert.kind,
+        },
+        verdict: alert.verdict,
+        // In the smallest unit of a token of which neither decimals nor price are known.
+        at_risk: AtRisk::Unknown,
+        probability_ppm: None,
+        alert: Some(alert.id),
+        held: None,
+        about: None,
+    })
+}
+
+/// `decide` asks for releases.
+#[derive(Debug)]
+pub struct GroundReleases(pub Arc<Ground>);
+
+impl Releases for GroundReleases {
+    fn release(
+        &self,
+        account: &AccountId,
+        fingerprint: [u8; 16],
+        now: UnixNanos,
+    ) -> Result<Option<decide::Release>, SourceUnavailable> {
+        self.0.catch_up().map_err(|error| SourceUnavailable(error.to_string()))?;
+        let found = self.0.read(|fold| fold.cases().release(account, fingerprint, now));
+        Ok(found.map(|release| decide::Release { held: release.held, reasons: release.reasons }))
+    }
+}
+
+/// How long a caller is asked to wait when the journal's queue is full.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+fn failed(error: RecordError) -> CasesError {
+    match error {
+        RecordError::Append(AppendError::Overloaded) => CasesError::Busy { retry_after: RETRY_AFTER },
+        error => CasesError::Unavailable { why: error.to_string() },
+    }
+}
+
+/// Where people work on cases. Changes are made one at a time.
+#[derive(Debug)]
+pub struct Desk {
+    ground: Arc<Ground>,
+    ids: DecisionIds,
+    clock: Arc<dyn Clock>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Desk {
+    /// Over a ground.
+    #[must_use]
+    pub fn new(ground: Arc<Ground>, ids: DecisionIds, clock: Arc<dyn Clock>) -> Self {
+        Self { ground, ids, clock, turn: tokio::sync::Mutex::new(()) }
+    }
+
+    fn file(&self, case: Case, now: UnixNanos) -> CaseFile {
+        let named = |position: u64| (position, self.ids.id(position).to_string());
+        let decisions = case
+            .held
+            .iter()
+            .map(|item| item.decision)
+            .chain(case.lines.iter().filter(|line| line.source == Source::Decision).map(|line| line.position))
+            .map(named)
+            .collect();
+        CaseFile { case, decisions, now }
+    }
+
+    /// How far the release of a decision is; `None` if it was not held, or its case was forgotten.
+    #[must_use]
+    pub fn review(&self, decision: u64) -> Option<DecisionReview> {
+        let (case, review) = self
+            .ground
+            .read(|fold| fold.cases().held(decision).map(|(case, item)| (case.id, item.review.clone())))?;
+        let used_by = match &review {
+            Review::Used { by, .. } => Some(self.ids.id(*by).to_string()),
+            _ => None,
+        };
+        Some(DecisionReview { case, review, used_by, now: self.clock.now() })
+    }
+
+    /// What a case teaches about the decisions and events in it.
+    fn labels(&self, case: &Case, is_fraud: Option<bool>, now: UnixNanos) -> Vec<Draft> {
+        let (Some(is_fraud), Some(account)) = (is_fraud, case.entity.account()) else {
+            return Vec::new();
+        };
+        let mut targets: Vec<(u64, LabelTarget)> =
+            case.held.iter().map(|item| (item.decision, LabelTarget::Decision(item.decision))).collect();
+        let about: std::collections::BTreeSet<u64> = case
+            .lines
+            .iter()
+            .filter(|line| !line.is_retracted)
+            .filter_map(|line| line.about)
+            .filter(|position| case.item(*position).is_none())
+            .collect();
+        for position in about {
+            targets.extend(self.target(position, account).map(|target| (position, target)));
+        }
+        let drafts = targets.into_iter().filter_map(|(position, target)| {
+            let id = EventId::parse(&format!("case-{}-label-{position}", case.id)).ok()?;
+            if self.ground.read(|fold| fold.knows_event(&id)) {
+                return None;
+            }
+            let event = Event {
+                id,
+                account: account.clone(),
+                occurred_at: now,
+                device: None,
+                ip: None,
+                context: EventContext::default(),
+                kind: EventKind::Label { target, is_fraud, source: LABEL_SOURCE.to_owned() },
+            };
+            Some(Draft {
+                at: now,
+                subject: Subject::Account(account.clone()),
+                kind: Kind::Event,
+                payload: record::encode_event(&event),
+            })
+        });
+        drafts.collect()
+    }
+
+    /// What a label about an entry is about; `None` for entries that no label can name.
+    fn target(&self, position: u64, account: &AccountId) -> Option<LabelTarget> {
+        let journal = self.ground.journal();
+        let entry = journal.entry(position).ok()??;
+        let Ok(Opened::Payload(payload)) = journal.open_payload(&entry) else { return None };
+        match entry.kind {
+            Kind::Decision => Some(LabelTarget::Decision(position)),
+            Kind::Event => {
+                let event = record::decode_event(&payload).ok()?;
+                (event.account == *account).then_some(LabelTarget::Event(event.id))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl api::Cases for Desk {
+    fn case(&self, id: u64) -> Result<CaseFile, CasesError> {
+        let case = self.ground.read(|fold| fold.cases().case(id).cloned());
+        Ok(self.file(case.ok_or(CaseError::NotFound { case: id })?, self.clock.now()))
+    }
+
+    fn cases(&self, filter: &Filter, order: Order, max: usize) -> Result<Vec<CaseFile>, CasesError> {
+        let now = self.clock.now();
+        let max = max.min(PAGE_MAX);
+        let found = self.ground.read(|fold| {
+            let cases = fold.cases();
+            Ok::<Vec<Case>, CaseError>(match order {
+                Order::Newest(before) => cases.newest(filter, before, now).take(max).cloned().collect(),
+                Order::Urgent(after) => {
+                    let after =
+                        after.map(|id| cases.case(id).ok_or(CaseError::NotFound { case: id })).transpose()?;
+                    cases.urgent(filter, after, now).take(max).cloned().collect()
+                }
+            })
+        })?;
+        Ok(found.into_iter().map(|case| self.file(case, now)).collect())
+    }
+
+    fn alerts(&self, before: Option<u64>, max: usize) -> Vec<AlertLine> {
+        self.ground.read(|fold| fold.cases().alerts(before).take(max.min(PAGE_MAX)).cloned().collect())
+    }
+
+    fn decision(&self, id: &str) -> Result<u64, CasesError> {
+        self.ids.position(id).map_err(|_| CasesError::UnknownDecision)
+    }
+
+    fn act(
+        &self,
+        actor: Actor,
+        case: u64,
+        revision: Option<u64>,
+        ask: Ask,
+    ) -> api::BoxFuture<'_, Result<CaseFile, CasesError>> {
+        Box::pin(async move {
+            let _turn = self.turn.lock().await;
+            self.ground.catch_up().map_err(|error| failed(error.into()))?;
+            let now = self.clock.now();
+            let (done, before) = self.ground.read(|fold| {
+                let cases = fold.cases();
+                let before = cases.case(case).ok_or(CaseError::NotFound { case })?;
+                let revision = revision.unwrap_or(before.revision);
+                Ok::<_, CaseError>((cases.prepare(case, revision, actor, ask, now)?, before.clone()))
+            })?;
+            let mut drafts = match &done.action {
+                Action::Resolve { disposition, .. } => self.labels(&before, disposition.label(), now),
+                _ => Vec::new(),
+            };
+            let account = before.entity.account();
+            let subject = account.map_or(Subject::System, |account| Subject::Account(account.clone()));
+            // Last: were the process to end in between, the case would be open and could be closed again, and labels
+            // that are known are not recorded twice.
+            let payload = CaseEntry::Action(done).encode();
+            drafts.push(Draft { at: now, subject, kind: Kind::Case, payload });
+            let first = self.ground.record(drafts).await.map_err(failed)?;
+            let file = self.case(case)?;
+            // The journal's time may have run on while this waited; what the fold did not take in was not done.
+            match file.case.done.last() {
+                Some(last) if last.position >= first => Ok(file),
+                _ => Err(CasesError::Unavailable { why: "the change came too late".to_owned() }),
+            }
+        })
+    }
+}
+
+/// Records the policy of the configuration where another one is in force.
+///
+/// # Errors
+/// [`RecordError`].
+pub(crate) async fn record_policy(
+    ground: &Ground,
+    policy: &Policy,
+    at: UnixNanos,
+) -> Result<(), RecordError> {
+    if ground.read(|fold| fold.cases().policy() == policy) {
+        return Ok(());
+    }
+    let payload = CaseEntry::Policy(policy.clone()).encode();
+    ground.record(vec![Draft { at, subject: Subject::System, kind: Kind::Case, payload }]).await.map(drop)
+}

@@ -1,0 +1,186 @@
+//! Payloads of [`Kind::Screening`](crate::Kind::Screening): who asked about which addresses and what was said, and what is said
+//! otherwise since a list changed.
+
+use domain::Verdict;
+
+use super::{
+    RecordError,
+    house::{begin, encoded},
+};
+use crate::cbor::{Read, Strict, Writer};
+
+/// Payload of [`Kind::Screening`](crate::Kind::Screening).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Screening {
+    /// Addresses were screened for somebody.
+    Screened(Screened),
+    /// Past transfers were scored again.
+    Rescreened(Rescreened),
+    /// Something is said about a past transfer, or taken back.
+    Alert(TransferAlert),
+}
+
+/// Addresses were screened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Screened {
+    /// Names the screening.
+    pub id: String,
+    /// Who asked.
+    pub caller: String,
+    /// The caller's key, under which the same request gets the same answer.
+    pub idempotency_key: Option<String>,
+    /// SHA-256 of the request as it came.
+    pub request: [u8; 32],
+    /// How many addresses.
+    pub addresses: u64,
+    /// Those of this part of the request that something speaks against, and every single one that was asked about alone.
+    pub found: Vec<ScreenedAddress>,
+    /// Names the lists that were in force, and their states.
+    pub lists: [u8; 32],
+    /// The answer of a screening with a key, as it was given.
+    pub answer: Option<String>,
+}
+
+/// What was said about one address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScreenedAddress {
+    /// The address as asked.
+    pub address: String,
+    /// The network as asked.
+    pub network: Option<String>,
+    /// What was asked for.
+    pub verdict: Verdict,
+    /// Categories it is listed under.
+    pub categories: Vec<String>,
+    /// Categories it is exposed to.
+    pub exposed: Vec<String>,
+}
+
+/// Past transfers were scored again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rescreened {
+    /// Names the lists in force, and their states.
+    pub lists: [u8; 32],
+    /// Transfers looked at.
+    pub transfers: u64,
+    /// Their different addresses.
+    pub addresses: u64,
+    /// Alerts raised.
+    pub raised: u64,
+    /// Alerts taken back.
+    pub retracted: u64,
+}
+
+/// An alert about a past transfer, or its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferAlert {
+    /// Position of the transfer's entry.
+    pub entry: u64,
+    /// `deposit` or `withdrawal`.
+    pub way: String,
+    /// To or from which address.
+    pub address: String,
+    /// The category that speaks against it; none retracts what was said before.
+    pub category: Option<String>,
+    /// What it asks for.
+    pub verdict: Verdict,
+    /// Names the lists by which this was found, and their states.
+    pub lists: [u8; 32],
+}
+
+impl Screening {
+    /// The payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encoded(1, |cbor| match self {
+            Self::Screened(screened) => screened.write(cbor),
+            Self::Rescreened(rescreened) => {
+                cbor.array(6).text("rescreened").bytes(&rescreened.lists).uint(rescreened.transfers);
+                cbor.uint(rescreened.addresses).uint(rescreened.raised).uint(rescreened.retracted);
+            }
+            Self::Alert(alert) => {
+                cbor.array(7).text("alert").uint(alert.entry).text(&alert.way).text(&alert.address);
+                cbor.optional(alert.category.as_ref(), |cbor, category| cbor.text(category));
+                cbor.text(alert.verdict.as_str()).bytes(&alert.lists);
+            }
+        })
+    }
+
+    /// The record of a payload.
+    ///
+    /// # Errors
+    /// [`RecordError`] naming what was expected where.
+    pub fn decode(payload: &[u8]) -> Result<Self, RecordError> {
+        let mut cbor = begin(payload, 1, "a screening")?;
+        let fields = cbor.list("what was screened")?;
+        let what = cbor.text("what was screened")?;
+        let record = match (what, fields) {
+            ("screened", 9) => Self::Screened(Screened::read(&mut cbor)?),
+            ("rescreened", 6) => Self::Rescreened(Rescreened {
+                lists: cbor.array_of_bytes("a hash of 32 bytes")?,
+                transfers: cbor.u64("a number of transfers")?,
+                addresses: cbor.u64("a number of addresses")?,
+                raised: cbor.u64("a number of alerts")?,
+                retracted: cbor.u64("a number of alerts")?,
+            }),
+            ("alert", 7) => Self::Alert(TransferAlert {
+                entry: cbor.u64("a position")?,
+                way: cbor.text("a way")?.to_owned(),
+                address: cbor.text("an address")?.to_owned(),
+                category: cbor.optional(|cbor| cbor.text("a category"))?.map(str::to_owned),
+                verdict: cbor.parsed("a verdict", |text| text.parse().ok())?,
+                lists: cbor.array_of_bytes("a hash of 32 bytes")?,
+            }),
+            _ => return Err(cbor.unexpected("what was screened").into()),
+        };
+        cbor.end()?;
+        Ok(record)
+    }
+}
+
+impl Screened {
+    fn write(&self, cbor: &mut Writer<'_>) {
+        cbor.array(9).text("screened").text(&self.id).text(&self.caller);
+        cbor.optional(self.idempotency_key.as_ref(), |cbor, key| cbor.text(key));
+        cbor.bytes(&self.request).uint(self.addresses).array(self.found.len());
+        for found in &self.found {
+            cbor.array(5).text(&found.address);
+            cbor.optional(found.network.as_ref(), |cbor, network| cbor.text(network));
+            cbor.text(found.verdict.as_str());
+            for categories in [&found.categories, &found.exposed] {
+                cbor.array(categories.len());
+                for category in categories {
+                    cbor.text(category);
+                }
+            }
+        }
+        cbor.bytes(&self.lists);
+        cbor.optional(self.answer.as_ref(), |cbor, answer| cbor.text(answer));
+    }
+
+    fn read(cbor: &mut Strict<'_>) -> Read<Self> {
+        Ok(Self {
+            id: cbor.text("an id")?.to_owned(),
+            caller: cbor.text("a caller")?.to_owned(),
+            idempotency_key: cbor.optional(|cbor| cbor.text("a key"))?.map(str::to_owned),
+            request: cbor.array_of_bytes("a hash of 32 bytes")?,
+            addresses: cbor.u64("a number of addresses")?,
+            found: (0..cbor.list("addresses")?).map(|_| ScreenedAddress::read(cbor)).collect::<Read<_>>()?,
+            lists: cbor.array_of_bytes("a hash of 32 bytes")?,
+            answer: cbor.optional(|cbor| cbor.text("an answer"))?.map(str::to_owned),
+        })
+    }
+}
+
+impl ScreenedAddress {
+    fn read(cbor: &mut Strict<'_>) -> Read<Self> {
+        cbor.array(5, "a screened address")?;
+        let address = cbor.text("an address")?.to_owned();
+        let network = cbor.optional(|cbor| cbor.text("a network"))?.map(str::to_owned);
+        let verdict = cbor.parsed("a verdict", |text| text.parse().ok())?;
+        let mut categories = || -> Read<Vec<String>> {
+            (0..cbor.list("categories")?).map(|_| Ok(cbor.text("a category")?.to_owned())).collect()
+        };
+        Ok(Self { address, network, verdict, categories: categories()?, exposed: categories()? })
+    }
+}

@@ -1,0 +1,417 @@
+//! Assessment of an address: what lists say about it, whom it dealt with on the chains that are followed, how current all that
+//! is, and what it asks for.
+//!
+//! One function serves the decision about a withdrawal, the command line and the control API. Lists decide by themselves
+//! ([`crate::Screening`]); beside them stands **exposure**: what share of the money an address received or paid came from, or went
+//! to, holders a list speaks against, directly or over others ([`crate::flows`]). A share at or above the policy's is a finding. It
+//! asks for a hold at most: who was paid by somebody who was paid by a thief is no thief.
+//!
+//! What it is not: a complete view. Chains that are not followed are not looked at, and what happened before following began is
+//! known only as far as it was loaded. Both are said ([`Knowledge`]).
+//!
+//! Bounds: an exposure looks at `hops / epsilon` transfers for each asset and direction at most.
+
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
+
+use chain::{exposure::Direction, label::Category};
+use domain::{
+    Address, Destination, Evidence, Finding, FindingSource, Network, ReasonCode, UnixNanos, Verdict,
+    WithdrawalRequest,
+};
+
+use crate::{
+    Screening, Watch,
+    customers::Warning,
+    flows::{AssetExposure, Coverage, ExposedShare, Flows, Seen, SeenOnChains},
+    import::hex,
+};
+
+/// Most steps of a path that are told.
+const STEPS_TOLD_MAX: usize = 8;
+
+/// What exposure and stale knowledge ask for.
+///
+/// # Defaults
+/// - `hops`: 5, as far as money is followed.
+/// - `epsilon`: 1e-4, see [`chain::exposure::Query::epsilon`].
+/// - `share`: 0.1, the least share of a category that is a finding; less is chance in busy parts of a chain.
+/// - `shares`: none, shares of single categories that differ.
+/// - `is_shadow`: both are, so that they are measured on the installation's own traffic first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// Transfers followed at most; none: exposure is not looked at.
+    pub hops: u8,
+    /// Least share worth a step.
+    pub epsilon: f64,
+    /// Least share that is a finding.
+    pub share: f64,
+    /// Likewise, by category.
+    pub shares: BTreeMap<Category, f64>,
+    /// Whether exposure only reports.
+    pub is_exposure_shadow: bool,
+    /// Whether stale knowledge only reports.
+    pub is_stale_shadow: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            hops: 5,
+            epsilon: 1e-4,
+            share: 0.1,
+            shares: BTreeMap::new(),
+            is_exposure_shadow: true,
+            is_stale_shadow: true,
+        }
+    }
+}
+
+/// One chain that is looked at.
+#[derive(Debug, Clone)]
+pub struct Followed {
+    /// What was seen on it.
+    pub flows: Arc<Flows>,
+    /// Which network it is, if it is one withdrawals leave over.
+    pub network: Option<Network>,
+    /// How old its newest block may be.
+    pub stale_after: Duration,
+}
+
+/// How much is known of a chain at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Knowledge {
+    /// The operator's name of the chain.
+    pub chain: Arc<str>,
+    /// Height and time of the newest block.
+    pub tip: Option<(u64, UnixNanos)>,
+    /// How old that is.
+    pub age: Option<Duration>,
+    /// Whether it is older than it may be, or nothing is known at all.
+    pub is_stale: bool,
+    /// Since when blocks are known without a gap up to the newest.
+    pub complete_since: Option<Coverage>,
+}
+
+/// What was seen on one chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenOn {
+    /// The operator's name of the chain.
+    pub chain: Arc<str>,
+    /// What.
+    pub seen: Seen,
+}
+
+/// An exposure that the policy takes for a finding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exposed {
+    /// The operator's name of the chain.
+    pub chain: Arc<str>,
+    /// The token's contract; `None` for the coin.
+    pub asset: Option<Address>,
+    /// Which way.
+    pub direction: Direction,
+    /// All that was received or paid, in the smallest unit.
+    pub of: f64,
+    /// What is exposed.
+    pub share: ExposedShare,
+    /// What it asks for.
+    pub verdict: Verdict,
+}
+
+/// All that is known about an address at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assessment {
+    /// When.
+    pub at: UnixNanos,
+    /// What the lists say.
+    pub screening: Screening,
+    /// What followed chains have seen of it.
+    pub seen: Vec<SeenOn>,
+    /// Exposures above the policy's share, strictest first.
+    pub exposed: Vec<Exposed>,
+    /// Chains that were looked at.
+    pub knowledge: Vec<Knowledge>,
+    /// The strictest of what lists, exposure and stale knowledge ask for, without what only reports.
+    pub verdict: Verdict,
+}
+
+/// Assesses addresses.
+#[derive(Debug, Clone)]
+pub struct Assessor {
+    watch: Arc<Watch>,
+    followed: Vec<Followed>,
+    policy: Policy,
+}
+
+impl Assessor {
+    /// Over lists and followed chains.
+    #[must_use]
+    pub const fn new(watch: Arc<Watch>, followed: Vec<Followed>, policy: Policy) -> Self {
+        Self { watch, followed, policy }
+    }
+
+    /// The lists.
+    #[must_use]
+    pub const fn watch(&self) -> &Arc<Watch> {
+        &self.watch
+    }
+
+    /// The chains.
+    #[must_use]
+    pub fn followed(&self) -> &[Followed] {
+        &self.followed
+    }
+
+    /// What the chains have seen, for [`crate::customers`].
+    #[must_use]
+    pub fn sightings(&self) -> SeenOnChains {
+        SeenOnChains(self.followed.iter().map(|chain| Arc::clone(&chain.flows)).collect())
+    }
+
+    /// All that is known at `now` about a text, as an address of `network` if one is given.
+    #[must_use]
+    pub fn assess(&self, text: &str, network: Option<Network>, now: UnixNanos) -> Assessment {
+        self.complete(self.watch.screen(text, network), network, now)
+    }
+
+    /// [`Assessor::assess`] of each, the lists as they are in force at one moment.
+    #[must_use]
+    pub fn assess_all(&self, texts: &[(&str, Option<Network>)], now: UnixNanos) -> Vec<Assessment> {
+        let screenings = self.watch.screen_all(texts).into_iter().zip(texts);
+        screenings.map(|(screening, (_, network))| self.complete(screening, *network, now)).collect()
+    }
+
+    fn complete(&self, screening: Screening, network: Option<Network>, now: UnixNanos) -> Assessment {
+        let mut assessment = Assessment {
+            at: now,
+            verdict: screening.verdict,
+            screening,
+            seen: Vec::new(),
+            exposed: Vec::new(),
+            knowledge: Vec::new(),
+        };
+        let Some(address) = assessment.screening.address else { return assessment };
+        for chain in self.followed.iter().filter(|chain| chain.flows.family() == address.family()) {
+            // The same address has the same holder on all chains of its family, but only the network that funds leave over
+            // must be known to the last block.
+            if network.is_none() || chain.network.is_none() || chain.network == network {
+                assessment.knowledge.push(chain.knowledge(now));
+            }
+            if let Some(seen) = chain.flows.seen(&address, self.policy.hops, self.policy.epsilon) {
+                let name = chain.flows.chain();
+                for exposure in &seen.exposures {
+                    let exposed = exposure.shares.iter().filter_map(|share| self.exposed(name, exposure, share));
+                    assessment.exposed.extend(exposed);
+                }
+                assessment.seen.push(SeenOn { chain: Arc::clone(name), seen });
+            }
+        }
+        assessment.exposed.sort_by(|a, b| {
+            let weight = |exposed: &Exposed| exposed.share.direct + exposed.share.indirect;
+            b.verdict.cmp(&a.verdict).then(weight(b).total_cmp(&weight(a)))
+        });
+        if let Some(first) = assessment.exposed.first().filter(|_| !self.policy.is_exposure_shadow) {
+            assessment.verdict = assessment.verdict.max(first.verdict);
+        }
+        if assessment.knowledge.iter().any(|knowledge| knowledge.is_stale) && !self.policy.is_stale_shadow {
+            assessment.verdict = assessment.verdict.max(Verdict::Hold);
+        }
+        assessment
+    }
+
+    /// What a share asks for; `None` below the policy's.
+    fn exposed(&self, chain: &Arc<str>, exposure: &AssetExposure, share: &ExposedShare) -> Option<Exposed> {
+        let least = self.policy.shares.get(&share.category).copied().unwrap_or(self.policy.share);
+        if !share.category.is_malicious() || share.direct + share.indirect < least {
+            return None;
+        }
+        Some(Exposed {
+            chain: Arc::clone(chain),
+            asset: exposure.asset,
+            direction: exposure.direction,
+            of: exposure.amount,
+            share: share.clone(),
+            verdict: share.category.verdict().min(Verdict::Hold),
+        })
+    }
+
+    /// What speaks against the destination of a withdrawal, and for it: what the lists say ([`Watch::examine`]), exposure, and
+    /// knowledge that is too old.
+    #[must_use]
+    pub fn examine(&self, request: &WithdrawalRequest, now: UnixNanos) -> Vec<Finding> {
+        let mut findings = self.watch.examine(request);
+        let Destination::OnChain { network, address, .. } = &request.destination else { return findings };
+        if self.followed.is_empty() {
+            return findings;
+        }
+        let assessment = self.assess(address, Some(*network), now);
+        let shown = assessment.screening.canonical.clone().unwrap_or_default();
+        findings.extend(assessment.exposed.iter().map(|exposed| self.exposure_finding(&shown, exposed)));
+        findings.extend(
+            assessment.knowledge.iter().filter(|knowledge| knowledge.is_stale).map(|one| self.stale_finding(one)),
+        );
+        if assessment.exposed.is_empty() && !assessment.knowledge.is_empty() && self.policy.hops > 0 {
+            findings.push(counter_evidence(&shown, &assessment, self.policy.hops));
+        }
+        findings
+    }
+
+    fn exposure_finding(&self, shown: &str, exposed: &Exposed) -> Finding {
+        let share = &exposed.share;
+        let is_direct = share.direct >= share.indirect;
+        let (came, word) = match exposed.direction {
+            Direction::Source => ("came from", "received"),
+            Direction::Destination => ("went to", "paid"),
+        };
+        let percent = percent(share.direct + share.indirect);
+        let transfers = if share.hops == 1 { "transfer" } else { "transfers" };
+        let mut evidence = vec![
+            Evidence::new("address", shown.to_owned()),
+            Evidence::new("chain", exposed.chain.to_string()),
+            Evidence::new("category", share.category.as_str()),
+            Evidence::new("share_direct", self::percent(share.direct)),
+            Evidence::new("share_indirect", self::percent(share.indirect)),
+            Evidence::new("amount_smallest_unit", format!("{:.0} of {:.0}", share.amount, exposed.of)),
+            Evidence::new("hops", share.hops.to_string()),
+            Evidence::new("path", path(share)),
+        ];
+        if let Some(asset) = exposed.asset {
+            evidence.push(Evidence::new("asset", chain::address::encode(&asset)));
+        }
+        if let Some(holder) = share.holder {
+            evidence.push(Evidence::new("listed_address", chain::address::encode(&holder)));
+            evidence.extend(self.label_of(share.by_cluster.unwrap_or(holder)));
+        }
+        if let Some(member) = share.by_cluster {
+            let member = chain::address::encode(&member);
+            evidence.push(Evidence::new("by_cluster_with", member));
+        }
+        Finding {
+            source: FindingSource::Watch,
+            code: ReasonCode::new(if is_direct { "watch.direct_exposure" } else { "watch.indirect_exposure" }),
+            verdict: exposed.verdict,
+            shadow: self.policy.is_exposure_shadow,
+            message: format!(
+                "{percent} of what the destination {word} on {} {came} {} over at least {} {transfers}",
+                exposed.chain,
+                holders(share.category),
+                share.hops
+            ),
+            evidence,
+            would_pass_if: Some("less of it did, or a newer state of the list no longer named them".to_owned()),
+        }
+    }
+
+    /// The gravest label of an address, in words.
+    fn label_of(&self, address: Address) -> Option<Evidence> {
+        let screening = self.watch.screen(&chain::address::encode(&address), None);
+        let label = screening.labels.first()?;
+        let mut text = format!("{:?} on list {}, category {}", label.text, label.list, label.category);
+        for (name, value) in [("source", &label.source), ("licence", &label.licence)] {
+            if !value.is_empty() {
+                // Writing to a string does not fail.
+                let _ = write!(text, ", {name} {value}");
+            }
+        }
+        let _ = write!(text, ", imported {}", label.list_imported_at);
+        Some(Evidence::new("label", text))
+    }
+
+    fn stale_finding(&self, knowledge: &Knowledge) -> Finding {
+        let what = match (knowledge.tip, knowledge.age) {
+            (Some((height, at)), Some(_)) => format!("its newest block here, {height}, is of {at}"),
+            _ => "no block of it is known here yet".to_owned(),
+        };
+        Finding {
+            source: FindingSource::Watch,
+            code: ReasonCode::new("watch.stale_chain"),
+            verdict: Verdict::Hold,
+            shadow: self.policy.is_stale_shadow,
+            message: format!("what is known of the chain {} is too old: {what}", knowledge.chain),
+            evidence: vec![Evidence::new("chain", knowledge.chain.to_string())],
+            would_pass_if: Some("the chain were followed up to its head".to_owned()),
+        }
+    }
+}
+
+impl Followed {
+    fn knowledge(&self, now: UnixNanos) -> Knowledge {
+        let tip = self.flows.tip();
+        let age = tip.map(|(_, at)| now.since(at));
+        Knowledge {
+            chain: Arc::clone(self.flows.chain()),
+            tip,
+            age,
+            is_stale: age.is_none_or(|age| age > self.stale_after),
+            complete_since: self.flows.complete_since(),
+        }
+    }
+}
+
+/// Where nothing speaks against a destination that was looked at.
+fn counter_evidence(shown: &str, assessment: &Assessment, hops: u8) -> Finding {
+    let chains: Vec<&str> = assessment.knowledge.iter().map(|one| &*one.chain).collect();
+    let mut evidence = vec![
+        Evidence::new("address", shown.to_owned()),
+        Evidence::new("chains", chains.join(", ")),
+        Evidence::new("hops", hops.to_string()),
+    ];
+    for knowledge in &assessment.knowledge {
+        if let (Some((height, _)), Some(since)) = (knowledge.tip, knowledge.complete_since) {
+            let known = format!("{}: blocks {} to {height}", knowledge.chain, since.first);
+            evidence.push(Evidence::new("known", known));
+        }
+    }
+    let message = match assessment.seen.iter().map(|one| one.seen.first_seen).min() {
+        Some(first) => {
+            evidence.push(Evidence::new("first_seen_on_chain", first.to_string()));
+            "no more of the destination's money came from or went to listed holders than is allowed"
+        }
+        None => "the destination was not seen on the chains that are followed",
+    };
+    Finding {
+        source: FindingSource::Watch,
+        code: ReasonCode::new("watch.no_exposure"),
+        verdict: Verdict::Allow,
+        shadow: false,
+        message: message.to_owned(),
+        evidence,
+        would_pass_if: None,
+    }
+}
+
+/// Tenths of a percent; a share below one of them is not nothing.
+fn percent(share: f64) -> String {
+    match share * 100.0 {
+        percent if percent > 0.0 && percent < 0.1 => "below 0.1 %".to_owned(),
+        percent => format!("{percent:.1} %"),
+    }
+}
+
+fn holders(category: Category) -> String {
+    format!("holders listed as {}", category.as_str().replace('_', " "))
+}
+
+/// A path in one line: each step's address, block and transaction.
+fn path(share: &ExposedShare) -> String {
+    let steps = share.path.iter().take(STEPS_TOLD_MAX).map(|step| {
+        let to = step.address.map_or_else(|| "a transaction".to_owned(), |to| chain::address::encode(&to));
+        let transaction =
+            step.transaction.map_or_else(String::new, |hash| format!(", transaction {}", hex(&hash)));
+        format!("{to} (block {}{transaction})", step.height)
+    });
+    steps.collect::<Vec<_>>().join(", then ")
+}
+
+/// The warnings of an assessment.
+impl Policy {
+    /// With those warnings only reporting that are named.
+    #[must_use]
+    pub fn with_shadow(self, mut is_shadow: impl FnMut(Warning) -> bool) -> Self {
+        Self {
+            is_exposure_shadow: is_shadow(Warning::Exposure),
+            is_stale_shadow: is_shadow(Warning::StaleChain),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Continuous re-screening: what was paid and received is scored again whenever a list changes.
+//!
+//! An address that is listed today may have received a withdrawal last month. A [`Ledger`] remembers the transfers of the
+//! installation's own journal: withdrawals that were allowed or reported, deposits with a sender. After every change of a list
+//! [`Ledger::rescreen`] holds all their addresses against the lists in force and says what is different from what was said
+//! before: a transfer an alert has to be raised about, one whose alert is retracted because the label was withdrawn.
+//!
+//! A fold: [`Ledger::apply_event`], [`Ledger::apply_decision`] and [`Ledger::apply_alert`] take in entries in the order of the
+//! journal, alerts included, so after a stop anywhere the next [`Ledger::rescreen`] finds exactly what is missing. A transfer is
+//! named by the position of its entry.
+//!
+//! What it is not: a judge of indirect exposure; only transfers whose own address a label names are scored.
+//!
+//! Bounds: [`TRANSFERS_MAX`] transfers of 32 bytes, the oldest are forgotten, and their addresses of some 60.
+
+use std::collections::VecDeque;
+
+use chain::{address, label::Category};
+use domain::{AccountId, Address, Decision, Destination, Event, EventKind, Network, Verdict};
+use foldhash::HashMap;
+
+use crate::Watch;
+
+/// Transfers remembered.
+pub const TRANSFERS_MAX: usize = 2_000_000;
+
+/// Which way the funds went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// To a customer.
+    Deposit,
+    /// From a customer.
+    Withdrawal,
+}
+
+impl Way {
+    /// Stable lower-case name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deposit => "deposit",
+            Self::Withdrawal => "withdrawal",
+        }
+    }
+}
+
+/// A transfer that is to be spoken of, or no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct News {
+    /// Position of the transfer's entry in the journal.
+    pub entry: u64,
+    /// Which way the funds went.
+    pub way: Way,
+    /// To or from which address.
+    pub address: Address,
+    /// What was said of it before.
+    pub before: Option<Category>,
+    /// What is to be said of it now: the gravest category and what it asks for; `None` retracts.
+    pub now: Option<(Category, Verdict)>,
+}
+
+/// What a re-screening looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Looked {
+    /// Transfers.
+    pub transfers: usize,
+    /// Different addresses.
+    pub addresses: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Past {
+    entry: u64,
+    /// Half a digest of the account: enough to tell a report from a decision about the same withdrawal.
+    account: u64,
+    address: u32,
+    way: Way,
+    /// From a decision of which no report came yet.
+    is_unreported: bool,
+    /// Tag of the category last alerted; zero for none.
+    alerted: u8,
+}
+
+/// Transfers of one installation.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// Oldest first, so by ascending entry.
+    transfers: VecDeque<Past>,
+    addresses: Vec<Address>,
+    by_address: HashMap<Address, u32>,
+    /// The newest transfer of each address.
+    newest: Vec<u64>,
+}
+
+impl Ledger {
+    /// Of nothing; replay the journal into it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many transfers are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.transfers.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.transfers.is_empty()
+    }
+
+    /// Takes in an event of the journal.
+    pub fn apply_event(&mut self, entry: u64, event: &Event) {
+        match &event.kind {
+            EventKind::Deposit { network, from: Some(from), .. } => {
+                self.add(entry, &event.account, *network, from, Way::Deposit, false);
+            }
+            EventKind::WithdrawalAccepted { network, address, .. } => {
+                self.add(entry, &event.account, *network, address, Way::Withdrawal, false);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes in a decision of the journal; only an allowed withdrawal over a network is a transfer.
+    pub fn apply_decision(&mut self, entry: u64, decision: &Decision) {
+        if decision.verdict != Verdict::Allow {
+            return;
+        }
+        if let Destination::OnChain { network, address, .. } = &decision.request.destination {
+            self.add(entry, &decision.request.account, *network, address, Way::Withdrawal, true);
+        }
+    }
+
+    /// Takes in what was said of a transfer; `None` if that was taken back. A transfer that is forgotten changes nothing.
+    pub fn apply_alert(&mut self, entry: u64, category: Option<Category>) {
+        if let Ok(at) = self.transfers.binary_search_by_key(&entry, |past| past.entry)
+            && let Some(past) = self.transfers.get_mut(at)
+        {
+            past.alerted = category.map_or(0, Category::tag);
+        }
+    }
+
+    fn add(
+        &mut self,
+        entry: u64,
+        account: &AccountId,
+        network: Network,
+        text: &str,
+        way: Way,
+        is_decided: bool,
+    ) {
+        let (text, _) = network.split_tag(text.trim());
+        let Ok(address) = address::decode(network.family(), text) else { return };
+        if self.transfers.back().is_some_and(|last| last.entry >= entry) {
+            return;
+        }
+        let account = crypto::sha256(&[account.as_str().as_bytes()]);
+        let account = account.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
+        let known = self.by_address.get(&address).copied();
+        // The exchange reports what was decided here: that is one withdrawal, not two.
+        if way == Way::Withdrawal
+            && !is_decided
+            && let Some(newest) = known.and_then(|at| self.newest.get(at as usize)).copied()
+            && let Ok(at) = self.transfers.binary_search_by_key(&newest, |past| past.entry)
+            && let Some(past) = self.transfers.get_mut(at)
+            && past.is_unreported
+            && past.account == account
+        {
+            past.is_unreported = false;
+            return;
+        }
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let Ok(at) = u32::try_from(self.addresses.len()) else { return };
+                self.addresses.push(address);
+                self.newest.push(entry);
+                self.by_address.insert(address, at);
+                at
+            }
+        };
+        if let Some(newest) = self.newest.get_mut(at as usize) {
+            *newest = entry;
+        }
+        self.transfers.push_back(Past {
+            entry,
+            account,
+            address: at,
+            way,
+            is_unreported: is_decided,
+            alerted: 0,
+        });
+        if self.transfers.len() > TRANSFERS_MAX {
+            self.forget_oldest();
+        }
+    }
+
+    /// Forgets a quarter, and the addresses only those named.
+    fn forget_oldest(&mut self) {
+        self.transfers.drain(..TRANSFERS_MAX / 4);
+        let before = std::mem::take(&mut self.addresses);
+        self.by_address.clear();
+        self.newest.clear();
+        for past in &mut self.transfers {
+            let Some(address) = before.get(past.address as usize).copied() else { continue };
+            let next = u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
+            let at = *self.by_address.entry(address).or_insert_with(|| {
+                self.addresses.push(address);
+                self.newest.push(0);
+                next
+            });
+            if let Some(newest) = self.newest.get_mut(at as usize) {
+                *newest = past.entry;
+            }
+            past.address = at;
+        }
+    }
+
+    /// What is to be said of transfers from the entry `from` on, given the lists in force. Changes nothing: what is said is taken
+    /// in from the journal.
+    #[must_use]
+    pub fn rescreen(&self, watch: &Watch, from: u64) -> (Looked, Vec<News>) {
+        let first = self.transfers.partition_point(|past| past.entry < from);
+        // Of few transfers only their own addresses are looked up.
+        let is_few = (self.transfers.len() - first).saturating_mul(4) < self.transfers.len();
+        let mut listed: Vec<Option<(Category, Verdict)>> = vec![None; self.addresses.len()];
+        let mut looked = Looked { transfers: self.transfers.len() - first, addresses: self.addresses.len() };
+        let mut put = |at: usize, category: Category, verdict: Verdict| {
+            if let Some(place) = listed.get_mut(at).filter(|_| verdict > Verdict::Allow) {
+                *place = Some((category, verdict));
+            }
+        };
+        if is_few {
+            let mut ours: Vec<u32> = self.transfers.range(first..).map(|past| past.address).collect();
+            ours.sort_unstable();
+            ours.dedup();
+            looked.addresses = ours.len();
+            for at in ours {
+                let listing = self.addresses.get(at as usize).and_then(|address| watch.listing(address));
+                if let Some(listing) = listing {
+                    put(at as usize, listing.category, listing.verdict);
+                }
+            }
+        } else {
+            watch.for_each_listed(&self.addresses, |at, listing| put(at, listing.category, listing.verdict));
+        }
+        let news = self.transfers.range(first..).filter_map(|past| {
+            let now = listed.get(past.address as usize).copied().flatten();
+            let before = Category::from_tag(past.alerted);
+            if before == now.map(|(category, _)| category) {
+                return None;
+            }
+            let address = self.addresses.get(past.address as usize).copied()?;
+            Some(News { entry: past.entry, way: past.way, address, before, now })
+        });
+        (looked, news.collect())
+    }
+
+    /// SHA-256 of everything remembered: equal for equal folds.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = crypto::Sha256::new();
+        hash.update(b"caponier watch rescreen v1");
+        for past in &self.transfers {
+            hash.update(&past.entry.to_le_bytes());
+            hash.update(&[u8::from(past.way == Way::Deposit), u8::from(past.is_unreported), past.alerted]);
+            if let Some(address) = self.addresses.get(past.address as usize) {
+                hash.update(&[address.kind().tag()]);
+                hash.update(address.payload());
+            }
+        }
+        hash.finish()
+    }
+}
