@@ -1,6 +1,6 @@
-//! The exchange pack and its rules on stories of the simulated exchange.
+//! The exchange bundle on stories of the simulated exchange.
 //!
-//! `exchange-pack [--accounts N] [--days D] [--dump FILE] SEED...` prints, over all seeds together, which frauds were found
+//! `exchange-pack [--accounts N] [--days D] [--rules FILE] [--dump FILE] SEED...` prints, over all seeds together, which frauds were found
 //! and whom the rules troubled. `--dump` writes the features of every judged movement of money as CSV.
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
@@ -12,12 +12,11 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use benches::{
-    exchange_pack::{Figures, Judge},
+    exchange_pack::{Figures, bundle, run},
     process_cpu,
 };
 use domain::UnixNanos;
 use exchange::scenarios::{Plan, QUIET_DAYS, Story, Typology};
-use fraud::preset::{exchange_guard, preset};
 
 fn main() -> Result<()> {
     let (mut accounts, mut days, mut dump, mut seeds) = (2_000, 60, None, Vec::new());
@@ -34,19 +33,18 @@ fn main() -> Result<()> {
         }
     }
     ensure!(!seeds.is_empty(), "at least one seed");
-    let preset = preset("exchange").context("the exchange preset")?;
-    let rules = rules.unwrap_or_else(|| preset.rules.unwrap_or_default().to_owned());
+    let bundle = bundle(rules.as_deref())?;
     let start = UnixNanos::from_secs(1_767_225_600);
     let quiet_until = start.plus(Duration::from_secs(u64::from(QUIET_DAYS) * 86_400));
     let mut figures = Figures::default();
     let (mut records, mut took) = (0, Duration::ZERO);
     for seed in seeds {
         let story = Story::tell(&Plan { seed, accounts, days, start });
-        let mut judge = Judge::new(preset.pack, &rules, &exchange_guard())?;
         if let Some(out) = &mut dump {
-            let names: Vec<&str> = judge.pack().columns().iter().map(|column| column.name.as_str()).collect();
+            let names: Vec<&str> =
+                bundle.pack().columns().iter().map(|column| column.name.as_str()).collect();
             writeln!(out, "seed,item,kind,account,case,typology,day,{}", names.join(","))?;
-            judge.run(&story, |judged| {
+            run(&bundle, &story, |judged| {
                 let case = story.items.get(judged.item).and_then(|item| item.case);
                 let typology =
                     case.and_then(|case| story.cases.get(case)).map_or("", |case| case.typology.as_str());
@@ -65,7 +63,7 @@ fn main() -> Result<()> {
             continue;
         }
         let before = process_cpu();
-        figures.add(&mut judge, &story, quiet_until)?;
+        figures.add(&bundle, &story, quiet_until)?;
         took += process_cpu() - before;
         records += story.items.len();
     }
@@ -98,7 +96,10 @@ fn main() -> Result<()> {
         figures.customers_blocked,
         share(figures.customers_blocked, figures.customers),
     );
-    println!("behind a VPN or on shared devices: {} movements, {} blocked", figures.weak.0, figures.weak.1);
+    println!(
+        "with only a VPN or a shared device against them: {} withdrawals, {} blocked",
+        figures.weak.0, figures.weak.1
+    );
     for (rule, honest, fraud) in &figures.rules {
         println!("  {rule:<34} fraud {fraud:>5}  honest {honest:>4}");
     }

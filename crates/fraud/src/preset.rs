@@ -2,9 +2,9 @@
 //!
 //! A preset is a feature pack over the roles of a mapping together with parameters that suit it. `book` is the
 //! yardstick: the 15 features and the boosted trees of the Fraud Detection Handbook. `default` is what to begin with:
-//! it speaks of a subject, a counterparty and an amount, and of nothing that belongs to one set of data.
+//! it speaks of a subject, a counterparty and an amount, and of nothing that belongs to one set of data. `exchange` speaks
+//! of the fields of live records; with its rules it is a bundle as well.
 
-use rules::{Guard, Ordinary};
 use scoring::gbdt::Params;
 use toml::{
     Spanned,
@@ -21,8 +21,6 @@ pub struct Preset {
     pub name: &'static str,
     /// The text of the pack.
     pub pack: &'static str,
-    /// The text of a set of rules over it, if it has one.
-    pub rules: Option<&'static str>,
     /// How a model over it is trained.
     pub params: Params,
 }
@@ -34,65 +32,27 @@ pub const PRESETS: [&str; 3] = ["book", "default", "exchange"];
 #[must_use]
 pub fn preset(name: &str) -> Option<Preset> {
     match name {
-        "book" => Some(Preset {
-            name: "book",
-            pack: include_str!("../packs/book.toml"),
-            rules: None,
-            params: book(),
-        }),
-        "default" => Some(Preset {
-            name: "default",
-            pack: include_str!("../packs/default.toml"),
-            rules: None,
-            params: usual(),
-        }),
+        "book" => Some(Preset { name: "book", pack: include_str!("../packs/book.toml"), params: book() }),
+        "default" => {
+            Some(Preset { name: "default", pack: include_str!("../packs/default.toml"), params: usual() })
+        }
         "exchange" => Some(Preset {
             name: "exchange",
-            pack: include_str!("../packs/exchange.toml"),
-            rules: Some(include_str!("../packs/exchange-rules.toml")),
+            pack: include_str!("../packs/exchange/pack.toml"),
             params: usual(),
         }),
         _ => None,
     }
 }
 
-/// What is weak evidence in the rules of the `exchange` preset, and what is ordinary beside it: none of its rules may hold
-/// or deny for a VPN, a shared device, an unknown network or a device related to a fraud alone.
+/// The built-in bundle of this name: the files of its folder, `bundle.toml` first. The only one is `exchange`.
 #[must_use]
-pub fn exchange_guard() -> Guard {
-    // An account of years, a device, an address and credentials known for long, no fraud anywhere near.
-    let ordinary = [
-        ("address_device_hours", 80.0, f64::MAX),
-        ("destination_age_hours", 80.0, f64::MAX),
-        ("destination_frauds_90d", 0.0, 0.0),
-        ("device_age_hours", 80.0, f64::MAX),
-        ("failed_logins_1d", 0.0, 3.0),
-        ("since_credential_hours", 80.0, f64::MAX),
-        ("since_withdrawing_key_hours", 80.0, f64::MAX),
-        ("withdrawal_over_usual", 0.0, 3.0),
-    ];
-    let weak = [
-        "address_network_hours",
-        "anonymizer",
-        "asn",
-        "country",
-        "device_accounts_30d",
-        "device_component",
-        "device_hops_to_fraud",
-        "hidden_origin",
-        "ip",
-        "ip_network",
-        "login_countries_7d",
-        "login_networks_1d",
-        "network_age_hours",
-        "network_hidden_30d",
-        "network_logins_30d",
-        "opening_component",
-        "opening_kin",
-    ];
-    ordinary
-        .into_iter()
-        .fold(Guard::new(weak), |guard, (name, low, high)| guard.ordinary(name, Ordinary::Numbers(low, high)))
+pub fn bundle(name: &str) -> Option<[(&'static str, &'static str); 3]> {
+    (name == "exchange").then_some([
+        (crate::live::MANIFEST, include_str!("../packs/exchange/bundle.toml")),
+        ("pack.toml", include_str!("../packs/exchange/pack.toml")),
+        ("rules.toml", include_str!("../packs/exchange/rules.toml")),
+    ])
 }
 
 /// The book's boosted trees. Bins are so many that training is exact but for the largest sets.
@@ -183,6 +143,44 @@ mod tests {
             assert_eq!((preset.name, pack.name()), (name, name));
         }
         assert_eq!(preset("nonsense"), None);
+    }
+
+    #[test]
+    fn the_exchange_bundle_fits_live_records_and_blocks_on_no_weak_evidence() {
+        let files = bundle("exchange").unwrap();
+        let load = |rules: &str| {
+            crate::live::Bundle::load(&mut |name: &str, _| {
+                let (_, text) = files.iter().find(|(file, _)| *file == name).ok_or("no such file")?;
+                let text = if name == "rules.toml" { rules } else { text };
+                Ok(text.as_bytes().to_vec())
+            })
+        };
+        let rules = files[2].1;
+        let loaded = load(rules).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(loaded.name(), "exchange");
+        let set = loaded.rules().unwrap();
+        // Each rule shows what it is for and what it is not for, and has an owner.
+        for rule in set.rules() {
+            assert!(!rule.owner().is_empty(), "{}", rule.id());
+        }
+        assert_eq!(rules.matches("[[rule]]").count(), set.rules().len());
+        assert!(rules.matches("expect = true").count() >= set.rules().len());
+        assert!(rules.matches("expect = false").count() >= set.rules().len());
+        for column in loaded.pack().columns() {
+            assert!(!column.doc.is_empty(), "{}", column.name);
+        }
+        // A rule that would stop somebody for a new network, or for sharing a device with a fraud, is refused.
+        for weak in [
+            "network_age_hours < 1.0 && network_hidden_30d > 0.0",
+            "device_hops_to_fraud <= 2.0 && device_accounts_30d >= 2.0",
+            "anonymizer == \"vpn\" && opening_kin >= 3.0",
+        ] {
+            let rule = format!(
+                "\n[[rule]]\nid = \"weak\"\ntitle = \"t\"\nowner = \"o\"\nwhen = '{weak}'\naction = \"hold\"\nreason = \"r\"\n"
+            );
+            assert!(load(&format!("{rules}{rule}")).is_err(), "{weak}");
+            assert!(load(&format!("{rules}{}", rule.replace("hold", "challenge"))).is_ok(), "{weak}");
+        }
     }
 
     #[test]
