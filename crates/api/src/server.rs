@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     limits::{CONNECTIONS_MAX, DRAIN_TIMEOUT, HANDSHAKE_TIMEOUT, HEAD_BYTES_MAX, HEAD_TIMEOUT},
+    people::Peer,
     route::App,
 };
 
@@ -69,15 +70,16 @@ impl Api {
                 () = &mut shutdown => break,
                 accepted = accepted => accepted,
             };
-            let stream = match accepted {
-                Ok((stream, _peer)) => stream,
+            let (stream, peer) = match accepted {
+                Ok((stream, peer)) => (stream, peer.ip().to_canonical()),
                 Err(error) => {
                     tracing::warn!(%error, "control API cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
-            let (acceptor, router, closed) = (acceptor.clone(), router.clone(), closed.clone());
+            let (acceptor, closed) = (acceptor.clone(), closed.clone());
+            let router = router.clone().layer(axum::Extension(Peer(peer)));
             tokio::spawn(async move {
                 let _place = place;
                 if let Err(error) = connection(stream, acceptor, router, closed).await {

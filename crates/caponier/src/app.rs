@@ -28,7 +28,7 @@ use crate::{
     acme::Acme,
     adapters::{
         ApiDecisions, ChangeToRecord, Decisions, GatewayChanges, GatewayObserver, GatewayWithdrawals,
-        record_changes, record_uses,
+        Identities, record_changes, record_uses,
     },
     api_model,
     apps::{self, ApiConsents, GatewayAppChanges},
@@ -43,6 +43,7 @@ use crate::{
     metrics::Exposition,
     policy,
     refusals::RefusalCounts,
+    screenings::ApiScreenings,
     secret_file,
     socket::ControlSocket,
     traffic::TrafficFile,
@@ -63,6 +64,9 @@ const USES_WAITING_MAX: usize = 4096;
 
 /// Changes of keys waiting to be journalled that no request waits for.
 const CHANGES_WAITING_MAX: usize = 4096;
+
+/// How often new transfers are scored against the lists.
+const RESCREEN_EVERY: Duration = Duration::from_secs(1);
 
 /// How often counted refusals become entries.
 const REFUSALS_EVERY: Duration = Duration::from_secs(1);
@@ -211,7 +215,9 @@ impl App {
         if core.bans.set(gateway.bans()).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }
-        let api = if tokens.is_empty() {
+        let people = core.ground.people();
+        let nobody = tokens.is_empty() && config.identity.origin.is_none() && people.services().is_empty();
+        let api = if nobody {
             tracing::warn!(
                 "no api.tokens are configured: the exchange cannot report events, so behaviour is unknown"
             );
@@ -224,12 +230,18 @@ impl App {
                     ground: Arc::clone(&core.ground),
                 }),
                 cases: Arc::clone(&core.desk) as _,
+                screenings: Arc::new(ApiScreenings::of(&core)),
                 health: Arc::new(Health(Arc::clone(&core))),
                 consents: apps.map(|server| {
                     let (ground, clock) = (Arc::clone(&core.ground), Arc::clone(&core.clock));
                     Arc::new(ApiConsents { server, ground, clock }) as _
                 }),
                 metrics: Arc::new(Exposition::new(Arc::clone(&core), &gateway)),
+                people: api::People {
+                    desk: Arc::clone(people),
+                    log: Arc::new(Identities(Arc::clone(&core.ground))),
+                    origin: config.identity.origin.clone(),
+                },
                 clock: Arc::clone(&core.clock),
             };
             let api = api::Config { listen: config.api.listen, tls: api_tls, tokens }
@@ -335,6 +347,7 @@ impl App {
             tokio::spawn(record_changes(Arc::clone(&core.ground), changes)),
             tokio::spawn(flush_refusals(Arc::clone(&core), Arc::clone(&refusals))),
             tokio::spawn(publish(Arc::clone(&core))),
+            tokio::spawn(rescreen(Arc::clone(&core))),
             tokio::spawn(record_alerts(Arc::clone(&core))),
         ];
         if let Some(acme) = acme {
@@ -441,6 +454,20 @@ async fn flush_refusals(core: Arc<Core>, refusals: Arc<RefusalCounts>) {
         tick.tick().await;
         if let Err(failure) = record_refusals(&core, &refusals).await {
             tracing::error!(%failure, "counts of refused requests were not recorded");
+        }
+    }
+}
+
+/// Scores transfers as they come, all of them at the start: a list may have changed before the last stop.
+async fn rescreen(core: Arc<Core>) {
+    let mut tick = interval(RESCREEN_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut all = true;
+    loop {
+        tick.tick().await;
+        match core.rescreen(all).await {
+            Ok(_) => all = false,
+            Err(failure) => tracing::error!(%failure, "past transfers were not scored"),
         }
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod cases;
 pub(crate) mod docs;
 pub(crate) mod fraud;
+pub(crate) mod people;
 pub(crate) mod watch;
 
 use std::path::PathBuf;
@@ -52,6 +53,12 @@ pub(crate) enum Command {
     /// API keys, and the key-encryption key.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Persons who use the control API.
+    #[command(subcommand)]
+    Users(people::UsersCommand),
+    /// Programs that use the control API, and their tokens.
+    #[command(subcommand)]
+    Services(people::ServicesCommand),
     /// Third-party apps that customers may let act for them.
     #[command(subcommand)]
     Apps(AppsCommand),
@@ -73,7 +80,7 @@ pub(crate) enum Command {
     /// Lists of labelled addresses.
     #[command(subcommand)]
     Lists(ListsCommand),
-    /// Screen one address; exit code 1 when a list speaks against it.
+    /// Screen an address, or a file of them; exit code 1 when something speaks against one.
     Screen(Screen),
     /// Say why a decision was made.
     Explain {
@@ -300,6 +307,8 @@ pub(crate) enum ListsCommand {
     Import(ListsImport),
     /// Add addresses to a list or take some out, without importing it anew; the next whole import takes it back.
     Update(ListsUpdate),
+    /// Say what importing would change, and change nothing; exit code 1 when it would change something.
+    Diff(ListsImport),
     /// Print a list as a TagPack.
     Export {
         /// Its name.
@@ -341,10 +350,15 @@ pub(crate) struct ListsUpdate {
 #[derive(Debug, Args)]
 pub(crate) struct Screen {
     /// The address as text.
-    pub(crate) address: String,
+    #[arg(required_unless_present = "bulk", conflicts_with = "bulk")]
+    pub(crate) address: Option<String>,
     /// Network, such as bitcoin, ethereum or tron; any that fits unless given.
     #[arg(long)]
     pub(crate) network: Option<String>,
+    /// File with an address a line, a comma and its network behind it where that is known; - reads standard input. Prints a
+    /// line for each.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bulk: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ mod log;
 mod logging;
 mod restore;
 mod run;
+mod screen;
 mod watch;
 
 use std::{
@@ -22,7 +23,7 @@ use crate::{
     cli::{
         AppsCommand, AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, GrantsCommand,
         KeysCommand, ListsCommand, ModelCommand, Permission, Place, PolicyCommand, RestrictionFlags,
-        RoutesCommand, Scope, SubjectsCommand, watch::WatchCommand,
+        RoutesCommand, Scope, Screen, SubjectsCommand, watch::WatchCommand,
     },
     clock::SystemClock,
     config::{Config, beside, schema},
@@ -113,6 +114,15 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
                 Err(command) => fraud::fraud(command, json),
             }
         }
+        Command::Watch(WatchCommand::Load(options)) => {
+            let config = resolve(&place)?;
+            logging::start_quiet(true);
+            block_on(screen::load_history(config, &options, json))
+        }
+        Command::Screen(Screen { bulk: Some(path), network, .. }) => {
+            logging::start_quiet(true);
+            block_on(screen::bulk(&place, &path, network.as_deref(), json))
+        }
         Command::Watch(command) => {
             logging::start_quiet(true);
             watch::watch(command, json)
@@ -175,6 +185,8 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
             let (read, trade) = (has(Scope::Read), has(Scope::Trade));
             (Request::AppsCreate { client_id, name, redirect_uris, read, trade }, true)
         }
+        Command::Users(command) => (command.request(), false),
+        Command::Services(command) => (command.request(), false),
         Command::Apps(AppsCommand::List) => (Request::AppsList, false),
         Command::Apps(AppsCommand::Revoke { client_id }) => (Request::AppsRevoke { client_id }, false),
         Command::Grants(GrantsCommand::List { account }) => (Request::GrantsList { account }, false),
@@ -219,8 +231,12 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),
         Command::Cases(command) => (cases::request(command), false),
         Command::Alerts(command) => (cases::alerts_request(command), false),
-        Command::Screen(screen) => {
-            (Request::Screen { address: screen.address, network: screen.network }, false)
+        Command::Lists(ListsCommand::Diff(import)) => {
+            let path = absolute(&import.path)?;
+            (Request::ListsDiff { format: import.format, name: import.name, path }, false)
+        }
+        Command::Screen(Screen { address: Some(address), network, bulk: None }) => {
+            (Request::Screen { address, network }, false)
         }
         Command::Explain { decision_id } => (Request::Explain { id: decision_id }, false),
         Command::Audit(AuditCommand::Receipt { seq }) => (Request::AuditReceipt { seq }, false),
@@ -358,6 +374,7 @@ fn judge(response: &Response) -> Exit {
         Response::Screened(value) => {
             value.get("verdict").and_then(|verdict| verdict.as_str()) != Some("allow")
         }
+        Response::ListDiff(diff) => diff.added + diff.removed + diff.changed > 0,
         Response::Drilled(drill) => !drill.ok,
         _ => false,
     };

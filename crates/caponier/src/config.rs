@@ -72,6 +72,7 @@ pub struct Config {
     pub keys: Keys,
     /// `[oauth]`, when an issuer is set.
     pub oauth: Option<OauthConfig>,
+    pub identity: Identity,
     pub api: Api,
     pub decide: Decide,
     pub fraud: Fraud,
@@ -211,6 +212,13 @@ pub struct Api {
     pub permissions: Vec<(String, Vec<api::Permission>)>,
 }
 
+/// `[identity]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Identity {
+    pub origin: Option<identity::Origin>,
+}
+
 /// `[decide]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
@@ -269,6 +277,10 @@ fn fraud(read: &mut Reader<'_>) -> Fraud {
 #[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
 pub struct Warnings {
     pub shadow: Vec<String>,
+    pub exposure_hops: u32,
+    pub exposure_share_bps: u32,
+    /// `watch.record_screenings = "all"`
+    pub record_all_screenings: bool,
 }
 
 /// `[log]`
@@ -462,6 +474,7 @@ impl Config {
             websocket,
             keys,
             oauth: read.oauth(),
+            identity: Identity { origin: read.page_origin("identity.origin") },
             api,
             decide: Decide {
                 deadline: read.duration("decide.deadline", 1..=10_000),
@@ -474,7 +487,12 @@ impl Config {
             },
             fraud: fraud(&mut read),
             cases: read.cases(),
-            watch: Warnings { shadow: read.list("watch.shadow") },
+            watch: Warnings {
+                shadow: read.list("watch.shadow"),
+                exposure_hops: read.count("watch.exposure_hops", 0..=8),
+                exposure_share_bps: read.count("watch.exposure_share_bps", 1..=10_000),
+                record_all_screenings: read.one_of("watch.record_screenings", &["all", "found"]) == "all",
+            },
             chains: chains::read(&mut read),
             log: Log {
                 origin: read.origin("log.origin"),

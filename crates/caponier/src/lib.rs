@@ -29,6 +29,7 @@ pub mod metrics;
 mod output;
 mod policy;
 pub mod refusals;
+mod screenings;
 mod secret_file;
 mod socket;
 mod stop;

@@ -38,9 +38,10 @@ pub(super) async fn run(config: Config, place: Place, json: bool) -> Result<Exit
     let api = app.api_addr().map(|addr| format!("{api_scheme}://{addr}"));
     let stop = stop_signal()?;
     let running = app.spawn().await?;
+    let setup = set_up_link(&core).await?;
     if json {
         output::line(serde_json::json!({
-            "ready": true, "gateway": gateway, "api": api,
+            "ready": true, "setup": setup, "gateway": gateway, "api": api,
             "data_dir": core.config.data.dir, "log_vkey": core.vkey(),
         }));
     } else {
@@ -50,6 +51,10 @@ pub(super) async fn run(config: Config, place: Place, json: bool) -> Result<Exit
         }
         output::line(format!("data    {}", core.config.data.dir.display()));
         output::line(format!("log     {}", core.vkey()));
+        if let Some(link) = setup {
+            output::line(format!("set-up  {link}"));
+            output::line("        Store the first passkey there. The link works once, for a day.");
+        }
     }
     let mut reload = hangup()?;
     let mut stop = std::pin::pin!(stop);
@@ -62,6 +67,21 @@ pub(super) async fn run(config: Config, place: Place, json: bool) -> Result<Exit
     tracing::info!("draining");
     running.drain().await?;
     Ok(Exit::Ok)
+}
+
+/// The first person, who may invite others from the command line; nobody else sees the link. A new one at every start
+/// until somebody has stored a passkey.
+const FIRST: (&str, &str) = ("admin", "admin");
+
+async fn set_up_link(core: &Core) -> Result<Option<String>, Failure> {
+    if core.config.identity.origin.is_none() || core.ground.people().anybody_enrolled() {
+        return Ok(None);
+    }
+    let invite = Request::PeopleInvite { user: FIRST.0.to_owned(), roles: vec![FIRST.1.to_owned()] };
+    match core.handle(invite, &mut |_, _, _| ()).await? {
+        Response::Invited(invited) => Ok(Some(invited.link)),
+        _ => Ok(None),
+    }
 }
 
 /// SIGHUP: what `caponier reload` does.

@@ -410,11 +410,19 @@ pub static KEYS: &[Key] = &[
         path: "api.permissions",
         default: "{}",
         meaning: "What a caller may do, where that is not everything: name = \"read_metrics, read_health\" out of \
-                  decide, read_decisions, read_health, read_metrics and write_events. A monitoring system needs \
+                  decide, read_decisions, read_health, read_metrics, screen and write_events. A monitoring system needs \
                   read_metrics alone.",
         attacker: "what the callers' tokens then allow",
         is_map: true,
     },
+    key(
+        "identity.origin",
+        "\"\"",
+        "Where browsers reach the api listener, such as \"https://caponier.example:8444\" or \"http://localhost:8444\": persons \
+         then store passkeys and sign in there. Passkeys need a name and no address in numbers, and are lost when it \
+         changes. Empty: no person signs in.",
+        "pages at that origin may ask persons for their passkeys",
+    ),
     key(
         "oauth.issuer",
         "\"\"",
@@ -547,10 +555,31 @@ pub static KEYS: &[Key] = &[
     },
     key(
         "watch.shadow",
-        "[\"resembling_address\", \"shared_fresh_address\"]",
-        "Warnings about destinations that only report: address_poisoning, resembling_address, shared_fresh_address. See \
-         docs/reasons/watch.md.",
+        "[\"resembling_address\", \"shared_fresh_address\", \"exposure\", \"stale_chain\"]",
+        "Warnings about destinations that only report: address_poisoning, resembling_address, shared_fresh_address, \
+         exposure, stale_chain. See docs/reasons/watch.md.",
         "the named warnings stop nobody",
+    ),
+    key(
+        "watch.exposure_hops",
+        "5",
+        "Transfers over which money is followed from a screened address to listed ones on the chains that are followed, \
+         1 to 8; 0: not at all.",
+        "money that came over more holders is not seen",
+    ),
+    key(
+        "watch.exposure_share_bps",
+        "1000",
+        "Least share of one category in what an address received or paid that warns, in hundredths of a percent, 1 to \
+         10000.",
+        "smaller shares of bad money warn nobody",
+    ),
+    key(
+        "watch.record_screenings",
+        "\"all\"",
+        "Which screenings over the API are journalled before they are answered: all, or found (those that something \
+         speaks against, and those with an idempotency key). Screenings within decisions stand in the decisions.",
+        "who asked about clean addresses leaves no trace",
     ),
     key(
         "log.origin",
