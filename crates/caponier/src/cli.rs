@@ -99,6 +99,9 @@ pub(crate) enum Command {
     /// Who is sent away by the gateway for a while.
     #[command(subcommand)]
     Bans(BansCommand),
+    /// The console: pages for people.
+    #[command(subcommand)]
+    Console(ConsoleCommand),
     /// The transparency log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -387,6 +390,19 @@ pub(crate) enum ModelCommand {
     },
     /// Print what the running process learned, as an OpenAPI document to be reviewed.
     Learned,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConsoleCommand {
+    /// Print a link that lets one browser in, once, within ten minutes.
+    Link {
+        /// Who will use it, as the console shows it.
+        #[arg(long, default_value = "operator")]
+        name: String,
+        /// viewer, fraud_analyst, aml_analyst, security_engineer, sre, compliance_officer, approver, auditor or admin.
+        #[arg(long, default_value = "viewer")]
+        role: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -21,9 +21,9 @@ use gateway::route::RouteTable;
 
 use crate::{
     cli::{
-        AppsCommand, AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, GrantsCommand,
-        KeysCommand, ListsCommand, ModelCommand, Permission, Place, PolicyCommand, RestrictionFlags,
-        RoutesCommand, Scope, Screen, SubjectsCommand, watch::WatchCommand,
+        AppsCommand, AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, ConsoleCommand,
+        GrantsCommand, KeysCommand, ListsCommand, ModelCommand, Permission, Place, PolicyCommand,
+        RestrictionFlags, RoutesCommand, Scope, Screen, SubjectsCommand, watch::WatchCommand,
     },
     clock::SystemClock,
     config::{Config, beside, schema},
@@ -205,6 +205,7 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         }
         Command::Reload => (Request::Reload, false),
         Command::Model(ModelCommand::Learned) => (Request::ModelLearned, false),
+        Command::Console(ConsoleCommand::Link { name, role }) => (Request::ConsoleLink { name, role }, false),
         Command::Bans(BansCommand::List) => (Request::BansList, false),
         Command::Bans(BansCommand::Add { target, key, minutes }) => {
             (Request::BansAdd { target, api_key: key, minutes }, false)
@@ -290,6 +291,7 @@ const fn needs_gateway(request: &Request) -> bool {
             | Request::BansImport { .. }
             | Request::BansLift { .. }
             | Request::BansList
+            | Request::ConsoleLink { .. }
             | Request::Fraud(FraudRequest::DeadLetters { .. })
             | Request::ModelLearned
             | Request::Reload

@@ -17,6 +17,7 @@ mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+mod console;
 pub mod control;
 pub mod core;
 pub mod demo;
