@@ -28,7 +28,7 @@ use crate::{
     acme::Acme,
     adapters::{
         ApiDecisions, ChangeToRecord, Decisions, GatewayChanges, GatewayObserver, GatewayWithdrawals,
-        record_changes, record_uses,
+        Identities, record_changes, record_uses,
     },
     api_model,
     apps::{self, ApiConsents, GatewayAppChanges},
@@ -36,6 +36,7 @@ use crate::{
     chains::Chains,
     cli::Place,
     config::Config,
+    console::Pages,
     core::{Core, Progress, chain, control_socket},
     drift::record_shifts,
     exit::{Exit, Failure},
@@ -90,6 +91,7 @@ pub struct App {
     /// The route table at the start.
     routes: Vec<Route>,
     chains: Chains,
+    pages: Option<Pages>,
 }
 
 /// Whether the parts behind the event listener work.
@@ -216,7 +218,10 @@ impl App {
         if core.bans.set(gateway.bans()).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }
-        let api = if tokens.is_empty() {
+        let people = core.ground.people();
+        let nobody = tokens.is_empty() && config.identity.origin.is_none() && people.services().is_empty();
+        let pages = (config.api.console && !nobody).then(|| Pages::new(&core, &gateway));
+        let api = if nobody {
             tracing::warn!(
                 "no api.tokens are configured: the exchange cannot report events, so behaviour is unknown"
             );
@@ -236,14 +241,24 @@ impl App {
                     Arc::new(ApiConsents { server, ground, clock }) as _
                 }),
                 metrics: Arc::new(Exposition::new(Arc::clone(&core), &gateway)),
+                people: api::People {
+                    desk: Arc::clone(people),
+                    log: Arc::new(Identities(Arc::clone(&core.ground))),
+                    origin: config.identity.origin.clone(),
+                },
                 clock: Arc::clone(&core.clock),
             };
-            let api = api::Config { listen: config.api.listen, tls: api_tls, tokens }
+            let pages = pages.as_ref().map(Pages::router);
+            let api = api::Config { listen: config.api.listen, tls: api_tls, tokens, pages }
                 .build(ports)
                 .await
                 .map_err(|error| Failure::new(Exit::Usage, format!("api: {}", chain(&error))))?;
             Some(api)
         };
+        if let (Some(pages), Some(api)) = (&pages, &api) {
+            let scheme = if core.config.api.tls.is_some() { "https" } else { "http" };
+            pages.open(format!("{scheme}://{}", api.local_addr()));
+        }
         let acme = match (&core.config.gateway.acme, certificates) {
             (Some(acme), Some(certificates)) => {
                 let clock = Arc::clone(&core.clock);
@@ -267,6 +282,7 @@ impl App {
             slots,
             routes,
             chains,
+            pages,
         })
     }
 
@@ -318,6 +334,7 @@ impl App {
             slots: _,
             routes: _,
             chains,
+            pages,
         } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
         core.activate_bundles("named in the configuration at the start").await?;
@@ -345,6 +362,9 @@ impl App {
             tokio::spawn(record_alerts(Arc::clone(&core))),
             tokio::spawn(record_shifts(Arc::clone(&core))),
         ];
+        if let Some(pages) = pages {
+            background.push(tokio::spawn(pages.count(until(stopping.clone()))));
+        }
         if let Some(acme) = acme {
             background.push(tokio::spawn(acme.keep()));
         }
