@@ -23,7 +23,8 @@ fn request(host: &str, token: &str, addresses: &[&str], lines: u64, n: u64) -> V
         let place = usize::try_from(mix(n)).unwrap_or(0) % addresses.len();
         addresses.get(place).copied().unwrap_or_default()
     };
-    let body: String = (0..lines).map(|line| format!("{{\"address\":\"{}\"}}\n", at(n * lines + line))).collect();
+    let body: String =
+        (0..lines).map(|line| format!("{{\"address\":\"{}\"}}\n", at(n * lines + line))).collect();
     let media = if lines > 1 { "application/x-ndjson" } else { "application/json" };
     format!(
         "POST /v1/screen HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Type: {media}\r\n\
@@ -94,7 +95,9 @@ async fn main() -> Result<()> {
         times.extend(task.await??);
     }
     times.sort_unstable();
-    let at = |share: usize| times.get(times.len() * share / 1_000).copied().unwrap_or_default().as_secs_f64() * 1e3;
+    let at = |share: usize| {
+        times.get(times.len() * share / 1_000).copied().unwrap_or_default().as_secs_f64() * 1e3
+    };
     let rate = times.len() as f64 / seconds as f64;
     println!(
         "{rate:.0} requests/s, {:.0} addresses/s over {connections} connections: p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms",

@@ -58,8 +58,7 @@ pub(crate) struct Verified {
 }
 
 /// Names allowed in a data directory besides those of the parts.
-const DIRS: [&str; 6] =
-    [journal::JOURNAL_DIR, journal::KEYS_DIR, LOG_DIR, LABELS_DIR, FOLLOW_DIR, FLOWS_DIR];
+const DIRS: [&str; 6] = [journal::JOURNAL_DIR, journal::KEYS_DIR, LOG_DIR, LABELS_DIR, FOLLOW_DIR, FLOWS_DIR];
 
 pub(crate) fn verify(
     dir: &Path,
