@@ -18,7 +18,7 @@ fn import(house: &House, address: &str) -> Value {
     let path = house.path("fresh.csv");
     fs::write(&path, format!("address\n{address}\n")).unwrap();
     house
-        .ask(&["--json", "lists", "import", "--name", "fresh", "--format", FORMAT, path.to_str().unwrap()])
+        .ask(&["lists", "import", "--name", "fresh", "--format", FORMAT, path.to_str().unwrap()])
         .exits(0)
         .json()
 }
