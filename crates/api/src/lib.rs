@@ -40,6 +40,7 @@ mod decisions;
 pub mod fuzz;
 pub mod limits;
 mod openapi;
+mod people;
 mod ports;
 mod problem;
 mod query;
@@ -57,6 +58,7 @@ pub use self::{
     config::{BuildError, Config, Ports},
     dead_letters::{DeadLetter, DeadLetters},
     openapi::document_text,
+    people::{IdentityLog, NotRecorded, People},
     ports::{
         BoxFuture, Consents, DecideError, Decided, DecisionPage, Decisions, ExplainError, Explained,
         GrantError, Health, Intake, IntakeError, ListedDecision, Metrics, PageError, Recorded,

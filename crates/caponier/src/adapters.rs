@@ -398,3 +398,20 @@ impl ApiDecisions {
         Ok(DecisionPage { decisions, next: self.cursor(at), more: at < size })
     }
 }
+
+/// `api` has changes of identities recorded.
+#[derive(Debug)]
+pub struct Identities(pub Arc<Ground>);
+
+impl api::IdentityLog for Identities {
+    fn record(
+        &self,
+        change: identity::Change,
+        at: UnixNanos,
+    ) -> api::BoxFuture<'_, Result<(), api::NotRecorded>> {
+        Box::pin(async move {
+            let recorded = self.0.record_identity(&change, at).await;
+            recorded.map(drop).map_err(|error| api::NotRecorded { why: error.to_string() })
+        })
+    }
+}

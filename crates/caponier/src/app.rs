@@ -28,7 +28,7 @@ use crate::{
     acme::Acme,
     adapters::{
         ApiDecisions, ChangeToRecord, Decisions, GatewayChanges, GatewayObserver, GatewayWithdrawals,
-        record_changes, record_uses,
+        Identities, record_changes, record_uses,
     },
     api_model,
     apps::{self, ApiConsents, GatewayAppChanges},
@@ -36,6 +36,7 @@ use crate::{
     chains::Chains,
     cli::Place,
     config::Config,
+    console::Pages,
     core::{Core, Progress, chain, control_socket},
     exit::{Exit, Failure},
     intake::ApiIntake,
@@ -89,6 +90,7 @@ pub struct App {
     /// The route table at the start.
     routes: Vec<Route>,
     chains: Chains,
+    pages: Option<Pages>,
 }
 
 /// Whether the parts behind the event listener work.
@@ -215,7 +217,10 @@ impl App {
         if core.bans.set(gateway.bans()).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }
-        let api = if tokens.is_empty() {
+        let people = core.ground.people();
+        let nobody = tokens.is_empty() && config.identity.origin.is_none() && people.services().is_empty();
+        let pages = (config.api.console && !nobody).then(|| Pages::new(&core, &gateway));
+        let api = if nobody {
             tracing::warn!(
                 "no api.tokens are configured: the exchange cannot report events, so behaviour is unknown"
             );
@@ -235,14 +240,24 @@ impl App {
                     Arc::new(ApiConsents { server, ground, clock }) as _
                 }),
                 metrics: Arc::new(Exposition::new(Arc::clone(&core), &gateway)),
+                people: api::People {
+                    desk: Arc::clone(people),
+                    log: Arc::new(Identities(Arc::clone(&core.ground))),
+                    origin: config.identity.origin.clone(),
+                },
                 clock: Arc::clone(&core.clock),
             };
-            let api = api::Config { listen: config.api.listen, tls: api_tls, tokens }
+            let pages = pages.as_ref().map(Pages::router);
+            let api = api::Config { listen: config.api.listen, tls: api_tls, tokens, pages }
                 .build(ports)
                 .await
                 .map_err(|error| Failure::new(Exit::Usage, format!("api: {}", chain(&error))))?;
             Some(api)
         };
+        if let (Some(pages), Some(api)) = (&pages, &api) {
+            let scheme = if core.config.api.tls.is_some() { "https" } else { "http" };
+            pages.open(format!("{scheme}://{}", api.local_addr()));
+        }
         let acme = match (&core.config.gateway.acme, certificates) {
             (Some(acme), Some(certificates)) => {
                 let clock = Arc::clone(&core.clock);
@@ -266,6 +281,7 @@ impl App {
             slots,
             routes,
             chains,
+            pages,
         })
     }
 
@@ -317,6 +333,7 @@ impl App {
             slots: _,
             routes: _,
             chains,
+            pages,
         } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
         core.activate_bundles("named in the configuration at the start").await?;
@@ -343,6 +360,9 @@ impl App {
             tokio::spawn(rescreen(Arc::clone(&core))),
             tokio::spawn(record_alerts(Arc::clone(&core))),
         ];
+        if let Some(pages) = pages {
+            background.push(tokio::spawn(pages.count(until(stopping.clone()))));
+        }
         if let Some(acme) = acme {
             background.push(tokio::spawn(acme.keep()));
         }

@@ -72,6 +72,7 @@ pub struct Config {
     pub keys: Keys,
     /// `[oauth]`, when an issuer is set.
     pub oauth: Option<OauthConfig>,
+    pub identity: Identity,
     pub api: Api,
     pub decide: Decide,
     pub fraud: Fraud,
@@ -205,10 +206,18 @@ pub struct Keys {
 pub struct Api {
     pub listen: SocketAddr,
     pub tls: Option<(PathBuf, PathBuf)>,
+    pub console: bool,
     /// Caller's name and the file that holds its bearer token.
     pub tokens: Vec<(String, PathBuf)>,
     /// Caller's name and what its token allows; a caller without an entry may do everything.
     pub permissions: Vec<(String, Vec<api::Permission>)>,
+}
+
+/// `[identity]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Identity {
+    pub origin: Option<identity::Origin>,
 }
 
 /// `[decide]`
@@ -439,6 +448,7 @@ impl Config {
         let api = Api {
             listen: read.address("api.listen"),
             tls: read.pair("api.certificate_file", "api.private_key_file"),
+            console: read.one_of("api.console", &["on", "off"]) == "on",
             tokens: read.files("api.tokens"),
             permissions: read.permissions("api.permissions"),
         };
@@ -466,6 +476,7 @@ impl Config {
             websocket,
             keys,
             oauth: read.oauth(),
+            identity: Identity { origin: read.page_origin("identity.origin") },
             api,
             decide: Decide {
                 deadline: read.duration("decide.deadline", 1..=10_000),

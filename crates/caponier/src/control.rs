@@ -67,6 +67,33 @@ pub enum Request {
     AppsRevoke {
         client_id: String,
     },
+    /// An invitation to store a passkey; the link is shown once.
+    PeopleInvite {
+        user: String,
+        /// By name.
+        roles: Vec<String>,
+    },
+    PeopleList,
+    PeopleRemove {
+        user: String,
+    },
+    PeopleRoles {
+        user: String,
+        /// By name, in place of those before.
+        roles: Vec<String>,
+    },
+    /// A program's token, which is shown once.
+    ServicesCreate {
+        name: String,
+        /// By name.
+        capabilities: Vec<String>,
+        ips: Vec<String>,
+        days: u32,
+    },
+    ServicesList,
+    ServicesRevoke {
+        name: String,
+    },
     GrantsList {
         account: Option<String>,
     },
@@ -162,6 +189,11 @@ pub enum Request {
     BansImport {
         path: String,
     },
+    /// A one-time link to the console.
+    ConsoleLink {
+        name: String,
+        role: String,
+    },
     /// A page of journal entries in words.
     Entries {
         from: u64,
@@ -197,6 +229,8 @@ pub enum FraudRequest {
     Label(LabelWords),
     /// Which bundles judge, and what they did.
     Bundles,
+    /// Decisions by the bundles are computed again from the journal.
+    Recompute,
     /// The active bundle is to have an effect.
     Promote {
         /// Beginning of its SHA-256: nothing else is promoted by mistake.
@@ -348,6 +382,58 @@ pub struct ListedKey {
     pub created_at: Option<String>,
     /// RFC 3339, to the day it was last used on.
     pub last_used_at: Option<String>,
+}
+
+/// An invitation. The only time the link is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvitedUser {
+    /// Who.
+    pub user: String,
+    /// Where they store a passkey; holds a secret and works once.
+    pub link: String,
+    /// RFC 3339.
+    pub expires_at: String,
+}
+
+/// A person who uses the control API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedUser {
+    /// Name.
+    pub user: String,
+    /// By name.
+    pub roles: Vec<String>,
+    /// How many.
+    pub passkeys: usize,
+    /// RFC 3339, while an invitation is open.
+    pub invited_until: Option<String>,
+    /// RFC 3339, the last time.
+    pub signed_in_at: Option<String>,
+}
+
+/// A program's token. The only time it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedService {
+    /// Name.
+    pub service: String,
+    /// What it presents.
+    pub token: String,
+    /// RFC 3339.
+    pub expires_at: String,
+}
+
+/// A program that uses the control API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedService {
+    /// Name.
+    pub service: String,
+    /// By name.
+    pub capabilities: Vec<String>,
+    /// From where; empty for anywhere.
+    pub ips: Vec<String>,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub expires_at: String,
 }
 
 /// A third-party app.
@@ -607,6 +693,13 @@ pub enum Response {
     AppCreated(ListedApp),
     Apps(Vec<ListedApp>),
     AppRevoked { client_id: String },
+    Invited(InvitedUser),
+    People(Vec<ListedUser>),
+    PersonRemoved { user: String },
+    RolesSet { user: String, roles: Vec<String> },
+    ServiceCreated(CreatedService),
+    Services(Vec<ListedService>),
+    ServiceRevoked { name: String },
     Grants(Vec<ListedGrant>),
     GrantRevoked { grant: String },
     KekRotated { from: u32, to: u32, rows: u64 },
@@ -635,6 +728,7 @@ pub enum Response {
     BanLifted { target: String, lifted: bool },
     BansExported(String),
     BansImported(BansImported),
+    ConsoleLink { url: String, until: String },
 }
 
 /// One line on the socket, from the server.

@@ -7,6 +7,7 @@
 mod bans;
 pub mod fold;
 mod installation;
+mod recompute;
 
 use std::{
     collections::BTreeMap,
@@ -22,12 +23,13 @@ use decide::{AddressBook, DecisionLog, LogUnavailable};
 use domain::{Decision, Subject, UnixNanos};
 use fraud::Fraud;
 use gateway::Connections;
+use identity::{Change, Desk};
 use journal::{AppendError, Draft, EraseError, Journal, Kind, Opened, record};
 use parking_lot::Mutex;
 use watch::customers::{Customers, CustomersConfig};
 
 use self::fold::{Fold, FoldError, Keys};
-pub use self::{bans::FoundBans, installation::Installation};
+pub use self::{bans::FoundBans, installation::Installation, recompute::Recomputed};
 use crate::{
     bundles::Lives,
     exit::{Exit, Failure},
@@ -38,6 +40,7 @@ pub struct Ground {
     journal: Journal,
     registry: Arc<Registry>,
     ledger: Arc<Ledger>,
+    people: Arc<Desk>,
     fraud: ArcSwap<Fraud>,
     book: ArcSwap<AddressBook>,
     customers: ArcSwap<Customers>,
@@ -92,7 +95,12 @@ impl Ground {
         let book = Arc::new(AddressBook::default());
         let customers = Arc::new(Customers::new(customers_config.clone()));
         let ledger = Arc::new(Ledger::new(GRANTS_MAX));
-        let keys = Keys { registry: Arc::clone(&registry), ledger: Arc::clone(&ledger) };
+        let people = Arc::new(Desk::default());
+        let keys = Keys {
+            registry: Arc::clone(&registry),
+            ledger: Arc::clone(&ledger),
+            people: Arc::clone(&people),
+        };
         let mut fold = Fold::new(
             &journal,
             keys,
@@ -111,6 +119,7 @@ impl Ground {
             journal,
             registry,
             ledger,
+            people,
             fraud: ArcSwap::new(fraud),
             book: ArcSwap::new(book),
             customers: ArcSwap::new(customers),
@@ -139,6 +148,21 @@ impl Ground {
     #[must_use]
     pub const fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    /// Persons and programs that use the control API.
+    #[must_use]
+    pub const fn people(&self) -> &Arc<Desk> {
+        &self.people
+    }
+
+    /// Records what was done about persons or programs; it has effect when this returns.
+    ///
+    /// # Errors
+    /// As [`Ground::record`].
+    pub async fn record_identity(&self, change: &Change, at: UnixNanos) -> Result<u64, RecordError> {
+        let payload = change.encode();
+        self.record(vec![Draft { at, subject: Subject::System, kind: Kind::Identity, payload }]).await
     }
 
     /// What is known of behaviour.
@@ -313,7 +337,11 @@ impl Ground {
         rebuilt
             .catch_up(&self.journal, u64::MAX)
             .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
-        rebuilt.adopt(Keys { registry: Arc::clone(&self.registry), ledger: Arc::clone(&self.ledger) });
+        rebuilt.adopt(Keys {
+            registry: Arc::clone(&self.registry),
+            ledger: Arc::clone(&self.ledger),
+            people: Arc::clone(&self.people),
+        });
         // The decider knows its keys already; those of the erased person lead to an entry that no longer opens.
         drop(rebuilt.take_keyed_decisions());
         drop(rebuilt.take_keyed_screenings());

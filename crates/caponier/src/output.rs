@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     control::{
         BackupState, ChainStatus, DrillResult, ImportedList, ListDiff, ListedApp, ListedBan, ListedGrant,
-        ListedKey, Rescreened, Response, ShownKey,
+        ListedKey, ListedService, ListedUser, Rescreened, Response, ShownKey,
     },
     exit::Failure,
 };
@@ -79,6 +79,8 @@ pub(crate) fn response_json(response: &Response) -> Value {
         Response::Keys(keys) => serde_json::json!({"keys": keys}),
         Response::Lists(lists) => serde_json::json!({"lists": lists}),
         Response::Apps(apps) => serde_json::json!({"apps": apps}),
+        Response::People(people) => serde_json::json!({"users": people}),
+        Response::Services(services) => serde_json::json!({"services": services}),
         Response::Grants(grants) => serde_json::json!({"grants": grants}),
         Response::Bans(bans) => serde_json::json!({"bans": bans}),
         Response::Chains(chains) => serde_json::json!({"chains": chains}),
@@ -112,6 +114,20 @@ pub(crate) fn response_text(response: &Response) -> String {
         Response::Apps(apps) if apps.is_empty() => "no apps".to_owned(),
         Response::Apps(apps) => apps.iter().map(app_text).collect::<Vec<_>>().join("\n"),
         Response::AppRevoked { client_id } => format!("app {client_id} is revoked, with all grants to it"),
+        Response::Invited(invited) => format!(
+            "{} stores a passkey at {}, once, until {}",
+            invited.user, invited.link, invited.expires_at
+        ),
+        Response::People(people) if people.is_empty() => "no persons".to_owned(),
+        Response::People(people) => people.iter().map(user_text).collect::<Vec<_>>().join("\n"),
+        Response::PersonRemoved { user } => format!("{user} is removed, with passkeys and sessions"),
+        Response::RolesSet { user, roles } => format!("{user} has the roles {}", or_none(roles)),
+        Response::ServiceCreated(service) => {
+            format!("token of {}, until {}: {}", service.service, service.expires_at, service.token)
+        }
+        Response::Services(services) if services.is_empty() => "no programs".to_owned(),
+        Response::Services(services) => services.iter().map(service_text).collect::<Vec<_>>().join("\n"),
+        Response::ServiceRevoked { name } => format!("the token of {name} is revoked"),
         Response::Grants(grants) if grants.is_empty() => "no grants".to_owned(),
         Response::Grants(grants) => grants.iter().map(grant_text).collect::<Vec<_>>().join("\n"),
         Response::GrantRevoked { grant } => format!("grant {grant} is revoked, with all its tokens"),
@@ -160,6 +176,7 @@ pub(crate) fn response_text(response: &Response) -> String {
         }
         Response::Chains(chains) if chains.is_empty() => "no chain is configured".to_owned(),
         Response::Chains(chains) => chains.iter().map(chain_text).collect::<Vec<_>>().join("\n"),
+        Response::ConsoleLink { url, until } => format!("{url}\ngood for one sign-in until {until}"),
         Response::Bans(bans) if bans.is_empty() => "nobody is banned".to_owned(),
         Response::Bans(bans) => bans.iter().map(ban_text).collect::<Vec<_>>().join("\n"),
         Response::Banned(ban) => ban_text(ban),
@@ -205,6 +222,28 @@ fn chain_text(chain: &ChainStatus) -> String {
         text.push_str(error);
     }
     text
+}
+
+fn or_none(words: &[String]) -> String {
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+}
+
+fn user_text(user: &ListedUser) -> String {
+    let ListedUser { user, roles, passkeys, invited_until, signed_in_at } = user;
+    let mut text = format!("{user}  roles {}  passkeys {passkeys}", or_none(roles));
+    if let Some(until) = invited_until {
+        text.push_str(&format!("  invited until {until}"));
+    }
+    if let Some(at) = signed_in_at {
+        text.push_str(&format!("  signed in {at}"));
+    }
+    text
+}
+
+fn service_text(service: &ListedService) -> String {
+    let ListedService { service, capabilities, ips, expires_at, .. } = service;
+    let ips = if ips.is_empty() { "anywhere".to_owned() } else { ips.join(", ") };
+    format!("{service}  may {}  from {ips}  until {expires_at}", capabilities.join(", "))
 }
 
 fn app_text(app: &ListedApp) -> String {

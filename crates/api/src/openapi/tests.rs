@@ -51,6 +51,7 @@ fn every_route_is_described_once_with_what_it_needs() {
     for route in crate::OPEN_ROUTES {
         let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
         assert_eq!(operation["security"], json!([]), "{}", route.path);
+        assert!(operation["x-permission"].is_null(), "{}", route.path);
         assert!(operation["responses"]["401"].is_null(), "{}", route.path);
     }
 }

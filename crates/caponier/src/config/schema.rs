@@ -399,6 +399,13 @@ pub static KEYS: &[Key] = &[
         "the listener's identity, together with its key",
     ),
     key("api.private_key_file", "\"\"", "PEM file with the private key.", "the listener's identity"),
+    key(
+        "api.console",
+        "\"on\"",
+        "on: pages for people under /console of that listener, for those who have a link of `caponier console link`; off: \
+         none.",
+        "nothing beyond making the pages unreachable",
+    ),
     Key {
         path: "api.tokens",
         default: "{}",
@@ -415,6 +422,14 @@ pub static KEYS: &[Key] = &[
         attacker: "what the callers' tokens then allow",
         is_map: true,
     },
+    key(
+        "identity.origin",
+        "\"\"",
+        "Where browsers reach the api listener, such as \"https://caponier.example:8444\" or \"http://localhost:8444\": persons \
+         then store passkeys and sign in there. Passkeys need a name and no address in numbers, and are lost when it \
+         changes. Empty: no person signs in.",
+        "pages at that origin may ask persons for their passkeys",
+    ),
     key(
         "oauth.issuer",
         "\"\"",

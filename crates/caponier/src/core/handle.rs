@@ -3,7 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use auth::{KeyChange, oauth::AppChange};
-use domain::{AccountId, Network, Subject};
+use domain::{AccountId, Actor, ActorKind, Network, Subject};
+use identity::Role;
 use journal::{
     Draft, Journal, Kind,
     disk::{Disk, RealDisk},
@@ -42,6 +43,11 @@ impl Core {
             | Request::BackupDrill
             | Request::AppsCreate { .. }
             | Request::AppsRevoke { .. }
+            | Request::PeopleInvite { .. }
+            | Request::PeopleRemove { .. }
+            | Request::PeopleRoles { .. }
+            | Request::ServicesCreate { .. }
+            | Request::ServicesRevoke { .. }
             | Request::GrantsRevoke { .. }
             | Request::Reload => {
                 let _one_at_a_time = self.changes.lock().await;
@@ -50,6 +56,8 @@ impl Core {
             Request::KeysList { account, all } => self.keys_list(account.as_deref(), all),
             Request::KeysShow { key } => self.keys_show(&key),
             Request::AppsList => Ok(self.apps_list()),
+            Request::PeopleList => Ok(self.people_list()),
+            Request::ServicesList => Ok(self.services_list()),
             Request::GrantsList { account } => self.grants_list(account.as_deref()),
             Request::ListsStatus => Ok(Response::Lists(self.lists())),
             Request::ListsExport { name } => self.lists_export(&name),
@@ -75,7 +83,7 @@ impl Core {
             Request::ScreenAll { lines } => self.screen_all(&lines),
             Request::Explain { id } => self.explain(&id).await,
             Request::AuditReceipt { seq } => tokio::task::block_in_place(|| self.receipt(seq)),
-            Request::Fraud(request) => self.fraud(request).await,
+            Request::Fraud(request) => self.fraud(request, progress).await,
             Request::ModelLearned => self.learned(),
             Request::BansList => Ok(Response::Bans(abuse::list(self.bans()?))),
             Request::BansAdd { target, api_key, minutes } => {
@@ -85,6 +93,7 @@ impl Core {
                 let lifted = abuse::lift(self.bans()?, &target, api_key.as_deref())?;
                 Ok(Response::BanLifted { target, lifted })
             }
+            Request::ConsoleLink { name, role } => self.console_link(&name, &role),
             Request::BansExport => Ok(Response::BansExported(abuse::export(self.bans()?, self.clock.now()))),
             Request::BansImport { path } => tokio::task::block_in_place(|| {
                 abuse::import(self.bans()?, Path::new(&path)).map(Response::BansImported)
@@ -123,6 +132,13 @@ impl Core {
                 self.apps_create(client_id, &name, &redirect_uris, read, trade).await
             }
             Request::AppsRevoke { client_id } => self.apps_revoke(&client_id).await,
+            Request::PeopleInvite { user, roles } => self.people_invite(&user, &roles).await,
+            Request::PeopleRemove { user } => self.people_remove(&user).await,
+            Request::PeopleRoles { user, roles } => self.people_roles(&user, &roles).await,
+            Request::ServicesCreate { name, capabilities, ips, days } => {
+                self.services_create(&name, &capabilities, &ips, days).await
+            }
+            Request::ServicesRevoke { name } => self.services_revoke(&name).await,
             Request::GrantsRevoke { grant } => self.grants_revoke(&grant).await,
             Request::Reload => self.reload().await,
             Request::KeysRotateKek => tokio::task::block_in_place(|| self.rotate_kek(progress)),
@@ -137,6 +153,21 @@ impl Core {
             Request::BackupDrill => self.drill(progress).await.map(Response::Drilled),
             _ => Err(Failure::new(Exit::Internal, "not a change")),
         }
+    }
+
+    fn console_link(&self, name: &str, role: &str) -> Result<Response, Failure> {
+        let entrance = self
+            .entrance
+            .get()
+            .ok_or_else(|| Failure::new(Exit::NotFound, "no process serves a console here"))?;
+        let actor = Actor::new(ActorKind::User, name)
+            .map_err(|error| Failure::new(Exit::Usage, format!("name: {error}")))?;
+        let role = Role::named(role).ok_or_else(|| {
+            let known = Role::ALL.map(Role::as_str).join(", ");
+            Failure::new(Exit::Usage, format!("{role:?} is no role; there are {known}"))
+        })?;
+        let (url, until) = entrance.link(actor, role);
+        Ok(Response::ConsoleLink { url, until: until.to_string() })
     }
 
     fn learned(&self) -> Result<Response, Failure> {
@@ -239,7 +270,7 @@ impl Core {
         }))
     }
 
-    fn lists(&self) -> Vec<ImportedList> {
+    pub(crate) fn lists(&self) -> Vec<ImportedList> {
         let states = self.watch.lists();
         self.ground.read(|fold| {
             let listed = states.into_iter().map(|state| {
@@ -324,7 +355,7 @@ impl Core {
         Ok(Response::Receipt(receipt.to_string()))
     }
 
-    fn backup_state(&self) -> BackupState {
+    pub(crate) fn backup_state(&self) -> BackupState {
         let shipped = self.shipper.as_ref().and_then(|shipper| shipper.lock().last().cloned());
         BackupState {
             target: self.config.backup.target.as_ref().map(|target| target.display().to_string()),

@@ -46,12 +46,18 @@ pub struct FoldError {
 pub(super) struct Keys {
     pub(super) registry: Arc<Registry>,
     pub(super) ledger: Arc<Ledger>,
+    /// Who uses the control API.
+    pub(super) people: Arc<identity::Desk>,
 }
 
 impl Keys {
     /// For a fold that nothing is served from.
     pub(super) fn scratch() -> Self {
-        Self { registry: Arc::new(Registry::new(API_KEYS_MAX, 0)), ledger: Arc::new(Ledger::new(GRANTS_MAX)) }
+        Self {
+            registry: Arc::new(Registry::new(API_KEYS_MAX, 0)),
+            ledger: Arc::new(Ledger::new(GRANTS_MAX)),
+            people: Arc::default(),
+        }
     }
 }
 
@@ -186,6 +192,11 @@ impl Fold {
     #[must_use]
     pub const fn last_drill(&self) -> Option<&(domain::UnixNanos, record::BackupDrill)> {
         self.last_drill.as_ref()
+    }
+
+    /// Entries that cannot be read any more because their person was erased.
+    pub(super) const fn erased(&self) -> u64 {
+        self.erased
     }
 
     /// Entries per kind.
@@ -323,6 +334,10 @@ impl Fold {
                     Err(error) => return Err(malformed(&error)),
                 }
             }
+            Kind::Identity => {
+                let change = identity::Change::decode(payload).map_err(|error| malformed(&error))?;
+                self.keys.people.apply(change, at);
+            }
             Kind::ListImported => {
                 let list = record::ListImported::decode(payload).map_err(|error| malformed(&error))?;
                 self.lists.insert(list.name.clone(), (at, list));
@@ -438,6 +453,7 @@ impl Fold {
             );
         }
         parts.insert("api_keys".to_owned(), hex::encode(crypto::sha256(&[keys.as_bytes()])));
+        parts.insert("people".to_owned(), hex::encode(self.keys.people.digest()));
         parts.insert("apps".to_owned(), hex::encode(crypto::sha256(&[self.apps_text().as_bytes()])));
         parts.insert("fraud".to_owned(), hex::encode(self.fraud.digest()));
         parts.extend(self.lives.digests());
