@@ -35,6 +35,7 @@ mod limits;
 mod models;
 mod operations;
 mod restore;
+mod screening;
 mod support;
 mod tamper;
 mod tls;
