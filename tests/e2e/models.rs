@@ -149,7 +149,7 @@ async fn a_model_is_in_force_only_when_it_is_better_or_somebody_says_why() {
     std::fs::write(shown["file"].as_str().unwrap(), "x").unwrap();
     let shown = house.ask(&["fraud", "models", "show", &strong]).exits(0).json();
     assert_eq!(shown["file_state"], "damaged");
-    challenge(&weak, "2026-02-02").exits(65);
+    challenge(&weak, "2026-02-02").exits(74);
     assert_sound(house.data());
 
     // What goes in has moved: amounts tripled on day 45.
@@ -166,7 +166,7 @@ async fn a_model_is_in_force_only_when_it_is_better_or_somebody_says_why() {
         "1000",
     ]);
     let drift = drift.exits(0).json();
-    let first = drift["shifts"].as_array().unwrap().iter().find(|shift| shift["subject"] == "amount");
+    let first = drift["shifts"].as_array().unwrap().iter().find(|shift| shift["subject"] == "event_amount");
     let at = first.unwrap_or_else(|| panic!("{drift}"))["at"].as_str().unwrap();
     assert!(at > "2026-02-15" && at < "2026-02-28", "{at}");
     let none = house.ask(&["fraud", "drift"]).exits(0).json();
