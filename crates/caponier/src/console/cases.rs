@@ -51,11 +51,15 @@ pub(super) fn one(desk: &Desk, unit: &str, id: u64) -> Option<CaseFile> {
     });
     let mut steps: Vec<CaseStep> = came.chain(done).collect();
     steps.sort_by_key(|step| std::cmp::Reverse(step.at));
-    let resolution = case
-        .resolution
-        .as_ref()
-        .map(|end| format!("{} by {}", end.disposition.as_str(), end.by));
-    Some(CaseFile { line: line(case, unit, now), revision: case.revision, held: held.collect(), steps, resolution })
+    let resolution =
+        case.resolution.as_ref().map(|end| format!("{} by {}", end.disposition.as_str(), end.by));
+    Some(CaseFile {
+        line: line(case, unit, now),
+        revision: case.revision,
+        held: held.collect(),
+        steps,
+        resolution,
+    })
 }
 
 fn line(case: &Case, unit: &str, now: UnixNanos) -> CaseLine {
@@ -77,7 +81,9 @@ fn line(case: &Case, unit: &str, now: UnixNanos) -> CaseLine {
 fn held(item: &HeldItem, decision: String, now: UnixNanos) -> HeldLine {
     let detail = match &item.review {
         Review::Held => String::new(),
-        Review::Proposed { by, until, reason, .. } => format!("{by} would release it until {until}: {reason}"),
+        Review::Proposed { by, until, reason, .. } => {
+            format!("{by} would release it until {until}: {reason}")
+        }
         Review::Released { proposed_by, approved_by, until, .. } => {
             format!("released by {proposed_by} and {approved_by}; good for one repetition until {until}")
         }
