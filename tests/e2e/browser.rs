@@ -26,7 +26,7 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 const LOG_IN: &str = "/account/login";
 
 /// Notes what the policy blocks, where a new page finds it again.
-const NOTES: &str = "addEventListener('securitypolicyviolation', (event) => {
+pub(crate) const NOTES: &str = "addEventListener('securitypolicyviolation', (event) => {
     sessionStorage.blocked = (sessionStorage.blocked ?? '') + ' ' + event.effectiveDirective;
 });";
 

@@ -189,6 +189,11 @@ pub enum Request {
     BansImport {
         path: String,
     },
+    /// A one-time link to the console.
+    ConsoleLink {
+        name: String,
+        role: String,
+    },
     /// A page of journal entries in words.
     Entries {
         from: u64,
@@ -224,6 +229,8 @@ pub enum FraudRequest {
     Label(LabelWords),
     /// Which bundles judge, and what they did.
     Bundles,
+    /// Decisions by the bundles are computed again from the journal.
+    Recompute,
     /// The active bundle is to have an effect.
     Promote {
         /// Beginning of its SHA-256: nothing else is promoted by mistake.
@@ -721,6 +728,7 @@ pub enum Response {
     BanLifted { target: String, lifted: bool },
     BansExported(String),
     BansImported(BansImported),
+    ConsoleLink { url: String, until: String },
 }
 
 /// One line on the socket, from the server.

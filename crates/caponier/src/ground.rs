@@ -7,6 +7,7 @@
 mod bans;
 pub mod fold;
 mod installation;
+mod recompute;
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +29,7 @@ use parking_lot::Mutex;
 use watch::customers::{Customers, CustomersConfig};
 
 use self::fold::{Fold, FoldError, Keys};
-pub use self::{bans::FoundBans, installation::Installation};
+pub use self::{bans::FoundBans, installation::Installation, recompute::Recomputed};
 use crate::{
     bundles::Lives,
     exit::{Exit, Failure},

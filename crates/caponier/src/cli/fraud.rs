@@ -100,6 +100,9 @@ pub(crate) enum BundleCommand {
     },
     /// Show which bundles judge, and what they did.
     Status,
+    /// Compute the decisions the bundles had a say in again, from the journal: the same features and scores, bit for bit,
+    /// or exit code 1.
+    Verify,
     /// Let the active bundle have an effect, where fraud.mode is enforce.
     Promote {
         /// SHA-256 of the bundle, or its first digits.

@@ -59,6 +59,7 @@ pub(super) fn request(command: FraudCommand) -> Result<FraudRequest, FraudComman
             }))
         }
         FraudCommand::Bundle(BundleCommand::Status) => Ok(FraudRequest::Bundles),
+        FraudCommand::Bundle(BundleCommand::Verify) => Ok(FraudRequest::Recompute),
         FraudCommand::Bundle(BundleCommand::Promote { sha256, reason }) => {
             Ok(FraudRequest::Promote { sha256, reason })
         }

@@ -4,11 +4,12 @@ use domain::{Event, EventContext, EventId, EventKind, LabelTarget};
 use journal::record::FraudBundle;
 use serde_json::{Value, json};
 
-use super::{Core, handle::account_id};
+use super::{Core, Progress, handle::account_id};
 use crate::{
     bundles::{self, Place},
     control::{FraudRequest, LabelWords, Response},
     exit::{Exit, Failure},
+    ground::Recomputed,
 };
 
 /// Longest reason of a promotion, in bytes.
@@ -17,13 +18,18 @@ const REASON_BYTES_MAX: usize = 1_000;
 const SHA256_PREFIX_MIN: usize = 8;
 
 impl Core {
-    pub(super) async fn fraud(&self, request: FraudRequest) -> Result<Response, Failure> {
+    pub(super) async fn fraud(
+        &self,
+        request: FraudRequest,
+        progress: Progress<'_>,
+    ) -> Result<Response, Failure> {
         match request {
             FraudRequest::DeadLetters { from } => {
                 Ok(Response::Fraud(self.dead_letters.page(from, api::limits::DEAD_LETTERS_PAGE_MAX)))
             }
             FraudRequest::Label(words) => self.label(words).await,
             FraudRequest::Bundles => Ok(Response::Fraud(self.bundles_told())),
+            FraudRequest::Recompute => tokio::task::block_in_place(|| self.recompute(progress)),
             FraudRequest::Promote { sha256, reason } => self.promote(Some(&sha256), reason).await,
             FraudRequest::Demote { reason } => self.promote(None, reason).await,
         }
@@ -45,9 +51,24 @@ impl Core {
                 "alerts": counts.alerts, "alerts_kept_quiet": counts.quiet, "alerts_lost": counts.lost,
                 "labels": counts.labels, "labels_unmatched": counts.labels_unmatched,
                 "entries": live.entries(),
+                "state_sha256": hex::encode(live.digest()),
             })
         });
         json!({ "bundles": told.collect::<Vec<_>>() })
+    }
+
+    /// Computes decisions again from the journal.
+    fn recompute(&self, progress: Progress<'_>) -> Result<Response, Failure> {
+        let recomputed = self.ground.recompute(&mut |done, total| progress("entries", done, total))?;
+        let Recomputed { compared, different, by_others, left_out, erased, told } = recomputed;
+        if different > 0 {
+            let message = format!("{different} of {compared} come out otherwise: {}", told.join("; "));
+            return Err(Failure::new(Exit::No, message));
+        }
+        Ok(Response::Fraud(json!({
+            "compared": compared, "different": different, "by_other_bundles": by_others,
+            "left_out": left_out, "erased_entries": erased,
+        })))
     }
 
     /// Says that the active bundle is to have an effect from here on, or not any more.

@@ -194,6 +194,11 @@ impl Fold {
         self.last_drill.as_ref()
     }
 
+    /// Entries that cannot be read any more because their person was erased.
+    pub(super) const fn erased(&self) -> u64 {
+        self.erased
+    }
+
     /// Entries per kind.
     #[must_use]
     pub const fn counts(&self) -> &BTreeMap<Kind, u64> {
