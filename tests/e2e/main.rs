@@ -34,6 +34,7 @@ mod interop;
 mod limits;
 mod operations;
 mod restore;
+mod screening;
 mod support;
 mod tamper;
 mod tls;
