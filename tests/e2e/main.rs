@@ -36,6 +36,7 @@ mod monitoring;
 mod operations;
 mod people;
 mod restore;
+mod screening;
 mod support;
 mod tamper;
 mod tls;
