@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::support::{House, Settings, assert_sound};
+use crate::support::{House, Settings, assert_sound, audit_verify};
 
 const MAPPING: &str = r#"
 version = 1
@@ -27,8 +27,7 @@ fn purchases() -> String {
         x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (x ^ (x >> 31)) % n
     };
-    let mut text = "id,at,card,shop,cents,fraud\n".to_owned();
-    let mut id = 0;
+    let mut rows = Vec::new();
     for day in 0..60 {
         for card in 0..90_u64 {
             for _ in 0..below(4) {
@@ -36,10 +35,14 @@ fn purchases() -> String {
                 let dear = if day >= 45 { 3 } else { 1 };
                 let cents = (500 + below(8_500)) * if fraud { 4 } else { 1 } * dear;
                 let (at, shop) = (day * 86_400 + below(86_400), below(60));
-                writeln!(text, "{id},{at},c{card},s{shop},{cents},{}", u8::from(fraud)).unwrap();
-                id += 1;
+                rows.push((at, format!("{at},c{card},s{shop},{cents},{}", u8::from(fraud))));
             }
         }
+    }
+    rows.sort();
+    let mut text = "id,at,card,shop,cents,fraud\n".to_owned();
+    for (id, (_, row)) in rows.iter().enumerate() {
+        writeln!(text, "{id},{row}").unwrap();
     }
     text
 }
@@ -146,11 +149,13 @@ async fn a_model_is_in_force_only_when_it_is_better_or_somebody_says_why() {
     let copies = crate::support::files(&house.path("backup"));
     let sha256 = shown["file_sha256"].as_str().unwrap();
     assert!(copies.iter().any(|name| name.ends_with(sha256)), "the model is in the backup: {copies:?}");
+    assert_sound(house.data());
     std::fs::write(shown["file"].as_str().unwrap(), "x").unwrap();
     let shown = house.ask(&["fraud", "models", "show", &strong]).exits(0).json();
     assert_eq!(shown["file_state"], "damaged");
     challenge(&weak, "2026-02-02").exits(74);
-    assert_sound(house.data());
+    let (code, report) = audit_verify(house.data());
+    assert!(code == 1 && report["faults"][0]["file"].as_str().unwrap().contains(&strong), "{report}");
 
     // What goes in has moved: amounts tripled on day 45.
     let drift = house.ask(&[
@@ -169,6 +174,6 @@ async fn a_model_is_in_force_only_when_it_is_better_or_somebody_says_why() {
     let first = drift["shifts"].as_array().unwrap().iter().find(|shift| shift["subject"] == "event_amount");
     let at = first.unwrap_or_else(|| panic!("{drift}"))["at"].as_str().unwrap();
     assert!(at > "2026-02-15" && at < "2026-02-28", "{at}");
-    let none = house.ask(&["fraud", "drift"]).exits(0).json();
+    let none = house.ask(&["fraud", "bundle", "drift"]).exits(0).json();
     assert_eq!(none["now"], serde_json::json!([]), "no bundle judges: {none}");
 }

@@ -14,11 +14,12 @@ use journal::{
     disk::{Disk, RealDisk},
 };
 use keyring::KekFile;
+use scoring::model::file::{FILE_BYTES_MAX, ModelFile};
 use serde::Serialize;
 use tlog::NoteVerifier;
 
 use crate::{
-    core::{FLOWS_DIR, FOLLOW_DIR, LABELS_DIR, chain},
+    core::{FLOWS_DIR, FOLLOW_DIR, LABELS_DIR, MODELS_DIR, chain},
     exit::{Exit, Failure},
 };
 
@@ -58,7 +59,8 @@ pub(crate) struct Verified {
 }
 
 /// Names allowed in a data directory besides those of the parts.
-const DIRS: [&str; 6] = [journal::JOURNAL_DIR, journal::KEYS_DIR, LOG_DIR, LABELS_DIR, FOLLOW_DIR, FLOWS_DIR];
+const DIRS: [&str; 7] =
+    [journal::JOURNAL_DIR, journal::KEYS_DIR, LOG_DIR, LABELS_DIR, FOLLOW_DIR, FLOWS_DIR, MODELS_DIR];
 
 pub(crate) fn verify(
     dir: &Path,
@@ -153,6 +155,7 @@ fn verify_data_dir(
     for (file, what) in faults {
         verified.fault(&format!("{FLOWS_DIR}/{file}"), what);
     }
+    verify_models(&dir.join(MODELS_DIR), &mut verified)?;
     verify_names(dir, &mut verified)?;
     verified.ok = verified.faults.is_empty();
     Ok(verified)
@@ -240,6 +243,40 @@ fn verify_names(dir: &Path, verified: &mut Verified) -> Result<(), Failure> {
         let name = format!("{}/{}", journal::KEYS_DIR, entry.map_err(failed)?.file_name().to_string_lossy());
         if name != journal::KEY_TABLE {
             verified.fault(&name, "no file of a data directory".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Each model file must be whole and be the model its name says.
+fn verify_models(models: &Path, verified: &mut Verified) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::io(models.display(), error);
+    let entries = match fs::read_dir(models) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed)?,
+    };
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let shown = format!("{MODELS_DIR}/{name}");
+        // What a crash leaves behind while a file is taken in.
+        if name.ends_with(".model.new") {
+            verified.leftovers.push(shown);
+            continue;
+        }
+        let length = fs::metadata(&path).map_err(failed)?.len();
+        if length > FILE_BYTES_MAX as u64 {
+            verified.fault(&shown, "is longer than a model file may be".to_owned());
+            continue;
+        }
+        let bytes = fs::read(&path).map_err(failed)?;
+        let digest = scoring::model::file::digest(&bytes).map(hex::encode);
+        match ModelFile::decode(&bytes) {
+            Err(error) => verified.fault(&shown, chain(&error)),
+            Ok(_) if digest.as_deref() != name.strip_suffix(".model") => {
+                verified.fault(&shown, "is another model than its name says".to_owned());
+            }
+            Ok(_) => {}
         }
     }
     Ok(())

@@ -19,8 +19,7 @@ pub(crate) enum FraudCommand {
     /// Models: taken in, compared, put in force, taken back.
     #[command(subcommand)]
     Models(ModelsCommand),
-    /// Say how far features, scores and labels have moved: under the bundles at work, or in a recording since its first
-    /// events.
+    /// Say how far features and scores of a recording have moved since its first events.
     Drift(Box<Drift>),
     /// Show lines that reporters sent and that were no events.
     DeadLetters(DeadLetters),
@@ -167,9 +166,8 @@ pub(crate) struct Challenge {
 
 #[derive(Debug, Args)]
 pub(crate) struct Drift {
-    /// Recorded events; without them the bundles at work are told about.
     #[command(flatten)]
-    pub(crate) events: Option<Events>,
+    pub(crate) events: Events,
     /// Model whose scores are watched as well.
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
@@ -211,6 +209,8 @@ pub(crate) enum BundleCommand {
     },
     /// Show which bundles judge, and what they did.
     Status,
+    /// Show how far what the bundles are fed and say has moved.
+    Drift,
     /// Compute the decisions the bundles had a say in again, from the journal: the same features and scores, bit for bit,
     /// or exit code 1.
     Verify,

@@ -61,7 +61,7 @@ pub(super) fn request(command: FraudCommand) -> Result<FraudRequest, FraudComman
             }))
         }
         FraudCommand::Bundle(BundleCommand::Status) => Ok(FraudRequest::Bundles),
-        FraudCommand::Drift(options) if options.events.is_none() => Ok(FraudRequest::Drift),
+        FraudCommand::Bundle(BundleCommand::Drift) => Ok(FraudRequest::Drift),
         FraudCommand::Bundle(BundleCommand::Verify) => Ok(FraudRequest::Recompute),
         FraudCommand::Bundle(BundleCommand::Promote { sha256, reason }) => {
             Ok(FraudRequest::Promote { sha256, reason })

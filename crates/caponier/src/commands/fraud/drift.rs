@@ -19,8 +19,7 @@ use crate::{
 };
 
 pub(super) fn drift(options: &Drift, json: bool) -> Result<Exit, Failure> {
-    let none = || Failure::new(Exit::Internal, "no recording is named");
-    let events = options.events.as_ref().ok_or_else(none)?;
+    let events = &options.events;
     let mapping = mapping(&events.mapping)?;
     let (pack, _) = pack(&events.pack, &mapping)?;
     let bad = |path: &Path, error: &dyn std::error::Error| {
@@ -66,7 +65,7 @@ pub(super) fn drift(options: &Drift, json: bool) -> Result<Exit, Failure> {
         .collect();
     let value = json!({
         "ok": true,
-        "events": { "file": file, "read": summary.events, "dead_letters": summary.dead },
+        "events": { "file": file, "read": summary.events, "dead_letters": summary.dead, "late": summary.counts.late, "duplicates": summary.counts.duplicates },
         "pack": pack_json(&pack), "judged": monitor.records(), "window": options.window,
         "has_reference": monitor.has_reference(),
         "shifts": told.iter().map(|(at, shift)| shift_json(at, shift, &names)).collect::<Vec<_>>(),
