@@ -20,6 +20,8 @@ pub struct Config {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Bearer tokens beside those of programs at the desk.
     pub tokens: Vec<Token>,
+    /// Pages for people, served beside the API. They authenticate whom they serve themselves.
+    pub pages: Option<axum::Router>,
 }
 
 /// What is behind the routes.
@@ -101,7 +103,7 @@ impl Config {
     /// # Errors
     /// [`BuildError`].
     pub async fn build(self, ports: Ports) -> Result<Api, BuildError> {
-        let Self { listen, tls, tokens } = self;
+        let Self { listen, tls, tokens, pages } = self;
         if tls.is_none() && !listen.ip().is_loopback() {
             return Err(BuildError::PlaintextBeyondLoopback { listen });
         }
@@ -114,6 +116,6 @@ impl Config {
         let bind_error = |source| BuildError::Bind { listen, source };
         let listener = TcpListener::bind(listen).await.map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
-        Ok(Api::new(listener, local_addr, tls, App::new(tokens, ports)))
+        Ok(Api::new(listener, local_addr, tls, App::new(tokens, ports), pages))
     }
 }

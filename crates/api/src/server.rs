@@ -34,6 +34,7 @@ pub struct Api {
     local_addr: SocketAddr,
     tls: Option<Arc<rustls::ServerConfig>>,
     app: Arc<App>,
+    pages: Option<Router>,
 }
 
 impl Api {
@@ -42,8 +43,9 @@ impl Api {
         local_addr: SocketAddr,
         tls: Option<Arc<rustls::ServerConfig>>,
         app: Arc<App>,
+        pages: Option<Router>,
     ) -> Self {
-        Self { listener, local_addr, tls, app }
+        Self { listener, local_addr, tls, app, pages }
     }
 
     /// Where it listens, with the port that was taken.
@@ -55,9 +57,9 @@ impl Api {
     /// Serves until `shutdown` completes, then stops accepting, lets requests in progress finish for at most
     /// [`DRAIN_TIMEOUT`], and returns.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
-        let Self { listener, tls, app, .. } = self;
+        let Self { listener, tls, app, pages, .. } = self;
         let acceptor = tls.map(TlsAcceptor::from);
-        let router = app.router();
+        let router = app.router().merge(pages.unwrap_or_default());
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let (closing, closed) = watch::channel(false);
         let mut shutdown = std::pin::pin!(shutdown);

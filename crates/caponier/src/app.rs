@@ -36,6 +36,7 @@ use crate::{
     chains::Chains,
     cli::Place,
     config::Config,
+    console::Pages,
     core::{Core, Progress, chain, control_socket},
     exit::{Exit, Failure},
     intake::ApiIntake,
@@ -89,6 +90,7 @@ pub struct App {
     /// The route table at the start.
     routes: Vec<Route>,
     chains: Chains,
+    pages: Option<Pages>,
 }
 
 /// Whether the parts behind the event listener work.
@@ -217,6 +219,7 @@ impl App {
         }
         let people = core.ground.people();
         let nobody = tokens.is_empty() && config.identity.origin.is_none() && people.services().is_empty();
+        let pages = (config.api.console && !nobody).then(|| Pages::new(&core, &gateway));
         let api = if nobody {
             tracing::warn!(
                 "no api.tokens are configured: the exchange cannot report events, so behaviour is unknown"
@@ -244,12 +247,17 @@ impl App {
                 },
                 clock: Arc::clone(&core.clock),
             };
-            let api = api::Config { listen: config.api.listen, tls: api_tls, tokens }
+            let pages = pages.as_ref().map(Pages::router);
+            let api = api::Config { listen: config.api.listen, tls: api_tls, tokens, pages }
                 .build(ports)
                 .await
                 .map_err(|error| Failure::new(Exit::Usage, format!("api: {}", chain(&error))))?;
             Some(api)
         };
+        if let (Some(pages), Some(api)) = (&pages, &api) {
+            let scheme = if core.config.api.tls.is_some() { "https" } else { "http" };
+            pages.open(format!("{scheme}://{}", api.local_addr()));
+        }
         let acme = match (&core.config.gateway.acme, certificates) {
             (Some(acme), Some(certificates)) => {
                 let clock = Arc::clone(&core.clock);
@@ -273,6 +281,7 @@ impl App {
             slots,
             routes,
             chains,
+            pages,
         })
     }
 
@@ -324,6 +333,7 @@ impl App {
             slots: _,
             routes: _,
             chains,
+            pages,
         } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
         core.activate_bundles("named in the configuration at the start").await?;
@@ -350,6 +360,9 @@ impl App {
             tokio::spawn(rescreen(Arc::clone(&core))),
             tokio::spawn(record_alerts(Arc::clone(&core))),
         ];
+        if let Some(pages) = pages {
+            background.push(tokio::spawn(pages.count(until(stopping.clone()))));
+        }
         if let Some(acme) = acme {
             background.push(tokio::spawn(acme.keep()));
         }

@@ -206,6 +206,7 @@ pub struct Keys {
 pub struct Api {
     pub listen: SocketAddr,
     pub tls: Option<(PathBuf, PathBuf)>,
+    pub console: bool,
     /// Caller's name and the file that holds its bearer token.
     pub tokens: Vec<(String, PathBuf)>,
     /// Caller's name and what its token allows; a caller without an entry may do everything.
@@ -447,6 +448,7 @@ impl Config {
         let api = Api {
             listen: read.address("api.listen"),
             tls: read.pair("api.certificate_file", "api.private_key_file"),
+            console: read.one_of("api.console", &["on", "off"]) == "on",
             tokens: read.files("api.tokens"),
             permissions: read.permissions("api.permissions"),
         };

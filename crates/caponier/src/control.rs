@@ -189,6 +189,11 @@ pub enum Request {
     BansImport {
         path: String,
     },
+    /// A one-time link to the console.
+    ConsoleLink {
+        name: String,
+        role: String,
+    },
     /// A page of journal entries in words.
     Entries {
         from: u64,
@@ -723,6 +728,7 @@ pub enum Response {
     BanLifted { target: String, lifted: bool },
     BansExported(String),
     BansImported(BansImported),
+    ConsoleLink { url: String, until: String },
 }
 
 /// One line on the socket, from the server.

@@ -102,6 +102,8 @@ pub struct Core {
     pub(crate) reload: std::sync::OnceLock<Box<dyn Reload>>,
     /// What the followers of chains say of themselves; set while they run.
     pub(crate) chains: std::sync::OnceLock<Vec<watch::follow::StatusCell>>,
+    /// The way into the console; set while serving.
+    pub(crate) entrance: std::sync::OnceLock<crate::console::Entrance>,
     /// The gateway's bans; set while serving.
     pub(crate) bans: std::sync::OnceLock<gateway::Bans>,
     /// Whether the key-encryption key was made just now.
@@ -234,6 +236,7 @@ impl Core {
             chains: std::sync::OnceLock::new(),
 
             bans: std::sync::OnceLock::new(),
+            entrance: std::sync::OnceLock::new(),
             kek_created,
         })
     }

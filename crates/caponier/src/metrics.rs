@@ -68,6 +68,12 @@ impl Meters {
         self.decision_seconds.observe(took.as_secs_f64());
     }
 
+    /// Decisions since the start, in the order of [`Verdict::ALL`], and how often there was none.
+    pub fn decisions(&self) -> ([u64; 4], u64) {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (self.decided.each_ref().map(count), count(&self.undecided))
+    }
+
     /// A checkpoint over so many entries was published.
     pub fn published(&self, entries: u64) {
         self.published.store(entries, Ordering::Relaxed);

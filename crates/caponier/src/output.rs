@@ -176,6 +176,7 @@ pub(crate) fn response_text(response: &Response) -> String {
         }
         Response::Chains(chains) if chains.is_empty() => "no chain is configured".to_owned(),
         Response::Chains(chains) => chains.iter().map(chain_text).collect::<Vec<_>>().join("\n"),
+        Response::ConsoleLink { url, until } => format!("{url}\ngood for one sign-in until {until}"),
         Response::Bans(bans) if bans.is_empty() => "nobody is banned".to_owned(),
         Response::Bans(bans) => bans.iter().map(ban_text).collect::<Vec<_>>().join("\n"),
         Response::Banned(ban) => ban_text(ban),

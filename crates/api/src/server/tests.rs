@@ -349,7 +349,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
         people: people(&backstage),
         clock: Arc::new(ManualClock::new(NOW)),
     };
-    let config = Config { listen: "127.0.0.1:0".parse().unwrap(), tls, tokens: tokens() };
+    let config = Config { listen: "127.0.0.1:0".parse().unwrap(), tls, tokens: tokens(), pages: None };
     let api = config.build(ports).await.unwrap();
     let address = api.local_addr();
     let (stop, stopped) = oneshot::channel();
@@ -816,7 +816,8 @@ async fn tokens_cross_a_network_only_encrypted() {
         people: People { desk: Arc::default(), log: Arc::new(Backstage::default()), origin: None },
         clock: Arc::new(ManualClock::new(NOW)),
     };
-    let config = |listen: &str| Config { listen: listen.parse().unwrap(), tls: None, tokens: tokens() };
+    let config =
+        |listen: &str| Config { listen: listen.parse().unwrap(), tls: None, tokens: tokens(), pages: None };
     let refused = config("0.0.0.0:0").build(ports(Arc::default())).await;
     assert!(matches!(refused, Err(BuildError::PlaintextBeyondLoopback { .. })));
     let holder = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -7,6 +7,7 @@ use crate::{
     cli::Place,
     clock::SystemClock,
     config::Config,
+    console::Entrance,
     control::{Request, Response},
     core::Core,
     exit::{Exit, Failure},
@@ -36,18 +37,22 @@ pub(super) async fn run(config: Config, place: Place, json: bool) -> Result<Exit
     let gateway = format!("{scheme}://{}", app.gateway_addr());
     let api_scheme = if core.config.api.tls.is_some() { "https" } else { "http" };
     let api = app.api_addr().map(|addr| format!("{api_scheme}://{addr}"));
+    let console = core.entrance.get().map(Entrance::url);
     let stop = stop_signal()?;
     let running = app.spawn().await?;
     let setup = set_up_link(&core).await?;
     if json {
         output::line(serde_json::json!({
-            "ready": true, "setup": setup, "gateway": gateway, "api": api,
+            "ready": true, "setup": setup, "gateway": gateway, "api": api, "console": console,
             "data_dir": core.config.data.dir, "log_vkey": core.vkey(),
         }));
     } else {
         output::line(format!("gateway {gateway}"));
         if let Some(api) = api {
             output::line(format!("api     {api}"));
+        }
+        if let Some(console) = console {
+            output::line(format!("console {console} (for a way in: caponier console link)"));
         }
         output::line(format!("data    {}", core.config.data.dir.display()));
         output::line(format!("log     {}", core.vkey()));

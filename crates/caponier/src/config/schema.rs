@@ -399,6 +399,13 @@ pub static KEYS: &[Key] = &[
         "the listener's identity, together with its key",
     ),
     key("api.private_key_file", "\"\"", "PEM file with the private key.", "the listener's identity"),
+    key(
+        "api.console",
+        "\"on\"",
+        "on: pages for people under /console of that listener, for those who have a link of `caponier console link`; off: \
+         none.",
+        "nothing beyond making the pages unreachable",
+    ),
     Key {
         path: "api.tokens",
         default: "{}",

@@ -371,7 +371,7 @@ impl Core {
     ///
     /// # Errors
     /// [`Failure`] when the journal cannot be read, or an entry is not what its kind says.
-    pub(super) fn entries(
+    pub(crate) fn entries(
         &self,
         from: u64,
         kinds: &[String],

@@ -3,7 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use auth::{KeyChange, oauth::AppChange};
-use domain::{AccountId, Network, Subject};
+use domain::{AccountId, Actor, ActorKind, Network, Subject};
+use identity::Role;
 use journal::{
     Draft, Journal, Kind,
     disk::{Disk, RealDisk},
@@ -92,6 +93,7 @@ impl Core {
                 let lifted = abuse::lift(self.bans()?, &target, api_key.as_deref())?;
                 Ok(Response::BanLifted { target, lifted })
             }
+            Request::ConsoleLink { name, role } => self.console_link(&name, &role),
             Request::BansExport => Ok(Response::BansExported(abuse::export(self.bans()?, self.clock.now()))),
             Request::BansImport { path } => tokio::task::block_in_place(|| {
                 abuse::import(self.bans()?, Path::new(&path)).map(Response::BansImported)
@@ -151,6 +153,21 @@ impl Core {
             Request::BackupDrill => self.drill(progress).await.map(Response::Drilled),
             _ => Err(Failure::new(Exit::Internal, "not a change")),
         }
+    }
+
+    fn console_link(&self, name: &str, role: &str) -> Result<Response, Failure> {
+        let entrance = self
+            .entrance
+            .get()
+            .ok_or_else(|| Failure::new(Exit::NotFound, "no process serves a console here"))?;
+        let actor = Actor::new(ActorKind::User, name)
+            .map_err(|error| Failure::new(Exit::Usage, format!("name: {error}")))?;
+        let role = Role::named(role).ok_or_else(|| {
+            let known = Role::ALL.map(Role::as_str).join(", ");
+            Failure::new(Exit::Usage, format!("{role:?} is no role; there are {known}"))
+        })?;
+        let (url, until) = entrance.link(actor, role);
+        Ok(Response::ConsoleLink { url, until: until.to_string() })
     }
 
     fn learned(&self) -> Result<Response, Failure> {
@@ -253,7 +270,7 @@ impl Core {
         }))
     }
 
-    fn lists(&self) -> Vec<ImportedList> {
+    pub(crate) fn lists(&self) -> Vec<ImportedList> {
         let states = self.watch.lists();
         self.ground.read(|fold| {
             let listed = states.into_iter().map(|state| {
@@ -338,7 +355,7 @@ impl Core {
         Ok(Response::Receipt(receipt.to_string()))
     }
 
-    fn backup_state(&self) -> BackupState {
+    pub(crate) fn backup_state(&self) -> BackupState {
         let shipped = self.shipper.as_ref().and_then(|shipper| shipper.lock().last().cloned());
         BackupState {
             target: self.config.backup.target.as_ref().map(|target| target.display().to_string()),
