@@ -137,8 +137,8 @@ fn happened(number: u64, n_accounts: u64) -> Result<Happened> {
     let random = mix(number);
     let account = AccountId::parse(&format!("u-{}", random % n_accounts))?;
     let device = Some(DeviceId::parse(&format!("d-{}", random % n_accounts * 3 / 2))?);
-    let ip =
-        std::net::IpAddr::from([10, (random >> 20) as u8 % 64, (random >> 28) as u8, (random >> 36) as u8]);
+    let [first, second, third, ..] = mix(random ^ 1).to_be_bytes();
+    let ip = std::net::IpAddr::from([10, first % 64, second, third]);
     let at = UnixNanos(START_SECS * 1_000_000_000 + number * 20_000_000);
     let amount = Amount::from_parts(i128::from(mix(random) % 1_000_000), 2)?;
     let asset = Asset::parse("USDT")?;
