@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
+pub mod exchange_pack;
 pub mod keys;
 
 /// Processor time of this thread so far.

@@ -26,7 +26,7 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 const LOG_IN: &str = "/account/login";
 
 /// Notes what the policy blocks, where a new page finds it again.
-const NOTES: &str = "addEventListener('securitypolicyviolation', (event) => {
+pub(crate) const NOTES: &str = "addEventListener('securitypolicyviolation', (event) => {
     sessionStorage.blocked = (sessionStorage.blocked ?? '') + ' ' + event.effectiveDirective;
 });";
 
@@ -42,18 +42,18 @@ const ATTEMPTS: &str = "addEventListener('DOMContentLoaded', () => {
 });";
 
 /// A browser that is killed in the end.
-struct Browser {
+pub(crate) struct Browser {
     process: Child,
     socket: WebSocketStream<TcpStream>,
     last_id: u64,
     /// What it told unasked.
-    events: Vec<Value>,
+    pub(crate) events: Vec<Value>,
     _folder: tempfile::TempDir,
 }
 
 impl Browser {
     /// Nothing where there is none.
-    async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         if !Path::new(CHROMIUM).exists() {
             skipped("chromium is not installed; run cargo xtask setup");
             return None;
@@ -84,7 +84,7 @@ impl Browser {
         Some(Self { process, socket, last_id: 0, events: Vec::new(), _folder: folder })
     }
 
-    async fn ask(&mut self, session: Option<&str>, method: &str, params: Value) -> Value {
+    pub(crate) async fn ask(&mut self, session: Option<&str>, method: &str, params: Value) -> Value {
         self.last_id += 1;
         let mut message = json!({ "id": self.last_id, "method": method, "params": params });
         if let Some(session) = session {
@@ -104,7 +104,7 @@ impl Browser {
     }
 
     /// A page of a person nobody knows, in which `script` runs before anything else; its session.
-    async fn page(&mut self, script: &str) -> String {
+    pub(crate) async fn page(&mut self, script: &str) -> String {
         let context = self.ask(None, "Target.createBrowserContext", json!({})).await;
         let target = json!({ "url": "about:blank", "browserContextId": context["browserContextId"] });
         let target = self.ask(None, "Target.createTarget", target).await;
@@ -122,7 +122,7 @@ impl Browser {
     }
 
     /// What an expression is in the page; null while the page changes.
-    async fn value(&mut self, session: &str, expression: &str) -> Value {
+    pub(crate) async fn value(&mut self, session: &str, expression: &str) -> Value {
         let expression = json!({ "expression": expression, "returnByValue": true });
         let mut got = self.ask(Some(session), "Runtime.evaluate", expression).await;
         got["result"]["value"].take()

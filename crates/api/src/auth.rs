@@ -44,6 +44,15 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    pub(crate) const fn new(actor: Actor, permissions: Vec<Permission>) -> Self {
+        Self { actor, permissions }
+    }
+
+    /// All it may do.
+    pub(crate) fn permissions(&self) -> &[Permission] {
+        &self.permissions
+    }
+
     /// As recorded with what the caller does.
     pub(crate) const fn actor(&self) -> &Actor {
         &self.actor
@@ -52,6 +61,14 @@ impl Caller {
     pub(crate) fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(&permission)
     }
+}
+
+/// The token of a request; `None` unless there is exactly one `Authorization` header, and it holds one.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (scheme, presented) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(presented)
 }
 
 /// The tokens in force.
@@ -65,7 +82,7 @@ impl fmt::Debug for Tokens {
 
 impl Tokens {
     pub(crate) fn new(tokens: Vec<Token>) -> Result<Self, BuildError> {
-        if tokens.is_empty() || tokens.len() > TOKENS_MAX {
+        if tokens.len() > TOKENS_MAX {
             return Err(BuildError::TokenCount { got: tokens.len() });
         }
         let mut kept: Vec<([u8; 32], Caller)> = Vec::with_capacity(tokens.len());
@@ -86,14 +103,8 @@ impl Tokens {
         Ok(Self(kept))
     }
 
-    /// The caller of a request; `None` unless there is exactly one `Authorization` header with a known token.
-    pub(crate) fn caller(&self, headers: &HeaderMap) -> Option<&Caller> {
-        let mut values = headers.get_all(AUTHORIZATION).iter();
-        let (value, None) = (values.next()?, values.next()) else { return None };
-        let (scheme, presented) = value.to_str().ok()?.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
-        }
+    /// Whose token it is.
+    pub(crate) fn caller(&self, presented: &str) -> Option<&Caller> {
         let hash = sha256(&[presented.as_bytes()]);
         // Every token is compared, the match does not end the loop.
         self.0
@@ -113,7 +124,8 @@ mod tests {
     #[test]
     fn weak_nameless_and_double_tokens_are_refused() {
         let good = "0123456789abcdef0123456789abcdef";
-        assert!(matches!(Tokens::new(vec![]), Err(BuildError::TokenCount { got: 0 })));
+        let many = (0..=TOKENS_MAX).map(|at| token(&at.to_string(), &format!("{at:032}"))).collect();
+        assert!(matches!(Tokens::new(many), Err(BuildError::TokenCount { .. })));
         assert!(matches!(Tokens::new(vec![token("a", "short")]), Err(BuildError::TokenWeak { .. })));
         assert!(matches!(Tokens::new(vec![token("a", &" ".repeat(40))]), Err(BuildError::TokenWeak { .. })));
         assert!(matches!(Tokens::new(vec![token("", good)]), Err(BuildError::TokenName { .. })));
@@ -132,7 +144,9 @@ mod tests {
             for value in values {
                 headers.append(AUTHORIZATION, value.parse().unwrap());
             }
-            tokens.caller(&headers).map(|caller| caller.actor().id().to_owned())
+            bearer(&headers)
+                .and_then(|token| tokens.caller(token))
+                .map(|caller| caller.actor().id().to_owned())
         };
         assert_eq!(caller(&[format!("Bearer {secret}")]).as_deref(), Some("one"));
         assert_eq!(caller(&[format!("bearer {}", "2".repeat(32))]).as_deref(), Some("two"));

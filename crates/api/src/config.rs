@@ -5,7 +5,10 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use domain::Clock;
 use tokio::net::TcpListener;
 
-use crate::{Api, Cases, Consents, Decisions, Health, Intake, Metrics, Token, auth::Tokens, route::App};
+use crate::{
+    Api, Cases, Consents, Decisions, Health, Intake, Metrics, People, Screenings, Token, auth::Tokens,
+    route::App,
+};
 
 /// How the API listens and who may call.
 #[derive(Debug)]
@@ -15,8 +18,10 @@ pub struct Config {
     /// TLS; without it only a loopback address is accepted. The protocols it offers by ALPN are replaced by
     /// `http/1.1`, the one that is served.
     pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// Bearer tokens, at least one.
+    /// Bearer tokens beside those of programs at the desk.
     pub tokens: Vec<Token>,
+    /// Pages for people, served beside the API. They authenticate whom they serve themselves.
+    pub pages: Option<axum::Router>,
 }
 
 /// What is behind the routes.
@@ -25,6 +30,8 @@ pub struct Ports {
     pub intake: Arc<dyn Intake>,
     /// The decision path.
     pub decisions: Arc<dyn Decisions>,
+    /// Screening of addresses.
+    pub screenings: Arc<dyn Screenings>,
     /// Where people work on cases.
     pub cases: Arc<dyn Cases>,
     /// Whether the parts work.
@@ -33,6 +40,8 @@ pub struct Ports {
     pub metrics: Arc<dyn Metrics>,
     /// Third-party apps; `None` where none are served.
     pub consents: Option<Arc<dyn Consents>>,
+    /// Persons, and programs with tokens of their own.
+    pub people: People,
     /// When requests are received.
     pub clock: Arc<dyn Clock>,
 }
@@ -62,8 +71,8 @@ pub enum BuildError {
         /// Which address.
         listen: SocketAddr,
     },
-    /// No token, or too many.
-    #[error("{got} tokens are configured, 1 to 64 are possible")]
+    /// Too many tokens.
+    #[error("{got} tokens are configured, at most 64 are possible")]
     TokenCount {
         /// How many.
         got: usize,
@@ -94,7 +103,7 @@ impl Config {
     /// # Errors
     /// [`BuildError`].
     pub async fn build(self, ports: Ports) -> Result<Api, BuildError> {
-        let Self { listen, tls, tokens } = self;
+        let Self { listen, tls, tokens, pages } = self;
         if tls.is_none() && !listen.ip().is_loopback() {
             return Err(BuildError::PlaintextBeyondLoopback { listen });
         }
@@ -107,6 +116,6 @@ impl Config {
         let bind_error = |source| BuildError::Bind { listen, source };
         let listener = TcpListener::bind(listen).await.map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
-        Ok(Api::new(listener, local_addr, tls, App::new(tokens, ports)))
+        Ok(Api::new(listener, local_addr, tls, App::new(tokens, ports), pages))
     }
 }

@@ -11,6 +11,7 @@
 //! | `GET /v1/decisions` | lists decisions page by page |
 //! | `GET /v1/decisions/stream` | streams decisions as they are made (NDJSON) |
 //! | `GET /v1/decisions/{id}` | explains a decision |
+//! | `POST /v1/screen` | screens addresses, one or one a line |
 //! | `GET /v1/alerts` | lists alerts, the newest first |
 //! | `GET /v1/cases` | lists cases |
 //! | `GET /v1/cases/{case}` | shows a case |
@@ -24,7 +25,7 @@
 //! | `GET /v1/openapi.json`, `GET /docs` | this API, described for programs and for people; open to everybody |
 //!
 //! Errors are RFC 9457 problems. Wire types live here and nowhere else; what is behind the routes is plugged in
-//! through the [`Intake`], [`Decisions`], [`Cases`], [`Consents`], [`Health`] and [`Metrics`] ports.
+//! through the [`Intake`], [`Decisions`], [`Screenings`], [`Cases`], [`Consents`], [`Health`] and [`Metrics`] ports.
 //!
 //! # Bounds
 //! Bodies, lines, connections, requests in flight and every time a peer can make us wait have named bounds in
@@ -39,10 +40,12 @@ mod decisions;
 pub mod fuzz;
 pub mod limits;
 mod openapi;
+mod people;
 mod ports;
 mod problem;
 mod query;
 mod route;
+mod screen;
 mod server;
 mod wire;
 
@@ -55,11 +58,13 @@ pub use self::{
     config::{BuildError, Config, Ports},
     dead_letters::{DeadLetter, DeadLetters},
     openapi::document_text,
+    people::{IdentityLog, NotRecorded, People},
     ports::{
         BoxFuture, Consents, DecideError, Decided, DecisionPage, Decisions, ExplainError, Explained,
         GrantError, Health, Intake, IntakeError, ListedDecision, Metrics, PageError, Recorded,
     },
     route::{Action, CaseCall, OPEN_ROUTES, OpenAction, OpenRoute, ROUTES, Route},
+    screen::{ScreenAnswer, ScreenError, ScreenLine, ScreenRequest, Screenings, screened_json},
     server::Api,
-    wire::{answer_json, explanation_json},
+    wire::{answer_json, assessment_json, explanation_json, lists_json},
 };

@@ -33,6 +33,8 @@ pub const DEADLINE_GRACE: Duration = Duration::from_secs(1);
 pub const CONSENT_BODY_BYTES_MAX: usize = 16 * 1024;
 /// Longest change of a case, in bytes: a text of 2,000 bytes, each escaped, and what is around it.
 pub const CASE_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Longest body of an enrolment or a sign-in, in bytes: a browser's parts in base64.
+pub const SIGN_IN_BODY_BYTES_MAX: usize = 32 * 1024;
 /// Longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
 /// Longest address, recipient or sender, in bytes.
@@ -57,6 +59,10 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 pub const TOKENS_MAX: usize = 64;
 /// Shortest bearer token, in bytes: 128 bits in hexadecimal.
 pub const TOKEN_BYTES_MIN: usize = 32;
+/// Longest body of a screening, in bytes.
+pub const SCREEN_BODY_BYTES_MAX: usize = 256 * 1024;
+/// Most addresses screened at once.
+pub const SCREEN_LINES_MAX: usize = 1_000;
 /// Most entries of a page.
 pub const PAGE_MAX: usize = 200;
 /// Streams at a time; they are not counted among the requests being worked on.

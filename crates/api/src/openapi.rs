@@ -14,6 +14,7 @@ mod operations;
 mod page;
 mod samples;
 pub(crate) mod schemas;
+mod screening;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -136,11 +137,19 @@ fn problems(kinds: impl IntoIterator<Item = Kind>) -> Map<String, Value> {
 }
 
 /// `permission` is `None` for what asks for no token.
-fn described(path: &str, operation: &Operation, permission: Option<crate::Permission>) -> Value {
+fn described(
+    method: &str,
+    path: &str,
+    operation: &Operation,
+    permission: Option<crate::Permission>,
+) -> Value {
     let mut kinds = operation.problems.to_vec();
     kinds.push(Kind::Busy);
     if permission.is_some() {
         kinds.extend([Kind::Unauthenticated, Kind::PermissionMissing]);
+        if method != "get" {
+            kinds.push(Kind::CsrfMissing);
+        }
     }
     if !operation.body.is_empty() {
         kinds.extend([
@@ -190,13 +199,17 @@ fn described(path: &str, operation: &Operation, permission: Option<crate::Permis
 pub(crate) fn document() -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for route in ROUTES {
-        let described = described(route.path, &operation(route.action), Some(route.permission));
-        paths.entry(route.path).or_default().insert(route.method.as_str().to_lowercase(), described);
+        let method = route.method.as_str().to_lowercase();
+        let described = described(&method, route.path, &operation(route.action), Some(route.permission));
+        paths.entry(route.path).or_default().insert(method, described);
     }
     for route in OPEN_ROUTES {
-        let described = described(route.path, &open_operation(route.action), None);
-        paths.entry(route.path).or_default().insert(route.method.as_str().to_lowercase(), described);
+        let method = route.method.as_str().to_lowercase();
+        let described = described(&method, route.path, &open_operation(route.action), None);
+        paths.entry(route.path).or_default().insert(method, described);
     }
+    let mut components = schemas::components();
+    components.extend(screening::components().into_iter().map(|(name, schema)| (name.to_owned(), schema)));
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -209,16 +222,23 @@ pub(crate) fn document() -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/", "description": "This installation" }],
-        "security": [{ "bearer": [] }],
+        "security": [{ "bearer": [] }, { "session": [] }],
         "tags": operations::TAGS.iter().map(|(name, description)| json!({ "name": name, "description": description }))
             .collect::<Vec<_>>(),
         "paths": paths,
         "components": {
-            "schemas": schemas::components(),
-            "securitySchemes": { "bearer": {
-                "type": "http", "scheme": "bearer",
-                "description": "A token of the configuration. x-permission says what it must allow.",
-            } },
+            "schemas": components,
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http", "scheme": "bearer",
+                    "description": "A program's token. x-permission says what it must allow.",
+                },
+                "session": {
+                    "type": "apiKey", "in": "cookie", "name": crate::people::COOKIE,
+                    "description": "A person's session. x-roles says which roles have the permission. Requests that are not GET also \
+                                    send x-caponier-csrf.",
+                },
+            },
         },
     })
 }

@@ -18,6 +18,7 @@ pub(crate) enum Kind {
     BodyTooLarge,
     BodyTooSlow,
     Busy,
+    CsrfMissing,
     CaseConflict,
     DeadlineExceeded,
     EncodingUnsupported,
@@ -25,8 +26,10 @@ pub(crate) enum Kind {
     IdempotencyConflict,
     InvalidEvent,
     InvalidRequest,
+    InvitationRefused,
     MethodNotAllowed,
     NotFound,
+    PasskeyRefused,
     PermissionMissing,
     StaleCursor,
     TooManyGrants,
@@ -37,11 +40,12 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::AlreadyAnswered,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
         Self::Busy,
+        Self::CsrfMissing,
         Self::CaseConflict,
         Self::DeadlineExceeded,
         Self::EncodingUnsupported,
@@ -49,8 +53,10 @@ impl Kind {
         Self::IdempotencyConflict,
         Self::InvalidEvent,
         Self::InvalidRequest,
+        Self::InvitationRefused,
         Self::MethodNotAllowed,
         Self::NotFound,
+        Self::PasskeyRefused,
         Self::PermissionMissing,
         Self::StaleCursor,
         Self::TooManyGrants,
@@ -72,6 +78,11 @@ impl Kind {
             Self::CaseConflict => {
                 (StatusCode::CONFLICT, "case-conflict", "the case is not in the state this rests on")
             }
+            Self::CsrfMissing => (
+                StatusCode::FORBIDDEN,
+                "csrf-missing",
+                "the request does not come from a page of the session",
+            ),
             Self::DeadlineExceeded => {
                 (StatusCode::GATEWAY_TIMEOUT, "deadline-exceeded", "no decision was made in time")
             }
@@ -88,10 +99,14 @@ impl Kind {
             ),
             Self::InvalidEvent => (StatusCode::BAD_REQUEST, "invalid-event", "an event is not valid"),
             Self::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid-request", "the request is not valid"),
+            Self::InvitationRefused => {
+                (StatusCode::FORBIDDEN, "invitation-refused", "the invitation is not good")
+            }
             Self::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "the route has another method")
             }
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "there is nothing of that name"),
+            Self::PasskeyRefused => (StatusCode::FORBIDDEN, "passkey-refused", "the passkey is not believed"),
             Self::PermissionMissing => {
                 (StatusCode::FORBIDDEN, "permission-missing", "the token does not allow this")
             }

@@ -28,7 +28,7 @@ use crate::{
         BODY_TIMEOUT, CASE_BODY_BYTES_MAX, CONSENT_BODY_BYTES_MAX, DEAD_LETTERS_PAGE_MAX, DEADLINE_GRACE,
         DECISION_BODY_BYTES_MAX, EVENT_BODY_BYTES_MAX, REQUESTS_MAX, STREAMS_MAX,
     },
-    openapi,
+    openapi, people,
     problem::{Kind, Problem},
     wire::{self, Answer, Batch, DecisionRequest, Fault, Judge, RefusedLine},
 };
@@ -60,6 +60,12 @@ pub enum Action {
     RecordEvents,
     /// Ends a grant.
     RevokeGrant,
+    /// Screens addresses.
+    Screen,
+    /// Ends the caller's session.
+    SessionEnd,
+    /// Says who calls.
+    SessionShow,
     /// Streams decisions as they are made.
     StreamDecisions,
 }
@@ -67,8 +73,18 @@ pub enum Action {
 /// What a route does that is open to everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenAction {
+    /// Begins to store a passkey.
+    BeginEnrolment,
+    /// Begins to sign in.
+    BeginSignIn,
     /// Describes the API for programs.
     Document,
+    /// The page an invitation leads to.
+    EnrolPage,
+    /// Stores a passkey.
+    FinishEnrolment,
+    /// Signs in.
+    FinishSignIn,
     /// Describes the API for people.
     Page,
 }
@@ -120,10 +136,15 @@ pub struct OpenRoute {
     pub action: OpenAction,
 }
 
-/// Every route that is open to everybody: what they say is the same in every installation.
+/// Every route that is open to everybody: descriptions, which are the same in every installation, and the way in.
 pub const OPEN_ROUTES: &[OpenRoute] = &[
     OpenRoute { method: Method::GET, path: "/v1/openapi.json", action: OpenAction::Document },
     OpenRoute { method: Method::GET, path: "/docs", action: OpenAction::Page },
+    OpenRoute { method: Method::GET, path: "/enrol", action: OpenAction::EnrolPage },
+    OpenRoute { method: Method::POST, path: "/v1/enrolment/begin", action: OpenAction::BeginEnrolment },
+    OpenRoute { method: Method::POST, path: "/v1/enrolment/finish", action: OpenAction::FinishEnrolment },
+    OpenRoute { method: Method::POST, path: "/v1/session/begin", action: OpenAction::BeginSignIn },
+    OpenRoute { method: Method::POST, path: "/v1/session/finish", action: OpenAction::FinishSignIn },
 ];
 
 /// Every route that needs a permission.
@@ -163,6 +184,12 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/decisions/{id}",
         permission: Permission::ReadDecisions,
         action: Action::Explain,
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/screen",
+        permission: Permission::Screen,
+        action: Action::Screen,
     },
     Route {
         method: Method::GET,
@@ -244,6 +271,18 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: Method::GET,
+        path: "/v1/session",
+        permission: Permission::OwnSession,
+        action: Action::SessionShow,
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/session/end",
+        permission: Permission::OwnSession,
+        action: Action::SessionEnd,
+    },
+    Route {
+        method: Method::GET,
         path: "/v1/health",
         permission: Permission::ReadHealth,
         action: Action::Health,
@@ -266,6 +305,8 @@ pub(crate) struct App {
     ports: Ports,
     in_flight: Semaphore,
     streams: Arc<Semaphore>,
+    /// One change of an identity at a time, from judging to recording.
+    people_turn: tokio::sync::Mutex<()>,
     stopping: watch::Sender<bool>,
 }
 
@@ -276,12 +317,21 @@ impl App {
             ports,
             in_flight: Semaphore::new(REQUESTS_MAX),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            people_turn: tokio::sync::Mutex::new(()),
             stopping: watch::Sender::new(false),
         })
     }
 
     pub(crate) const fn ports(&self) -> &Ports {
         &self.ports
+    }
+
+    pub(crate) const fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    pub(crate) const fn people_turn(&self) -> &tokio::sync::Mutex<()> {
+        &self.people_turn
     }
 
     /// Places for streams.
@@ -321,7 +371,10 @@ impl App {
         for route in OPEN_ROUTES {
             let filter = if route.method == Method::GET { MethodFilter::GET } else { MethodFilter::POST };
             let app = Arc::clone(self);
-            let open = move || std::future::ready(app.serve_open(route));
+            let open = move |request: Request| {
+                let app = Arc::clone(&app);
+                async move { app.serve_open(route, request).await }
+            };
             router = router.route(route.path, on(filter, open));
         }
         router
@@ -329,11 +382,16 @@ impl App {
             .method_not_allowed_fallback(serve(None, Kind::MethodNotAllowed))
     }
 
-    fn serve_open(&self, route: &OpenRoute) -> Response {
+    async fn serve_open(&self, route: &OpenRoute, request: Request) -> Response {
         let Ok(_permit) = self.in_flight.try_acquire() else {
             return Problem::busy(std::time::Duration::from_secs(1)).into_response();
         };
         match route.action {
+            OpenAction::BeginEnrolment => json_response(people::begin_enrolment(self, request).await),
+            OpenAction::BeginSignIn => json_response(people::begin_sign_in(self)),
+            OpenAction::EnrolPage => people::page(),
+            OpenAction::FinishEnrolment => json_response(people::finish_enrolment(self, request).await),
+            OpenAction::FinishSignIn => people::finish_sign_in(self, request).await,
             OpenAction::Document => respond(openapi::document_text().to_owned(), "application/json"),
             OpenAction::Page => {
                 let (page, policy) = openapi::page();
@@ -354,9 +412,9 @@ impl App {
         otherwise: Kind,
         request: Request,
     ) -> Response {
-        let Some(caller) = self.tokens.caller(request.headers()) else {
-            return Problem::new(Kind::Unauthenticated, "send Authorization: Bearer and a token")
-                .into_response();
+        let caller = match people::caller(self, &request) {
+            Ok(caller) => caller,
+            Err(problem) => return problem.into_response(),
         };
         let Some(route) = route else {
             return Problem::new(otherwise, "").into_response();
@@ -383,6 +441,9 @@ impl App {
                 json_response(self.record_events(&caller.actor().to_string(), request).await)
             }
             Action::RevokeGrant => json_response(self.revoke_grant(request).await),
+            Action::Screen => self.screen(&caller.actor().to_string(), request).await,
+            Action::SessionEnd => people::end(self, &caller, request.headers()),
+            Action::SessionShow => json_response(Ok(people::show(self, &caller, request.headers()))),
             Action::StreamDecisions => decisions::stream(self, request.uri()).await,
         };
         tracing::debug!(
@@ -625,7 +686,7 @@ fn json_response(result: Result<Value, Problem>) -> Response {
     result.map_or_else(IntoResponse::into_response, |body| respond(body.to_string(), "application/json"))
 }
 
-fn respond(body: String, content_type: &'static str) -> Response {
+pub(crate) fn respond(body: String, content_type: &'static str) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::OK;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -633,7 +694,7 @@ fn respond(body: String, content_type: &'static str) -> Response {
     response
 }
 
-async fn read_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+pub(crate) async fn read_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     if request.headers().contains_key(header::CONTENT_ENCODING) {
         return Err(Problem::new(Kind::EncodingUnsupported, "send the body as it is, without compression"));
     }

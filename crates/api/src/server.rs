@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     limits::{CONNECTIONS_MAX, DRAIN_TIMEOUT, HANDSHAKE_TIMEOUT, HEAD_BYTES_MAX, HEAD_TIMEOUT},
+    people::Peer,
     route::App,
 };
 
@@ -33,6 +34,7 @@ pub struct Api {
     local_addr: SocketAddr,
     tls: Option<Arc<rustls::ServerConfig>>,
     app: Arc<App>,
+    pages: Option<Router>,
 }
 
 impl Api {
@@ -41,8 +43,9 @@ impl Api {
         local_addr: SocketAddr,
         tls: Option<Arc<rustls::ServerConfig>>,
         app: Arc<App>,
+        pages: Option<Router>,
     ) -> Self {
-        Self { listener, local_addr, tls, app }
+        Self { listener, local_addr, tls, app, pages }
     }
 
     /// Where it listens, with the port that was taken.
@@ -54,9 +57,9 @@ impl Api {
     /// Serves until `shutdown` completes, then stops accepting, lets requests in progress finish for at most
     /// [`DRAIN_TIMEOUT`], and returns.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
-        let Self { listener, tls, app, .. } = self;
+        let Self { listener, tls, app, pages, .. } = self;
         let acceptor = tls.map(TlsAcceptor::from);
-        let router = app.router();
+        let router = app.router().merge(pages.unwrap_or_default());
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let (closing, closed) = watch::channel(false);
         let mut shutdown = std::pin::pin!(shutdown);
@@ -69,15 +72,16 @@ impl Api {
                 () = &mut shutdown => break,
                 accepted = accepted => accepted,
             };
-            let stream = match accepted {
-                Ok((stream, _peer)) => stream,
+            let (stream, peer) = match accepted {
+                Ok((stream, peer)) => (stream, peer.ip().to_canonical()),
                 Err(error) => {
                     tracing::warn!(%error, "control API cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
-            let (acceptor, router, closed) = (acceptor.clone(), router.clone(), closed.clone());
+            let (acceptor, closed) = (acceptor.clone(), closed.clone());
+            let router = router.clone().layer(axum::Extension(Peer(peer)));
             tokio::spawn(async move {
                 let _place = place;
                 if let Err(error) = connection(stream, acceptor, router, closed).await {

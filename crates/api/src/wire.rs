@@ -5,13 +5,18 @@ mod decision;
 mod event;
 mod fields;
 mod json;
+mod screening;
 
-pub use self::decision::{answer_json, explanation_json};
 pub(crate) use self::{
     consent::{Answer, account_of, answer, grants_json, view_json},
     decision::{DecisionRequest, decision_request},
     event::{Batch, Judge, RefusedLine, events},
     fields::{Fault, Fields},
+    screening::{is_found, screen_lines, screen_request, summary_json},
+};
+pub use self::{
+    decision::{answer_json, explanation_json},
+    screening::{assessment_json, lists_json},
 };
 
 /// An intake that records nothing, knows the assets `BTC` and `USDT` and the decision `dec-7-aa`.

@@ -12,7 +12,7 @@ use domain::{AccountId, ApiKeyId, Clock, Destination, Finding, UnixNanos, Withdr
 use gateway::{Answer, DecisionUnavailable, NotRecorded};
 use journal::{Kind, record};
 use tokio::sync::mpsc;
-use watch::{Watch, customers::NoSightings};
+use watch::assess::Assessor;
 
 use crate::{
     abuse::News, apps, cases::Desk, core::Core, ground::Ground, lists::ListGaps, metrics::Meters,
@@ -36,7 +36,9 @@ impl FindingSource for FraudSource {
         Box::pin(async move {
             // A gap between journal and state means that events or decisions may be missing from what the rules see.
             self.0.catch_up().map_err(|error| SourceUnavailable(error.to_string()))?;
-            Ok(self.0.fraud().examine(request, now))
+            let mut findings = self.0.fraud().examine(request, now);
+            findings.extend(self.0.lives().examine(request));
+            Ok(findings)
         })
     }
 }
@@ -44,8 +46,8 @@ impl FindingSource for FraudSource {
 /// `decide` asks `watch`.
 #[derive(Debug)]
 pub struct WatchSource {
-    /// Who screens.
-    pub watch: Arc<Watch>,
+    /// Who screens, and what the chains have seen.
+    pub assessor: Assessor,
     /// Lists that should be in force and are not.
     pub gaps: Arc<ListGaps>,
     /// What customers pay.
@@ -68,8 +70,14 @@ impl FindingSource for WatchSource {
             }
             // A gap between journal and state means that payments may be missing from what is compared with.
             self.ground.catch_up().map_err(|error| SourceUnavailable(error.to_string()))?;
-            let mut findings = self.watch.examine(request);
-            findings.extend(self.ground.customers().examine(request, now, &NoSightings));
+            // Following money over busy holders takes milliseconds of work.
+            let mut findings = if self.assessor.followed().is_empty() {
+                self.assessor.examine(request, now)
+            } else {
+                tokio::task::block_in_place(|| self.assessor.examine(request, now))
+            };
+            let sightings = self.assessor.sightings();
+            findings.extend(self.ground.customers().examine(request, now, &sightings));
             Ok(findings)
         })
     }
@@ -388,5 +396,22 @@ impl ApiDecisions {
             decisions.push(ListedDecision { explained, next: self.cursor(at) });
         }
         Ok(DecisionPage { decisions, next: self.cursor(at), more: at < size })
+    }
+}
+
+/// `api` has changes of identities recorded.
+#[derive(Debug)]
+pub struct Identities(pub Arc<Ground>);
+
+impl api::IdentityLog for Identities {
+    fn record(
+        &self,
+        change: identity::Change,
+        at: UnixNanos,
+    ) -> api::BoxFuture<'_, Result<(), api::NotRecorded>> {
+        Box::pin(async move {
+            let recorded = self.0.record_identity(&change, at).await;
+            recorded.map(drop).map_err(|error| api::NotRecorded { why: error.to_string() })
+        })
     }
 }

@@ -28,13 +28,15 @@ use crate::{
     acme::Acme,
     adapters::{
         ApiDecisions, ChangeToRecord, Decisions, GatewayChanges, GatewayObserver, GatewayWithdrawals,
-        record_changes, record_uses,
+        Identities, record_changes, record_uses,
     },
     api_model,
     apps::{self, ApiConsents, GatewayAppChanges},
+    bundles::record_alerts,
     chains::Chains,
     cli::Place,
     config::Config,
+    console::Pages,
     core::{Core, Progress, chain, control_socket},
     exit::{Exit, Failure},
     intake::ApiIntake,
@@ -42,6 +44,7 @@ use crate::{
     metrics::Exposition,
     policy,
     refusals::RefusalCounts,
+    screenings::ApiScreenings,
     secret_file,
     socket::ControlSocket,
     traffic::TrafficFile,
@@ -62,6 +65,9 @@ const USES_WAITING_MAX: usize = 4096;
 
 /// Changes of keys waiting to be journalled that no request waits for.
 const CHANGES_WAITING_MAX: usize = 4096;
+
+/// How often new transfers are scored against the lists.
+const RESCREEN_EVERY: Duration = Duration::from_secs(1);
 
 /// How often counted refusals become entries.
 const REFUSALS_EVERY: Duration = Duration::from_secs(1);
@@ -84,6 +90,7 @@ pub struct App {
     /// The route table at the start.
     routes: Vec<Route>,
     chains: Chains,
+    pages: Option<Pages>,
 }
 
 /// Whether the parts behind the event listener work.
@@ -210,7 +217,10 @@ impl App {
         if core.bans.set(gateway.bans()).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }
-        let api = if tokens.is_empty() {
+        let people = core.ground.people();
+        let nobody = tokens.is_empty() && config.identity.origin.is_none() && people.services().is_empty();
+        let pages = (config.api.console && !nobody).then(|| Pages::new(&core, &gateway));
+        let api = if nobody {
             tracing::warn!(
                 "no api.tokens are configured: the exchange cannot report events, so behaviour is unknown"
             );
@@ -223,20 +233,31 @@ impl App {
                     ground: Arc::clone(&core.ground),
                 }),
                 cases: Arc::clone(&core.desk) as _,
+                screenings: Arc::new(ApiScreenings::of(&core)),
                 health: Arc::new(Health(Arc::clone(&core))),
                 consents: apps.map(|server| {
                     let (ground, clock) = (Arc::clone(&core.ground), Arc::clone(&core.clock));
                     Arc::new(ApiConsents { server, ground, clock }) as _
                 }),
                 metrics: Arc::new(Exposition::new(Arc::clone(&core), &gateway)),
+                people: api::People {
+                    desk: Arc::clone(people),
+                    log: Arc::new(Identities(Arc::clone(&core.ground))),
+                    origin: config.identity.origin.clone(),
+                },
                 clock: Arc::clone(&core.clock),
             };
-            let api = api::Config { listen: config.api.listen, tls: api_tls, tokens }
+            let pages = pages.as_ref().map(Pages::router);
+            let api = api::Config { listen: config.api.listen, tls: api_tls, tokens, pages }
                 .build(ports)
                 .await
                 .map_err(|error| Failure::new(Exit::Usage, format!("api: {}", chain(&error))))?;
             Some(api)
         };
+        if let (Some(pages), Some(api)) = (&pages, &api) {
+            let scheme = if core.config.api.tls.is_some() { "https" } else { "http" };
+            pages.open(format!("{scheme}://{}", api.local_addr()));
+        }
         let acme = match (&core.config.gateway.acme, certificates) {
             (Some(acme), Some(certificates)) => {
                 let clock = Arc::clone(&core.clock);
@@ -260,6 +281,7 @@ impl App {
             slots,
             routes,
             chains,
+            pages,
         })
     }
 
@@ -268,7 +290,8 @@ impl App {
         let (gateway, api) = (self.slots.0.take(), self.slots.1.take());
         let gate = (self.gateway.control(), self.gateway.bans());
         let routes = std::mem::take(&mut self.routes);
-        let live = Live::new(place, self.core.config.clone(), routes, gate, gateway, api);
+        let ground = Arc::clone(&self.core.ground);
+        let live = Live::new(place, self.core.config.clone(), routes, gate, ground, gateway, api);
         if self.core.reload.set(Box::new(live)).is_err() {
             unreachable!("an app is built once, around a core of its own");
         }
@@ -310,8 +333,10 @@ impl App {
             slots: _,
             routes: _,
             chains,
+            pages,
         } = self;
         core.record_lifecycle(LifecycleEvent::Started, "serving").await?;
+        core.activate_bundles("named in the configuration at the start").await?;
         if core.shipper.is_none() {
             tracing::warn!("no backup.target is configured: a lost disk loses everything");
         }
@@ -332,7 +357,12 @@ impl App {
             tokio::spawn(record_changes(Arc::clone(&core.ground), changes)),
             tokio::spawn(flush_refusals(Arc::clone(&core), Arc::clone(&refusals))),
             tokio::spawn(publish(Arc::clone(&core))),
+            tokio::spawn(rescreen(Arc::clone(&core))),
+            tokio::spawn(record_alerts(Arc::clone(&core))),
         ];
+        if let Some(pages) = pages {
+            background.push(tokio::spawn(pages.count(until(stopping.clone()))));
+        }
         if let Some(acme) = acme {
             background.push(tokio::spawn(acme.keep()));
         }
@@ -437,6 +467,20 @@ async fn flush_refusals(core: Arc<Core>, refusals: Arc<RefusalCounts>) {
         tick.tick().await;
         if let Err(failure) = record_refusals(&core, &refusals).await {
             tracing::error!(%failure, "counts of refused requests were not recorded");
+        }
+    }
+}
+
+/// Scores transfers as they come, all of them at the start: a list may have changed before the last stop.
+async fn rescreen(core: Arc<Core>) {
+    let mut tick = interval(RESCREEN_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut all = true;
+    loop {
+        tick.tick().await;
+        match core.rescreen(all).await {
+            Ok(_) => all = false,
+            Err(failure) => tracing::error!(%failure, "past transfers were not scored"),
         }
     }
 }

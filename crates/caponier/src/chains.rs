@@ -17,8 +17,8 @@ use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tokio::{net::TcpStream, sync::watch as signal};
 use tokio_rustls::TlsConnector;
 use watch::follow::{
-    AlertNews, AlertSink, FileStore, Follower, Parts, Rules, Settings, SinkError, Source, Status, StatusCell,
-    TokioTimer, Watched,
+    AlertNews, AlertSink, BlockSink, FileStore, Follower, Parts, Rules, Settings, SinkError, Source, Status,
+    StatusCell, TokioTimer, Watched,
     bitcoin::BitcoinNode,
     evm::EvmNode,
     heads,
@@ -26,11 +26,19 @@ use watch::follow::{
     rules::Screen,
     run, zmq,
 };
+use watch::{
+    Watch,
+    assess::Followed,
+    flows::{self, Flows},
+};
 
 use crate::{
-    config::chains::{Chain, Node},
+    config::{
+        Config,
+        chains::{Chain, Node},
+    },
     control::ChainStatus,
-    core::{Core, FOLLOW_DIR, chain as causes},
+    core::{Core, FLOWS_DIR, FOLLOW_DIR, chain as causes},
     exit::{Exit, Failure},
     ground::Ground,
 };
@@ -74,19 +82,19 @@ impl Chains {
         for chain in &core.config.chains {
             let status = StatusCell::new(&chain.name);
             cells.push(status.clone());
-            let dial = dial(chain)?;
+            let dial = dial(chain.ca_file.as_deref())?;
             let rpc = |http: &Endpoint| Rpc::new(http.clone(), Arc::clone(&dial), chain.limits);
             ready.push(match &chain.node {
                 Node::Evm { http, web_socket, chain_id, proof } => {
                     let source = EvmNode::new(rpc(http), *chain_id, *proof);
                     let announcements =
                         web_socket.clone().map_or(Announcements::None, Announcements::WebSocket);
-                    open(core, chain, source, ChainFamily::Evm, status, announcements, dial)?
+                    open(core, chain, source, status, announcements, dial)?
                 }
                 Node::Bitcoin { http, zmq, network } => {
                     let source = BitcoinNode::new(rpc(http), network);
                     let announcements = zmq.clone().map_or(Announcements::None, Announcements::Zmq);
-                    open(core, chain, source, ChainFamily::Bitcoin, status, announcements, dial)?
+                    open(core, chain, source, status, announcements, dial)?
                 }
             });
         }
@@ -106,18 +114,22 @@ fn open<S: Source>(
     core: &Core,
     chain: &Chain,
     source: S,
-    family: ChainFamily,
     status: StatusCell,
     announcements: Announcements,
     dial: Arc<dyn Dial>,
-) -> Result<Ready, Failure> {
+) -> Result<Ready, Failure>
+where
+    Flows: BlockSink<S::Facts>,
+{
     let dir = core.config.data.dir.join(FOLLOW_DIR);
+    let flows = core.assessor.followed().iter().map(|followed| &followed.flows);
+    let flows = flows.filter(|flows| **flows.chain() == *chain.name);
     let parts = Parts {
         source,
         store: Arc::new(FileStore::new(&dir, &chain.name)),
         alerts: Arc::new(JournalAlerts { ground: Arc::clone(&core.ground), clock: Arc::clone(&core.clock) }),
-        blocks: Vec::new(),
-        rules: rules(chain, Arc::clone(&core.watch) as Arc<dyn Screen>, family)?,
+        blocks: flows.map(|flows| Arc::clone(flows) as Arc<dyn BlockSink<S::Facts>>).collect(),
+        rules: rules(chain, Arc::clone(&core.watch) as Arc<dyn Screen>, chain.family())?,
         clock: Arc::clone(&core.clock),
         status,
     };
@@ -160,6 +172,28 @@ async fn follow<S: Source>(
     let (follower, ()) = tokio::join!(run(follower, heads, &TokioTimer, poll, stop.clone()), announcing);
     let tip = follower.state().headers().tip().map_or(0, |tip| tip.id.height);
     tracing::info!(chain, height = tip, "following ended");
+}
+
+/// What is kept of the transfers of every configured chain.
+///
+/// # Errors
+/// [`Failure`]: a log that is damaged, or cannot be read.
+pub(crate) fn flows(config: &Config, watch: &Arc<Watch>) -> Result<Vec<Followed>, Failure> {
+    let dir = config.data.dir.join(FLOWS_DIR);
+    let kept = config.chains.iter().filter(|chain| chain.flows_max > 0);
+    kept.map(|chain| {
+        let settings = flows::Config {
+            dir: dir.clone(),
+            chain: chain.name.clone(),
+            family: chain.family(),
+            tokens: chain.tokens.clone(),
+            transfers_max: chain.flows_max,
+        };
+        let flows = Flows::open(settings, Arc::clone(watch))
+            .map_err(|error| Failure::new(Exit::Io, causes(&error)))?;
+        Ok(Followed { flows: Arc::new(flows), network: chain.network(), stale_after: chain.stalled_after })
+    })
+    .collect()
 }
 
 /// Alerts become entries of the journal.
@@ -270,8 +304,9 @@ fn addresses(path: &Path, family: ChainFamily) -> Result<Vec<Address>, Failure> 
     Ok(addresses)
 }
 
-fn dial(chain: &Chain) -> Result<Arc<dyn Dial>, Failure> {
-    let Some(ca_file) = &chain.ca_file else { return Ok(Arc::new(PlainDial)) };
+/// How nodes are reached: with TLS where certificates to trust are given.
+pub(crate) fn dial(ca_file: Option<&Path>) -> Result<Arc<dyn Dial>, Failure> {
+    let Some(ca_file) = ca_file else { return Ok(Arc::new(PlainDial)) };
     let bad = |what: String| Failure::new(Exit::Usage, format!("{}: {what}", ca_file.display()));
     let mut roots = RootCertStore::empty();
     let found = CertificateDer::pem_file_iter(ca_file).map_err(|error| bad(error.to_string()))?;

@@ -3,6 +3,8 @@
 pub(crate) mod cases;
 pub(crate) mod docs;
 pub(crate) mod fraud;
+pub(crate) mod intent;
+pub(crate) mod people;
 pub(crate) mod watch;
 
 use std::path::PathBuf;
@@ -52,6 +54,12 @@ pub(crate) enum Command {
     /// API keys, and the key-encryption key.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Persons who use the control API.
+    #[command(subcommand)]
+    Users(people::UsersCommand),
+    /// Programs that use the control API, and their tokens.
+    #[command(subcommand)]
+    Services(people::ServicesCommand),
     /// Third-party apps that customers may let act for them.
     #[command(subcommand)]
     Apps(AppsCommand),
@@ -64,6 +72,9 @@ pub(crate) enum Command {
     /// Recorded events against feature packs, models and rules.
     #[command(subcommand)]
     Fraud(fraud::FraudCommand),
+    /// Transactions and typed messages before they are signed.
+    #[command(subcommand)]
+    Intent(intent::IntentCommand),
     /// What people look at: held withdrawals and alerts that belong together.
     #[command(subcommand)]
     Cases(cases::CasesCommand),
@@ -73,7 +84,7 @@ pub(crate) enum Command {
     /// Lists of labelled addresses.
     #[command(subcommand)]
     Lists(ListsCommand),
-    /// Screen one address; exit code 1 when a list speaks against it.
+    /// Screen an address, or a file of them; exit code 1 when something speaks against one.
     Screen(Screen),
     /// Say why a decision was made.
     Explain {
@@ -92,6 +103,9 @@ pub(crate) enum Command {
     /// Who is sent away by the gateway for a while.
     #[command(subcommand)]
     Bans(BansCommand),
+    /// The console: pages for people.
+    #[command(subcommand)]
+    Console(ConsoleCommand),
     /// The transparency log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -300,6 +314,8 @@ pub(crate) enum ListsCommand {
     Import(ListsImport),
     /// Add addresses to a list or take some out, without importing it anew; the next whole import takes it back.
     Update(ListsUpdate),
+    /// Say what importing would change, and change nothing; exit code 1 when it would change something.
+    Diff(ListsImport),
     /// Print a list as a TagPack.
     Export {
         /// Its name.
@@ -311,8 +327,8 @@ pub(crate) enum ListsCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListsImport {
-    /// Format of the files: ofac (one address a line, file named sanctioned_addresses_TICKER.txt), scamsniffer (JSON), tagpack
-    /// (GraphSense, YAML), or csv:FIELD=COLUMN,... with the fields address, network, category, label, source, licence,
+    /// Format of the files: ofac (one address a line, file named sanctioned_addresses_TICKER.txt), ofac-xml (as the Treasury
+    /// publishes them, classic or advanced), scamsniffer (JSON), tagpack (GraphSense, YAML, with the actors of the same folder), or csv:FIELD=COLUMN,... with the fields address, network, category, label, source, licence,
     /// confidence, first_seen and last_seen; FIELD=:VALUE gives every row the same.
     #[arg(long)]
     pub(crate) format: String,
@@ -341,10 +357,15 @@ pub(crate) struct ListsUpdate {
 #[derive(Debug, Args)]
 pub(crate) struct Screen {
     /// The address as text.
-    pub(crate) address: String,
+    #[arg(required_unless_present = "bulk", conflicts_with = "bulk")]
+    pub(crate) address: Option<String>,
     /// Network, such as bitcoin, ethereum or tron; any that fits unless given.
     #[arg(long)]
     pub(crate) network: Option<String>,
+    /// File with an address a line, a comma and its network behind it where that is known; - reads standard input. Prints a
+    /// line for each.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bulk: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -373,6 +394,19 @@ pub(crate) enum ModelCommand {
     },
     /// Print what the running process learned, as an OpenAPI document to be reviewed.
     Learned,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConsoleCommand {
+    /// Print a link that lets one browser in, once, within ten minutes.
+    Link {
+        /// Who will use it, as the console shows it.
+        #[arg(long, default_value = "operator")]
+        name: String,
+        /// viewer, fraud_analyst, aml_analyst, security_engineer, sre, compliance_officer, approver, auditor or admin.
+        #[arg(long, default_value = "viewer")]
+        role: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,10 +4,12 @@ mod cases;
 mod docs;
 mod follow;
 mod fraud;
+mod intent;
 mod log;
 mod logging;
 mod restore;
 mod run;
+mod screen;
 mod watch;
 
 use std::{
@@ -20,9 +22,9 @@ use gateway::route::RouteTable;
 
 use crate::{
     cli::{
-        AppsCommand, AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, GrantsCommand,
-        KeysCommand, ListsCommand, ModelCommand, Permission, Place, PolicyCommand, RestrictionFlags,
-        RoutesCommand, Scope, SubjectsCommand, watch::WatchCommand,
+        AppsCommand, AuditCommand, BackupCommand, BansCommand, Cli, Command, ConfigCommand, ConsoleCommand,
+        GrantsCommand, KeysCommand, ListsCommand, ModelCommand, Permission, Place, PolicyCommand,
+        RestrictionFlags, RoutesCommand, Scope, Screen, SubjectsCommand, watch::WatchCommand,
     },
     clock::SystemClock,
     config::{Config, beside, schema},
@@ -113,6 +115,19 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
                 Err(command) => fraud::fraud(command, json),
             }
         }
+        Command::Intent(command) => {
+            logging::start_quiet(true);
+            block_on(intent::intent(command, &place, json))
+        }
+        Command::Watch(WatchCommand::Load(options)) => {
+            let config = resolve(&place)?;
+            logging::start_quiet(true);
+            block_on(screen::load_history(config, &options, json))
+        }
+        Command::Screen(Screen { bulk: Some(path), network, .. }) => {
+            logging::start_quiet(true);
+            block_on(screen::bulk(&place, &path, network.as_deref(), json))
+        }
         Command::Watch(command) => {
             logging::start_quiet(true);
             watch::watch(command, json)
@@ -175,6 +190,8 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
             let (read, trade) = (has(Scope::Read), has(Scope::Trade));
             (Request::AppsCreate { client_id, name, redirect_uris, read, trade }, true)
         }
+        Command::Users(command) => (command.request(), false),
+        Command::Services(command) => (command.request(), false),
         Command::Apps(AppsCommand::List) => (Request::AppsList, false),
         Command::Apps(AppsCommand::Revoke { client_id }) => (Request::AppsRevoke { client_id }, false),
         Command::Grants(GrantsCommand::List { account }) => (Request::GrantsList { account }, false),
@@ -193,6 +210,7 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         }
         Command::Reload => (Request::Reload, false),
         Command::Model(ModelCommand::Learned) => (Request::ModelLearned, false),
+        Command::Console(ConsoleCommand::Link { name, role }) => (Request::ConsoleLink { name, role }, false),
         Command::Bans(BansCommand::List) => (Request::BansList, false),
         Command::Bans(BansCommand::Add { target, key, minutes }) => {
             (Request::BansAdd { target, api_key: key, minutes }, false)
@@ -219,8 +237,12 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),
         Command::Cases(command) => (cases::request(command), false),
         Command::Alerts(command) => (cases::alerts_request(command), false),
-        Command::Screen(screen) => {
-            (Request::Screen { address: screen.address, network: screen.network }, false)
+        Command::Lists(ListsCommand::Diff(import)) => {
+            let path = absolute(&import.path)?;
+            (Request::ListsDiff { format: import.format, name: import.name, path }, false)
+        }
+        Command::Screen(Screen { address: Some(address), network, bulk: None }) => {
+            (Request::Screen { address, network }, false)
         }
         Command::Explain { decision_id } => (Request::Explain { id: decision_id }, false),
         Command::Audit(AuditCommand::Receipt { seq }) => (Request::AuditReceipt { seq }, false),
@@ -274,6 +296,7 @@ const fn needs_gateway(request: &Request) -> bool {
             | Request::BansImport { .. }
             | Request::BansLift { .. }
             | Request::BansList
+            | Request::ConsoleLink { .. }
             | Request::Fraud(FraudRequest::DeadLetters { .. })
             | Request::ModelLearned
             | Request::Reload
@@ -318,6 +341,36 @@ async fn ask(place: &Place, request: Request, creates: bool, json: bool) -> Resu
     Ok(exit)
 }
 
+/// Answers questions about an installation one after the other: asks whoever holds it, or opens it here once for all.
+async fn answers(place: &Place, requests: Vec<Request>) -> Result<Vec<Response>, Failure> {
+    let config = resolve(place)?;
+    let mut report = |_: &str, _, _| {};
+    let mut answered = Vec::with_capacity(requests.len());
+    let mut waiting = requests.into_iter();
+    while let Some(request) = waiting.next() {
+        match socket::ask(&control_socket(&config.data.dir), &request, &mut report).await {
+            Some(answer) => answered.push(answer?),
+            None => {
+                must_exist(&config)?;
+                let core = Core::open(config, Arc::new(SystemClock), &mut report).await?;
+                let mut outcome = Ok(());
+                for request in std::iter::once(request).chain(waiting) {
+                    match core.handle(request, &mut report).await {
+                        Ok(answer) => answered.push(answer),
+                        Err(failure) => {
+                            outcome = Err(failure);
+                            break;
+                        }
+                    }
+                }
+                tokio::task::block_in_place(|| core.close())?;
+                return outcome.map(|()| answered);
+            }
+        }
+    }
+    Ok(answered)
+}
+
 fn check_model(document: &Path, json: bool) -> Result<Exit, Failure> {
     let model = crate::api_model::import(document)?;
     let operations: Vec<String> =
@@ -358,6 +411,7 @@ fn judge(response: &Response) -> Exit {
         Response::Screened(value) => {
             value.get("verdict").and_then(|verdict| verdict.as_str()) != Some("allow")
         }
+        Response::ListDiff(diff) => diff.added + diff.removed + diff.changed > 0,
         Response::Drilled(drill) => !drill.ok,
         _ => false,
     };

@@ -72,6 +72,7 @@ pub struct Config {
     pub keys: Keys,
     /// `[oauth]`, when an issuer is set.
     pub oauth: Option<OauthConfig>,
+    pub identity: Identity,
     pub api: Api,
     pub decide: Decide,
     pub fraud: Fraud,
@@ -205,10 +206,18 @@ pub struct Keys {
 pub struct Api {
     pub listen: SocketAddr,
     pub tls: Option<(PathBuf, PathBuf)>,
+    pub console: bool,
     /// Caller's name and the file that holds its bearer token.
     pub tokens: Vec<(String, PathBuf)>,
     /// Caller's name and what its token allows; a caller without an entry may do everything.
     pub permissions: Vec<(String, Vec<api::Permission>)>,
+}
+
+/// `[identity]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Identity {
+    pub origin: Option<identity::Origin>,
 }
 
 /// `[decide]`
@@ -226,6 +235,10 @@ pub struct Fraud {
     pub shadow: Vec<String>,
     pub off: Vec<String>,
     pub assets: Vec<domain::Asset>,
+    pub bundles: Option<PathBuf>,
+    pub bundle: Option<String>,
+    pub challenger: Option<String>,
+    pub enforce: bool,
 }
 
 fn fraud(read: &mut Reader<'_>) -> Fraud {
@@ -236,7 +249,28 @@ fn fraud(read: &mut Reader<'_>) -> Fraud {
             Err(error) => read.fault("fraud.assets", error.to_string()),
         }
     }
-    Fraud { shadow: read.list("fraud.shadow"), off: read.list("fraud.off"), assets }
+    let bundles = read.path("fraud.bundles");
+    let mut named = |key: &'static str| {
+        let name = read.text_of(key);
+        let is_folder = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            && !name.starts_with('.');
+        if !is_folder {
+            read.fault(key, format!("{name:?} is no name of a folder: letters, digits, - _ ."));
+        } else if !name.is_empty() && bundles.is_none() {
+            read.fault(key, "fraud.bundles does not say where it is".to_owned());
+        }
+        (!name.is_empty()).then_some(name)
+    };
+    let (bundle, challenger) = (named("fraud.bundle"), named("fraud.challenger"));
+    Fraud {
+        shadow: read.list("fraud.shadow"),
+        off: read.list("fraud.off"),
+        assets,
+        bundle,
+        challenger,
+        enforce: read.one_of("fraud.mode", &["shadow", "enforce"]) == "enforce",
+        bundles,
+    }
 }
 
 /// `[watch]`
@@ -244,6 +278,10 @@ fn fraud(read: &mut Reader<'_>) -> Fraud {
 #[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
 pub struct Warnings {
     pub shadow: Vec<String>,
+    pub exposure_hops: u32,
+    pub exposure_share_bps: u32,
+    /// `watch.record_screenings = "all"`
+    pub record_all_screenings: bool,
 }
 
 /// `[log]`
@@ -410,6 +448,7 @@ impl Config {
         let api = Api {
             listen: read.address("api.listen"),
             tls: read.pair("api.certificate_file", "api.private_key_file"),
+            console: read.one_of("api.console", &["on", "off"]) == "on",
             tokens: read.files("api.tokens"),
             permissions: read.permissions("api.permissions"),
         };
@@ -437,6 +476,7 @@ impl Config {
             websocket,
             keys,
             oauth: read.oauth(),
+            identity: Identity { origin: read.page_origin("identity.origin") },
             api,
             decide: Decide {
                 deadline: read.duration("decide.deadline", 1..=10_000),
@@ -449,7 +489,12 @@ impl Config {
             },
             fraud: fraud(&mut read),
             cases: read.cases(),
-            watch: Warnings { shadow: read.list("watch.shadow") },
+            watch: Warnings {
+                shadow: read.list("watch.shadow"),
+                exposure_hops: read.count("watch.exposure_hops", 0..=8),
+                exposure_share_bps: read.count("watch.exposure_share_bps", 1..=10_000),
+                record_all_screenings: read.one_of("watch.record_screenings", &["all", "found"]) == "all",
+            },
             chains: chains::read(&mut read),
             log: Log {
                 origin: read.origin("log.origin"),

@@ -67,6 +67,33 @@ pub enum Request {
     AppsRevoke {
         client_id: String,
     },
+    /// An invitation to store a passkey; the link is shown once.
+    PeopleInvite {
+        user: String,
+        /// By name.
+        roles: Vec<String>,
+    },
+    PeopleList,
+    PeopleRemove {
+        user: String,
+    },
+    PeopleRoles {
+        user: String,
+        /// By name, in place of those before.
+        roles: Vec<String>,
+    },
+    /// A program's token, which is shown once.
+    ServicesCreate {
+        name: String,
+        /// By name.
+        capabilities: Vec<String>,
+        ips: Vec<String>,
+        days: u32,
+    },
+    ServicesList,
+    ServicesRevoke {
+        name: String,
+    },
     GrantsList {
         account: Option<String>,
     },
@@ -87,6 +114,16 @@ pub enum Request {
     },
     ListsExport {
         name: String,
+    },
+    /// What importing would change.
+    ListsDiff {
+        format: String,
+        name: Option<String>,
+        path: String,
+    },
+    /// Addresses and, where one is given, their network.
+    ScreenAll {
+        lines: Vec<(String, Option<String>)>,
     },
     CasesList {
         state: Option<String>,
@@ -152,6 +189,11 @@ pub enum Request {
     BansImport {
         path: String,
     },
+    /// A one-time link to the console.
+    ConsoleLink {
+        name: String,
+        role: String,
+    },
     /// A page of journal entries in words.
     Entries {
         from: u64,
@@ -185,6 +227,22 @@ pub enum FraudRequest {
     },
     /// Something turned out to be fraud, or not.
     Label(LabelWords),
+    /// Which bundles judge, and what they did.
+    Bundles,
+    /// Decisions by the bundles are computed again from the journal.
+    Recompute,
+    /// The active bundle is to have an effect.
+    Promote {
+        /// Beginning of its SHA-256: nothing else is promoted by mistake.
+        sha256: String,
+        /// Who wants it, and why.
+        reason: String,
+    },
+    /// The active bundle is to have no effect any more.
+    Demote {
+        /// Who wants it, and why.
+        reason: String,
+    },
 }
 
 /// What turned out, in words.
@@ -326,6 +384,58 @@ pub struct ListedKey {
     pub last_used_at: Option<String>,
 }
 
+/// An invitation. The only time the link is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvitedUser {
+    /// Who.
+    pub user: String,
+    /// Where they store a passkey; holds a secret and works once.
+    pub link: String,
+    /// RFC 3339.
+    pub expires_at: String,
+}
+
+/// A person who uses the control API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedUser {
+    /// Name.
+    pub user: String,
+    /// By name.
+    pub roles: Vec<String>,
+    /// How many.
+    pub passkeys: usize,
+    /// RFC 3339, while an invitation is open.
+    pub invited_until: Option<String>,
+    /// RFC 3339, the last time.
+    pub signed_in_at: Option<String>,
+}
+
+/// A program's token. The only time it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedService {
+    /// Name.
+    pub service: String,
+    /// What it presents.
+    pub token: String,
+    /// RFC 3339.
+    pub expires_at: String,
+}
+
+/// A program that uses the control API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedService {
+    /// Name.
+    pub service: String,
+    /// By name.
+    pub capabilities: Vec<String>,
+    /// From where; empty for anywhere.
+    pub ips: Vec<String>,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub expires_at: String,
+}
+
 /// A third-party app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListedApp {
@@ -383,6 +493,50 @@ pub struct ImportedList {
     pub sha256: String,
     /// RFC 3339.
     pub imported_at: String,
+    /// What became of past transfers by it; of an import alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescreened: Option<Rescreened>,
+}
+
+/// Past transfers scored again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Rescreened {
+    /// Transfers looked at.
+    pub transfers: u64,
+    /// Alerts raised.
+    pub raised: u64,
+    /// Alerts taken back.
+    pub retracted: u64,
+}
+
+/// What importing a list would change.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ListDiff {
+    /// Name of the list.
+    pub name: String,
+    /// Addresses it would name that it does not.
+    pub added: u64,
+    /// Addresses it would name no longer.
+    pub removed: u64,
+    /// Addresses under another category, or with another verdict.
+    pub changed: u64,
+    /// Of those three, addresses that would be stopped and were not.
+    pub stricter: u64,
+    /// And those that would be stopped less.
+    pub milder: u64,
+    /// The first differences, in the order of addresses.
+    pub first: Vec<ListDifference>,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListDifference {
+    /// The address.
+    pub address: String,
+    /// Category and verdict of the state in force.
+    pub before: Option<(String, String)>,
+    /// Category and verdict of the other.
+    pub after: Option<(String, String)>,
 }
 
 /// A changed list.
@@ -400,6 +554,8 @@ pub struct UpdatedList {
     pub changes: u64,
     /// Addresses listed now.
     pub listed: u64,
+    /// What became of past transfers by it.
+    pub rescreened: Option<Rescreened>,
 }
 
 /// State of the backup.
@@ -537,6 +693,13 @@ pub enum Response {
     AppCreated(ListedApp),
     Apps(Vec<ListedApp>),
     AppRevoked { client_id: String },
+    Invited(InvitedUser),
+    People(Vec<ListedUser>),
+    PersonRemoved { user: String },
+    RolesSet { user: String, roles: Vec<String> },
+    ServiceCreated(CreatedService),
+    Services(Vec<ListedService>),
+    ServiceRevoked { name: String },
     Grants(Vec<ListedGrant>),
     GrantRevoked { grant: String },
     KekRotated { from: u32, to: u32, rows: u64 },
@@ -545,10 +708,12 @@ pub enum Response {
     Lists(Vec<ImportedList>),
     ListUpdated(UpdatedList),
     TagPack(String),
+    ListDiff(ListDiff),
     Cases(serde_json::Value),
     Case(serde_json::Value),
     Alerts(serde_json::Value),
     Screened(serde_json::Value),
+    ScreenedAll(Vec<serde_json::Value>),
     Explained(serde_json::Value),
     Receipt(String),
     Backup(BackupState),
@@ -563,6 +728,7 @@ pub enum Response {
     BanLifted { target: String, lifted: bool },
     BansExported(String),
     BansImported(BansImported),
+    ConsoleLink { url: String, until: String },
 }
 
 /// One line on the socket, from the server.

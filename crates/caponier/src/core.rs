@@ -10,6 +10,7 @@ mod fraud_requests;
 mod handle;
 mod keys;
 mod lists;
+mod people;
 mod restriction_words;
 mod shipping;
 
@@ -30,19 +31,25 @@ use journal::{
 };
 use parking_lot::Mutex;
 use tlog::{NoteSigner, NoteVerifier};
-use watch::{ListState, Watch};
+use watch::{
+    ListState, Watch,
+    assess::{Assessor, Policy},
+};
 
 pub(crate) use self::entries::PAGE_ENTRIES_MAX;
 pub use self::shipping::GroundSource;
 use crate::{
     adapters::{FraudSource, WatchSource},
+    bundles::Lives,
     cases::{Desk, GroundReleases},
+    chains,
     config::Config,
     control::Reloaded,
     exit::{Exit, Failure},
     ground::{Ground, Installation},
     lists::ListGaps,
     metrics::Meters,
+    screenings::Screenings,
 };
 
 /// Reads the configuration file again and puts in force what can be.
@@ -66,6 +73,9 @@ pub(crate) const LABELS_DIR: &str = "labels";
 /// Where the states of followed chains live within the data directory.
 pub(crate) const FOLLOW_DIR: &str = "follow";
 
+/// Where the flows of followed chains live within the data directory.
+pub(crate) const FLOWS_DIR: &str = "flows";
+
 /// An open installation.
 #[derive(Debug)]
 pub struct Core {
@@ -74,6 +84,8 @@ pub struct Core {
     pub(crate) ground: Arc<Ground>,
     pub(crate) watch: Arc<Watch>,
     pub(crate) gaps: Arc<ListGaps>,
+    pub(crate) assessor: Assessor,
+    pub(crate) screenings: Arc<Screenings>,
     pub(crate) meters: Arc<Meters>,
     /// Lines of reporters that were no events.
     pub(crate) dead_letters: api::DeadLetters,
@@ -90,6 +102,8 @@ pub struct Core {
     pub(crate) reload: std::sync::OnceLock<Box<dyn Reload>>,
     /// What the followers of chains say of themselves; set while they run.
     pub(crate) chains: std::sync::OnceLock<Vec<watch::follow::StatusCell>>,
+    /// The way into the console; set while serving.
+    pub(crate) entrance: std::sync::OnceLock<crate::console::Entrance>,
     /// The gateway's bans; set while serving.
     pub(crate) bans: std::sync::OnceLock<gateway::Bans>,
     /// Whether the key-encryption key was made just now.
@@ -128,10 +142,16 @@ impl Core {
         }
 
         let fraud_config = fraud_config(&config);
-        let ground =
-            Ground::open(journal.clone(), fraud_config, customers_config(&config), &mut |done, total| {
+        let lives = Lives::load(&config)?;
+        let ground = Ground::open(
+            journal.clone(),
+            fraud_config,
+            customers_config(&config),
+            lives,
+            &mut |done, total| {
                 progress("entries replayed", done, total);
-            })?;
+            },
+        )?;
         let ground = Arc::new(ground);
         let installation = installation(&ground, &*clock).await?;
 
@@ -145,9 +165,13 @@ impl Core {
             tracing::error!(problem, "withdrawals are refused until then");
         }
 
+        let followed = chains::flows(&config, &watch)?;
+        let assessor = Assessor::new(Arc::clone(&watch), followed, exposure_policy(&config));
+        let screenings = Arc::new(Screenings::new(ground.take_keyed_screenings()));
+
         let sources: Vec<Arc<dyn FindingSource>> = vec![
             Arc::new(WatchSource {
-                watch: Arc::clone(&watch),
+                assessor: assessor.clone(),
                 gaps: Arc::clone(&gaps),
                 ground: Arc::clone(&ground),
             }),
@@ -197,6 +221,8 @@ impl Core {
             ground,
             watch,
             gaps,
+            assessor,
+            screenings,
             meters: Arc::default(),
             dead_letters: api::DeadLetters::default(),
             installation,
@@ -210,6 +236,7 @@ impl Core {
             chains: std::sync::OnceLock::new(),
 
             bans: std::sync::OnceLock::new(),
+            entrance: std::sync::OnceLock::new(),
             kek_created,
         })
     }
@@ -359,6 +386,17 @@ fn customers_config(config: &Config) -> watch::customers::CustomersConfig {
     let shadow =
         config.watch.shadow.iter().filter_map(|name| watch::customers::Warning::named(name)).collect();
     watch::customers::CustomersConfig { shadow, ..watch::customers::CustomersConfig::default() }
+}
+
+/// What exposure and stale knowledge ask for.
+fn exposure_policy(config: &Config) -> Policy {
+    let settings = &config.watch;
+    let policy = Policy {
+        hops: u8::try_from(settings.exposure_hops).unwrap_or(u8::MAX),
+        share: f64::from(settings.exposure_share_bps) / 10_000.0,
+        ..Policy::default()
+    };
+    policy.with_shadow(|warning| settings.shadow.iter().any(|name| name == warning.as_str()))
 }
 
 fn open_failure(dir: &Path, error: &OpenError) -> Failure {

@@ -7,6 +7,7 @@
 mod bans;
 pub mod fold;
 mod installation;
+mod recompute;
 
 use std::{
     collections::BTreeMap,
@@ -22,22 +23,29 @@ use decide::{AddressBook, DecisionLog, LogUnavailable};
 use domain::{Decision, Subject, UnixNanos};
 use fraud::Fraud;
 use gateway::Connections;
+use identity::{Change, Desk};
 use journal::{AppendError, Draft, EraseError, Journal, Kind, Opened, record};
 use parking_lot::Mutex;
 use watch::customers::{Customers, CustomersConfig};
 
 use self::fold::{Fold, FoldError, Keys};
-pub use self::{bans::FoundBans, installation::Installation};
-use crate::exit::{Exit, Failure};
+pub use self::{bans::FoundBans, installation::Installation, recompute::Recomputed};
+use crate::{
+    bundles::Lives,
+    exit::{Exit, Failure},
+};
 
 /// The journal and what follows from it.
 pub struct Ground {
     journal: Journal,
     registry: Arc<Registry>,
     ledger: Arc<Ledger>,
+    people: Arc<Desk>,
     fraud: ArcSwap<Fraud>,
     book: ArcSwap<AddressBook>,
     customers: ArcSwap<Customers>,
+    lives: ArcSwap<Lives>,
+    alerts: tokio::sync::Notify,
     fraud_config: fraud::Config,
     customers_config: CustomersConfig,
     fold: Mutex<Fold>,
@@ -50,6 +58,10 @@ impl std::fmt::Debug for Ground {
         f.debug_struct("Ground").field("journal", &self.journal).finish_non_exhaustive()
     }
 }
+
+/// Bundles that have taken in the journal, nearly to its end.
+#[derive(Debug)]
+pub struct PreparedLives(Fold);
 
 /// Why nothing was recorded, or cannot be seen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +84,7 @@ impl Ground {
         journal: Journal,
         fraud_config: fraud::Config,
         customers_config: CustomersConfig,
+        lives: Lives,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, Failure> {
         let registry = Arc::new(Registry::new(API_KEYS_MAX, u64::from_be_bytes(crypto::random::array())));
@@ -82,9 +95,20 @@ impl Ground {
         let book = Arc::new(AddressBook::default());
         let customers = Arc::new(Customers::new(customers_config.clone()));
         let ledger = Arc::new(Ledger::new(GRANTS_MAX));
-        let keys = Keys { registry: Arc::clone(&registry), ledger: Arc::clone(&ledger) };
-        let mut fold =
-            Fold::new(&journal, keys, Arc::clone(&fraud), Arc::clone(&book), Arc::clone(&customers));
+        let people = Arc::new(Desk::default());
+        let keys = Keys {
+            registry: Arc::clone(&registry),
+            ledger: Arc::clone(&ledger),
+            people: Arc::clone(&people),
+        };
+        let mut fold = Fold::new(
+            &journal,
+            keys,
+            Arc::clone(&fraud),
+            Arc::clone(&book),
+            Arc::clone(&customers),
+            lives.clone(),
+        );
         let total = journal.size();
         while fold.applied() < total {
             fold.catch_up(&journal, total.min(fold.applied() + REPLAY_STRIDE))
@@ -95,9 +119,12 @@ impl Ground {
             journal,
             registry,
             ledger,
+            people,
             fraud: ArcSwap::new(fraud),
             book: ArcSwap::new(book),
             customers: ArcSwap::new(customers),
+            lives: ArcSwap::new(Arc::new(lives)),
+            alerts: tokio::sync::Notify::new(),
             fraud_config,
             customers_config,
             fold: Mutex::new(fold),
@@ -123,6 +150,21 @@ impl Ground {
         &self.ledger
     }
 
+    /// Persons and programs that use the control API.
+    #[must_use]
+    pub const fn people(&self) -> &Arc<Desk> {
+        &self.people
+    }
+
+    /// Records what was done about persons or programs; it has effect when this returns.
+    ///
+    /// # Errors
+    /// As [`Ground::record`].
+    pub async fn record_identity(&self, change: &Change, at: UnixNanos) -> Result<u64, RecordError> {
+        let payload = change.encode();
+        self.record(vec![Draft { at, subject: Subject::System, kind: Kind::Identity, payload }]).await
+    }
+
     /// What is known of behaviour.
     #[must_use]
     pub fn fraud(&self) -> Arc<Fraud> {
@@ -139,6 +181,55 @@ impl Ground {
     #[must_use]
     pub fn customers(&self) -> Arc<Customers> {
         self.customers.load_full()
+    }
+
+    /// The fraud engine's bundles at work.
+    #[must_use]
+    pub fn lives(&self) -> Arc<Lives> {
+        self.lives.load_full()
+    }
+
+    /// Returns when an alert may wait for its entry.
+    pub async fn alerts_wait(&self) {
+        self.alerts.notified().await;
+    }
+
+    /// Replays the journal into other bundles while the present ones go on judging.
+    ///
+    /// # Errors
+    /// [`Failure`] when an entry cannot be read or does not fit.
+    pub fn prepare_lives(&self, lives: Lives) -> Result<PreparedLives, Failure> {
+        let io = |error: FoldError| Failure::new(Exit::Io, error.to_string());
+        let fraud = Fraud::new(self.fraud_config.clone())
+            .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
+        let customers = Arc::new(Customers::new(self.customers_config.clone()));
+        let mut scratch =
+            Fold::new(&self.journal, Keys::scratch(), Arc::new(fraud), Arc::default(), customers, lives);
+        let mut behind = u64::MAX;
+        while behind > REPLAY_STRIDE {
+            let before = scratch.applied();
+            scratch.catch_up(&self.journal, self.journal.size()).map_err(io)?;
+            behind = scratch.applied() - before;
+        }
+        Ok(PreparedLives(scratch))
+    }
+
+    /// Puts bundles to work in place of the present ones, all at once. Only what was recorded since they were prepared
+    /// is taken in while everybody waits.
+    ///
+    /// # Errors
+    /// [`Failure`] when the journal cannot be read; the present bundles stay then.
+    pub fn adopt_lives(&self, prepared: PreparedLives) -> Result<(), Failure> {
+        let io = |error: FoldError| Failure::new(Exit::Io, error.to_string());
+        let PreparedLives(mut scratch) = prepared;
+        let mut fold = self.fold.lock();
+        fold.catch_up(&self.journal, u64::MAX).map_err(io)?;
+        scratch.catch_up(&self.journal, fold.applied()).map_err(io)?;
+        let lives = scratch.lives().clone();
+        // What waited is found again by the new ones if it is theirs; theirs alone is news.
+        fold.adopt_lives(lives.clone());
+        self.lives.store(Arc::new(lives));
+        Ok(())
     }
 
     /// Looks into the fold. Short: everybody who records waits for it.
@@ -161,7 +252,12 @@ impl Ground {
     /// # Errors
     /// [`FoldError`]; it stays, since state behind a gap must not be used.
     pub fn catch_up(&self) -> Result<(), FoldError> {
-        self.fold.lock().catch_up(&self.journal, u64::MAX)
+        let mut fold = self.fold.lock();
+        let caught_up = fold.catch_up(&self.journal, u64::MAX);
+        if fold.lives().has_pending() {
+            self.alerts.notify_one();
+        }
+        caught_up
     }
 
     /// From now on a key that is taken out of force or restricted loses its connections at once.
@@ -236,14 +332,21 @@ impl Ground {
             Arc::clone(&fraud),
             Arc::clone(&book),
             Arc::clone(&customers),
+            fold.lives().fresh()?,
         );
         rebuilt
             .catch_up(&self.journal, u64::MAX)
             .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
-        rebuilt.adopt(Keys { registry: Arc::clone(&self.registry), ledger: Arc::clone(&self.ledger) });
+        rebuilt.adopt(Keys {
+            registry: Arc::clone(&self.registry),
+            ledger: Arc::clone(&self.ledger),
+            people: Arc::clone(&self.people),
+        });
         // The decider knows its keys already; those of the erased person lead to an entry that no longer opens.
         drop(rebuilt.take_keyed_decisions());
+        drop(rebuilt.take_keyed_screenings());
         drop(rebuilt.take_bans());
+        self.lives.store(Arc::new(rebuilt.lives().clone()));
         *fold = rebuilt;
         self.fraud.store(fraud);
         self.book.store(book);
@@ -266,6 +369,7 @@ impl Ground {
     pub fn digest_at(
         journal: &Journal,
         fraud_config: fraud::Config,
+        lives: Lives,
         entries: u64,
     ) -> Result<backup::StateDigest, Failure> {
         let fraud = Arc::new(
@@ -273,7 +377,7 @@ impl Ground {
         );
         // Which warnings have effect changes nothing that is remembered.
         let customers = Arc::new(Customers::new(CustomersConfig::default()));
-        let mut fold = Fold::new(journal, Keys::scratch(), fraud, Arc::default(), customers);
+        let mut fold = Fold::new(journal, Keys::scratch(), fraud, Arc::default(), customers, lives);
         fold.catch_up(journal, entries).map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
         if fold.applied() != entries {
             let message = format!("only {} of {entries} entries are there", fold.applied());
@@ -286,6 +390,12 @@ impl Ground {
     #[must_use]
     pub fn take_keyed_decisions(&self) -> std::collections::VecDeque<decide::KeyedDecision> {
         self.fold.lock().take_keyed_decisions()
+    }
+
+    /// Screenings with an idempotency key found on opening; taken once.
+    #[must_use]
+    pub fn take_keyed_screenings(&self) -> std::collections::VecDeque<record::Screened> {
+        self.fold.lock().take_keyed_screenings()
     }
 
     /// Bans found on opening; taken once.

@@ -16,12 +16,14 @@ use parking_lot::Mutex;
 
 use crate::{
     abuse, api_model,
+    bundles::{Lives, Place as BundlePlace},
     cli::Place,
     commands::config_file,
     config::{Config, schema},
     control::Reloaded,
     core::{Reload, chain},
     exit::{Exit, Failure},
+    ground::Ground,
     policy,
 };
 
@@ -101,6 +103,7 @@ pub(crate) struct Live {
     place: Place,
     control: gateway::Control,
     bans: gateway::Bans,
+    ground: Arc<Ground>,
     in_force: Mutex<InForce>,
 }
 
@@ -111,10 +114,11 @@ impl Live {
         config: Config,
         routes: Vec<Route>,
         (control, bans): (gateway::Control, gateway::Bans),
+        ground: Arc<Ground>,
         gateway: Option<Slot>,
         api: Option<Slot>,
     ) -> Self {
-        Self { place, control, bans, in_force: Mutex::new(InForce { config, routes, gateway, api }) }
+        Self { place, control, bans, ground, in_force: Mutex::new(InForce { config, routes, gateway, api }) }
     }
 }
 
@@ -139,11 +143,19 @@ impl Reload for Live {
         let operators = abuse::asn_table(new.bans.asn_file.as_deref())?;
         let policy = policy::load(&new)?;
         let lines = policy.routes.routes().to_vec();
+        let lives = Lives::load(&new)?;
+        // Bundles replay the journal before they judge; those that are the same keep what they know.
+        let is_other = !lives.same_as(&self.ground.lives());
+        let lives = is_other.then(|| self.ground.prepare_lives(lives)).transpose()?;
         // Last: what limits count meanwhile is as little as can be.
         let prepared = self
             .control
             .prepare(policy.routes, &policy.limits)
             .map_err(|error| Failure::new(Exit::Usage, chain(&error)))?;
+
+        if let Some(lives) = lives {
+            self.ground.adopt_lives(lives)?;
+        }
 
         // From here on nothing fails.
         self.control.set_policy(prepared);
@@ -155,6 +167,9 @@ impl Reload for Live {
         self.control.set_web_sockets(policy.web_sockets);
         self.control.set_challenge(new.abuse.challenge);
         self.bans.set_mode(new.abuse.mode);
+        if let Some(live) = self.ground.lives().at(BundlePlace::Active) {
+            live.set_may_enforce(new.fraud.enforce);
+        }
         self.bans.set_asn_table(operators.unwrap_or_default());
         let changed = in_force.config.values.changed(&new.values);
         let (live, restart): (Vec<_>, Vec<_>) =
@@ -164,6 +179,9 @@ impl Reload for Live {
         let is_told = live.iter().any(|key| matches!(*key, "gateway.routes_file" | "abuse.challenge_paths"));
         if lines != in_force.routes && !is_told {
             live.push("gateway.routes_file");
+        }
+        if is_other && !live.iter().any(|key| key.starts_with("fraud.bundle")) {
+            live.push("fraud.bundle");
         }
         in_force.routes = lines;
         let mut certificates = false;

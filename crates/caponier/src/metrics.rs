@@ -37,6 +37,8 @@ pub struct Meters {
     decision_seconds: Histogram,
     published: AtomicU64,
     shipped: AtomicU64,
+    /// Fraud alerts journalled.
+    pub(crate) alerts: AtomicU64,
 }
 
 impl Default for Meters {
@@ -48,6 +50,7 @@ impl Default for Meters {
             decision_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 15)),
             published: AtomicU64::new(0),
             shipped: AtomicU64::new(0),
+            alerts: AtomicU64::new(0),
         }
     }
 }
@@ -63,6 +66,12 @@ impl Meters {
             .unwrap_or(&self.undecided);
         count.fetch_add(1, Ordering::Relaxed);
         self.decision_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Decisions since the start, in the order of [`Verdict::ALL`], and how often there was none.
+    pub fn decisions(&self) -> ([u64; 4], u64) {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (self.decided.each_ref().map(count), count(&self.undecided))
     }
 
     /// A checkpoint over so many entries was published.

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::{
     control::{
-        BackupState, ChainStatus, DrillResult, ImportedList, ListedApp, ListedBan, ListedGrant, ListedKey,
-        Response, ShownKey,
+        BackupState, ChainStatus, DrillResult, ImportedList, ListDiff, ListedApp, ListedBan, ListedGrant,
+        ListedKey, ListedService, ListedUser, Rescreened, Response, ShownKey,
     },
     exit::Failure,
 };
@@ -79,6 +79,8 @@ pub(crate) fn response_json(response: &Response) -> Value {
         Response::Keys(keys) => serde_json::json!({"keys": keys}),
         Response::Lists(lists) => serde_json::json!({"lists": lists}),
         Response::Apps(apps) => serde_json::json!({"apps": apps}),
+        Response::People(people) => serde_json::json!({"users": people}),
+        Response::Services(services) => serde_json::json!({"services": services}),
         Response::Grants(grants) => serde_json::json!({"grants": grants}),
         Response::Bans(bans) => serde_json::json!({"bans": bans}),
         Response::Chains(chains) => serde_json::json!({"chains": chains}),
@@ -112,6 +114,20 @@ pub(crate) fn response_text(response: &Response) -> String {
         Response::Apps(apps) if apps.is_empty() => "no apps".to_owned(),
         Response::Apps(apps) => apps.iter().map(app_text).collect::<Vec<_>>().join("\n"),
         Response::AppRevoked { client_id } => format!("app {client_id} is revoked, with all grants to it"),
+        Response::Invited(invited) => format!(
+            "{} stores a passkey at {}, once, until {}",
+            invited.user, invited.link, invited.expires_at
+        ),
+        Response::People(people) if people.is_empty() => "no persons".to_owned(),
+        Response::People(people) => people.iter().map(user_text).collect::<Vec<_>>().join("\n"),
+        Response::PersonRemoved { user } => format!("{user} is removed, with passkeys and sessions"),
+        Response::RolesSet { user, roles } => format!("{user} has the roles {}", or_none(roles)),
+        Response::ServiceCreated(service) => {
+            format!("token of {}, until {}: {}", service.service, service.expires_at, service.token)
+        }
+        Response::Services(services) if services.is_empty() => "no programs".to_owned(),
+        Response::Services(services) => services.iter().map(service_text).collect::<Vec<_>>().join("\n"),
+        Response::ServiceRevoked { name } => format!("the token of {name} is revoked"),
         Response::Grants(grants) if grants.is_empty() => "no grants".to_owned(),
         Response::Grants(grants) => grants.iter().map(grant_text).collect::<Vec<_>>().join("\n"),
         Response::GrantRevoked { grant } => format!("grant {grant} is revoked, with all its tokens"),
@@ -121,17 +137,27 @@ pub(crate) fn response_text(response: &Response) -> String {
         Response::SubjectErased { account } => {
             format!("account {account} is erased: its payloads are unreadable, its entries still verify")
         }
-        Response::ListImported(list) => format!("imported {}", list_text(list)),
+        Response::ListImported(list) => {
+            format!("imported {}{}", list_text(list), rescreened_text(list.rescreened))
+        }
         Response::Lists(lists) if lists.is_empty() => "no lists".to_owned(),
         Response::Lists(lists) => lists.iter().map(list_text).collect::<Vec<_>>().join("\n"),
         Response::ListUpdated(list) => format!(
-            "{}: {} added, {} removed ({} were listed); {} listed, {} changes since the last whole import",
-            list.name, list.added, list.removed, list.removed_listed, list.listed, list.changes
+            "{}: {} added, {} removed ({} were listed); {} listed, {} changes since the last whole import{}",
+            list.name,
+            list.added,
+            list.removed,
+            list.removed_listed,
+            list.listed,
+            list.changes,
+            rescreened_text(list.rescreened)
         ),
+        Response::ListDiff(diff) => diff_text(diff),
         Response::Cases(value) => cases::list_text(value),
         Response::Case(value) => cases::case_text(value),
         Response::Alerts(value) => cases::alerts_text(value),
         Response::Screened(value) => screened_text(value),
+        Response::ScreenedAll(values) => values.iter().map(screened_text).collect::<Vec<_>>().join("\n"),
         Response::Explained(value) => explained_text(value),
         Response::Receipt(text)
         | Response::Learned(text)
@@ -150,6 +176,7 @@ pub(crate) fn response_text(response: &Response) -> String {
         }
         Response::Chains(chains) if chains.is_empty() => "no chain is configured".to_owned(),
         Response::Chains(chains) => chains.iter().map(chain_text).collect::<Vec<_>>().join("\n"),
+        Response::ConsoleLink { url, until } => format!("{url}\ngood for one sign-in until {until}"),
         Response::Bans(bans) if bans.is_empty() => "nobody is banned".to_owned(),
         Response::Bans(bans) => bans.iter().map(ban_text).collect::<Vec<_>>().join("\n"),
         Response::Banned(ban) => ban_text(ban),
@@ -195,6 +222,28 @@ fn chain_text(chain: &ChainStatus) -> String {
         text.push_str(error);
     }
     text
+}
+
+fn or_none(words: &[String]) -> String {
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+}
+
+fn user_text(user: &ListedUser) -> String {
+    let ListedUser { user, roles, passkeys, invited_until, signed_in_at } = user;
+    let mut text = format!("{user}  roles {}  passkeys {passkeys}", or_none(roles));
+    if let Some(until) = invited_until {
+        text.push_str(&format!("  invited until {until}"));
+    }
+    if let Some(at) = signed_in_at {
+        text.push_str(&format!("  signed in {at}"));
+    }
+    text
+}
+
+fn service_text(service: &ListedService) -> String {
+    let ListedService { service, capabilities, ips, expires_at, .. } = service;
+    let ips = if ips.is_empty() { "anywhere".to_owned() } else { ips.join(", ") };
+    format!("{service}  may {}  from {ips}  until {expires_at}", capabilities.join(", "))
 }
 
 fn app_text(app: &ListedApp) -> String {
@@ -292,6 +341,37 @@ fn list_text(list: &ImportedList) -> String {
     text
 }
 
+fn rescreened_text(rescreened: Option<Rescreened>) -> String {
+    match rescreened {
+        Some(Rescreened { transfers, raised, retracted }) if transfers > 0 => {
+            format!(
+                "; {transfers} past transfers scored again: {raised} alerts raised, {retracted} retracted"
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+fn diff_text(diff: &ListDiff) -> String {
+    let ListDiff { name, added, removed, changed, stricter, milder, first } = diff;
+    let mut text = format!(
+        "{name}: {added} addresses added, {removed} removed, {changed} changed; {stricter} judged more strictly, {milder} less"
+    );
+    let words = |claimed: &Option<(String, String)>| match claimed {
+        Some((category, verdict)) => format!("{category} ({verdict})"),
+        None => "not listed".to_owned(),
+    };
+    for difference in first {
+        let (before, after) = (words(&difference.before), words(&difference.after));
+        text.push_str(&format!("\n  {}: {before} -> {after}", difference.address));
+    }
+    let told = u64::try_from(first.len()).unwrap_or(u64::MAX);
+    if added + removed + changed > told {
+        text.push_str(&format!("\n  and {} more", added + removed + changed - told));
+    }
+    text
+}
+
 fn text_of<'v>(value: &'v Value, key: &str) -> &'v str {
     value.get(key).and_then(Value::as_str).unwrap_or("")
 }
@@ -311,6 +391,47 @@ fn screened_text(value: &Value) -> String {
             text_of(label, "source"),
             text_of(label, "label"),
         ));
+    }
+    for exposed in array(value, "exposed") {
+        let share = |name| exposed.get(name).and_then(Value::as_f64).unwrap_or(0.0);
+        text.push_str(&format!(
+            "\n  {:.1} % of what it {} on {} is of {} holders, over {} or more transfers, such as {}{}",
+            (share("direct") + share("indirect")) * 100.0,
+            text_of(exposed, "direction"),
+            text_of(exposed, "chain"),
+            text_of(exposed, "category"),
+            exposed.get("hops").and_then(Value::as_u64).unwrap_or(0),
+            text_of(exposed, "listed_address"),
+            if exposed.get("shadow").and_then(Value::as_bool) == Some(true) {
+                " (only reported)"
+            } else {
+                ""
+            },
+        ));
+    }
+    for seen in array(value, "seen") {
+        text.push_str(&format!(
+            "\n  first seen on {} at {}",
+            text_of(seen, "chain"),
+            text_of(seen, "first_seen")
+        ));
+        if let Some(cluster) = seen.get("cluster").filter(|cluster| !cluster.is_null()) {
+            let members = cluster.get("members").and_then(Value::as_u64).unwrap_or(0);
+            text.push_str(&format!("; one of {members} addresses that spent together"));
+            if let Some(member) = cluster.get("listed_member").and_then(Value::as_str) {
+                text.push_str(&format!(", of which {member} is listed as {}", text_of(cluster, "category")));
+            }
+        }
+    }
+    for knowledge in array(value, "knowledge") {
+        let block = knowledge.get("block").and_then(Value::as_u64);
+        let known = block.map_or_else(|| "no block yet".to_owned(), |block| format!("up to block {block}"));
+        let stale = knowledge.get("is_stale").and_then(Value::as_bool) == Some(true);
+        let (chain, stale) = (text_of(knowledge, "chain"), if stale { ", which is old" } else { "" });
+        text.push_str(&format!("\n  chain {chain}: known {known}{stale}"));
+    }
+    if value.get("lists").is_none() {
+        return text;
     }
     let names: Vec<&str> = array(value, "lists").iter().map(|list| text_of(list, "name")).collect();
     if names.is_empty() {

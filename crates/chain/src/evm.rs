@@ -24,8 +24,8 @@ use sha3::{Digest, Keccak256};
 
 pub use self::{
     decode::{
-        APPROVALS_MAX, Approval, ApprovalScope, Call, Facts, TRANSFERS_MAX, Transfer, TransferAsset, TransferKind,
-        decode,
+        APPROVALS_MAX, Approval, ApprovalScope, Call, Facts, TRANSFERS_MAX, Transfer, TransferAsset,
+        TransferKind, decode,
     },
     delegation::{Delegation, delegate_of_code},
     verify::{Lie, Proof, VerifiedBlock, verify},

@@ -49,6 +49,11 @@ impl DestinationId {
         }
     }
 
+    /// The 16 bytes.
+    pub(crate) const fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+
     fn hash(family: &str, text: &str) -> Self {
         let mut hasher = Sha256::new();
         hasher.update(&(family.len() as u64).to_be_bytes());
@@ -85,6 +90,11 @@ impl IpNetwork {
             IpAddr::V4(ip) => IpAddr::V4((ip.to_bits() & !0xff).into()),
             IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !u128::from(u64::MAX)).into()),
         })
+    }
+
+    /// Its first address.
+    pub(crate) const fn address(self) -> IpAddr {
+        self.0
     }
 }
 

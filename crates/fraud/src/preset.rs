@@ -2,7 +2,8 @@
 //!
 //! A preset is a feature pack over the roles of a mapping together with parameters that suit it. `book` is the
 //! yardstick: the 15 features and the boosted trees of the Fraud Detection Handbook. `default` is what to begin with:
-//! it speaks of a subject, a counterparty and an amount, and of nothing that belongs to one set of data.
+//! it speaks of a subject, a counterparty and an amount, and of nothing that belongs to one set of data. `exchange` speaks
+//! of the fields of live records; with its rules it is a bundle as well.
 
 use scoring::gbdt::Params;
 use toml::{
@@ -25,7 +26,7 @@ pub struct Preset {
 }
 
 /// Names of all presets.
-pub const PRESETS: [&str; 2] = ["book", "default"];
+pub const PRESETS: [&str; 3] = ["book", "default", "exchange"];
 
 /// The preset of this name.
 #[must_use]
@@ -35,8 +36,23 @@ pub fn preset(name: &str) -> Option<Preset> {
         "default" => {
             Some(Preset { name: "default", pack: include_str!("../packs/default.toml"), params: usual() })
         }
+        "exchange" => Some(Preset {
+            name: "exchange",
+            pack: include_str!("../packs/exchange/pack.toml"),
+            params: usual(),
+        }),
         _ => None,
     }
+}
+
+/// The built-in bundle of this name: the files of its folder, `bundle.toml` first. The only one is `exchange`.
+#[must_use]
+pub fn bundle(name: &str) -> Option<[(&'static str, &'static str); 3]> {
+    (name == "exchange").then_some([
+        (crate::live::MANIFEST, include_str!("../packs/exchange/bundle.toml")),
+        ("pack.toml", include_str!("../packs/exchange/pack.toml")),
+        ("rules.toml", include_str!("../packs/exchange/rules.toml")),
+    ])
 }
 
 /// The book's boosted trees. Bins are so many that training is exact but for the largest sets.
@@ -127,6 +143,44 @@ mod tests {
             assert_eq!((preset.name, pack.name()), (name, name));
         }
         assert_eq!(preset("nonsense"), None);
+    }
+
+    #[test]
+    fn the_exchange_bundle_fits_live_records_and_blocks_on_no_weak_evidence() {
+        let files = bundle("exchange").unwrap();
+        let load = |rules: &str| {
+            crate::live::Bundle::load(&mut |name: &str, _| {
+                let (_, text) = files.iter().find(|(file, _)| *file == name).ok_or("no such file")?;
+                let text = if name == "rules.toml" { rules } else { text };
+                Ok(text.as_bytes().to_vec())
+            })
+        };
+        let rules = files[2].1;
+        let loaded = load(rules).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(loaded.name(), "exchange");
+        let set = loaded.rules().unwrap();
+        // Each rule shows what it is for and what it is not for, and has an owner.
+        for rule in set.rules() {
+            assert!(!rule.owner().is_empty(), "{}", rule.id());
+        }
+        assert_eq!(rules.matches("[[rule]]").count(), set.rules().len());
+        assert!(rules.matches("expect = true").count() >= set.rules().len());
+        assert!(rules.matches("expect = false").count() >= set.rules().len());
+        for column in loaded.pack().columns() {
+            assert!(!column.doc.is_empty(), "{}", column.name);
+        }
+        // A rule that would stop somebody for a new network, or for sharing a device with a fraud, is refused.
+        for weak in [
+            "network_age_hours < 1.0 && network_hidden_30d > 0.0",
+            "device_hops_to_fraud <= 2.0 && device_accounts_30d >= 2.0",
+            "anonymizer == \"vpn\" && opening_kin >= 3.0",
+        ] {
+            let rule = format!(
+                "\n[[rule]]\nid = \"weak\"\ntitle = \"t\"\nowner = \"o\"\nwhen = '{weak}'\naction = \"hold\"\nreason = \"r\"\n"
+            );
+            assert!(load(&format!("{rules}{rule}")).is_err(), "{weak}");
+            assert!(load(&format!("{rules}{}", rule.replace("hold", "challenge"))).is_ok(), "{weak}");
+        }
     }
 
     #[test]

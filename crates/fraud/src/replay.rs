@@ -261,7 +261,7 @@ pub fn replay(
 }
 
 /// A model is fed by the pack it was trained on, or not at all.
-fn check_model(file: &ModelFile, pack: &Pack) -> Result<(), ReplayError> {
+pub(crate) fn check_model(file: &ModelFile, pack: &Pack) -> Result<(), ReplayError> {
     let names = file.model.features();
     for place in 0..names.len().max(pack.columns().len()) {
         let model = if place < names.len() { names.name(place) } else { "missing" };

@@ -12,6 +12,8 @@ pub enum Capability {
     ApproveReleases,
     /// Asking for decisions.
     Decide,
+    /// Having a session: what every person who signs in may do. No program.
+    OwnSession,
     /// Reading alerts and cases.
     ReadCases,
     /// Reading decisions and their reasons.
@@ -20,6 +22,8 @@ pub enum Capability {
     ReadHealth,
     /// Reading counters.
     ReadMetrics,
+    /// Screening addresses.
+    Screen,
     /// Working on cases: assigning, noting, proposing, resolving.
     WorkCases,
     /// Reporting events.
@@ -138,6 +142,7 @@ pub const TABLE: &[Row] = &[
         &[Role::Approver, Role::ComplianceOfficer],
     ),
     row(Capability::Decide, "decide", "asks for decisions", &[]),
+    row(Capability::OwnSession, "own_session", "has a session of its own and ends it", &Role::ALL),
     row(Capability::ReadCases, "read_cases", "reads alerts and cases", INVESTIGATORS),
     row(Capability::ReadDecisions, "read_decisions", "reads decisions and their reasons", INVESTIGATORS),
     row(Capability::ReadHealth, "read_health", "reads the state of health", &Role::ALL),
@@ -146,6 +151,12 @@ pub const TABLE: &[Row] = &[
         "read_metrics",
         "reads counters",
         &[Role::Admin, Role::SecurityEngineer, Role::Sre],
+    ),
+    row(
+        Capability::Screen,
+        "screen",
+        "screens addresses",
+        &[Role::AmlAnalyst, Role::ComplianceOfficer, Role::FraudAnalyst],
     ),
     row(
         Capability::WorkCases,
@@ -219,7 +230,12 @@ mod tests {
         }
         assert_eq!(
             Role::Viewer.capabilities().collect::<Vec<_>>(),
-            [Capability::ReadCases, Capability::ReadDecisions, Capability::ReadHealth]
+            [
+                Capability::OwnSession,
+                Capability::ReadCases,
+                Capability::ReadDecisions,
+                Capability::ReadHealth
+            ]
         );
     }
 }

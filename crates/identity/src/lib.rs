@@ -1,10 +1,32 @@
 //! Who may use the control API, and for what.
 //!
-//! An engine without clock, socket, disk or randomness of its own.
+//! Persons sign in with passkeys and act through roles; programs present tokens and act through capabilities. What is
+//! known of both is a fold over [`Change`]s, each of which somebody recorded on purpose; sessions and unfinished
+//! ceremonies are held in memory alone, so a restart signs everybody out.
+//!
+//! An engine without clock, socket, disk or randomness of its own: time and random bytes are arguments.
 //!
 //! # Reading order
-//! [`Capability`], the one table of what there is to be allowed and which [`Role`] has it.
+//! [`Capability`], the one table of what there is to be allowed and which [`Role`] has it; [`Change`], what is
+//! recorded; [`Desk`], what the API asks; [`webauthn`], how a passkey proves itself.
+//!
+//! # Bounds
+//! [`USERS_MAX`], [`SERVICES_MAX`], [`PASSKEYS_MAX`], [`SESSIONS_MAX`], [`CEREMONIES_MAX`].
 
 mod capability;
+mod change;
+mod desk;
+mod directory;
+mod session;
+pub mod webauthn;
 
-pub use self::capability::{Capability, Role, Row, TABLE};
+pub use self::{
+    capability::{Capability, Role, Row, TABLE},
+    change::{Change, NewService, Passkey, RecordError},
+    desk::{Desk, Enrolment, Origin, OriginError, SignIn},
+    directory::{
+        INVITE_LIFE, Invite, LIFE_MAX, PASSKEYS_MAX, Principal, Refused, SERVICES_MAX, ServiceSummary,
+        USERS_MAX, UserSummary,
+    },
+    session::{CEREMONIES_MAX, CEREMONY_LIFE, SESSION_IDLE, SESSION_LIFE, SESSIONS_MAX, Session},
+};

@@ -63,13 +63,15 @@ pub enum Kind {
     Model,
     /// An address was screened, or what was screened before is judged otherwise since a list changed.
     Screening,
+    /// Something was done about persons and programs that use the control API, or by them. Opaque here.
+    Identity,
     /// The fraud engine judges by another bundle.
     FraudBundle,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -87,6 +89,7 @@ impl Kind {
         Self::Case,
         Self::Model,
         Self::Screening,
+        Self::Identity,
         Self::FraudBundle,
     ];
 
@@ -111,6 +114,7 @@ impl Kind {
             Self::Case => 15,
             Self::Model => 16,
             Self::Screening => 17,
+            Self::Identity => 18,
             Self::FraudBundle => 19,
         }
     }
@@ -142,6 +146,7 @@ impl Kind {
             Self::Case => "case",
             Self::Model => "model",
             Self::Screening => "screening",
+            Self::Identity => "identity",
             Self::FraudBundle => "fraud_bundle",
         }
     }

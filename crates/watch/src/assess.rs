@@ -131,6 +131,10 @@ pub struct Assessment {
     pub exposed: Vec<Exposed>,
     /// Chains that were looked at.
     pub knowledge: Vec<Knowledge>,
+    /// Whether exposure only reports.
+    pub is_exposure_shadow: bool,
+    /// Whether stale knowledge only reports.
+    pub is_stale_shadow: bool,
     /// The strictest of what lists, exposure and stale knowledge ask for, without what only reports.
     pub verdict: Verdict,
 }
@@ -189,6 +193,8 @@ impl Assessor {
             seen: Vec::new(),
             exposed: Vec::new(),
             knowledge: Vec::new(),
+            is_exposure_shadow: self.policy.is_exposure_shadow,
+            is_stale_shadow: self.policy.is_stale_shadow,
         };
         let Some(address) = assessment.screening.address else { return assessment };
         for chain in self.followed.iter().filter(|chain| chain.flows.family() == address.family()) {
@@ -200,7 +206,8 @@ impl Assessor {
             if let Some(seen) = chain.flows.seen(&address, self.policy.hops, self.policy.epsilon) {
                 let name = chain.flows.chain();
                 for exposure in &seen.exposures {
-                    let exposed = exposure.shares.iter().filter_map(|share| self.exposed(name, exposure, share));
+                    let exposed =
+                        exposure.shares.iter().filter_map(|share| self.exposed(name, exposure, share));
                     assessment.exposed.extend(exposed);
                 }
                 assessment.seen.push(SeenOn { chain: Arc::clone(name), seen });
@@ -248,7 +255,11 @@ impl Assessor {
         let shown = assessment.screening.canonical.clone().unwrap_or_default();
         findings.extend(assessment.exposed.iter().map(|exposed| self.exposure_finding(&shown, exposed)));
         findings.extend(
-            assessment.knowledge.iter().filter(|knowledge| knowledge.is_stale).map(|one| self.stale_finding(one)),
+            assessment
+                .knowledge
+                .iter()
+                .filter(|knowledge| knowledge.is_stale)
+                .map(|one| self.stale_finding(one)),
         );
         if assessment.exposed.is_empty() && !assessment.knowledge.is_empty() && self.policy.hops > 0 {
             findings.push(counter_evidence(&shown, &assessment, self.policy.hops));
@@ -288,7 +299,11 @@ impl Assessor {
         }
         Finding {
             source: FindingSource::Watch,
-            code: ReasonCode::new(if is_direct { "watch.direct_exposure" } else { "watch.indirect_exposure" }),
+            code: ReasonCode::new(if is_direct {
+                "watch.direct_exposure"
+            } else {
+                "watch.indirect_exposure"
+            }),
             verdict: exposed.verdict,
             shadow: self.policy.is_exposure_shadow,
             message: format!(
@@ -298,7 +313,9 @@ impl Assessor {
                 share.hops
             ),
             evidence,
-            would_pass_if: Some("less of it did, or a newer state of the list no longer named them".to_owned()),
+            would_pass_if: Some(
+                "less of it did, or a newer state of the list no longer named them".to_owned(),
+            ),
         }
     }
 

@@ -22,6 +22,7 @@
 pub mod assess;
 pub mod crosscustomer;
 pub mod customers;
+mod diff;
 pub mod discovery;
 pub mod evaluate;
 mod export;
@@ -40,6 +41,7 @@ mod store;
 pub mod table;
 
 pub use self::{
+    diff::{Claimed, Difference},
     import::{
         BadFormat, Column, CsvColumns, Format, ImportError, ImportReport, KeptAsText, SOURCE_BYTES_MAX,
         SOURCE_FILES_MAX, SourceFile, UNDECODABLE_MAX, Undecodable, read_sources,

@@ -2,11 +2,11 @@
 //!
 //! An address that is listed today may have received a withdrawal last month. A [`Ledger`] remembers the transfers of the
 //! installation's own journal: withdrawals that were allowed or reported, deposits with a sender. After every change of a list
-//! [`Ledger::rescreen`] holds all their addresses against the lists in force and says what is different from what was said
+//! [`Scan::news`] holds all their addresses against the lists in force and says what is different from what was said
 //! before: a transfer an alert has to be raised about, one whose alert is retracted because the label was withdrawn.
 //!
 //! A fold: [`Ledger::apply_event`], [`Ledger::apply_decision`] and [`Ledger::apply_alert`] take in entries in the order of the
-//! journal, alerts included, so after a stop anywhere the next [`Ledger::rescreen`] finds exactly what is missing. A transfer is
+//! journal, alerts included, so after a stop anywhere the next [`Scan::news`] finds exactly what is missing. A transfer is
 //! named by the position of its entry.
 //!
 //! What it is not: a judge of indirect exposure; only transfers whose own address a label names are scored.
@@ -219,44 +219,29 @@ impl Ledger {
         }
     }
 
-    /// What is to be said of transfers from the entry `from` on, given the lists in force. Changes nothing: what is said is taken
-    /// in from the journal.
+    /// A copy of transfers from the entry `from` on, to be held against lists while the ledger goes on.
     #[must_use]
-    pub fn rescreen(&self, watch: &Watch, from: u64) -> (Looked, Vec<News>) {
+    pub fn scan(&self, from: u64) -> Scan {
         let first = self.transfers.partition_point(|past| past.entry < from);
-        // Of few transfers only their own addresses are looked up.
-        let is_few = (self.transfers.len() - first).saturating_mul(4) < self.transfers.len();
-        let mut listed: Vec<Option<(Category, Verdict)>> = vec![None; self.addresses.len()];
-        let mut looked = Looked { transfers: self.transfers.len() - first, addresses: self.addresses.len() };
-        let mut put = |at: usize, category: Category, verdict: Verdict| {
-            if let Some(place) = listed.get_mut(at).filter(|_| verdict > Verdict::Allow) {
-                *place = Some((category, verdict));
-            }
-        };
-        if is_few {
-            let mut ours: Vec<u32> = self.transfers.range(first..).map(|past| past.address).collect();
-            ours.sort_unstable();
-            ours.dedup();
-            looked.addresses = ours.len();
-            for at in ours {
-                let listing = self.addresses.get(at as usize).and_then(|address| watch.listing(address));
-                if let Some(listing) = listing {
-                    put(at as usize, listing.category, listing.verdict);
-                }
+        let count = self.transfers.len() - first;
+        let mut scan = Scan { transfers: Vec::with_capacity(count), addresses: Vec::new() };
+        // Of few transfers only their own addresses are copied.
+        if count.saturating_mul(4) < self.transfers.len() {
+            let mut places: HashMap<u32, u32> = HashMap::default();
+            for past in self.transfers.range(first..) {
+                let Some(address) = self.addresses.get(past.address as usize) else { continue };
+                let next = u32::try_from(scan.addresses.len()).unwrap_or(u32::MAX);
+                let place = *places.entry(past.address).or_insert_with(|| {
+                    scan.addresses.push(*address);
+                    next
+                });
+                scan.transfers.push(Past { address: place, ..*past });
             }
         } else {
-            watch.for_each_listed(&self.addresses, |at, listing| put(at, listing.category, listing.verdict));
+            scan.addresses.clone_from(&self.addresses);
+            scan.transfers.extend(self.transfers.range(first..));
         }
-        let news = self.transfers.range(first..).filter_map(|past| {
-            let now = listed.get(past.address as usize).copied().flatten();
-            let before = Category::from_tag(past.alerted);
-            if before == now.map(|(category, _)| category) {
-                return None;
-            }
-            let address = self.addresses.get(past.address as usize).copied()?;
-            Some(News { entry: past.entry, way: past.way, address, before, now })
-        });
-        (looked, news.collect())
+        scan
     }
 
     /// SHA-256 of everything remembered: equal for equal folds.
@@ -275,3 +260,48 @@ impl Ledger {
         hash.finish()
     }
 }
+
+/// Transfers at one moment.
+#[derive(Debug)]
+pub struct Scan {
+    transfers: Vec<Past>,
+    addresses: Vec<Address>,
+}
+
+impl Scan {
+    /// What was looked at.
+    #[must_use]
+    pub const fn looked(&self) -> Looked {
+        Looked { transfers: self.transfers.len(), addresses: self.addresses.len() }
+    }
+
+    /// The entry of the newest transfer.
+    #[must_use]
+    pub fn newest(&self) -> Option<u64> {
+        self.transfers.last().map(|past| past.entry)
+    }
+
+    /// What is to be said of the transfers, given the lists in force. What is said is taken in from the journal.
+    #[must_use]
+    pub fn news(&self, watch: &Watch) -> Vec<News> {
+        let mut listed: Vec<Option<(Category, Verdict)>> = vec![None; self.addresses.len()];
+        watch.for_each_listed(&self.addresses, |at, listing| {
+            if let Some(place) = listed.get_mut(at).filter(|_| listing.verdict > Verdict::Allow) {
+                *place = Some((listing.category, listing.verdict));
+            }
+        });
+        let news = self.transfers.iter().filter_map(|past| {
+            let now = listed.get(past.address as usize).copied().flatten();
+            let before = Category::from_tag(past.alerted);
+            if before == now.map(|(category, _)| category) {
+                return None;
+            }
+            let address = self.addresses.get(past.address as usize).copied()?;
+            Some(News { entry: past.entry, way: past.way, address, before, now })
+        });
+        news.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Content, Operation, cases, samples, schemas};
+use super::{Content, Operation, cases, samples, schemas, screening};
 use crate::{Action, OpenAction, problem::Kind};
 
 /// Groups of operations.
@@ -12,6 +12,8 @@ pub(super) const TAGS: &[(&str, &str)] = &[
     ("documentation", "This API, described. Needs no token."),
     ("events", "What happened at the exchange."),
     ("apps", "Third-party apps, for the exchange's own consent page. 404 unless oauth.issuer is configured."),
+    ("people", "Persons and their sessions. 404 unless identity.origin is configured."),
+    ("screening", "What is known about an address."),
     ("operation", "Whether it works, and how much it does."),
 ];
 
@@ -56,6 +58,9 @@ pub(super) fn approval() -> Value {
         "per_day": "5000",
     })
 }
+
+/// 32 bytes in base64url.
+const CHALLENGE: &str = "BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU";
 
 /// The first line as a value.
 fn json_line(lines: &str) -> Value {
@@ -194,7 +199,7 @@ pub(super) fn operation(action: Action) -> Operation {
             description: "The newest ones since the process started; they are in memory only.",
             query: vec![(
                 "from",
-                json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX, "default": 0 }),
+                json!({ "type": "integer", "minimum": 0, "default": 0 }),
                 "Number of the first letter: next of the page before.",
             )],
             body: vec![],
@@ -253,6 +258,34 @@ pub(super) fn operation(action: Action) -> Operation {
             ),
             problems: &[Kind::NotFound, Kind::Unavailable],
         },
+        Action::Screen => screening::operation(),
+        Action::SessionEnd => Operation {
+            id: "endSession",
+            tag: "people",
+            summary: "Ends the caller's session.",
+            description: "404 where the call is made by a token.",
+            query: vec![],
+            body: vec![],
+            answer: Content::json("It is ended.", schema("Ended"), vec![("ended", json!({ "ended": true }))]),
+            problems: &[Kind::NotFound],
+        },
+        Action::SessionShow => Operation {
+            id: "showSession",
+            tag: "people",
+            summary: "Says who calls, and what they may do.",
+            description: "In a session also what its pages send as x-caponier-csrf, and when it ends at the latest.",
+            query: vec![],
+            body: vec![],
+            answer: Content::json(
+                "Who calls.",
+                schema("Session"),
+                vec![(
+                    "program",
+                    json!({ "actor": "service:exchange", "capabilities": ["decide", "write_events"] }),
+                )],
+            ),
+            problems: &[],
+        },
         Action::StreamDecisions => Operation {
             id: "streamDecisions",
             tag: "decisions",
@@ -269,7 +302,83 @@ pub(super) fn operation(action: Action) -> Operation {
 }
 
 pub(super) fn open_operation(action: OpenAction) -> Operation {
+    let sent = |what: &'static str, name: &str, example: Value| {
+        vec![Content::json(what, schema(name), vec![("example", example)])]
+    };
     match action {
+        OpenAction::BeginEnrolment => Operation {
+            id: "beginEnrolment",
+            tag: "people",
+            summary: "Begins to store a passkey.",
+            description: "The answer is what navigator.credentials.create() is asked with; binary parts are base64url.",
+            query: vec![],
+            body: sent("The secret of the invitation.", "Invite", json!({ "invite": "0123456789abcdef" })),
+            answer: Content::json("What to ask the authenticator.", schema("EnrolmentBegun"), vec![]),
+            problems: &[Kind::NotFound, Kind::InvitationRefused],
+        },
+        OpenAction::BeginSignIn => Operation {
+            id: "beginSignIn",
+            tag: "people",
+            summary: "Begins to sign in.",
+            description: "The answer is what navigator.credentials.get() is asked with; the challenge is good for five minutes.",
+            query: vec![],
+            body: vec![],
+            answer: Content::json("What to ask the authenticator.", schema("SignInBegun"), vec![]),
+            problems: &[Kind::NotFound],
+        },
+        OpenAction::EnrolPage => Operation {
+            id: "enrolPage",
+            tag: "people",
+            summary: "The page an invitation leads to.",
+            description: "Stores a passkey and signs in with it.",
+            query: vec![],
+            body: vec![],
+            answer: plain("text/html", "The page."),
+            problems: &[],
+        },
+        OpenAction::FinishEnrolment => Operation {
+            id: "finishEnrolment",
+            tag: "people",
+            summary: "Stores a passkey, which uses up the invitation.",
+            description: "Recorded before it is answered.",
+            query: vec![],
+            body: sent(
+                "What the authenticator made.",
+                "EnrolmentFinished",
+                json!({ "invite": "0123456789abcdef", "challenge": CHALLENGE, "client_data": "e30", "attestation": "oA" }),
+            ),
+            answer: Content::json(
+                "It is stored.",
+                schema("Enrolled"),
+                vec![("enrolled", json!({ "user": "anna", "enrolled": true }))],
+            ),
+            problems: &[Kind::NotFound, Kind::InvitationRefused, Kind::PasskeyRefused, Kind::Unavailable],
+        },
+        OpenAction::FinishSignIn => Operation {
+            id: "finishSignIn",
+            tag: "people",
+            summary: "Signs in: the session comes as a cookie.",
+            description: "Recorded before it is answered. The cookie is HttpOnly, Secure and SameSite=Strict; requests that change \
+                          something say csrf in x-caponier-csrf beside it.",
+            query: vec![],
+            body: sent(
+                "What the authenticator signed.",
+                "SignInFinished",
+                json!({
+                    "challenge": CHALLENGE, "passkey": "AQ", "client_data": "e30", "authenticator_data": "AA",
+                    "signature": "AA",
+                }),
+            ),
+            answer: Content::json(
+                "Signed in.",
+                schema("SignedIn"),
+                vec![(
+                    "signed_in",
+                    json!({ "user": "anna", "csrf": "0011", "expires_at": "2026-11-22T18:00:00.000Z" }),
+                )],
+            ),
+            problems: &[Kind::NotFound, Kind::PasskeyRefused, Kind::Unavailable],
+        },
         OpenAction::Document => Operation {
             id: "document",
             tag: "documentation",

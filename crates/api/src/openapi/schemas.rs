@@ -1,6 +1,7 @@
 //! The schemas of version 1. Lengths and patterns come from what the parsers check.
 
 use domain::{AccountId, Asset, DeviceId, FindingSource, Network, Verdict};
+use identity::webauthn::PART_BYTES_MAX;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -350,8 +351,84 @@ pub(crate) fn components() -> Map<String, Value> {
         ("Revoked", answer(&[("revoked", json!({ "type": "boolean", "const": true }))], &[])),
     ];
     let named = named.into_iter().chain(super::cases::components());
+    components.extend(people());
     components.extend(named.map(|(name, schema)| (name.to_owned(), schema)));
     components
+}
+
+/// Binary parts in base64url without padding.
+fn binary(bytes_max: usize) -> Value {
+    json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]*$", "maxLength": (bytes_max * 4).div_ceil(3) })
+}
+
+fn people() -> Map<String, Value> {
+    let plain = || json!({ "type": "string" });
+    let part = || binary(PART_BYTES_MAX);
+    let challenge = || json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{43}$" });
+    let invite = || text(128);
+    let timeout = || json!({ "type": "integer", "minimum": 1 });
+    let yes = || json!({ "type": "boolean", "const": true });
+    let named = [
+        ("Ended", answer(&[("ended", yes())], &[])),
+        ("Enrolled", answer(&[("user", plain()), ("enrolled", yes())], &[])),
+        (
+            "EnrolmentBegun",
+            answer(
+                &[
+                    ("challenge", challenge()),
+                    ("rp_id", plain()),
+                    ("user", plain()),
+                    ("user_id", plain()),
+                    ("algorithms", json!({ "type": "array", "items": { "type": "integer" } })),
+                    ("exclude", json!({ "type": "array", "items": { "type": "string" } })),
+                    ("timeout_ms", timeout()),
+                ],
+                &[],
+            ),
+        ),
+        (
+            "EnrolmentFinished",
+            request(
+                &[
+                    ("invite", invite()),
+                    ("challenge", challenge()),
+                    ("client_data", part()),
+                    ("attestation", part()),
+                ],
+                &[],
+            ),
+        ),
+        ("Invite", request(&[("invite", invite())], &[])),
+        (
+            "Session",
+            answer(
+                &[
+                    ("actor", described(plain(), "user:NAME or service:NAME.")),
+                    ("capabilities", json!({ "type": "array", "items": { "type": "string" } })),
+                ],
+                &[("csrf", plain()), ("expires_at", time())],
+            ),
+        ),
+        (
+            "SignInBegun",
+            answer(&[("challenge", challenge()), ("rp_id", plain()), ("timeout_ms", timeout())], &[]),
+        ),
+        (
+            "SignInFinished",
+            request(
+                &[
+                    ("challenge", challenge()),
+                    ("passkey", part()),
+                    ("client_data", part()),
+                    ("authenticator_data", part()),
+                    ("signature", part()),
+                ],
+                &[],
+            ),
+        ),
+        ("SignedIn", answer(&[("user", plain()), ("csrf", plain()), ("expires_at", time())], &[])),
+    ];
+    named.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
 }
 
 fn capital(word: &str) -> String {

@@ -51,6 +51,7 @@ fn every_route_is_described_once_with_what_it_needs() {
     for route in crate::OPEN_ROUTES {
         let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
         assert_eq!(operation["security"], json!([]), "{}", route.path);
+        assert!(operation["x-permission"].is_null(), "{}", route.path);
         assert!(operation["responses"]["401"].is_null(), "{}", route.path);
     }
 }
@@ -89,6 +90,9 @@ fn examples_of_requests_are_accepted_by_the_parsers() {
     for body in [operations::withdrawal(), operations::transfer()] {
         wire::decision_request(body.to_string().as_bytes(), NOW).unwrap();
     }
+    wire::screen_request(super::screening::single().to_string().as_bytes(), "a").unwrap();
+    let (lines, places, refused) = wire::screen_lines(super::screening::LINES.as_bytes(), "a").unwrap();
+    assert_eq!((lines.lines.len(), places, refused.len()), (2, vec![1, 2], 0));
     wire::answer(operations::approval().to_string().as_bytes()).unwrap();
 }
 

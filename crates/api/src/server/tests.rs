@@ -14,6 +14,7 @@ use std::{
 use auth::oauth::{
     App, Consent, ConsentError, ConsentView, GrantNumber, GrantSummary, grant_key_id, parse_scope, scope_text,
 };
+use axum::http::Method;
 use crypto::Secret;
 use domain::{
     AccountId, Asset, Decision, Event, Evidence, Finding, FindingSource, ManualClock, ReasonCode, UnixNanos,
@@ -30,8 +31,11 @@ use tokio::{
 use crate::{
     Action, BoxFuture, BuildError, Config, Consents, DeadLetters, DecideError, Decided, DecisionPage,
     Decisions, ExplainError, Explained, GrantError, Health, Intake, IntakeError, ListedDecision, Metrics,
-    OPEN_ROUTES, PageError, Permission, Ports, ROUTES, Recorded, Token, limits,
+    OPEN_ROUTES, PageError, People, Permission, Ports, ROUTES, Recorded, ScreenAnswer, ScreenError,
+    ScreenRequest, Screenings, Token, limits,
 };
+
+mod people;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const POWERLESS: &str = "fedcba9876543210fedcba9876543210";
@@ -54,10 +58,31 @@ struct Backstage {
     waits: std::sync::atomic::AtomicBool,
     faults: std::sync::Mutex<Vec<String>>,
     dead_letters: DeadLetters,
+    desk: Arc<identity::Desk>,
     reached: AtomicUsize,
     cases: std::sync::Mutex<fraud::cases::Cases>,
     decided: AtomicUsize,
     news: Notify,
+}
+
+impl Screenings for Backstage {
+    fn screen(&self, request: ScreenRequest) -> BoxFuture<'_, Result<ScreenAnswer, ScreenError>> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            if request.idempotency_key.as_deref() == Some("taken") {
+                return Err(ScreenError::IdempotencyConflict);
+            }
+            let lines = request.lines.iter().map(|line| {
+                let verdict = if line.address == "bad" { Verdict::Deny } else { Verdict::Allow };
+                (json!({ "address": line.address, "verdict": verdict.as_str() }), verdict)
+            });
+            Ok(ScreenAnswer {
+                id: "scr-1".into(),
+                lines: lines.collect(),
+                lists: json!([{ "name": "ofac" }]),
+            })
+        })
+    }
 }
 
 impl Intake for Backstage {
@@ -259,6 +284,22 @@ fn app() -> Arc<App> {
     Arc::new(App::new("bot-1", "Bot", &["https://app.example/cb"], scopes, NOW).unwrap())
 }
 
+impl crate::IdentityLog for Backstage {
+    fn record(
+        &self,
+        change: identity::Change,
+        at: UnixNanos,
+    ) -> BoxFuture<'_, Result<(), crate::NotRecorded>> {
+        self.desk.apply(change, at);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+fn people(backstage: &Arc<Backstage>) -> People {
+    let origin = identity::Origin::parse("https://caponier.example").unwrap();
+    People { desk: Arc::clone(&backstage.desk), log: Arc::clone(backstage) as _, origin: Some(origin) }
+}
+
 impl Metrics for Backstage {
     fn exposition(&self) -> String {
         "# EOF\n".to_owned()
@@ -300,13 +341,15 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
     let ports = Ports {
         intake: Arc::clone(&backstage) as _,
         decisions: Arc::clone(&backstage) as _,
+        screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: Arc::clone(&backstage) as _,
         consents: Some(Arc::clone(&backstage) as _),
+        people: people(&backstage),
         clock: Arc::new(ManualClock::new(NOW)),
     };
-    let config = Config { listen: "127.0.0.1:0".parse().unwrap(), tls, tokens: tokens() };
+    let config = Config { listen: "127.0.0.1:0".parse().unwrap(), tls, tokens: tokens(), pages: None };
     let api = config.build(ports).await.unwrap();
     let address = api.local_addr();
     let (stop, stopped) = oneshot::channel();
@@ -692,7 +735,7 @@ async fn decisions_are_streamed_as_they_are_made_until_the_stop() {
 #[tokio::test]
 async fn the_description_is_open_to_everybody() {
     let api = start().await;
-    for route in OPEN_ROUTES {
+    for route in OPEN_ROUTES.iter().filter(|route| route.method == Method::GET) {
         let answer = api.exchange(&raw(route.method.as_str(), route.path, None, "", "")).await;
         assert_eq!(answer.status, 200, "{}", route.path);
     }
@@ -765,13 +808,16 @@ async fn tokens_cross_a_network_only_encrypted() {
     let ports = |backstage: Arc<Backstage>| Ports {
         intake: Arc::clone(&backstage) as _,
         decisions: Arc::clone(&backstage) as _,
+        screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: backstage as _,
         consents: None,
+        people: People { desk: Arc::default(), log: Arc::new(Backstage::default()), origin: None },
         clock: Arc::new(ManualClock::new(NOW)),
     };
-    let config = |listen: &str| Config { listen: listen.parse().unwrap(), tls: None, tokens: tokens() };
+    let config =
+        |listen: &str| Config { listen: listen.parse().unwrap(), tls: None, tokens: tokens(), pages: None };
     let refused = config("0.0.0.0:0").build(ports(Arc::default())).await;
     assert!(matches!(refused, Err(BuildError::PlaintextBeyondLoopback { .. })));
     let holder = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -813,4 +859,54 @@ async fn the_same_is_served_over_tls() {
     let mut bytes = Vec::new();
     let _reset_or_alert = plain.read_to_end(&mut bytes).await;
     assert!(!bytes.starts_with(b"HTTP/"));
+}
+
+#[tokio::test]
+async fn addresses_are_screened_one_by_one_or_many_at_once() {
+    let api = start().await;
+    let one = r#"{"address":"bad","network":"tron","reference":"w-1"}"#;
+    let found = api.post("/v1/screen", one).await;
+    assert_eq!(found.status, 200);
+    assert_eq!(
+        found.body,
+        json!({ "id": "scr-1", "address": "bad", "verdict": "deny", "lists": [{ "name": "ofac" }] })
+    );
+    for (body, field) in [
+        (r#"{"network":"tron"}"#, "address"),
+        (r#"{"address":"x","network":"dogecoin"}"#, "network"),
+        (r#"{"address":"x","adress":"y"}"#, "adress"),
+        (r#"{"address":""}"#, "address"),
+        ("[]", ""),
+    ] {
+        let refused = api.post("/v1/screen", body).await;
+        assert_eq!(
+            (refused.status, refused.body["field"].as_str().unwrap_or_default()),
+            (400, field),
+            "{body}"
+        );
+    }
+    let taken = r#"{"address":"x","idempotency_key":"taken"}"#;
+    assert_eq!(api.post("/v1/screen", taken).await.status, 409);
+
+    let many = "{\"address\":\"good\"}\n\n{\"address\":7}\n{\"address\":\"bad\"}\n";
+    let ndjson = "Content-Type: application/x-ndjson; charset=utf-8\r\n";
+    let mut stream = TcpStream::connect(api.address).await.unwrap();
+    stream.write_all(raw("POST", "/v1/screen", Some(TOKEN), ndjson, many).as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.to_lowercase().contains("content-type: application/x-ndjson"), "{head}");
+    let lines: Vec<Value> = body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        lines,
+        [
+            json!({ "line": 1, "address": "good", "verdict": "allow" }),
+            json!({ "line": 3, "refused": { "field": "address", "reason": "expected a string, got a number" } }),
+            json!({ "line": 4, "address": "bad", "verdict": "deny" }),
+            json!({ "summary": { "id": "scr-1", "screened": 2, "refused": 1, "found": 1, "lists": [{ "name": "ofac" }] } }),
+        ]
+    );
+    let flood = "{\"address\":\"x\"}\n".repeat(limits::SCREEN_LINES_MAX + 1);
+    let refused = api.exchange(&raw("POST", "/v1/screen", Some(TOKEN), ndjson, &flood)).await;
+    assert_eq!(refused.status, 413);
 }

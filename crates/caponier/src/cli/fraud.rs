@@ -13,6 +13,9 @@ pub(crate) enum FraudCommand {
     Replay(Box<Replay>),
     /// Record that an event, a decision or an account turned out to be fraud, or not.
     Label(Label),
+    /// Bundles of a feature pack, a model and rules that judge live traffic.
+    #[command(subcommand)]
+    Bundle(BundleCommand),
     /// Show lines that reporters sent and that were no events.
     DeadLetters(DeadLetters),
 }
@@ -86,6 +89,34 @@ pub(crate) struct Replay {
     /// Give reasons for scores from this probability on.
     #[arg(long, value_name = "P", default_value_t = 0.5)]
     pub(crate) reasons_from: f64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleCommand {
+    /// Load a bundle from its folder and say what is wrong with it, or what it is.
+    Check {
+        /// Folder with bundle.toml.
+        dir: PathBuf,
+    },
+    /// Show which bundles judge, and what they did.
+    Status,
+    /// Compute the decisions the bundles had a say in again, from the journal: the same features and scores, bit for bit,
+    /// or exit code 1.
+    Verify,
+    /// Let the active bundle have an effect, where fraud.mode is enforce.
+    Promote {
+        /// SHA-256 of the bundle, or its first digits.
+        sha256: String,
+        /// Who wants it, and why; recorded.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Put the active bundle back into shadow.
+    Demote {
+        /// Who wants it, and why; recorded.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,8 @@ pub(crate) enum WatchCommand {
     Run,
     /// Show how far each chain is followed.
     Status,
+    /// Take recorded transactions in as the history of a chain of --config, from before it is followed. While nothing serves.
+    Load(Load),
     /// Run recorded transactions past what watches live ones; say what it saw and how fast it was.
     Replay(Replay),
     /// Measure what watches, on recorded data.
@@ -30,6 +32,15 @@ pub(crate) struct Recording {
     /// Addresses of 20 bytes each, for tables that name address N instead of writing it out.
     #[arg(long, value_name = "FILE")]
     pub(crate) addresses: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Load {
+    /// Name of the chain, as in [watch.evm.NAME].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) chain: String,
+    #[command(flatten)]
+    pub(crate) recording: Recording,
 }
 
 #[derive(Debug, Args)]

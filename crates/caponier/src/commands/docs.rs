@@ -25,9 +25,9 @@ pub(super) fn docs(command: &DocsCommand, as_json: bool) -> Result<Exit, Failure
         DocsCommand::Man { dir } => {
             let pages = manual(dir)?;
             if as_json {
-                output::line(&json!({ "ok": true, "pages": pages }).to_string());
+                output::line(json!({ "ok": true, "pages": pages }).to_string());
             } else {
-                output::line(&format!("{pages} pages written to {}", dir.display()));
+                output::line(format!("{pages} pages written to {}", dir.display()));
             }
         }
     }

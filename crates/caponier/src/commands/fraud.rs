@@ -31,7 +31,8 @@ use serde_json::{Value, json};
 
 use super::watch::{Stopwatch, open};
 use crate::{
-    cli::fraud::{Evaluate, Events, FraudCommand, Label, Outcome},
+    bundles,
+    cli::fraud::{BundleCommand, Evaluate, Events, FraudCommand, Label, Outcome},
     clock::SystemClock,
     control::{FraudRequest, LabelWords},
     core::chain as causes,
@@ -57,6 +58,12 @@ pub(super) fn request(command: FraudCommand) -> Result<FraudRequest, FraudComman
                 source,
             }))
         }
+        FraudCommand::Bundle(BundleCommand::Status) => Ok(FraudRequest::Bundles),
+        FraudCommand::Bundle(BundleCommand::Verify) => Ok(FraudRequest::Recompute),
+        FraudCommand::Bundle(BundleCommand::Promote { sha256, reason }) => {
+            Ok(FraudRequest::Promote { sha256, reason })
+        }
+        FraudCommand::Bundle(BundleCommand::Demote { reason }) => Ok(FraudRequest::Demote { reason }),
         command => Err(command),
     }
 }
@@ -65,7 +72,13 @@ pub(super) fn fraud(command: FraudCommand, json: bool) -> Result<Exit, Failure> 
     match command {
         FraudCommand::Evaluate(options) => evaluate(&options, json),
         FraudCommand::Replay(options) => replay::replay(&options, json),
-        FraudCommand::DeadLetters(_) | FraudCommand::Label(_) => {
+        FraudCommand::Bundle(BundleCommand::Check { dir }) => {
+            let bundle = bundles::read(&dir)?;
+            let told = bundles::told(&bundle);
+            output::line(if json { told.to_string() } else { format!("{told:#}") });
+            Ok(Exit::Ok)
+        }
+        FraudCommand::Bundle(_) | FraudCommand::DeadLetters(_) | FraudCommand::Label(_) => {
             Err(Failure::new(Exit::Internal, "this command is for an installation"))
         }
     }

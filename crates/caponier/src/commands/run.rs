@@ -7,6 +7,7 @@ use crate::{
     cli::Place,
     clock::SystemClock,
     config::Config,
+    console::Entrance,
     control::{Request, Response},
     core::Core,
     exit::{Exit, Failure},
@@ -36,11 +37,13 @@ pub(super) async fn run(config: Config, place: Place, json: bool) -> Result<Exit
     let gateway = format!("{scheme}://{}", app.gateway_addr());
     let api_scheme = if core.config.api.tls.is_some() { "https" } else { "http" };
     let api = app.api_addr().map(|addr| format!("{api_scheme}://{addr}"));
+    let console = core.entrance.get().map(Entrance::url);
     let stop = stop_signal()?;
     let running = app.spawn().await?;
+    let setup = set_up_link(&core).await?;
     if json {
         output::line(serde_json::json!({
-            "ready": true, "gateway": gateway, "api": api,
+            "ready": true, "setup": setup, "gateway": gateway, "api": api, "console": console,
             "data_dir": core.config.data.dir, "log_vkey": core.vkey(),
         }));
     } else {
@@ -48,8 +51,15 @@ pub(super) async fn run(config: Config, place: Place, json: bool) -> Result<Exit
         if let Some(api) = api {
             output::line(format!("api     {api}"));
         }
+        if let Some(console) = console {
+            output::line(format!("console {console} (for a way in: caponier console link)"));
+        }
         output::line(format!("data    {}", core.config.data.dir.display()));
         output::line(format!("log     {}", core.vkey()));
+        if let Some(link) = setup {
+            output::line(format!("set-up  {link}"));
+            output::line("        Store the first passkey there. The link works once, for a day.");
+        }
     }
     let mut reload = hangup()?;
     let mut stop = std::pin::pin!(stop);
@@ -62,6 +72,21 @@ pub(super) async fn run(config: Config, place: Place, json: bool) -> Result<Exit
     tracing::info!("draining");
     running.drain().await?;
     Ok(Exit::Ok)
+}
+
+/// The first person, who may invite others from the command line; nobody else sees the link. A new one at every start
+/// until somebody has stored a passkey.
+const FIRST: (&str, &str) = ("admin", "admin");
+
+async fn set_up_link(core: &Core) -> Result<Option<String>, Failure> {
+    if core.config.identity.origin.is_none() || core.ground.people().anybody_enrolled() {
+        return Ok(None);
+    }
+    let invite = Request::PeopleInvite { user: FIRST.0.to_owned(), roles: vec![FIRST.1.to_owned()] };
+    match core.handle(invite, &mut |_, _, _| ()).await? {
+        Response::Invited(invited) => Ok(Some(invited.link)),
+        _ => Ok(None),
+    }
 }
 
 /// SIGHUP: what `caponier reload` does.

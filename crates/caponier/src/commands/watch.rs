@@ -33,12 +33,12 @@ use crate::{
 const BUFFER: usize = 256 * 1024;
 
 /// A file or a pipe.
-type Source = BufReader<Box<dyn Read>>;
+pub(super) type Source = BufReader<Box<dyn Read>>;
 
 pub(super) fn watch(command: WatchCommand, json: bool) -> Result<Exit, Failure> {
     let value = match command {
         WatchCommand::Replay(options) => replay(&options)?,
-        WatchCommand::Run | WatchCommand::Status => {
+        WatchCommand::Load(_) | WatchCommand::Run | WatchCommand::Status => {
             return Err(Failure::new(Exit::Internal, "the command reads no recording"));
         }
         WatchCommand::Evaluate(EvaluateCommand::Poisoning(options)) => poisoning(&options)?,
@@ -174,7 +174,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     std::fs::write(path, bytes).map_err(|error| Failure::io(path.display(), error))
 }
 
-fn stream(recording: &Recording) -> Result<Stream<Source>, Failure> {
+pub(super) fn stream(recording: &Recording) -> Result<Stream<Source>, Failure> {
     let parties = match &recording.addresses {
         Some(path) => Parties::read(open(path)?)
             .map_err(|error| Failure::new(Exit::Input, format!("{}: {}", path.display(), causes(&error))))?,

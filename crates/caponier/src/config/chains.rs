@@ -11,7 +11,7 @@ use chain::{
     evm::Proof,
     headers::{RING_MAX, RING_MIN},
 };
-use domain::Address;
+use domain::{Address, ChainFamily, Network};
 use watch::{
     ListName,
     follow::rpc::{Endpoint, Limits},
@@ -23,14 +23,20 @@ use super::reader::{Reader, Section, duration};
 pub const CHAINS_MAX: usize = 32;
 /// Most tokens named as genuine on one chain.
 const TOKENS_MAX: usize = 10_000;
+/// Most transfers that can be kept of a chain, some 70 bytes of memory each.
+const FLOWS_MAX: u64 = 400_000_000;
+/// Fewest, so that blocks which can be taken back fit.
+const FLOWS_MIN: u64 = 1_000_000;
+const FLOWS_DEFAULT: u64 = 5_000_000;
 const EVM: &str = "watch.evm";
 const BITCOIN: &str = "watch.bitcoin";
-const EVM_FIELDS: [&str; 15] = [
+const EVM_FIELDS: [&str; 16] = [
     "addresses_file",
     "answer_size",
     "ca_file",
     "chain_id",
     "confirmations",
+    "flows_max",
     "headers",
     "poll",
     "proof",
@@ -43,11 +49,12 @@ const EVM_FIELDS: [&str; 15] = [
     "ws_url",
 ];
 
-const BITCOIN_FIELDS: [&str; 13] = [
+const BITCOIN_FIELDS: [&str; 14] = [
     "addresses_file",
     "answer_size",
     "ca_file",
     "confirmations",
+    "flows_max",
     "headers",
     "network",
     "poll",
@@ -84,6 +91,8 @@ pub struct Chain {
     pub addresses_file: Option<PathBuf>,
     /// Contracts of genuine tokens, sorted.
     pub tokens: Vec<Address>,
+    /// Most transfers kept for exposure; none: it is not looked at.
+    pub flows_max: usize,
     /// Whether transfers of listed addresses that touch no watched one are told.
     pub tell_listed: bool,
     /// Whether transfers of watched addresses are told where no list says anything.
@@ -113,6 +122,35 @@ pub enum Node {
         /// What is recomputed.
         proof: Proof,
     },
+}
+
+impl Chain {
+    /// Whose addresses it has.
+    #[must_use]
+    pub const fn family(&self) -> ChainFamily {
+        match self.node {
+            Node::Bitcoin { .. } => ChainFamily::Bitcoin,
+            Node::Evm { .. } => ChainFamily::Evm,
+        }
+    }
+
+    /// Which network of withdrawals it is, if it is one.
+    #[must_use]
+    pub fn network(&self) -> Option<Network> {
+        match &self.node {
+            Node::Bitcoin { network, .. } => (network == "main").then_some(Network::Bitcoin),
+            Node::Evm { chain_id, .. } => match chain_id {
+                1 => Some(Network::Ethereum),
+                10 => Some(Network::Optimism),
+                56 => Some(Network::Bnb),
+                137 => Some(Network::Polygon),
+                8_453 => Some(Network::Base),
+                42_161 => Some(Network::Arbitrum),
+                43_114 => Some(Network::Avalanche),
+                _ => None,
+            },
+        }
+    }
 }
 
 /// Reads all chains.
@@ -268,6 +306,11 @@ fn common(
             read.section_fault(key, section, "tell", format!("{word:?} must be listed or watched"));
         }
     }
+    let flows_max = read.section_number(key, section, "flows_max", Some(FLOWS_DEFAULT), 0..=FLOWS_MAX)?;
+    if flows_max != 0 && flows_max < FLOWS_MIN {
+        let message = format!("must be 0 (no flows are kept) or at least {FLOWS_MIN}");
+        read.section_fault(key, section, "flows_max", message);
+    }
     let tells = |word: &str| tell.iter().any(|told| told == word);
     Some(Chain {
         name: section.name.clone(),
@@ -281,6 +324,7 @@ fn common(
         stalled_after,
         addresses_file: path(read, key, section, "addresses_file"),
         tokens,
+        flows_max: usize::try_from(flows_max).unwrap_or(usize::MAX),
         tell_listed: tells("listed"),
         tell_watched: tells("watched"),
     })
@@ -333,7 +377,7 @@ fn tokens_of(read: &mut Reader<'_>, section: &Section, texts: &[String]) -> Vec<
     }
     let mut tokens = Vec::new();
     for text in texts.iter().take(TOKENS_MAX) {
-        match chain::address::decode(domain::ChainFamily::Evm, text) {
+        match chain::address::decode(ChainFamily::Evm, text) {
             Ok(address) => tokens.push(address),
             Err(error) => read.section_fault(EVM, section, "tokens", format!("{text:?}: {error}")),
         }

@@ -147,6 +147,15 @@ impl<'t> Reader<'t> {
         })
     }
 
+    /// An origin of pages; `None` for the empty string.
+    pub(super) fn page_origin(&mut self, key: &'static str) -> Option<identity::Origin> {
+        let text = self.text_of(key);
+        if text.is_empty() {
+            return None;
+        }
+        identity::Origin::parse(&text).map_err(|error| self.fault(key, error.to_string())).ok()
+    }
+
     /// Where apps find the authorization server and customers consent; `None` for the empty string.
     pub(super) fn oauth(&mut self) -> Option<OauthConfig> {
         let (issuer, consent) = (self.text_of("oauth.issuer"), self.text_of("oauth.consent_url"));

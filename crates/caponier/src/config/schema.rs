@@ -399,6 +399,13 @@ pub static KEYS: &[Key] = &[
         "the listener's identity, together with its key",
     ),
     key("api.private_key_file", "\"\"", "PEM file with the private key.", "the listener's identity"),
+    key(
+        "api.console",
+        "\"on\"",
+        "on: pages for people under /console of that listener, for those who have a link of `caponier console link`; off: \
+         none.",
+        "nothing beyond making the pages unreachable",
+    ),
     Key {
         path: "api.tokens",
         default: "{}",
@@ -410,11 +417,19 @@ pub static KEYS: &[Key] = &[
         path: "api.permissions",
         default: "{}",
         meaning: "What a caller may do, where that is not everything: name = \"read_metrics, read_health\" out of \
-                  decide, read_decisions, read_health, read_metrics and write_events. A monitoring system needs \
+                  decide, read_decisions, read_health, read_metrics, screen and write_events. A monitoring system needs \
                   read_metrics alone.",
         attacker: "what the callers' tokens then allow",
         is_map: true,
     },
+    key(
+        "identity.origin",
+        "\"\"",
+        "Where browsers reach the api listener, such as \"https://caponier.example:8444\" or \"http://localhost:8444\": persons \
+         then store passkeys and sign in there. Passkeys need a name and no address in numbers, and are lost when it \
+         changes. Empty: no person signs in.",
+        "pages at that origin may ask persons for their passkeys",
+    ),
     key(
         "oauth.issuer",
         "\"\"",
@@ -453,6 +468,31 @@ pub static KEYS: &[Key] = &[
         "[]",
         "Assets the exchange trades in; a reported event about another one is refused as a mistake. Empty: any asset.",
         "typing errors in reports that nobody notices, or reports that are refused",
+    ),
+    key(
+        "fraud.bundles",
+        "\"\"",
+        "Folder of the bundles the fraud engine can judge by, one folder each: see docs/operating/fraud-live.md.",
+        "rules and models of their choice, in shadow until somebody promotes them",
+    ),
+    key(
+        "fraud.bundle",
+        "\"\"",
+        "The bundle to judge by, a folder in fraud.bundles. Empty: the built-in rules alone.",
+        "the choice among the bundles there; one that was never promoted stays in shadow",
+    ),
+    key(
+        "fraud.challenger",
+        "\"\"",
+        "A second bundle that judges the same traffic and never has an effect. Empty: none.",
+        "memory and time of the process",
+    ),
+    key(
+        "fraud.mode",
+        "\"shadow\"",
+        "Whether a bundle that was promoted has an effect: shadow (it only reports) or enforce. One that was not \
+         promoted, because it is new or was changed since, only reports in either mode.",
+        "bundles that stop nobody",
     ),
     key(
         "cases.window",
@@ -522,10 +562,31 @@ pub static KEYS: &[Key] = &[
     },
     key(
         "watch.shadow",
-        "[\"resembling_address\", \"shared_fresh_address\"]",
-        "Warnings about destinations that only report: address_poisoning, resembling_address, shared_fresh_address. See \
-         docs/reasons/watch.md.",
+        "[\"resembling_address\", \"shared_fresh_address\", \"exposure\", \"stale_chain\"]",
+        "Warnings about destinations that only report: address_poisoning, resembling_address, shared_fresh_address, \
+         exposure, stale_chain. See docs/reasons/watch.md.",
         "the named warnings stop nobody",
+    ),
+    key(
+        "watch.exposure_hops",
+        "5",
+        "Transfers over which money is followed from a screened address to listed ones on the chains that are followed, \
+         1 to 8; 0: not at all.",
+        "money that came over more holders is not seen",
+    ),
+    key(
+        "watch.exposure_share_bps",
+        "1000",
+        "Least share of one category in what an address received or paid that warns, in hundredths of a percent, 1 to \
+         10000.",
+        "smaller shares of bad money warn nobody",
+    ),
+    key(
+        "watch.record_screenings",
+        "\"all\"",
+        "Which screenings over the API are journalled before they are answered: all, or found (those that something \
+         speaks against, and those with an idempotency key). Screenings within decisions stand in the decisions.",
+        "who asked about clean addresses leaves no trace",
     ),
     key(
         "log.origin",
@@ -586,6 +647,10 @@ pub const LIVE: &[&str] = &[
     "api_model.mode",
     "api_model.off",
     "bans.asn_file",
+    "fraud.bundle",
+    "fraud.bundles",
+    "fraud.challenger",
+    "fraud.mode",
     "gateway.certificate_file",
     "gateway.connections_max",
     "gateway.connections_per_ip",

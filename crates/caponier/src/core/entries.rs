@@ -208,6 +208,17 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
         Kind::Oauth => {
             words.app_change(&mut fields, &AppChange::decode(payload).map_err(|error| error.to_string())?);
         }
+        Kind::Identity => {
+            let change = identity::Change::decode(payload).map_err(|error| error.to_string())?;
+            put("change", json!(change.as_str()));
+            put("about", json!(change.about()));
+            if let Some(by) = change.by() {
+                put("by", json!(by.to_string()));
+            }
+            if let identity::Change::SignedIn { ip, .. } = &change {
+                put("ip", json!(words.ip(*ip)));
+            }
+        }
         Kind::ListImported => {
             let list = record::ListImported::decode(payload).map_err(said)?;
             put("list", json!(list.name));
@@ -360,7 +371,7 @@ impl Core {
     ///
     /// # Errors
     /// [`Failure`] when the journal cannot be read, or an entry is not what its kind says.
-    pub(super) fn entries(
+    pub(crate) fn entries(
         &self,
         from: u64,
         kinds: &[String],

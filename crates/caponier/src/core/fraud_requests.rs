@@ -1,22 +1,111 @@
 //! What an operator asks about fraud.
 
 use domain::{Event, EventContext, EventId, EventKind, LabelTarget};
-use serde_json::json;
+use journal::record::FraudBundle;
+use serde_json::{Value, json};
 
-use super::{Core, handle::account_id};
+use super::{Core, Progress, handle::account_id};
 use crate::{
+    bundles::{self, Place},
     control::{FraudRequest, LabelWords, Response},
     exit::{Exit, Failure},
+    ground::Recomputed,
 };
 
+/// Longest reason of a promotion, in bytes.
+const REASON_BYTES_MAX: usize = 1_000;
+/// Fewest digits that name a bundle.
+const SHA256_PREFIX_MIN: usize = 8;
+
 impl Core {
-    pub(super) async fn fraud(&self, request: FraudRequest) -> Result<Response, Failure> {
+    pub(super) async fn fraud(
+        &self,
+        request: FraudRequest,
+        progress: Progress<'_>,
+    ) -> Result<Response, Failure> {
         match request {
             FraudRequest::DeadLetters { from } => {
                 Ok(Response::Fraud(self.dead_letters.page(from, api::limits::DEAD_LETTERS_PAGE_MAX)))
             }
             FraudRequest::Label(words) => self.label(words).await,
+            FraudRequest::Bundles => Ok(Response::Fraud(self.bundles_told())),
+            FraudRequest::Recompute => tokio::task::block_in_place(|| self.recompute(progress)),
+            FraudRequest::Promote { sha256, reason } => self.promote(Some(&sha256), reason).await,
+            FraudRequest::Demote { reason } => self.promote(None, reason).await,
         }
+    }
+
+    /// Which bundles judge, and what they did.
+    fn bundles_told(&self) -> Value {
+        let lives = self.ground.lives();
+        let told = lives.iter().map(|(place, live)| {
+            let (is_active, is_promoted) = live.activation();
+            let counts = live.counts();
+            json!({
+                "place": place.as_str(),
+                "bundle": bundles::told(live.bundle()),
+                "judges_since_recorded": is_active,
+                "promoted": is_promoted,
+                "enforced": live.is_enforced(),
+                "records": counts.records, "refused": counts.refused, "judged": counts.judged,
+                "alerts": counts.alerts, "alerts_kept_quiet": counts.quiet, "alerts_lost": counts.lost,
+                "labels": counts.labels, "labels_unmatched": counts.labels_unmatched,
+                "entries": live.entries(),
+                "state_sha256": hex::encode(live.digest()),
+            })
+        });
+        json!({ "bundles": told.collect::<Vec<_>>() })
+    }
+
+    /// Computes decisions again from the journal.
+    fn recompute(&self, progress: Progress<'_>) -> Result<Response, Failure> {
+        let recomputed = self.ground.recompute(&mut |done, total| progress("entries", done, total))?;
+        let Recomputed { compared, different, by_others, left_out, erased, told } = recomputed;
+        if different > 0 {
+            let message = format!("{different} of {compared} come out otherwise: {}", told.join("; "));
+            return Err(Failure::new(Exit::No, message));
+        }
+        Ok(Response::Fraud(json!({
+            "compared": compared, "different": different, "by_other_bundles": by_others,
+            "left_out": left_out, "erased_entries": erased,
+        })))
+    }
+
+    /// Says that the active bundle is to have an effect from here on, or not any more.
+    async fn promote(&self, sha256: Option<&str>, reason: String) -> Result<Response, Failure> {
+        if reason.is_empty() || reason.len() > REASON_BYTES_MAX || reason.contains(char::is_control) {
+            let message = format!("the reason is 1 to {REASON_BYTES_MAX} bytes of printable text");
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        let lives = self.ground.lives();
+        let none = || Failure::new(Exit::NotFound, "no bundle is active: set fraud.bundle");
+        let live = lives.at(Place::Active).ok_or_else(none)?;
+        let (bundle, is_recorded) = (live.bundle(), live.activation().0);
+        if let Some(wanted) = sha256 {
+            let found = hex::encode(bundle.hash());
+            if wanted.len() < SHA256_PREFIX_MIN || !found.starts_with(&wanted.to_ascii_lowercase()) {
+                let message = format!(
+                    "the active bundle is {} {} with SHA-256 {found}; give at least {SHA256_PREFIX_MIN} of its digits",
+                    bundle.name(),
+                    bundle.version()
+                );
+                return Err(Failure::new(Exit::Input, message));
+            }
+            if !is_recorded {
+                let message = "the bundle has not begun to judge: serve with it in shadow first";
+                return Err(Failure::new(Exit::Input, message));
+            }
+        }
+        let entry = FraudBundle {
+            place: Place::Active.as_str().to_owned(),
+            name: bundle.name().to_owned(),
+            version: bundle.version().to_owned(),
+            sha256: bundle.hash(),
+            enforced: sha256.is_some(),
+            reason,
+        };
+        self.record_bundle(entry).await?;
+        Ok(Response::Fraud(self.bundles_told()))
     }
 
     /// Records that something turned out to be fraud, or not.

@@ -3,15 +3,20 @@
 use std::{path::Path, sync::Arc};
 
 use auth::{KeyChange, oauth::AppChange};
-use domain::{AccountId, Network, Subject};
+use domain::{AccountId, Actor, ActorKind, Network, Subject};
+use identity::Role;
 use journal::{
     Draft, Journal, Kind,
     disk::{Disk, RealDisk},
     record::{self, LifecycleEvent},
 };
-use watch::ListName;
 
-use super::{Core, LABELS_DIR, Progress, cases::Wanted, chain, lists::list_format};
+use super::{
+    Core, LABELS_DIR, Progress,
+    cases::Wanted,
+    chain,
+    lists::{list_format, list_of},
+};
 use crate::{
     abuse, chains,
     control::{BackupState, DrillResult, ImportedList, Request, Response},
@@ -38,6 +43,11 @@ impl Core {
             | Request::BackupDrill
             | Request::AppsCreate { .. }
             | Request::AppsRevoke { .. }
+            | Request::PeopleInvite { .. }
+            | Request::PeopleRemove { .. }
+            | Request::PeopleRoles { .. }
+            | Request::ServicesCreate { .. }
+            | Request::ServicesRevoke { .. }
             | Request::GrantsRevoke { .. }
             | Request::Reload => {
                 let _one_at_a_time = self.changes.lock().await;
@@ -46,9 +56,14 @@ impl Core {
             Request::KeysList { account, all } => self.keys_list(account.as_deref(), all),
             Request::KeysShow { key } => self.keys_show(&key),
             Request::AppsList => Ok(self.apps_list()),
+            Request::PeopleList => Ok(self.people_list()),
+            Request::ServicesList => Ok(self.services_list()),
             Request::GrantsList { account } => self.grants_list(account.as_deref()),
             Request::ListsStatus => Ok(Response::Lists(self.lists())),
             Request::ListsExport { name } => self.lists_export(&name),
+            Request::ListsDiff { format, name, path } => {
+                self.lists_diff(&format, name.as_deref(), Path::new(&path))
+            }
             Request::CasesList { state, account, assignee, priority, urgent, after, limit } => self
                 .cases_list(Wanted {
                     state,
@@ -65,9 +80,10 @@ impl Core {
             }
             Request::AlertsList { after, limit } => self.alerts_list(after, limit),
             Request::Screen { address, network } => self.screen(&address, network.as_deref()),
+            Request::ScreenAll { lines } => self.screen_all(&lines),
             Request::Explain { id } => self.explain(&id).await,
             Request::AuditReceipt { seq } => tokio::task::block_in_place(|| self.receipt(seq)),
-            Request::Fraud(request) => self.fraud(request).await,
+            Request::Fraud(request) => self.fraud(request, progress).await,
             Request::ModelLearned => self.learned(),
             Request::BansList => Ok(Response::Bans(abuse::list(self.bans()?))),
             Request::BansAdd { target, api_key, minutes } => {
@@ -77,6 +93,7 @@ impl Core {
                 let lifted = abuse::lift(self.bans()?, &target, api_key.as_deref())?;
                 Ok(Response::BanLifted { target, lifted })
             }
+            Request::ConsoleLink { name, role } => self.console_link(&name, &role),
             Request::BansExport => Ok(Response::BansExported(abuse::export(self.bans()?, self.clock.now()))),
             Request::BansImport { path } => tokio::task::block_in_place(|| {
                 abuse::import(self.bans()?, Path::new(&path)).map(Response::BansImported)
@@ -115,6 +132,13 @@ impl Core {
                 self.apps_create(client_id, &name, &redirect_uris, read, trade).await
             }
             Request::AppsRevoke { client_id } => self.apps_revoke(&client_id).await,
+            Request::PeopleInvite { user, roles } => self.people_invite(&user, &roles).await,
+            Request::PeopleRemove { user } => self.people_remove(&user).await,
+            Request::PeopleRoles { user, roles } => self.people_roles(&user, &roles).await,
+            Request::ServicesCreate { name, capabilities, ips, days } => {
+                self.services_create(&name, &capabilities, &ips, days).await
+            }
+            Request::ServicesRevoke { name } => self.services_revoke(&name).await,
             Request::GrantsRevoke { grant } => self.grants_revoke(&grant).await,
             Request::Reload => self.reload().await,
             Request::KeysRotateKek => tokio::task::block_in_place(|| self.rotate_kek(progress)),
@@ -131,6 +155,21 @@ impl Core {
         }
     }
 
+    fn console_link(&self, name: &str, role: &str) -> Result<Response, Failure> {
+        let entrance = self
+            .entrance
+            .get()
+            .ok_or_else(|| Failure::new(Exit::NotFound, "no process serves a console here"))?;
+        let actor = Actor::new(ActorKind::User, name)
+            .map_err(|error| Failure::new(Exit::Usage, format!("name: {error}")))?;
+        let role = Role::named(role).ok_or_else(|| {
+            let known = Role::ALL.map(Role::as_str).join(", ");
+            Failure::new(Exit::Usage, format!("{role:?} is no role; there are {known}"))
+        })?;
+        let (url, until) = entrance.link(actor, role);
+        Ok(Response::ConsoleLink { url, until: until.to_string() })
+    }
+
     fn learned(&self) -> Result<Response, Failure> {
         let learned = self.reload.get().and_then(|live| live.learned());
         learned.map(Response::Learned).ok_or_else(|| {
@@ -144,6 +183,7 @@ impl Core {
             return Err(Failure::new(Exit::NotFound, "nothing is served here that could read it again"));
         };
         let reloaded = tokio::task::block_in_place(|| reload.reload())?;
+        self.activate_bundles("named in the configuration that was read again").await?;
         let mut detail = reloaded.in_force.join(" ");
         if reloaded.certificates {
             detail.push_str(" certificates");
@@ -199,9 +239,7 @@ impl Core {
     async fn lists_import(&self, format: &str, name: Option<&str>, path: &Path) -> Result<Response, Failure> {
         let bad = |error: &dyn std::error::Error| Failure::new(Exit::Input, chain(error));
         let format = list_format(format)?;
-        // Published files have names in capitals; names of lists have none.
-        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_ascii_lowercase();
-        let list = ListName::parse(name.unwrap_or(&stem)).map_err(|error| bad(&error))?;
+        let list = list_of(name, path)?;
         let now = self.clock.now();
         let report = tokio::task::block_in_place(|| {
             let files = watch::read_sources(path, &format).map_err(|error| bad(&error))?;
@@ -219,6 +257,7 @@ impl Core {
             Draft { at: now, subject: Subject::System, kind: Kind::ListImported, payload: entry.encode() };
         self.ground.record(vec![draft]).await.map_err(|error| record_failure(&error))?;
         self.gaps.close(report.list.as_str());
+        let rescreened = self.rescreen_after_change().await;
         Ok(Response::ListImported(ImportedList {
             name: report.list.to_string(),
             labels: report.entries,
@@ -227,10 +266,11 @@ impl Core {
             skipped: report.transactions_skipped,
             sha256: hex::encode(sha256),
             imported_at: now.to_string(),
+            rescreened,
         }))
     }
 
-    fn lists(&self) -> Vec<ImportedList> {
+    pub(crate) fn lists(&self) -> Vec<ImportedList> {
         let states = self.watch.lists();
         self.ground.read(|fold| {
             let listed = states.into_iter().map(|state| {
@@ -243,6 +283,7 @@ impl Core {
                     skipped: 0,
                     sha256: entry.map(|(_, entry)| hex::encode(entry.sha256)).unwrap_or_default(),
                     imported_at: state.imported_at.to_string(),
+                    rescreened: None,
                 }
             });
             listed.collect()
@@ -257,41 +298,38 @@ impl Core {
         if let Some(problem) = self.gaps.problem() {
             return Err(Failure::new(Exit::Io, problem));
         }
-        let screening = self.watch.screen(address, network);
-        if let Some(invalid) = &screening.invalid {
+        let line = api::ScreenLine { address: address.to_owned(), network, reference: None };
+        let (assessments, _) =
+            crate::screenings::assess(&self.assessor, std::slice::from_ref(&line), self.clock.now());
+        let Some(assessment) = assessments.first() else {
+            return Err(Failure::new(Exit::Internal, "an address was not assessed"));
+        };
+        if let Some(invalid) = &assessment.screening.invalid {
             return Err(Failure::new(Exit::Input, format!("address {address:?}: {invalid}")));
         }
-        let labels: Vec<serde_json::Value> = screening
-            .labels
+        let mut value = api::assessment_json(&line, assessment);
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("lists".to_owned(), api::lists_json(&assessment.screening.lists));
+        }
+        Ok(Response::Screened(value))
+    }
+
+    /// Each line by itself: one that is no address is told as such.
+    fn screen_all(&self, lines: &[(String, Option<String>)]) -> Result<Response, Failure> {
+        if let Some(problem) = self.gaps.problem() {
+            return Err(Failure::new(Exit::Io, problem));
+        }
+        let lines: Vec<api::ScreenLine> = lines
             .iter()
-            .map(|label| {
-                serde_json::json!({
-                    "list": label.list.as_str(),
-                    "imported_at": label.list_imported_at.to_string(),
-                    "category": label.category.as_str(),
-                    "confidence": label.confidence.as_str(),
-                    "label": label.text,
-                    "source": label.source,
-                    "asset": label.asset,
-                    "verdict": label.verdict.as_str(),
-                })
+            .map(|(address, network)| {
+                let network = network.as_deref().map(str::parse::<Network>).transpose();
+                let network = network.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+                Ok(api::ScreenLine { address: address.clone(), network, reference: None })
             })
-            .collect();
-        let lists: Vec<serde_json::Value> = screening
-            .lists
-            .iter()
-            .map(|list| {
-                serde_json::json!({"name": list.name.as_str(), "imported_at": list.imported_at.to_string()})
-            })
-            .collect();
-        Ok(Response::Screened(serde_json::json!({
-            "address": address,
-            "canonical": screening.canonical,
-            "family": screening.family.map(domain::ChainFamily::as_str),
-            "verdict": screening.verdict.as_str(),
-            "labels": labels,
-            "lists": lists,
-        })))
+            .collect::<Result<_, Failure>>()?;
+        let (assessments, _) = crate::screenings::assess(&self.assessor, &lines, self.clock.now());
+        let found = lines.iter().zip(&assessments);
+        Ok(Response::ScreenedAll(found.map(|(line, found)| api::assessment_json(line, found)).collect()))
     }
 
     async fn explain(&self, id: &str) -> Result<Response, Failure> {
@@ -317,7 +355,7 @@ impl Core {
         Ok(Response::Receipt(receipt.to_string()))
     }
 
-    fn backup_state(&self) -> BackupState {
+    pub(crate) fn backup_state(&self) -> BackupState {
         let shipped = self.shipper.as_ref().and_then(|shipper| shipper.lock().last().cloned());
         BackupState {
             target: self.config.backup.target.as_ref().map(|target| target.display().to_string()),
@@ -424,7 +462,8 @@ impl backup::Installation for Rebuild<'_> {
         let (journal, _) =
             Journal::open(config, Arc::clone(&restored), Arc::new(kek), Arc::clone(&self.core.clock))
                 .map_err(|error| chain(&error))?;
-        let digest = Ground::digest_at(&journal, super::fraud_config(&self.core.config), entries)
+        let lives = self.core.ground.lives().fresh().map_err(|failure| failure.message)?;
+        let digest = Ground::digest_at(&journal, super::fraud_config(&self.core.config), lives, entries)
             .map_err(|failure| failure.message)?;
         let faults = watch::verify_dir(&self.dir.join(LABELS_DIR));
         if let Some(fault) = faults.first() {

@@ -8,7 +8,7 @@ use watch::{Format, ListName, SourceFile};
 
 use super::{Core, chain, handle::record_failure};
 use crate::{
-    control::{Response, UpdatedList},
+    control::{ListDiff, ListDifference, Response, UpdatedList},
     exit::{Exit, Failure},
 };
 
@@ -24,7 +24,62 @@ fn list_name(text: &str) -> Result<ListName, Failure> {
     ListName::parse(text).map_err(|error| Failure::new(Exit::Usage, chain(&error)))
 }
 
+/// The name of a list: as given, else that of its file.
+///
+/// # Errors
+/// [`Failure`] where it is no name.
+pub(super) fn list_of(name: Option<&str>, path: &Path) -> Result<ListName, Failure> {
+    // Published files have names in capitals; names of lists have none.
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_ascii_lowercase();
+    ListName::parse(name.unwrap_or(&stem)).map_err(|error| Failure::new(Exit::Input, chain(&error)))
+}
+
+/// Differences told one by one.
+const DIFFERENCES_MAX: usize = 100;
+
 impl Core {
+    /// What importing would change.
+    ///
+    /// # Errors
+    /// [`Failure`], as importing would.
+    pub(super) fn lists_diff(
+        &self,
+        format: &str,
+        name: Option<&str>,
+        path: &Path,
+    ) -> Result<Response, Failure> {
+        let bad = |error: &dyn std::error::Error| Failure::new(Exit::Input, chain(error));
+        let (format, list) = (list_format(format)?, list_of(name, path)?);
+        let differences = tokio::task::block_in_place(|| {
+            let files = watch::read_sources(path, &format).map_err(|error| bad(&error))?;
+            self.watch.diff(&list, &format, &files, self.clock.now()).map_err(|error| bad(&error))
+        })?;
+        let (mut diff, mut first) = (ListDiff { name: list.to_string(), ..ListDiff::default() }, Vec::new());
+        let words = |claimed: Option<watch::Claimed>| {
+            claimed.map(|it| (it.category.as_str().to_owned(), it.verdict.as_str().to_owned()))
+        };
+        for difference in differences {
+            match (difference.before, difference.after) {
+                (None, _) => diff.added += 1,
+                (_, None) => diff.removed += 1,
+                _ => diff.changed += 1,
+            }
+            let verdict =
+                |claimed: Option<watch::Claimed>| claimed.map_or(domain::Verdict::Allow, |it| it.verdict);
+            match verdict(difference.before).cmp(&verdict(difference.after)) {
+                std::cmp::Ordering::Less => diff.stricter += 1,
+                std::cmp::Ordering::Greater => diff.milder += 1,
+                std::cmp::Ordering::Equal => {}
+            }
+            if first.len() < DIFFERENCES_MAX {
+                let (before, after) = (words(difference.before), words(difference.after));
+                first.push(ListDifference { address: difference.address, before, after });
+            }
+        }
+        diff.first = first;
+        Ok(Response::ListDiff(diff))
+    }
+
     /// Adds addresses to a list and takes others out.
     ///
     /// # Errors
@@ -59,6 +114,7 @@ impl Core {
         let draft =
             Draft { at: now, subject: Subject::System, kind: Kind::ListImported, payload: entry.encode() };
         self.ground.record(vec![draft]).await.map_err(|error| record_failure(&error))?;
+        let rescreened = self.rescreen_after_change().await;
         Ok(Response::ListUpdated(UpdatedList {
             name: list.to_string(),
             added: report.added,
@@ -66,6 +122,7 @@ impl Core {
             removed_listed: report.removed_listed,
             changes: report.changes,
             listed: report.listed,
+            rescreened,
         }))
     }
 

@@ -10,6 +10,7 @@ use auth::{
     KeyChange, Registry,
     oauth::{AppApplyError, AppChange, Ledger},
 };
+use chain::label::Category;
 use decide::{AddressBook, KeyedDecision};
 use domain::{Asset, EventId, EventKind};
 use fraud::{
@@ -18,8 +19,11 @@ use fraud::{
 };
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
-use watch::customers::Customers;
+use watch::{customers::Customers, rescreen::Ledger as PastTransfers};
 
+use crate::screenings::KEYED_SCREENINGS_MAX;
+
+use crate::bundles::Lives;
 use crate::cases::{of_chain_alert, of_decision, of_fraud_alert};
 
 use super::{API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation};
@@ -42,12 +46,18 @@ pub struct FoldError {
 pub(super) struct Keys {
     pub(super) registry: Arc<Registry>,
     pub(super) ledger: Arc<Ledger>,
+    /// Who uses the control API.
+    pub(super) people: Arc<identity::Desk>,
 }
 
 impl Keys {
     /// For a fold that nothing is served from.
     pub(super) fn scratch() -> Self {
-        Self { registry: Arc::new(Registry::new(API_KEYS_MAX, 0)), ledger: Arc::new(Ledger::new(GRANTS_MAX)) }
+        Self {
+            registry: Arc::new(Registry::new(API_KEYS_MAX, 0)),
+            ledger: Arc::new(Ledger::new(GRANTS_MAX)),
+            people: Arc::default(),
+        }
     }
 }
 
@@ -62,6 +72,9 @@ pub struct Fold {
     book: Arc<AddressBook>,
     customers: Arc<Customers>,
     cases: Cases,
+    lives: Lives,
+    /// Which bundle judges each place, as the journal says.
+    bundles: BTreeMap<String, record::FraudBundle>,
     event_ids: EventIds,
     counts: BTreeMap<Kind, u64>,
     erased: u64,
@@ -70,6 +83,12 @@ pub struct Fold {
     last_drill: Option<(domain::UnixNanos, record::BackupDrill)>,
     /// Collected while replaying; `None` once the decider has taken them, since it remembers its own.
     keyed_decisions: Option<VecDeque<KeyedDecision>>,
+    /// What was paid and received, for when a list changes.
+    transfers: PastTransfers,
+    /// The lists past transfers were last scored against.
+    rescreened: Option<[u8; 32]>,
+    /// Collected while replaying; `None` once whoever screens has taken them, since it remembers its own.
+    keyed_screenings: Option<VecDeque<record::Screened>>,
     /// Collected while replaying; `None` once the gateway has taken them, since it remembers its own.
     bans: Option<FoundBans>,
     failed: Option<FoldError>,
@@ -84,6 +103,7 @@ impl Fold {
         fraud: Arc<Fraud>,
         book: Arc<AddressBook>,
         customers: Arc<Customers>,
+        lives: Lives,
     ) -> Self {
         Self {
             reader: journal.reader(0),
@@ -94,6 +114,8 @@ impl Fold {
             book,
             customers,
             cases: Cases::default(),
+            lives,
+            bundles: BTreeMap::new(),
             event_ids: EventIds::default(),
             counts: BTreeMap::new(),
             erased: 0,
@@ -101,6 +123,9 @@ impl Fold {
             lists: BTreeMap::new(),
             last_drill: None,
             keyed_decisions: Some(VecDeque::new()),
+            transfers: PastTransfers::new(),
+            rescreened: None,
+            keyed_screenings: Some(VecDeque::new()),
             bans: Some(FoundBans::default()),
             failed: None,
             latest: domain::UnixNanos(0),
@@ -109,6 +134,22 @@ impl Fold {
 
     pub(super) fn adopt(&mut self, keys: Keys) {
         self.keys = keys;
+    }
+
+    /// The bundles at work.
+    pub(super) const fn lives(&self) -> &Lives {
+        &self.lives
+    }
+
+    /// Puts bundles to work that have taken in the same entries.
+    pub(super) fn adopt_lives(&mut self, lives: Lives) {
+        self.lives = lives;
+    }
+
+    /// Which bundle judges each place, as the journal says.
+    #[must_use]
+    pub const fn bundles(&self) -> &BTreeMap<String, record::FraudBundle> {
+        &self.bundles
     }
 
     /// Entries taken in.
@@ -153,6 +194,11 @@ impl Fold {
         self.last_drill.as_ref()
     }
 
+    /// Entries that cannot be read any more because their person was erased.
+    pub(super) const fn erased(&self) -> u64 {
+        self.erased
+    }
+
     /// Entries per kind.
     #[must_use]
     pub const fn counts(&self) -> &BTreeMap<Kind, u64> {
@@ -163,6 +209,24 @@ impl Fold {
     /// remembers. Taken once, by the decider at start; nothing is collected afterwards.
     pub fn take_keyed_decisions(&mut self) -> VecDeque<KeyedDecision> {
         self.keyed_decisions.take().unwrap_or_default()
+    }
+
+    /// Screenings with an idempotency key, oldest first, at most as many as are remembered. Taken once, by whoever screens;
+    /// nothing is collected afterwards.
+    pub fn take_keyed_screenings(&mut self) -> VecDeque<record::Screened> {
+        self.keyed_screenings.take().unwrap_or_default()
+    }
+
+    /// What was paid and received.
+    #[must_use]
+    pub const fn transfers(&self) -> &PastTransfers {
+        &self.transfers
+    }
+
+    /// The lists that past transfers were last scored against.
+    #[must_use]
+    pub const fn rescreened(&self) -> Option<[u8; 32]> {
+        self.rescreened
     }
 
     /// Bans that may still matter. Taken once, by the gateway at start; nothing is collected afterwards.
@@ -220,6 +284,8 @@ impl Fold {
                 self.fraud.apply(position, &event);
                 self.book.apply(&event);
                 self.customers.apply(&event);
+                self.transfers.apply_event(position, &event);
+                self.lives.event(position, &event);
                 self.event_ids.insert(&event.id);
                 if let EventKind::OrderFilled { instrument, price, .. } = &event.kind
                     && let Some((base, quote)) = pair(instrument)
@@ -231,6 +297,8 @@ impl Fold {
                 let decision = record::decode_decision(payload).map_err(|error| malformed(&error))?;
                 self.fraud.apply_decision(position, &decision);
                 self.customers.apply_decision(&decision);
+                self.transfers.apply_decision(position, &decision);
+                self.lives.decision(position, &decision);
                 if let Some(held) = decide::release_used(&decision) {
                     self.cases.used(held, position);
                 }
@@ -248,6 +316,14 @@ impl Fold {
             }
             Kind::ApiKey => {
                 let change = KeyChange::decode(payload).map_err(|error| malformed(&error))?;
+                let account = match &change {
+                    KeyChange::Created(key) => Some(key.account().clone()),
+                    // Before it is taken in: of a revoked key only the id is kept.
+                    other => self.keys.registry.summary(other.id()).map(|summary| summary.account),
+                };
+                if let Some(account) = account {
+                    self.lives.key_change(position, &account, &change);
+                }
                 self.keys.registry.apply(change).map_err(|error| malformed(&error))?;
             }
             Kind::Oauth => {
@@ -257,6 +333,10 @@ impl Fold {
                     Ok(()) | Err(AppApplyError::GrantsFull { .. }) => {}
                     Err(error) => return Err(malformed(&error)),
                 }
+            }
+            Kind::Identity => {
+                let change = identity::Change::decode(payload).map_err(|error| malformed(&error))?;
+                self.keys.people.apply(change, at);
             }
             Kind::ListImported => {
                 let list = record::ListImported::decode(payload).map_err(|error| malformed(&error))?;
@@ -271,10 +351,25 @@ impl Fold {
                     bans.apply(record::Ban::decode(payload).map_err(|error| malformed(&error))?, at);
                 }
             }
+            Kind::Screening => {
+                let screening = record::Screening::decode(payload).map_err(|error| malformed(&error))?;
+                self.screening(screening)?;
+            }
             Kind::FraudAlert => {
                 let alert = record::decode_fraud_alert(payload).map_err(|error| malformed(&error))?;
+                self.lives.alert_recorded(&alert.id);
                 self.cases.trigger(&of_fraud_alert(position, at, alert));
             }
+            Kind::FraudBundle => {
+                let bundle = record::FraudBundle::decode(payload).map_err(|error| malformed(&error))?;
+                self.lives.bundle(&bundle);
+                self.bundles.insert(bundle.place.clone(), bundle);
+            }
+            Kind::Refusals => {
+                let refusals = record::Refusals::decode(payload).map_err(|error| malformed(&error))?;
+                self.lives.refusals(position, &refusals);
+            }
+            Kind::SubjectErased => self.lives.erased(),
             Kind::ChainAlert => {
                 let alert = record::ChainAlert::decode(payload).map_err(|error| malformed(&error))?;
                 if alert.state == "retracted" {
@@ -293,10 +388,41 @@ impl Fold {
                 if self.installation.is_some() {
                     return Err("a second installation entry".to_owned());
                 }
+                self.lives.seed(installation.entity_seed());
                 self.installation = Some(installation);
             }
             // Nothing is derived from these but their number.
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn screening(&mut self, screening: record::Screening) -> Result<(), String> {
+        match screening {
+            record::Screening::Screened(screened) => {
+                if let Some(kept) = &mut self.keyed_screenings
+                    && screened.idempotency_key.is_some()
+                {
+                    if kept.len() >= KEYED_SCREENINGS_MAX {
+                        kept.pop_front();
+                    }
+                    kept.push_back(screened);
+                }
+            }
+            record::Screening::Rescreened(done) => self.rescreened = Some(done.lists),
+            record::Screening::Alert(alert) => {
+                let category = match &alert.category {
+                    None => None,
+                    Some(name) => Some(
+                        Category::ALL
+                            .iter()
+                            .copied()
+                            .find(|category| category.as_str() == name)
+                            .ok_or_else(|| format!("{name:?} is no category"))?,
+                    ),
+                };
+                self.transfers.apply_alert(alert.entry, category);
+            }
         }
         Ok(())
     }
@@ -327,10 +453,13 @@ impl Fold {
             );
         }
         parts.insert("api_keys".to_owned(), hex::encode(crypto::sha256(&[keys.as_bytes()])));
+        parts.insert("people".to_owned(), hex::encode(self.keys.people.digest()));
         parts.insert("apps".to_owned(), hex::encode(crypto::sha256(&[self.apps_text().as_bytes()])));
         parts.insert("fraud".to_owned(), hex::encode(self.fraud.digest()));
+        parts.extend(self.lives.digests());
         parts.insert("address_book".to_owned(), hex::encode(self.book.digest()));
         parts.insert("customers".to_owned(), hex::encode(self.customers.digest()));
+        parts.insert("transfers".to_owned(), hex::encode(self.transfers.digest()));
         parts.insert("cases".to_owned(), hex::encode(self.cases.digest()));
         parts.insert("event_ids".to_owned(), self.event_ids.digest());
         for (name, (_, list)) in &self.lists {

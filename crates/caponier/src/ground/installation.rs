@@ -66,6 +66,12 @@ impl Installation {
         Secret::new(crypto::hkdf_sha512(self.seed.expose(), b"caponier", b"oauth tokens v1"))
     }
 
+    /// Keys the hashes under which the fraud engine knows accounts, devices and addresses.
+    #[must_use]
+    pub fn entity_seed(&self) -> [u8; 16] {
+        crypto::hkdf_sha512(self.seed.expose(), b"caponier", b"fraud entities v1")
+    }
+
     /// Signs answers of the gateway.
     #[must_use]
     pub fn answer_key(&self) -> SigningKey {

@@ -34,7 +34,10 @@ fn money_is_traced_to_its_source_with_a_path() {
     let theft = share(&exposure, Category::Theft).unwrap();
     assert_eq!((theft.direct, theft.indirect, theft.hops), (0.0, 0.25, 2));
     assert!((theft.weight - 0.2).abs() < 1e-12);
-    assert_eq!(theft.path, [Step { transfer: 2, holder: 3 }, Step { transfer: 0, holder: 0 }]);
+    assert_eq!(
+        theft.path,
+        [Step { transfer: 2, holder: 3, time: 3 }, Step { transfer: 0, holder: 0, time: 1 }]
+    );
     let exposure = graph.exposure(&Query::destination(0, 0), label);
     assert_eq!(exposure.unknown, 1.0, "what 4 received rests with it");
 }

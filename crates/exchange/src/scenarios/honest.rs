@@ -37,10 +37,12 @@ pub(super) fn live(world: &World, people: &mut [Person], stage: &mut Stage<'_>) 
         let life = Life::draw(world, person, random);
         person.traits.travels = life.away.is_some();
         let mut actor = Days { world, stage, merchants: &merchants, names: &names, place };
-        if let Some(opened) = person.opened {
-            actor.open(person, opened, random);
+        match person.opened {
+            Some(opened) => actor.open(person, opened, random),
+            None => actor.introduce(person, random),
         }
-        let first = person.opened.map_or(0, |opened| opened / DAY);
+        // The first days of a new customer are told by themselves.
+        let first = person.opened.map_or(0, |opened| opened / DAY + 3);
         for day in first..u64::from(world.plan.days) {
             actor.day(person, &life, day, random);
         }
@@ -83,6 +85,20 @@ struct Days<'a, 'w> {
 }
 
 impl Days<'_, '_> {
+    /// What the exchange knows of an old customer, told when it begins to report: bound devices and the address book.
+    fn introduce(&mut self, person: &mut Person, random: &mut SplitMix64) {
+        let at = random.below(3_600);
+        for bound in &person.devices {
+            let actor = Actor { device: Some(bound), ..Actor::nobody(&person.account) };
+            self.stage.event(at, actor, None, EventKind::DeviceAdded);
+            person.bound.push(bound.clone());
+        }
+        for payee in &person.payees {
+            self.stage.address_added(at, Actor::nobody(&person.account), payee.asset, &payee.address);
+            person.listed.push(payee.address.clone());
+        }
+    }
+
     /// A new customer: opened, identified, first funds; one in four moves them to a wallet that very day.
     fn open(&mut self, person: &mut Person, at: u64, random: &mut SplitMix64) {
         let account = person.account.clone();
@@ -91,6 +107,7 @@ impl Days<'_, '_> {
         let kind = EventKind::AccountOpened { referrer: person.referrer.clone() };
         self.stage.event(at, actor, None, kind);
         self.stage.event(at + 5, actor, None, EventKind::DeviceAdded);
+        person.bound.push(first.clone());
         let kyc = EventKind::KycChanged { level: 2, document: Some(format!("doc-{account}")) };
         self.stage.event(at + 600 + random.below(DAY / 2), actor, None, kyc);
         let funded = at + DAY / 2 + random.below(DAY);
@@ -102,7 +119,6 @@ impl Days<'_, '_> {
         {
             let at = funded + 3_600 + random.below(DAY / 3);
             self.stage.login(at, actor, true);
-            self.stage.address_added(at + 60, actor, payee.asset, &payee.address);
             self.spend(person, &actor, at + 300 + random.below(3_600), 85 + random.below(16), &payee);
         }
     }
@@ -173,11 +189,19 @@ impl Days<'_, '_> {
 
     fn session(&mut self, person: &mut Person, life: &Life, day: u64, at: u64, random: &mut SplitMix64) {
         let (account, used) = (person.account.clone(), person.device(random));
-        let actor = Actor::new(&account, &used, self.origin(person, life, day, random));
+        let mut actor = Actor::new(&account, &used, self.origin(person, life, day, random));
         if chance(4, random) {
             self.stage.login(at.saturating_sub(20), actor, false);
         }
         self.stage.login(at, actor, true);
+        if chance(5, random) {
+            // Out of the house in the middle of it.
+            actor.origin = Some(person.mobile);
+        }
+        if !person.bound.contains(&used) {
+            self.stage.event(at + 8, actor, None, EventKind::DeviceAdded);
+            person.bound.push(used.clone());
+        }
         match person.style {
             Style::Arbitrageur => return self.pass_on(person, &actor, at, random),
             Style::Merchant => return self.shop_day(person, &actor, at, random),
@@ -255,16 +279,24 @@ impl Days<'_, '_> {
             person.holdings[asset] -= taken;
             left -= taken;
         }
+        if !person.listed.contains(&payee.address) {
+            self.stage.address_added(at.saturating_sub(120), *actor, payee.asset, &payee.address);
+            person.listed.push(payee.address.clone());
+        }
         self.stage.withdraw(at, *actor, payee.asset, cents, &payee.address);
         self.stage.balance(at + 3, &person.account, payee.asset, person.holdings[payee.asset]);
     }
 
     fn deposit(&mut self, person: &mut Person, at: u64, cents: u64, random: &mut SplitMix64) {
         let asset = pick(&[0, 0, 1, 2], random);
-        // From an own wallet or from wherever it was bought.
         let own = person.payees.iter().find(|payee| payee.asset == asset).filter(|_| chance(40, random));
-        let from =
-            own.map_or_else(|| crate::address::draw(ASSETS[asset].1, random), |own| own.address.clone());
+        let from = match (person.style, own) {
+            // From another exchange, always the same.
+            (Style::Arbitrageur, _) => self.world.hot_wallet(asset, self.place),
+            // From an own wallet, or from wherever it was bought.
+            (_, Some(own)) => own.address.clone(),
+            (_, None) => crate::address::draw(ASSETS[asset].1, random),
+        };
         self.stage.deposit(at, &person.account, asset, cents, &from);
         person.holdings[asset] += cents;
         self.stage.balance(at + 1, &person.account, asset, person.holdings[asset]);
@@ -383,6 +415,7 @@ impl Days<'_, '_> {
         if is_lost {
             person.devices.clear();
         }
+        person.bound.push(phone.clone());
         person.devices.insert(0, phone);
     }
 
@@ -408,6 +441,7 @@ impl Days<'_, '_> {
         let actor = Actor::new(&account, &used, person.origin(random));
         self.stage.login(at, actor, true);
         self.stage.address_added(at + 100, actor, wallet.asset, &wallet.address);
+        person.listed.push(wallet.address.clone());
         if chance(60, random) {
             self.spend(person, &actor, at + 400, 1 + random.below(3), &wallet);
         }

@@ -55,7 +55,11 @@ pub(super) struct Person {
     pub(super) vpn_percent: u64,
     pub(super) exits: Vec<Origin>,
     pub(super) devices: Vec<DeviceId>,
+    /// Devices that the exchange has bound to the account.
+    pub(super) bound: Vec<DeviceId>,
     pub(super) payees: Vec<Payee>,
+    /// Payees that are in the address book.
+    pub(super) listed: Vec<String>,
     pub(super) keys: Vec<Key>,
     /// Cents of each asset.
     pub(super) holdings: [u64; 3],
@@ -183,7 +187,9 @@ fn person(world: &World, place: usize, random: &mut SplitMix64) -> Person {
         vpn_percent: if uses_vpn { pick(&[15, 40, 100], random) } else { 0 },
         exits,
         devices,
+        bound: Vec::new(),
         payees,
+        listed: Vec::new(),
         keys,
         holdings: if is_old { holdings } else { [0; 3] },
         usual,

@@ -52,6 +52,8 @@ pub(super) struct World {
     /// Payment processors, shops, other exchanges: addresses that many unrelated people pay.
     pub(super) services: Vec<(usize, String)>,
     pub(super) campaign: Campaign,
+    /// Per asset, addresses from which other exchanges pay out.
+    hot_wallets: Vec<Vec<String>>,
     /// Per asset and day, cents per unit.
     rates: Vec<Vec<u64>>,
     pub(super) vpn_percent: u64,
@@ -100,6 +102,10 @@ impl World {
                 (asset, address::draw(ASSETS[asset].1, &mut random))
             })
             .collect();
+        let hot_wallets = ASSETS
+            .iter()
+            .map(|asset| (0..3).map(|_| address::draw(asset.1, &mut random)).collect())
+            .collect();
         let days = u64::from(plan.days);
         let rates = ASSETS.iter().map(|(.., cents)| {
             let is_stable = *cents == 100;
@@ -124,6 +130,7 @@ impl World {
             vpn_exits,
             services,
             campaign,
+            hot_wallets,
             rates,
             vpn_percent: 6 + random.below(22),
             family_percent: 8 + random.below(18),
@@ -217,6 +224,12 @@ impl World {
                 self.home(elsewhere, random)
             }
         }
+    }
+
+    /// The address from which the other exchange of a customer pays out.
+    pub(super) fn hot_wallet(&self, asset: usize, place: usize) -> String {
+        let wallets = &self.hot_wallets[asset];
+        wallets.get(place % wallets.len().max(1)).cloned().unwrap_or_default()
     }
 
     /// Cents per unit of an asset on that second.

@@ -118,6 +118,10 @@ features! {
     "recipient_receives_min", "least received over sent transactions of a recipient before";
     "recipient_receives_max", "most received over sent transactions of a recipient before";
     "recipients_unknown", "outbound transactions to recipients nobody else had dealt with";
+    "senders_marked", "inbound transactions from addresses known to be malicious";
+    "sender_tainted_max", "largest share of a sender's receipts that came from addresses known to be malicious";
+    "recipients_marked", "outbound transactions to addresses known to be malicious";
+    "recipient_tainted_max", "largest share of a recipient's receipts that came from addresses known to be malicious";
 }
 
 /// The names of the features, in order.
@@ -269,6 +273,10 @@ pub fn features(window: &Window) -> Vec<f32> {
         recipients_seen.receives.min,
         recipients_seen.receives.max,
         recipients_seen.unknown,
+        senders_seen.marked,
+        senders_seen.tainted.max,
+        recipients_seen.marked,
+        recipients_seen.tainted.max,
     ];
     row.into_iter()
         .map(|value| {
@@ -388,7 +396,9 @@ struct Peers {
     counterparties: Summary,
     receives: Summary,
     spends: Summary,
+    tainted: Summary,
     unknown: f64,
+    marked: f64,
 }
 
 impl Peers {
@@ -403,6 +413,8 @@ impl Peers {
             counterparties: all(|step| f64::from(step.peer.counterparties)),
             receives: all(|step| f64::from(step.peer.received) / (f64::from(step.peer.sent) + 1.0)),
             spends: Summary::of(spends.map(|step| step.coins / step.peer.coins).collect()),
+            tainted: all(|step| step.peer.tainted),
+            marked: counted(steps.iter().filter(|step| step.peer.marked).count()),
             unknown: counted(steps.iter().filter(|step| step.peer.counterparties == 0).count()),
         }
     }
@@ -462,7 +474,15 @@ mod tests {
         for step in [
             step(100, Direction::In, 1, 2.0),
             Step {
-                peer: Peer { transactions: 40, received: 30, sent: 9, counterparties: 3, coins: 16.0 },
+                peer: Peer {
+                    transactions: 40,
+                    received: 30,
+                    sent: 9,
+                    counterparties: 3,
+                    coins: 16.0,
+                    marked: true,
+                    tainted: 1.0,
+                },
                 ..step(160, Direction::In, 2, 4.0)
             },
             step(170, Direction::Out, 9, 3.0),
@@ -498,6 +518,9 @@ mod tests {
             ("sender_spends_first", 0.25),
             ("senders_unknown", 1.0),
             ("recipients_unknown", 2.0),
+            ("senders_marked", 1.0),
+            ("sender_tainted_max", 1.0),
+            ("recipient_tainted_max", 0.0),
         ] {
             assert!((named(&row, name) - expected).abs() < 1e-6, "{name}: {}", named(&row, name));
         }

@@ -4,11 +4,15 @@
 //! so are its own inflows. That is behaviour of the other side and needs no list: per address its transactions, how many went
 //! either way, what they left there, and how many different addresses it has dealt with, the latter up to [`PEERS_MAX`].
 //!
-//! What it is not: a balance (transfers within a contract's execution are not seen) or an age. All of it counts what the
+//! Money of addresses known to be malicious ([`Traffic::mark`]) is followed as a share: what an address sends is tainted as much as
+//! what it has received (haircut). That is how a laundering chain shows at its next, fresh link. Whoever marks says from
+//! which moment on it was known; the address that is judged itself never counts.
+//!
+//! What it is not: exposure to the last unit ([`chain::flow`]), a balance (transfers within a contract's execution are not seen) or an age. All of it counts what the
 //! stream holds, so a model trained on one kind of recording (all transactions of a chain, or those of chosen accounts) does
 //! not fit the other kind.
 //!
-//! Bounds: some 180 bytes for each address number, which the caller bounds; a look takes at most [`PEERS_MAX`] comparisons.
+//! Bounds: some 200 bytes for each address number, which the caller bounds; a look takes at most [`PEERS_MAX`] comparisons.
 
 /// Different counterparties of one address that are told apart.
 pub const PEERS_MAX: usize = 32;
@@ -22,6 +26,11 @@ struct Account {
     others: u32,
     /// Received less sent, whole coins.
     coins: f64,
+    /// Received in all, whole coins.
+    coins_in: f64,
+    /// The part of that which came from marked addresses, directly or through others.
+    coins_tainted: f64,
+    marked: bool,
     peers: Vec<u32>,
 }
 
@@ -38,6 +47,10 @@ pub struct Peer {
     pub counterparties: u32,
     /// What it received less what it sent, whole coins.
     pub coins: f64,
+    /// Whether it was known to be malicious.
+    pub marked: bool,
+    /// Share of what it had received that came from marked addresses; 1 for a marked one.
+    pub tainted: f64,
 }
 
 /// What was seen of every address, by number.
@@ -58,14 +71,23 @@ impl Traffic {
             sent: account.sent,
             counterparties: u32::try_from(strangers).unwrap_or(u32::MAX),
             coins: account.coins,
+            marked: account.marked,
+            tainted: account.tainted(),
         }
+    }
+
+    /// From now on an address is known to be malicious.
+    pub fn mark(&mut self, number: u32) {
+        self.account(number).marked = true;
     }
 
     /// Takes in a transaction: `coins` are what it moved, in whole coins, nothing if it was reverted. Without a recipient it
     /// created a contract; without a sender it is an allocation of the first block.
     pub fn observe(&mut self, from: Option<u32>, to: Option<u32>, coins: f64) {
+        let mut tainted = 0.0;
         if let Some(from) = from {
             let account = self.account(from);
+            tainted = account.tainted();
             match to {
                 Some(to) if to != from => {
                     account.sent = account.sent.saturating_add(1);
@@ -80,6 +102,8 @@ impl Traffic {
         {
             let account = self.account(to);
             account.coins += coins;
+            account.coins_in += coins;
+            account.coins_tainted += coins * tainted;
             match from {
                 Some(from) => {
                     account.received = account.received.saturating_add(1);
@@ -102,6 +126,14 @@ impl Traffic {
 }
 
 impl Account {
+    fn tainted(&self) -> f64 {
+        match (self.marked, self.coins_in > 0.0) {
+            (true, _) => 1.0,
+            (false, true) => self.coins_tainted / self.coins_in,
+            (false, false) => 0.0,
+        }
+    }
+
     fn meet(&mut self, other: u32) {
         if self.peers.len() < PEERS_MAX && !self.peers.contains(&other) {
             self.peers.push(other);
@@ -126,12 +158,46 @@ mod tests {
         traffic.observe(Some(7), None, 0.0);
         traffic.observe(Some(7), Some(7), 0.5);
         traffic.observe(Some(2), Some(7), 1.0);
-        let seen = Peer { transactions: 5, received: 1, sent: 1, counterparties: 1, coins: 4.0 };
+        let seen =
+            Peer { transactions: 5, received: 1, sent: 1, counterparties: 1, coins: 4.0, ..Peer::default() };
         assert_eq!(traffic.peer(7, 1), seen);
         assert_eq!(traffic.peer(7, 9), Peer { counterparties: 2, ..seen });
     }
 
+    #[test]
+    fn taint_is_passed_on_by_share() {
+        let mut traffic = Traffic::default();
+        traffic.observe(None, Some(1), 9.0);
+        traffic.observe(Some(1), Some(2), 1.0);
+        assert!(traffic.peer(2, 0).tainted.abs() < 1e-12, "nobody knew then");
+        traffic.mark(1);
+        traffic.observe(Some(1), Some(2), 1.0);
+        traffic.observe(Some(8), Some(2), 2.0);
+        traffic.observe(Some(2), Some(3), 3.0);
+        let peers = [1, 2, 3, 8].map(|other| traffic.peer(other, 0));
+        assert_eq!(peers.map(|peer| peer.marked), [true, false, false, false]);
+        assert_eq!(peers.map(|peer| (peer.tainted * 100.0).round()), [100.0, 25.0, 25.0, 0.0]);
+    }
+
     proptest! {
+        /// A share stays one, whatever flows.
+        #[test]
+        fn taint_is_a_share(
+            transactions in proptest::collection::vec((0_u32..9, 0_u32..9, 0_u32..9, any::<bool>()), 0..100),
+        ) {
+            let mut traffic = Traffic::default();
+            for (from, to, moved, mark) in transactions {
+                if mark {
+                    traffic.mark(from);
+                }
+                traffic.observe(Some(from), Some(to), f64::from(moved));
+            }
+            for other in 0..9 {
+                let tainted = traffic.peer(other, 0).tainted;
+                prop_assert!((0.0..=1.0 + 1e-9).contains(&tainted), "{}", tainted);
+            }
+        }
+
         /// Equal to counting everything anew, as far as counterparties are told apart.
         #[test]
         fn equals_its_definition(

@@ -138,14 +138,7 @@ impl BlockFlows {
     }
 
     /// Takes in a transaction of an EVM chain.
-    pub(super) fn coin(
-        &mut self,
-        transaction: [u8; 32],
-        from: Address,
-        to: Party,
-        value: u128,
-        call: Call,
-    ) {
+    pub(super) fn coin(&mut self, transaction: [u8; 32], from: Address, to: Party, value: u128, call: Call) {
         // A call without value is a call; a plain transfer of nothing has no other use than to be seen.
         if value < DUST && call.input_bytes == 0 && !call.failed && to != Party::Address(from) {
             let bait = if value == 0 { Bait::ZeroValue } else { Bait::Dust };
@@ -181,14 +174,7 @@ impl BlockFlows {
         tokens: &Tokens,
     ) {
         if tokens.binary_search(&contract).is_ok() {
-            self.movements.push(Movement {
-                transaction,
-                asset: Some(contract),
-                from,
-                to,
-                value,
-                call: None,
-            });
+            self.movements.push(Movement { transaction, asset: Some(contract), from, to, value, call: None });
         }
     }
 

@@ -142,7 +142,8 @@ pub(super) fn encode_block(out: &mut Vec<u8>, block: &mut Numbered) {
     out.extend_from_slice(&block.first.to_le_bytes());
     count(out, block.holders.len());
     for holder in &block.holders {
-        let (tag, payload) = holder.as_ref().map_or((0, &[][..]), |holder| (holder.kind().tag(), holder.payload()));
+        let (tag, payload) =
+            holder.as_ref().map_or((0, &[][..]), |holder| (holder.kind().tag(), holder.payload()));
         out.push(tag);
         out.push(u8::try_from(payload.len()).unwrap_or(u8::MAX));
         out.extend_from_slice(payload);

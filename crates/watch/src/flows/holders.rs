@@ -27,7 +27,11 @@ pub(super) struct Holders {
 
 impl Default for Holders {
     fn default() -> Self {
-        Self { addresses: vec![None; FIRST], by_address: HashTable::new(), hasher: foldhash::fast::RandomState::default() }
+        Self {
+            addresses: vec![None; FIRST],
+            by_address: HashTable::new(),
+            hasher: foldhash::fast::RandomState::default(),
+        }
     }
 }
 

@@ -99,23 +99,17 @@ pub fn load<R: BufRead>(flows: &Flows, stream: &mut Stream<R>) -> Result<Loaded,
 
 fn add(block: &mut BlockFlows, item: &Item, parties: &Parties, tokens: &[Address], loaded: &mut Loaded) {
     let address = |party| parties.address(party);
-    // A table names no transaction: its block and its place in it take the name's place.
-    let mut name = [0; 32];
-    if let Some(start) = name.first_chunk_mut::<8>() {
-        *start = block.height.to_be_bytes();
-    }
-    let index = match item {
-        Item::Transaction(transaction) => transaction.index,
-        Item::Token(token) => token.index,
-    };
-    if let Some(end) = name.last_chunk_mut::<8>() {
-        *end = index.to_be_bytes();
-    }
+    // A table names no transaction.
+    let name = [0; 32];
     match item {
         Item::Transaction(transaction) => {
             loaded.transactions += 1;
             // An allocation of the first block comes from nobody and is no transaction.
-            let to = transaction.to.or(transaction.created).and_then(address).map_or(Party::Nobody, Party::Address);
+            let to = transaction
+                .to
+                .or(transaction.created)
+                .and_then(address)
+                .map_or(Party::Nobody, Party::Address);
             let call = Call {
                 gas_used: transaction.gas_used,
                 failed: transaction.failed,

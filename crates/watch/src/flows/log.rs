@@ -108,17 +108,19 @@ impl Log {
     ///
     /// # Errors
     /// [`LogError`]. What an interrupted write left at the end is cut off.
-    pub(super) fn open(
-        dir: &Path,
-        chain: &str,
-        found: impl FnMut(Entry, u64),
-    ) -> Result<Self, LogError> {
+    pub(super) fn open(dir: &Path, chain: &str, found: impl FnMut(Entry, u64)) -> Result<Self, LogError> {
         let path = dir.join(format!("{chain}{SUFFIX}"));
         let named = |source| LogError::Io { path: path.clone(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(named)?;
         let mut options = fs::OpenOptions::new();
-        let mut file =
-            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(named)?;
+        let mut file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(named)?;
         let expected = beginning(chain);
         let bytes = file.metadata().map_err(named)?.len();
         if bytes < expected.len() as u64 {
@@ -269,7 +271,11 @@ fn read(
         if frame_head(bytes as usize) != Some(head) {
             let rest_is_zero = head == [0; HEAD_BYTES] && is_zero(&mut source).map_err(named)?;
             // Space that was made for a frame which never came.
-            return if rest_is_zero { Ok((offset, len)) } else { Err(damaged(offset, "no frame begins here")) };
+            return if rest_is_zero {
+                Ok((offset, len))
+            } else {
+                Err(damaged(offset, "no frame begins here"))
+            };
         }
         let end = offset + HEAD_BYTES as u64 + u64::from(bytes) + DIGEST_BYTES as u64;
         if end > len {
@@ -288,7 +294,8 @@ fn read(
         let mut reader = Reader { bytes: &body, position: 0 };
         while reader.position < body.len() {
             let at = offset + (HEAD_BYTES + reader.position) as u64;
-            let entry = reader.entry(holders).ok_or_else(|| damaged(at, "it is not as it would be written"))?;
+            let entry =
+                reader.entry(holders).ok_or_else(|| damaged(at, "it is not as it would be written"))?;
             if let Entry::Block(block) = &entry {
                 holders += block.holders.len();
             }

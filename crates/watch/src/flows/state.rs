@@ -337,9 +337,11 @@ impl State {
             joined |= open.joined;
             self.coverage = open.coverage;
         }
-        self.tip = self.open.back().map(|open| (open.height, open.hash, open.time_s)).or_else(|| {
-            self.coverage.last().map(|last| (last.last, [0; 32], 0))
-        });
+        self.tip = self
+            .open
+            .back()
+            .map(|open| (open.height, open.hash, open.time_s))
+            .or_else(|| self.coverage.last().map(|last| (last.last, [0; 32], 0)));
         if joined {
             self.root_labels();
             self.count_clusters();
@@ -472,7 +474,10 @@ fn wants_merge(transfers: &Transfers) -> bool {
 }
 
 fn transfer(moved: &Moved, time: u32) -> Transfer {
-    #[expect(clippy::cast_precision_loss, reason = "shares are counted in double precision; the log has the amount")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "shares are counted in double precision; the log has the amount"
+    )]
     let amount = moved.value as f64;
     Transfer { from: moved.from, to: moved.to, time, amount }
 }

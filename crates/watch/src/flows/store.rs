@@ -8,9 +8,8 @@ use std::{
 };
 
 use chain::{
-    bitcoin,
+    bitcoin, evm,
     exposure::{Direction, Query, Turnover},
-    evm,
     label::Category,
     poisoning::{self, Context},
 };
@@ -74,7 +73,7 @@ pub struct Activity {
 pub struct EvidenceStep {
     /// Height of the block.
     pub height: u32,
-    /// The transaction; `None` if it cannot be read back.
+    /// The transaction; `None` if it cannot be read back, or a recording did not name it.
     pub transaction: Option<[u8; 32]>,
     /// Amount of the transfer in the smallest unit, likewise.
     pub value: Option<u128>,
@@ -454,7 +453,8 @@ impl Flows {
         if members > 1
             && let Some(name) = state.holders.address(root)
         {
-            let labelled = labelled.and_then(|member| Some((state.holders.address(member)?, state.label(member)?)));
+            let labelled =
+                labelled.and_then(|member| Some((state.holders.address(member)?, state.label(member)?)));
             seen.cluster = Some(ClusterOf { name, members, labelled });
         }
         for (asset, flows) in &state.assets {
@@ -464,7 +464,8 @@ impl Flows {
                 continue;
             }
             let asset = if *asset == COIN { None } else { state.holders.address(*asset) };
-            let counterparties = counterparties(&flows.transfers, holder, received.transfers + paid.transfers);
+            let counterparties =
+                counterparties(&flows.transfers, holder, received.transfers + paid.transfers);
             seen.activity.push(Activity { asset, received, paid, counterparties });
             for direction in [Direction::Source, Direction::Destination] {
                 let turnover = if direction == Direction::Source { received } else { paid };
@@ -488,7 +489,9 @@ impl Flows {
                         let moved = offset.and_then(|offset| state.moved(offset));
                         EvidenceStep {
                             height: step.time,
-                            transaction: moved.map(|(_, transaction)| transaction),
+                            transaction: moved
+                                .map(|(_, transaction)| transaction)
+                                .filter(|hash| *hash != [0; 32]),
                             value: moved.map(|(value, _)| value),
                             address: state.holders.address(step.holder),
                         }
@@ -743,9 +746,8 @@ impl SeenOnChains {
 
 impl Sightings for SeenOnChains {
     fn context(&self, look_alike: &Address, known: &Address) -> Context {
-        let seen = |address: &Address| {
-            self.of(address).filter_map(|flows| flows.surely_first_seen(address)).min()
-        };
+        let seen =
+            |address: &Address| self.of(address).filter_map(|flows| flows.surely_first_seen(address)).min();
         let mut bait = poisoning::Bait::default();
         for found in self.of(look_alike).map(|flows| flows.bait(look_alike)) {
             bait.zero_value = bait.zero_value.saturating_add(found.zero_value);

@@ -161,6 +161,13 @@ impl Monitor {
             }
         }
         if let Some(suspects) = &mut self.suspects {
+            for party in [tx.from, tx.to].into_iter().flatten() {
+                // A suspicion is what the model itself said at another time, not knowledge.
+                let claim = self.labels.claim(party, parties);
+                if claim.is_some_and(|(category, _)| category != Category::Suspected) {
+                    suspects.mark(party);
+                }
+            }
             suspects.transaction(tx, parties, found);
         }
         for party in [tx.from, tx.to, tx.created].into_iter().flatten() {

@@ -46,6 +46,11 @@ impl Suspects {
         tx.observed_by(&mut self.traffic);
     }
 
+    /// From now on an address is known to be malicious.
+    pub(super) fn mark(&mut self, party: Party) {
+        self.traffic.mark(party.0);
+    }
+
     fn payment(
         &mut self,
         tx: &Transaction,

@@ -26,7 +26,9 @@ fn money_is_followed_to_labelled_holders_with_evidence() {
         let [exposure] = seen.exposures.as_slice() else { panic!("{seen:?}") };
         assert_eq!((exposure.direction, exposure.amount, exposure.asset), (Direction::Source, 100.0, None));
         let theft = exposure.shares.iter().find(|share| share.category == Category::Theft).unwrap();
-        assert!((theft.indirect - 0.3).abs() < 1e-12 && theft.direct == 0.0 && (theft.amount - 30.0).abs() < 1e-9);
+        assert!(
+            (theft.indirect - 0.3).abs() < 1e-12 && theft.direct == 0.0 && (theft.amount - 30.0).abs() < 1e-9
+        );
         assert_eq!((theft.hops, theft.holder, theft.by_cluster), (2, Some(address(3)), None));
         let steps: Vec<_> = theft.path.iter().map(|step| (step.height, step.value, step.address)).collect();
         assert_eq!(steps, [(2, Some(30), Some(address(4))), (1, Some(30), Some(address(3)))], "{flushed}");
@@ -65,7 +67,10 @@ fn a_label_counts_for_all_who_spend_together() {
     flows.take(&block(2, 2, vec![payment(2, 6, 10)]));
     let seen = flows.seen(&address(6), 5, 1e-6).unwrap();
     let [share] = seen.exposures[0].shares.as_slice() else { panic!("{seen:?}") };
-    assert_eq!((share.category, share.holder, share.by_cluster), (Category::Ransomware, Some(address(2)), Some(address(3))));
+    assert_eq!(
+        (share.category, share.holder, share.by_cluster),
+        (Category::Ransomware, Some(address(2)), Some(address(3)))
+    );
     let cluster = flows.seen(&address(2), 0, 1.0).unwrap().cluster.unwrap();
     assert_eq!(cluster.labelled, Some((address(3), Category::Ransomware)));
     // The transaction that joined them leaves the chain.
@@ -82,10 +87,8 @@ fn what_is_burnt_does_not_pay_what_is_minted() {
     import(&lists, "bad", &[(3, "theft")]);
     let flows = flows(dir.path(), &lists);
     let token = |from, to| Movement { asset: Some(address(200)), call: None, from, to, ..payment(0, 1, 50) };
-    let (burnt, minted) = (
-        token(Party::Address(address(3)), Party::Nobody),
-        token(Party::Nobody, Party::Address(address(5))),
-    );
+    let (burnt, minted) =
+        (token(Party::Address(address(3)), Party::Nobody), token(Party::Nobody, Party::Address(address(5))));
     flows.take(&block(1, 1, vec![burnt]));
     flows.take(&block(2, 2, vec![minted]));
     let seen = flows.seen(&address(5), 5, 1e-6).unwrap();
@@ -103,7 +106,8 @@ fn a_recording_is_history_and_what_follows_goes_on_from_it() {
     let rows = format!(
         "{header}5,1000,0,{a},{b},7,21000,0,0x,0,\n5,1000,1,{b},{c},9,21000,1,0x,0,\n8,1024,0,{b},{c},3,21000,0,0x,0,\n"
     );
-    let tokens = format!("block,ts,txidx,token,from,to,value\n5,1000,0,{token},{a},{c},11\n8,1024,0,{b},{a},{c},11\n");
+    let tokens =
+        format!("block,ts,txidx,token,from,to,value\n5,1000,0,{token},{a},{c},11\n8,1024,0,{b},{a},{c},11\n");
     let stream = |rows: &str, tokens: &str| {
         watch::flows::load::load(
             &flows,
@@ -115,16 +119,25 @@ fn a_recording_is_history_and_what_follows_goes_on_from_it() {
         )
     };
     let loaded = stream(&rows, &tokens).unwrap();
-    assert_eq!((loaded.blocks, loaded.transactions, loaded.token_transfers, loaded.other_tokens), (2, 3, 1, 1));
+    assert_eq!(
+        (loaded.blocks, loaded.transactions, loaded.token_transfers, loaded.other_tokens),
+        (2, 3, 1, 1)
+    );
     assert_eq!((loaded.first, loaded.last), (Some(5), Some(8)));
     let seen = flows.seen(&address(3), 5, 1e-6).unwrap();
     // The failed transaction moved nothing.
-    assert_eq!(seen.activity.iter().map(|one| one.received.amount).collect::<Vec<_>>().iter().sum::<f64>(), 14.0);
+    assert_eq!(
+        seen.activity.iter().map(|one| one.received.amount).collect::<Vec<_>>().iter().sum::<f64>(),
+        14.0
+    );
     assert_eq!(seen.first_seen, UnixNanos::from_secs(1_000));
     assert!(stream(&rows, &tokens).unwrap_err().to_string().contains("blocks up to 8 are known"));
     flows.take(&block(100, 1, vec![payment(3, 4, 5)]));
     let coverage = flows.status().coverage;
-    assert_eq!(coverage.iter().map(|one| (one.first, one.last, one.complete)).collect::<Vec<_>>(), [(5, 8, false), (100, 100, true)]);
+    assert_eq!(
+        coverage.iter().map(|one| (one.first, one.last, one.complete)).collect::<Vec<_>>(),
+        [(5, 8, false), (100, 100, true)]
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Flows of a chain: what is known after reorganisations, stops and damage is what a fresh reading of the same chain gives.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod exposure;
 mod log;
 mod support;

@@ -1,6 +1,10 @@
 //! From a stream to the windows of the protocol.
 
-use std::{collections::BTreeMap, io::BufRead};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::BufRead,
+    time::Duration,
+};
 
 use domain::UnixNanos;
 
@@ -32,6 +36,8 @@ pub const ACCOUNT_COLUMNS: &[Wanted] = &[Wanted::required("address"), Wanted::re
 pub enum Split {
     /// A benign account from its first transaction on; only judged, and told apart.
     New,
+    /// Likewise, trained on by the model that serves: every other account of the table that is not illicit.
+    NewTrain,
     /// Trained on.
     Train,
     /// Judged.
@@ -51,10 +57,8 @@ pub struct Sample {
     pub illicit: bool,
     /// What it is for.
     pub split: Split,
-    /// When its first transaction was made.
-    pub began: UnixNanos,
-    /// When its last transaction was made.
-    pub ended: UnixNanos,
+    /// When each transaction was made.
+    pub times: Vec<UnixNanos>,
     /// Features after each transaction.
     pub rows: Vec<Vec<f32>>,
     /// What had flowed into the account by then since it appeared, in whole coins.
@@ -73,12 +77,29 @@ pub struct Collected {
     pub inflow_total: Vec<f64>,
     /// What had flowed into each sample's account after each of its first inbound transactions, at most ten.
     pub inflow_first: Vec<Vec<f64>>,
+    inflow_weekly: Vec<Vec<(u64, f64)>>,
     /// Transactions per window at most.
     pub k: usize,
     /// The addresses.
     pub parties: Parties,
 }
 
+impl Collected {
+    /// What had flowed into a sample's account by the end of the last whole week before `time`, in whole coins: what
+    /// somebody who trains at that time can know.
+    #[must_use]
+    pub fn inflow_before(&self, sample: usize, time: UnixNanos) -> f64 {
+        let week = time.as_secs() / WEEK;
+        let weeks = self.inflow_weekly.get(sample).map_or(&[][..], Vec::as_slice);
+        let known = weeks.partition_point(|(at, _)| *at < week);
+        known.checked_sub(1).and_then(|at| weeks.get(at)).map_or(0.0, |(_, inflow)| *inflow)
+    }
+}
+
+/// How long after its window began a training account counts as known to be malicious: lists do not name an address at once.
+const KNOWN_AFTER: Duration = Duration::from_secs(30 * 86_400);
+/// Seconds of a week.
+const WEEK: u64 = 7 * 86_400;
 /// Inbound transactions whose sums are kept for the bounds of what could be saved.
 const FIRST_INBOUND: usize = 10;
 
@@ -108,7 +129,7 @@ pub fn collect<R: BufRead>(
         samples.push(Sample::new(account, row.number(1)?, row.number(2)?, flag(&row, 3)?, split));
     }
     if let Some(mut accounts) = accounts {
-        let mut count = 0;
+        let (mut count, mut benign) = (0, 0_u64);
         while let Some(row) = accounts.next_row()? {
             count += 1;
             if count > ACCOUNTS_MAX {
@@ -117,7 +138,9 @@ pub fn collect<R: BufRead>(
             let account =
                 stream.parties.of_row(row.bytes(0)).map_err(|error| row.bad(0, error.to_string()))?;
             if let (Some(account), false) = (account, flag(&row, 1)?) {
-                samples.push(Sample::new(account, 0, 0, false, Split::New));
+                let split = if benign % 2 == 0 { Split::NewTrain } else { Split::New };
+                samples.push(Sample::new(account, 0, 0, false, split));
+                benign += 1;
             }
         }
     }
@@ -131,9 +154,10 @@ pub fn collect<R: BufRead>(
         if let (Some(place), Ok(at)) = (watched.get_mut(party.index()), u32::try_from(accounts.len())) {
             *place = at;
         }
-        accounts.push(Account { windows: of, seen: 0, inflow: 0.0, inbound: 0, inflow_first: Vec::new() });
+        accounts.push(Account { windows: of, ..Account::default() });
     }
-    let mut collector = Collector { samples, watched, accounts, traffic: Traffic::default(), k };
+    let (traffic, known) = (Traffic::default(), VecDeque::new());
+    let mut collector = Collector { samples, watched, accounts, traffic, known, k };
     while let Some(item) = stream.advance()? {
         match item {
             Item::Transaction(transaction) => collector.transaction(&transaction),
@@ -160,13 +184,18 @@ impl Sample {
             quarter,
             illicit,
             split,
-            began: UnixNanos(0),
-            ended: UnixNanos(0),
+            times: Vec::new(),
             rows: Vec::new(),
             inflow: Vec::new(),
             inbound: Vec::new(),
             window: Window::default(),
         }
+    }
+
+    /// When its first transaction was made; `None` if the stream had none.
+    #[must_use]
+    pub fn began(&self) -> Option<UnixNanos> {
+        self.times.first().copied()
     }
 
     /// Features after its last transaction; `None` if the stream had none.
@@ -176,6 +205,7 @@ impl Sample {
     }
 }
 
+#[derive(Default)]
 struct Account {
     windows: Vec<usize>,
     /// Transactions so far.
@@ -183,6 +213,8 @@ struct Account {
     inflow: f64,
     inbound: u64,
     inflow_first: Vec<f64>,
+    /// What had flowed in by the end of each week in which something did.
+    inflow_weekly: Vec<(u64, f64)>,
 }
 
 struct Collector {
@@ -191,11 +223,16 @@ struct Collector {
     watched: Vec<u32>,
     accounts: Vec<Account>,
     traffic: Traffic,
+    /// Who becomes known to be malicious, and when, in the order of time.
+    known: VecDeque<(UnixNanos, Party)>,
     k: usize,
 }
 
 impl Collector {
     fn transaction(&mut self, tx: &Transaction) {
+        while let Some((_, party)) = self.known.pop_front_if(|(from, _)| *from <= tx.at) {
+            self.traffic.mark(party.0);
+        }
         self.steps(tx);
         tx.observed_by(&mut self.traffic);
     }
@@ -226,6 +263,11 @@ impl Collector {
         if direction == Direction::In && !tx.failed && tx.value > 0 {
             account.inflow += step.coins;
             account.inbound += 1;
+            let week = tx.at.as_secs() / WEEK;
+            match account.inflow_weekly.last_mut() {
+                Some((at, inflow)) if *at == week => *inflow = account.inflow,
+                _ => account.inflow_weekly.push((week, account.inflow)),
+            }
             if account.inflow_first.len() < FIRST_INBOUND {
                 account.inflow_first.push(account.inflow);
             }
@@ -239,10 +281,10 @@ impl Collector {
             {
                 continue;
             }
-            if sample.rows.is_empty() {
-                sample.began = tx.at;
+            if sample.times.is_empty() && sample.illicit && sample.split == Split::Train {
+                self.known.push_back((tx.at.plus(KNOWN_AFTER), party));
             }
-            sample.ended = tx.at;
+            sample.times.push(tx.at);
             sample.rows.push(features(&sample.window));
             sample.inflow.push(inflow);
             sample.inbound.push(inbound);
@@ -276,6 +318,135 @@ impl Collector {
             .iter()
             .map(|sample| account(sample).map_or_else(Vec::new, |account| account.inflow_first.clone()))
             .collect();
-        Collected { samples, inflow_total, inflow_first, k, parties }
+        let inflow_weekly = samples
+            .iter()
+            .map(|sample| account(sample).map_or_else(Vec::new, |account| account.inflow_weekly.clone()))
+            .collect();
+        Collected { samples, inflow_total, inflow_first, inflow_weekly, k, parties }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::{
+        discovery::FEATURES,
+        replay::{TRANSACTION_COLUMNS, Transaction},
+    };
+
+    /// Address number `n` as text.
+    pub(crate) fn address(n: u32) -> String {
+        format!("0x{n:040x}")
+    }
+
+    /// A stream of payments: day, from, to, coins.
+    pub(crate) fn collected(
+        payments: &[(u64, u32, u32, u32)],
+        windows: &str,
+        accounts: Option<&str>,
+        k: usize,
+    ) -> Collected {
+        let mut text =
+            String::from("block,ts,txidx,from,to,value_wei,gas_used,is_error,method_id,input_len\n");
+        for (at, (day, from, to, coins)) in payments.iter().enumerate() {
+            let (from, to) = (address(*from), address(*to));
+            text.push_str(&format!(
+                "{at},{},0,{from},{to},{coins}000000000000000000,21000,0,,0\n",
+                day * 86_400
+            ));
+        }
+        let transactions = Table::open("transactions", text.as_bytes(), TRANSACTION_COLUMNS).unwrap();
+        let windows = format!("account,start,quarter,illicit,split\n{windows}");
+        let windows = Table::open("windows", windows.as_bytes(), WINDOW_COLUMNS).unwrap();
+        let accounts = accounts.map(|accounts| format!("address,illicit\n{accounts}"));
+        let accounts = accounts
+            .as_ref()
+            .map(|accounts| Table::open("accounts", accounts.as_bytes(), ACCOUNT_COLUMNS).unwrap());
+        collect(Stream::new(Parties::default(), transactions, None), windows, accounts, k).unwrap()
+    }
+
+    fn feature(row: &[f32], name: &str) -> f32 {
+        row[FEATURES.iter().position(|(other, _)| *other == name).unwrap()]
+    }
+
+    #[test]
+    fn a_training_account_is_known_a_month_later_and_a_judged_one_never() {
+        let (trained, judged, early, late, later) = (1, 2, 3, 4, 5);
+        let payments = [
+            (100, 9, trained, 5),
+            (100, 9, judged, 5),
+            (129, trained, early, 1),
+            (130, trained, late, 1),
+            (180, judged, later, 1),
+        ];
+        let rows: String = [(trained, 0, 1, "train"), (judged, 0, 1, "validate")]
+            .into_iter()
+            .chain([early, late, later].map(|account| (account, 0, 0, "validate")))
+            .map(|(account, quarter, illicit, split)| {
+                format!("{},0,{quarter},{illicit},{split}\n", address(account))
+            })
+            .collect();
+        let collected = collected(&payments, &rows, None, 5);
+        let marked = |sample: usize| feature(&collected.samples[sample].rows[0], "senders_marked");
+        assert_eq!([2, 3, 4].map(marked), [0.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn what_flows_in_later_is_not_known_before() {
+        let account = 1;
+        let payments = [(7, 9, account, 1), (13, 9, account, 2), (14, 9, account, 4), (40, 9, account, 8)];
+        let rows = format!("{},0,0,1,train\n", address(account));
+        let collected = collected(&payments, &rows, None, 2);
+        let known = |day: u64| collected.inflow_before(0, UnixNanos::from_secs(day * 86_400));
+        assert_eq!([0, 13, 14, 20, 21, 1_000].map(known), [0.0, 0.0, 3.0, 3.0, 7.0, 15.0]);
+        assert_eq!(collected.samples[0].inflow, [1.0, 3.0], "the window ends after two");
+        assert!((collected.inflow_total[0] - 15.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn every_other_new_benign_account_is_trained_on() {
+        let payments: Vec<(u64, u32, u32, u32)> = (1..5).map(|n| (u64::from(n), 9, n, 1)).collect();
+        let accounts: String = [(1, 0), (2, 1), (3, 0), (4, 0)]
+            .map(|(n, illicit)| format!("{},{illicit}\n", address(n)))
+            .concat();
+        let collected = collected(&payments, &format!("{},0,0,1,train\n", address(2)), Some(&accounts), 3);
+        let splits: Vec<Split> = collected.samples.iter().map(|sample| sample.split).collect();
+        assert_eq!(splits, [Split::Train, Split::NewTrain, Split::New, Split::NewTrain]);
+    }
+
+    #[test]
+    fn a_transaction_does_not_count_in_what_was_seen_before_it() {
+        let collected = collected(
+            &[(1, 8, 7, 10), (2, 7, 1, 4), (3, 7, 1, 3)],
+            &format!("{},0,0,0,train\n", address(1)),
+            None,
+            5,
+        );
+        let rows = &collected.samples[0].rows;
+        assert_eq!(feature(&rows[0], "sender_transactions_first"), 1.0);
+        assert!((feature(&rows[0], "sender_spends_first") - 0.4).abs() < 1e-6);
+        assert_eq!(feature(&rows[1], "sender_transactions_max"), 2.0);
+        assert_eq!(feature(&rows[1], "sender_counterparties_max"), 1.0, "the judged one does not count");
+    }
+
+    #[test]
+    fn creating_a_contract_is_seen_of_its_creator() {
+        let mut traffic = Traffic::default();
+        let transaction = Transaction {
+            block: 0,
+            index: 0,
+            at: UnixNanos(0),
+            from: Some(Party(3)),
+            to: None,
+            value: 5,
+            gas_used: 0,
+            failed: false,
+            input_bytes: 0,
+            method: None,
+            created: Some(Party(4)),
+        };
+        transaction.observed_by(&mut traffic);
+        let peer = traffic.peer(3, 0);
+        assert_eq!((peer.transactions, peer.sent, peer.counterparties), (1, 0, 0));
     }
 }

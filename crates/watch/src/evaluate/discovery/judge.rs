@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use scoring::{
+    calibration::{Calibration, Platt},
     gbdt::TrainError,
     metrics::{MetricError, auc_roc, average_precision, recall_at_fpr, steps},
     model::{
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     Collected, Origin, Sample, Split,
-    learn::{self, Rows},
+    learn::{self, Aim},
 };
 use crate::discovery::{Detector, DetectorError};
 
@@ -100,21 +101,26 @@ pub fn judge(
     let file = match given {
         Some(file) => file,
         None => {
-            let protocol = learn::train(collected, Rows::Whole, |sample| sample.split == Split::Train)?;
+            let before = learn::first_of(collected, |sample| sample.split == Split::Validate);
+            let protocol =
+                learn::train(collected, Aim::Whole, before, |sample| sample.split == Split::Train)?;
             put("ranking", ranking(&protocol, &validate)?);
             put("ranking_by_quarter", by_quarter(&protocol, &validate));
             if rolling {
                 put("ranking_rolling_origin", rolling_origin(collected));
+                put("value_saved_rolling_origin", value_rolling_origin(collected));
             }
             let mut file = learn::learn(collected, origin)?;
-            learn::set_threshold(&mut file.card, threshold(collected, &file.model));
+            let (threshold, calibration) = threshold(collected, &file.model);
+            learn::set_threshold(&mut file.card, threshold);
+            file.calibration = calibration;
             file
         }
     };
     let serving = ranking(&file.model, &validate)?;
     put("ranking_serving", serving.clone());
     put("ranking_serving_by_quarter", by_quarter(&file.model, &validate));
-    let curves = Curves::of(collected, &file.model);
+    let curves = Curves::of(collected, &file.model, |sample| sample.split == Split::Validate);
     let thresholds: Vec<Value> = RATES.iter().map(|rate| curves.at(*rate)).collect();
     put("value", curves.bounds());
     put("value_saved", Value::Array(thresholds));
@@ -175,14 +181,19 @@ fn by_quarter(model: &Model, samples: &[&Sample]) -> Value {
     Value::Object(told.collect())
 }
 
+/// Whether the table of windows names it.
+fn in_table(sample: &&Sample) -> bool {
+    matches!(sample.split, Split::Train | Split::Validate)
+}
+
 /// Each quarter by a model trained on the whole windows of all quarters before it, whatever the table's split.
 fn rolling_origin(collected: &Collected) -> Value {
-    let samples: Vec<&Sample> =
-        collected.samples.iter().filter(|sample| sample.split != Split::New).collect();
+    let samples: Vec<&Sample> = collected.samples.iter().filter(in_table).collect();
     let quarters: BTreeSet<u64> = samples.iter().map(|sample| sample.quarter).collect();
     let told = quarters.into_iter().filter_map(|quarter| {
-        let earlier = |sample: &Sample| sample.split != Split::New && sample.quarter < quarter;
-        let model = learn::train(collected, Rows::Whole, earlier).ok()?;
+        let before = learn::first_of(collected, |sample| in_table(&sample) && sample.quarter == quarter);
+        let earlier = |sample: &Sample| in_table(&sample) && sample.quarter < quarter;
+        let model = learn::train(collected, Aim::Whole, before, earlier).ok()?;
         let of: Vec<&Sample> = samples
             .iter()
             .copied()
@@ -193,24 +204,53 @@ fn rolling_origin(collected: &Collected) -> Value {
     Value::Object(told.collect())
 }
 
+/// Value saved in each quarter by a model that serves, trained on the quarters before it, whatever the table's split.
+fn value_rolling_origin(collected: &Collected) -> Value {
+    let samples = collected.samples.iter().filter(in_table);
+    let quarters: BTreeSet<u64> = samples.map(|sample| sample.quarter).collect();
+    let told = quarters.into_iter().filter_map(|quarter| {
+        let of = |sample: &Sample| in_table(&sample) && sample.quarter == quarter;
+        let before = learn::first_of(collected, of);
+        let earlier = |sample: &Sample| in_table(&sample) && sample.quarter < quarter;
+        let model = learn::train(collected, Aim::Serve, before, earlier).ok()?;
+        let curves = Curves::of(collected, &model, of);
+        let mut value = curves.bounds();
+        if let Value::Object(value) = &mut value {
+            let saved: Vec<Value> = RATES.iter().map(|rate| curves.at(*rate)).collect();
+            value.insert("value_saved".to_owned(), Value::Array(saved));
+        }
+        Some((quarter.to_string(), value))
+    });
+    Value::Object(told.collect())
+}
+
 /// The logit that [`THRESHOLD_RATE`] of the benign windows of the last training quarter exceed at some time, by a model trained
-/// on the quarters before; of the training windows themselves where there is only one such quarter.
-fn threshold(collected: &Collected, serving: &Model) -> f64 {
+/// on the quarters before, and what its logits there mean as probabilities; both of the training windows themselves where
+/// there is only one such quarter.
+fn threshold(collected: &Collected, serving: &Model) -> (f64, Option<Calibration>) {
     let train = of(collected, Split::Train);
     let last = train.iter().map(|sample| sample.quarter).max().unwrap_or(0);
-    let earlier = learn::train(collected, Rows::Prefixes, |sample| {
+    let of_last = |sample: &Sample| sample.split == Split::Train && sample.quarter == last;
+    let before = learn::first_of(collected, of_last);
+    let earlier = learn::train(collected, Aim::Serve, before, |sample| {
         sample.split == Split::Train && sample.quarter < last
     });
     let (model, judged): (&Model, Vec<&Sample>) = match &earlier {
         Ok(model) => (model, train.iter().copied().filter(|sample| sample.quarter == last).collect()),
         Err(_) => (serving, train),
     };
-    let benign: Vec<f64> = judged
-        .iter()
-        .filter(|sample| !sample.illicit)
-        .map(|sample| highest(&logits(model, sample)))
-        .collect();
-    exceeded_by(benign, THRESHOLD_RATE)
+    let (mut benign, mut scores, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+    for sample in judged {
+        let logits = logits(model, sample);
+        if !sample.illicit {
+            benign.push(highest(&logits));
+        }
+        labels.resize(labels.len() + logits.len(), sample.illicit);
+        scores.extend(logits);
+    }
+    // The order of logits counts what is at stake, so their plain logistic function is no probability.
+    let calibration = Platt::fit(&scores, &labels).ok().map(Calibration::Platt);
+    (exceeded_by(benign, THRESHOLD_RATE), calibration)
 }
 
 fn logits(model: &Model, sample: &Sample) -> Vec<f64> {
@@ -241,15 +281,16 @@ struct Curves<'c> {
 }
 
 impl<'c> Curves<'c> {
-    fn of(collected: &'c Collected, model: &Model) -> Self {
+    fn of(collected: &'c Collected, model: &Model, wanted: impl Fn(&Sample) -> bool) -> Self {
         let mut curves = Self { collected, illicit: Vec::new(), benign: Vec::new(), new_benign: Vec::new() };
         let judged = collected.samples.iter().enumerate().filter(|(_, sample)| !sample.rows.is_empty());
         for (at, sample) in judged {
+            let is_wanted = wanted(sample);
             match (sample.split, sample.illicit) {
-                (Split::Train, _) => {}
                 (Split::New, _) => curves.new_benign.push(highest(&logits(model, sample))),
-                (Split::Validate, true) => curves.illicit.push((at, logits(model, sample))),
-                (Split::Validate, false) => curves.benign.push(highest(&logits(model, sample))),
+                (_, true) if is_wanted => curves.illicit.push((at, logits(model, sample))),
+                (_, false) if is_wanted => curves.benign.push(highest(&logits(model, sample))),
+                _ => {}
             }
         }
         curves
@@ -365,4 +406,48 @@ fn ratio(part: f64, of: f64) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "counts of windows are small")]
 const fn count(count: usize) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::collect::tests::{address, collected},
+        *,
+    };
+
+    #[test]
+    fn value_saved_by_its_definition() {
+        // 10 + 30 + 60 coins to one account, 300 at once to the other.
+        let payments = [(1, 9, 1, 10), (2, 9, 1, 30), (3, 8, 2, 300), (4, 9, 1, 60), (5, 7, 3, 1)];
+        let windows =
+            [1, 2, 3].map(|n| format!("{},0,0,{},validate\n", address(n), u32::from(n < 3))).concat();
+        let collected = collected(&payments, &windows, None, 2);
+        let curves = Curves {
+            collected: &collected,
+            illicit: vec![(0, vec![1.0, 3.0]), (1, vec![3.0])],
+            benign: vec![2.0, 1.0],
+            new_benign: vec![],
+        };
+        let at = |threshold: f64| {
+            let value = curves.with(threshold);
+            let number = |name: &str| value[name].as_f64().unwrap();
+            (number("value_saved"), number("value_saved_capped_100_coins"), number("benign_rate"))
+        };
+        // Flagged by its second transaction, 60 of 400 are still to come; of the other nothing is.
+        assert_eq!(at(2.5), (0.15, 0.3, 0.0));
+        // By its first, 90 are; a threshold that is only reached does not flag.
+        assert_eq!(at(0.5), (0.225, 0.45, 1.0));
+        assert_eq!(at(3.0), (0.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn the_rate_of_false_alarms_is_never_exceeded() {
+        let scores: Vec<f64> = (0..1_000).map(f64::from).collect();
+        for (rate, allowed) in [(0.0, 0), (0.001, 1), (0.0015, 1), (0.01, 10)] {
+            let threshold = exceeded_by(scores.clone(), rate);
+            let above = scores.iter().filter(|score| **score > threshold).count();
+            assert_eq!(above, allowed, "{rate}");
+        }
+        assert_eq!(exceeded_by(vec![1.0; 50], 0.1), 1.0, "ties stay below");
+    }
 }

@@ -1,0 +1,341 @@
+//! Bundles of the fraud engine in an installation: read from their folders, fed by the fold, made the ones to judge by
+//! entries of the journal.
+//!
+//! A place holds one bundle: the *active* one may have an effect once it was promoted, the *challenger* never has. Which
+//! bundle judges from where on stands in the journal ([`Kind::FraudBundle`]), so a replay knows which alerts are news.
+//!
+//! [`Kind::FraudBundle`]: journal::Kind::FraudBundle
+
+use std::{
+    fs::File,
+    io::Read as _,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use auth::KeyChange;
+use domain::{AccountId, AlertEntity, Decision, Event, Finding, FraudAlert, Subject, WithdrawalRequest};
+use features::Limits;
+use fraud::live::{
+    Bundle, Live,
+    record::{Entry, KeyUse},
+};
+use journal::{
+    AppendError, Draft, Kind,
+    record::{self, FraudBundle, Refusals},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    config::{self, Config},
+    core::Core,
+    exit::{Exit, Failure},
+    ground::RecordError,
+};
+
+/// Alerts that are journalled together.
+const ALERTS_BATCH: usize = 64;
+/// How long to wait after the journal refused alerts.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// Where a bundle judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It may have an effect.
+    Active,
+    /// It judges the same traffic and never has an effect.
+    Challenger,
+}
+
+impl Place {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Active, Self::Challenger];
+
+    /// Its name in the journal.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Challenger => "challenger",
+        }
+    }
+}
+
+/// The bundles at work.
+#[derive(Debug, Clone, Default)]
+pub struct Lives(Vec<(Place, Arc<Live>)>);
+
+impl Lives {
+    /// Loads what the configuration names.
+    ///
+    /// # Errors
+    /// [`Failure`] with the file at fault; nothing is changed then.
+    pub fn load(config: &Config) -> Result<Self, Failure> {
+        let config::Fraud { bundles, bundle, challenger, enforce, .. } = &config.fraud;
+        let mut lives = Vec::new();
+        for (place, name) in [(Place::Active, bundle), (Place::Challenger, challenger)] {
+            let (Some(dir), Some(name)) = (bundles, name) else { continue };
+            let bundle = Arc::new(read(&dir.join(name))?);
+            let may_enforce = *enforce && place == Place::Active;
+            lives.push((place, Arc::new(fresh(bundle, may_enforce)?)));
+        }
+        Ok(Self(lives))
+    }
+
+    /// The same bundles without state.
+    ///
+    /// # Errors
+    /// [`Failure`] when one cannot be built, which loading it ruled out.
+    pub fn fresh(&self) -> Result<Self, Failure> {
+        let lives = self.0.iter().map(|(place, live)| {
+            let fresh = live.fresh().map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
+            Ok((*place, Arc::new(fresh)))
+        });
+        lives.collect::<Result<_, Failure>>().map(Self)
+    }
+
+    /// The bundle of a place.
+    #[must_use]
+    pub fn at(&self, place: Place) -> Option<&Arc<Live>> {
+        self.0.iter().find(|(other, _)| *other == place).map(|(_, live)| live)
+    }
+
+    /// Each with its place.
+    pub fn iter(&self) -> impl Iterator<Item = (Place, &Arc<Live>)> {
+        self.0.iter().map(|(place, live)| (*place, live))
+    }
+
+    /// Whether these are the bundles of those places, byte for byte.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        let hashes = |lives: &Self| -> Vec<_> {
+            lives.iter().map(|(place, live)| (place.as_str(), live.bundle().hash())).collect()
+        };
+        hashes(self) == hashes(other)
+    }
+
+    /// What they say about a request.
+    #[must_use]
+    pub fn examine(&self, request: &WithdrawalRequest) -> Vec<Finding> {
+        self.0.iter().flat_map(|(_, live)| live.examine(request)).collect()
+    }
+
+    fn apply(&self, seq: u64, entry: &Entry<'_>) {
+        self.0.iter().for_each(|(_, live)| live.apply(seq, entry));
+    }
+
+    pub(crate) fn seed(&self, seed: [u8; 16]) {
+        self.0.iter().for_each(|(_, live)| live.seed(seed));
+    }
+
+    pub(crate) fn event(&self, seq: u64, event: &Event) {
+        self.apply(seq, &Entry::Event(event));
+    }
+
+    pub(crate) fn decision(&self, seq: u64, decision: &Decision) {
+        self.apply(seq, &Entry::Decision(decision));
+    }
+
+    pub(crate) fn refusals(&self, seq: u64, refusals: &Refusals) {
+        let at = domain::UnixNanos::from_secs(refusals.second);
+        let Refusals { ip, reason, account, count, .. } = refusals;
+        let account = account.as_ref();
+        self.apply(seq, &Entry::Refused { ip: *ip, account, reason, count: *count, at });
+    }
+
+    /// A change of a key of this account.
+    pub(crate) fn key_change(&self, seq: u64, account: &AccountId, change: &KeyChange) {
+        let (at, what) = match change {
+            KeyChange::Created(key) => {
+                let may_withdraw = key.permissions().contains(auth::Permission::Withdraw);
+                (key.created_at(), KeyUse::Created { may_withdraw, ip_bound: !key.ip_allow().is_empty() })
+            }
+            KeyChange::Seen { sighting, .. } => (sighting.at, KeyUse::Seen { suspect: sighting.suspect }),
+            KeyChange::Used { at, .. } => (*at, KeyUse::Used),
+            // What a key has spent is told by its orders.
+            KeyChange::Spent { .. } => return,
+            KeyChange::Frozen { at, .. }
+            | KeyChange::Restricted { at, .. }
+            | KeyChange::Revoked { at, .. }
+            | KeyChange::Unfrozen { at, .. } => (*at, KeyUse::Changed),
+        };
+        self.apply(seq, &Entry::ApiKey { account, key: change.id(), change: what, at });
+    }
+
+    pub(crate) fn alert_recorded(&self, id: &str) {
+        self.0.iter().for_each(|(_, live)| live.alert_recorded(id));
+    }
+
+    /// From here on the bundle of a place is another one.
+    pub(crate) fn bundle(&self, entry: &FraudBundle) {
+        for (place, live) in self.iter().filter(|(place, _)| place.as_str() == entry.place) {
+            let is_active = !entry.name.is_empty() && entry.sha256 == live.bundle().hash();
+            live.activated(is_active, entry.enforced && place == Place::Active);
+        }
+    }
+
+    /// A person was erased: what the past looks like without them is no news.
+    pub(crate) fn erased(&self) {
+        self.0.iter().for_each(|(_, live)| live.forget_pending());
+    }
+
+    /// Alerts that wait for their entry.
+    fn pending(&self, most: usize) -> Vec<FraudAlert> {
+        self.0.iter().flat_map(|(_, live)| live.pending(most)).take(most).collect()
+    }
+
+    /// Whether some alert waits for its entry.
+    #[must_use]
+    pub(crate) fn has_pending(&self) -> bool {
+        self.0.iter().any(|(_, live)| live.has_pending())
+    }
+
+    /// Digests of their states, by place.
+    pub(crate) fn digests(&self) -> impl Iterator<Item = (String, String)> {
+        self.0
+            .iter()
+            .map(|(place, live)| (format!("fraud_bundle.{}", place.as_str()), hex::encode(live.digest())))
+    }
+}
+
+fn fresh(bundle: Arc<Bundle>, may_enforce: bool) -> Result<Live, Failure> {
+    Live::new(bundle, Limits::default(), may_enforce)
+        .map_err(|error| Failure::new(Exit::Input, error.to_string()))
+}
+
+/// Reads a bundle from its folder.
+///
+/// # Errors
+/// [`Failure`] naming folder, file and what is wrong.
+pub fn read(dir: &Path) -> Result<Bundle, Failure> {
+    let loaded = Bundle::load(&mut |name, bytes_max| {
+        let mut bytes = Vec::new();
+        let path = dir.join(name);
+        let file = File::open(path).map_err(|error| error.to_string())?;
+        let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
+        file.take(limit).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        if bytes.len() > bytes_max { Err(format!("is longer than {bytes_max} bytes")) } else { Ok(bytes) }
+    });
+    loaded.map_err(|error| Failure::new(Exit::Input, format!("bundle {}: {error}", dir.display())))
+}
+
+/// A bundle in words.
+pub(crate) fn told(bundle: &Bundle) -> Value {
+    let rules = bundle.rules().map(|set| {
+        json!({
+            "name": set.name(), "version": set.version(), "rules": set.rules().len(),
+            "sha256": hex::encode(set.hash()),
+        })
+    });
+    let model = bundle.model().map(|(file, sha256)| {
+        json!({
+            "name": file.card.name, "version": file.card.version, "trees": file.model.trees().len(),
+            "sha256": hex::encode(sha256),
+        })
+    });
+    let pack = bundle.pack();
+    json!({
+        "name": bundle.name(), "version": bundle.version(), "sha256": hex::encode(bundle.hash()),
+        "pack": {
+            "name": pack.name(), "version": pack.version(), "features": pack.columns().len(),
+            "sha256": hex::encode(pack.hash()),
+        },
+        "model": model, "rules": rules, "judges": bundle.manifest().judge,
+    })
+}
+
+impl Core {
+    /// Writes into the journal which bundles judge from here on, where they are others than before.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be recorded; nothing judges anew then.
+    pub async fn activate_bundles(&self, reason: &str) -> Result<(), Failure> {
+        for place in Place::ALL {
+            let lives = self.ground.lives();
+            let loaded = lives.at(place).map(|live| live.bundle());
+            let recorded = self.ground.read(|fold| fold.bundles().get(place.as_str()).cloned());
+            let is_same = match (&loaded, &recorded) {
+                (Some(bundle), Some(entry)) => !entry.name.is_empty() && entry.sha256 == bundle.hash(),
+                (None, Some(entry)) => entry.name.is_empty(),
+                (None, None) => true,
+                (Some(_), None) => false,
+            };
+            if is_same {
+                continue;
+            }
+            if recorded.as_ref().is_some_and(|entry| entry.enforced) {
+                tracing::warn!(
+                    "the bundle that had an effect is replaced, and the new one begins in shadow: promote it when it was watched"
+                );
+            }
+            let entry = FraudBundle {
+                place: place.as_str().to_owned(),
+                name: loaded.map(|bundle| bundle.name().to_owned()).unwrap_or_default(),
+                version: loaded.map(|bundle| bundle.version().to_owned()).unwrap_or_default(),
+                sha256: loaded.map(|bundle| bundle.hash()).unwrap_or_default(),
+                enforced: false,
+                reason: reason.to_owned(),
+            };
+            self.record_bundle(entry).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes which bundle judges a place from here on.
+    pub(crate) async fn record_bundle(&self, entry: FraudBundle) -> Result<(), Failure> {
+        tracing::info!(
+            place = entry.place,
+            name = entry.name,
+            version = entry.version,
+            enforced = entry.enforced,
+            "the fraud engine judges by this bundle from here on"
+        );
+        let draft = Draft {
+            at: self.clock.now(),
+            subject: Subject::System,
+            kind: Kind::FraudBundle,
+            payload: entry.encode(),
+        };
+        let recorded = self.ground.record(vec![draft]).await;
+        recorded.map(drop).map_err(|error| Failure::new(Exit::Io, error.to_string()))
+    }
+}
+
+/// Journals the alerts that wait, whenever there are some. Runs until it is aborted; what it did not get to is found
+/// again at the next start.
+pub async fn record_alerts(core: Arc<Core>) {
+    loop {
+        let pending = core.ground.lives().pending(ALERTS_BATCH);
+        if pending.is_empty() {
+            core.ground.alerts_wait().await;
+            continue;
+        }
+        // One by one: an alert about somebody erased meanwhile must not keep the others back.
+        for alert in pending {
+            let subject = match &alert.entity {
+                AlertEntity::Account(account) => Subject::Account(account.clone()),
+                AlertEntity::Network(_) => Subject::System,
+            };
+            let draft = Draft {
+                at: core.clock.now(),
+                subject,
+                kind: Kind::FraudAlert,
+                payload: record::encode_fraud_alert(&alert),
+            };
+            match core.ground.record(vec![draft]).await {
+                Ok(_) => {
+                    core.meters.alerts.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(RecordError::Append(AppendError::SubjectErased { .. })) => {
+                    core.ground.lives().alert_recorded(&alert.id);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a fraud alert was not recorded; it is tried again");
+                    tokio::time::sleep(RETRY_AFTER).await;
+                    break;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `caponier users` and `caponier services`: who may use the control API.
+
+use clap::{Args, Subcommand};
+
+use crate::control::Request;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersCommand {
+    /// Invite a person to store a passkey; the link is shown once and works once, for a day.
+    Invite {
+        /// Their name, as records show it.
+        user: String,
+        /// What they do: admin, aml_analyst, approver, auditor, compliance_officer, fraud_analyst, security_engineer,
+        /// sre or viewer; may be repeated. In place of the roles before.
+        #[arg(long = "role", value_name = "ROLE", value_delimiter = ',')]
+        roles: Vec<String>,
+    },
+    /// List persons.
+    List,
+    /// Replace a person's roles, in open sessions as well.
+    Roles {
+        /// Their name.
+        user: String,
+        /// As for invite; none takes all away.
+        #[arg(long = "role", value_name = "ROLE", value_delimiter = ',')]
+        roles: Vec<String>,
+    },
+    /// Remove a person: passkeys, roles and open sessions.
+    Remove {
+        /// Their name.
+        user: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServicesCommand {
+    /// Create a token for a program, in place of the one of that name; it is shown once.
+    Create(ServicesCreate),
+    /// List programs.
+    List,
+    /// Revoke a program's token at once.
+    Revoke {
+        /// The program's name.
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServicesCreate {
+    /// The program's name, as records show it.
+    pub(crate) name: String,
+    /// What it may do, such as decide or write_events; may be repeated.
+    #[arg(long = "may", value_name = "CAPABILITY", value_delimiter = ',', required = true)]
+    pub(crate) capabilities: Vec<String>,
+    /// Networks it may call from, at most 20 addresses or CIDR blocks.
+    #[arg(long = "ip", value_name = "CIDR", value_delimiter = ',')]
+    pub(crate) ips: Vec<String>,
+    /// Days until the token ends, at most 366.
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=366))]
+    pub(crate) days: u32,
+}
+
+impl UsersCommand {
+    /// What to ask the installation.
+    pub(crate) fn request(self) -> Request {
+        match self {
+            Self::Invite { user, roles } => Request::PeopleInvite { user, roles },
+            Self::List => Request::PeopleList,
+            Self::Roles { user, roles } => Request::PeopleRoles { user, roles },
+            Self::Remove { user } => Request::PeopleRemove { user },
+        }
+    }
+}
+
+impl ServicesCommand {
+    /// What to ask the installation.
+    pub(crate) fn request(self) -> Request {
+        match self {
+            Self::Create(ServicesCreate { name, capabilities, ips, days }) => {
+                Request::ServicesCreate { name, capabilities, ips, days }
+            }
+            Self::List => Request::ServicesList,
+            Self::Revoke { name } => Request::ServicesRevoke { name },
+        }
+    }
+}

@@ -1,0 +1,525 @@
+//! What the console shows, and who may see it: its ports, filled from the installation.
+
+mod doors;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use console::{
+    Backup, Ban, BoxFuture, DecisionLine, DecisionPage, Drill, Entry, EntryPage, Explanation, Found, List,
+    Live, Mode, Part, ROWS_MAX, Second, Sight, Unavailable,
+};
+use domain::{Actor, Decision, Finding, UnixNanos, Verdict};
+use identity::Role;
+use journal::{Kind, record};
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::time::{MissedTickBehavior, interval};
+
+use self::doors::Doors;
+use crate::{abuse, control::Response, core::Core};
+
+/// Seconds of traffic shown.
+const SECONDS: usize = 120;
+/// Newest decisions on the live page.
+const NEWEST: usize = 12;
+/// Entries looked at for one page of decisions: some 10 ms of reading.
+const SCAN_MAX: u64 = 20_000;
+/// Entries read at once when going backwards.
+const STRIDE: u64 = 1_000;
+/// Longest value of an entry that is shown, in characters.
+const VALUE_CHARS_MAX: usize = 300;
+
+/// The console of a process that serves.
+pub(crate) struct Pages {
+    console: console::Console,
+    shown: Arc<Shown>,
+    doors: Arc<Doors>,
+}
+
+impl std::fmt::Debug for Pages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.console.fmt(f)
+    }
+}
+
+impl Pages {
+    /// Of an installation and its gateway.
+    pub(crate) fn new(core: &Arc<Core>, gateway: &gateway::Gateway) -> Self {
+        let shown = Arc::new(Shown {
+            core: Arc::clone(core),
+            gateway: gateway.metrics(),
+            started_at: core.clock.now(),
+            seconds: Mutex::default(),
+            newest: Mutex::default(),
+        });
+        let doors = Doors::new(Arc::clone(&core.clock));
+        let console = console::Console::new(Arc::clone(&shown) as _, Arc::clone(&doors) as _);
+        Self { console, shown, doors }
+    }
+
+    /// To serve them.
+    pub(crate) fn router(&self) -> axum::Router {
+        self.console.router()
+    }
+
+    /// From now on links are given out; `origin` is where the pages are: scheme, host and port.
+    pub(crate) fn open(&self, origin: String) {
+        let entrance = Entrance { doors: Arc::clone(&self.doors), origin };
+        if self.shown.core.entrance.set(entrance).is_err() {
+            unreachable!("an app is built once, around a core of its own");
+        }
+    }
+
+    /// Counts traffic by second until the end, then ends the live pages.
+    pub(crate) async fn count(self, end: impl Future<Output = ()>) {
+        let mut tick = interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut end = std::pin::pin!(end);
+        loop {
+            tokio::select! {
+                () = &mut end => break,
+                _ = tick.tick() => {
+                    let now = self.shown.counters();
+                    self.shown.seconds.lock().add(now);
+                }
+            }
+        }
+        self.console.close();
+    }
+}
+
+/// The way in.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    doors: Arc<Doors>,
+    /// Scheme, host and port.
+    origin: String,
+}
+
+impl Entrance {
+    /// The address of the console.
+    pub(crate) fn url(&self) -> String {
+        format!("{}/console", self.origin)
+    }
+
+    /// A link that lets in once, and until when.
+    pub(crate) fn link(&self, actor: Actor, role: Role) -> (String, UnixNanos) {
+        let (secret, until) = self.doors.link(actor, role);
+        (format!("{}/enter?link={secret}", self.url()), until)
+    }
+}
+
+/// The installation as the console sees it.
+struct Shown {
+    core: Arc<Core>,
+    gateway: Arc<gateway::Metrics>,
+    started_at: UnixNanos,
+    seconds: Mutex<Seconds>,
+    newest: Mutex<Newest>,
+}
+
+/// Traffic by second.
+#[derive(Default)]
+struct Seconds {
+    past: VecDeque<Second>,
+    /// Counters at the end of the last second.
+    last: Option<Second>,
+}
+
+/// The newest decisions, kept up as the journal grows.
+#[derive(Default)]
+struct Newest {
+    lines: VecDeque<DecisionLine>,
+    /// Entries looked at.
+    seen: u64,
+}
+
+impl Shown {
+    fn counters(&self) -> Second {
+        let seen = self.gateway.snapshot();
+        Second { forwarded: seen.forwarded, refused: seen.refusals.values().sum() }
+    }
+
+    fn line(&self, position: u64, decision: &Decision) -> DecisionLine {
+        let request = &decision.request;
+        DecisionLine {
+            id: self.core.decider.ids().id(position).to_string(),
+            at: decision.decided_at,
+            account: request.account.to_string(),
+            amount: format!("{} {}", request.amount, request.asset),
+            destination: request.destination.text().to_owned(),
+            verdict: decision.verdict,
+            reason: match decision.leading() {
+                Some(finding) if decision.verdict != Verdict::Allow => finding.message.clone(),
+                _ => String::new(),
+            },
+        }
+    }
+
+    /// Decisions among the entries from `from` to before `until`, oldest first. Those about erased persons are left out.
+    fn decisions_between(&self, from: u64, until: u64) -> Result<Vec<DecisionLine>, Unavailable> {
+        let unavailable = |error: &dyn std::fmt::Display| {
+            tracing::error!(%error, "decisions cannot be shown");
+            Unavailable("Decisions cannot be read at the moment.".to_owned())
+        };
+        let journal = self.core.ground.journal();
+        let mut reader = journal.reader(from);
+        let (mut lines, mut payload) = (Vec::new(), Vec::new());
+        for position in from..until {
+            let Some(entry) = reader.next_ref() else { break };
+            let entry = entry.map_err(|error| unavailable(&error))?;
+            if entry.kind == Kind::Decision
+                && journal.open_payload_into(&entry, &mut payload).map_err(|error| unavailable(&error))?
+            {
+                let decision = record::decode_decision(&payload).map_err(|error| unavailable(&error))?;
+                lines.push(self.line(position, &decision));
+            }
+        }
+        Ok(lines)
+    }
+
+    /// The newest before a position, newest first, and where to go on.
+    fn decisions_before(&self, before: u64) -> Result<DecisionPage, Unavailable> {
+        let (mut at, mut lines) = (before, Vec::new());
+        let floor = before.saturating_sub(SCAN_MAX);
+        while at > floor && lines.len() < ROWS_MAX {
+            let from = at.saturating_sub(STRIDE).max(floor);
+            let mut found = self.decisions_between(from, at)?;
+            found.reverse();
+            let room = ROWS_MAX - lines.len();
+            at = match found.get(room) {
+                // More than a page holds: the next one begins behind the last that is shown.
+                Some(_) => found
+                    .get(room - 1)
+                    .and_then(|line| self.core.decider.ids().position(&line.id).ok())
+                    .unwrap_or(from),
+                None => from,
+            };
+            lines.extend(found.into_iter().take(room));
+        }
+        Ok(DecisionPage { lines, before: Some(at).filter(|at| *at > 0) })
+    }
+
+    /// Looks at what was recorded since the last call.
+    fn newest(&self) -> Vec<DecisionLine> {
+        let mut newest = self.newest.lock();
+        let size = self.core.ground.journal().size();
+        let from = newest.seen.max(size.saturating_sub(SCAN_MAX));
+        if let Ok(lines) = self.decisions_between(from, size) {
+            newest.seen = size;
+            newest.lines.extend(lines);
+        }
+        let surplus = newest.lines.len().saturating_sub(NEWEST);
+        newest.lines.drain(..surplus);
+        newest.lines.iter().rev().cloned().collect()
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let config = &self.core.config;
+        let part = |name, mode, detail: &str| Part { name, mode, detail: detail.to_owned() };
+        vec![
+            part("withdrawal decisions", Mode::Enforcing, "a check that does not answer denies"),
+            part(
+                "address book",
+                match config.decide.address_book {
+                    decide::AddressBookMode::Enforce => Mode::Enforcing,
+                    decide::AddressBookMode::Off => Mode::Off,
+                    decide::AddressBookMode::Shadow => Mode::Shadow,
+                },
+                "withdrawals to entries of the account's own book",
+            ),
+            part(
+                "bans",
+                match config.abuse.mode {
+                    gateway::AbuseMode::Enforce => Mode::Enforcing,
+                    gateway::AbuseMode::Off => Mode::Off,
+                    gateway::AbuseMode::Shadow => Mode::Shadow,
+                },
+                "sources that misbehave",
+            ),
+            part(
+                "API model",
+                match (&config.api_model.document, config.api_model.mode) {
+                    (None, _) | (_, gateway::ModelMode::Off) => Mode::Off,
+                    (_, gateway::ModelMode::Enforce) => Mode::Enforcing,
+                    (_, gateway::ModelMode::Report) => Mode::Shadow,
+                },
+                "requests that the description of the API does not allow",
+            ),
+            Part {
+                name: "fraud rules",
+                mode: Mode::Enforcing,
+                detail: match config.fraud.shadow.len() + config.fraud.off.len() {
+                    0 => "all in force".to_owned(),
+                    _ => format!("in shadow {}, off {}", config.fraud.shadow.len(), config.fraud.off.len()),
+                },
+            },
+            Part {
+                name: "address lists",
+                mode: if self.core.watch.lists().is_empty() { Mode::Off } else { Mode::Enforcing },
+                detail: match self.core.watch.lists().len() {
+                    0 => "none: no destination is known to be bad".to_owned(),
+                    lists => format!("{lists} in force"),
+                },
+            },
+            Part {
+                name: "backup",
+                mode: if self.core.shipper.is_some() { Mode::Enforcing } else { Mode::Off },
+                detail: match &config.backup.target {
+                    Some(target) => target.display().to_string(),
+                    None => "a lost disk loses everything".to_owned(),
+                },
+            },
+        ]
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let journal = match self.core.ground.journal().health() {
+            journal::Health::Running => None,
+            journal::Health::Closed => Some("The journal is closed.".to_owned()),
+            journal::Health::Failed { .. } => {
+                Some("The journal has failed: nothing is decided until a restart.".to_owned())
+            }
+        };
+        let lists = self.core.gaps.problem().map(|problem| format!("Withdrawals are refused: {problem}."));
+        journal.into_iter().chain(lists).collect()
+    }
+
+    fn explanation(&self, position: Option<u64>, decision: &Decision) -> Explanation {
+        let request = &decision.request;
+        let mut asked = vec![
+            ("network address".to_owned(), request.ip.to_string()),
+            (
+                "channel".to_owned(),
+                match &request.channel {
+                    domain::Channel::ApiKey(key) => format!("API key {key}"),
+                    domain::Channel::Exchange => "the exchange itself".to_owned(),
+                },
+            ),
+            ("requested".to_owned(), request.requested_at.to_string()),
+        ];
+        let optional = [
+            ("device", request.device.as_ref().map(ToString::to_string)),
+            ("client", request.client_ja4.clone()),
+            ("client's id", request.client_id.clone()),
+            ("fee", request.fee.map(|fee| fee.to_string())),
+        ];
+        asked.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        Explanation {
+            line: self.line(position.unwrap_or(0), decision),
+            asked,
+            found: decision.findings.iter().map(found).collect(),
+            position,
+        }
+    }
+}
+
+impl Seconds {
+    fn add(&mut self, now: Second) {
+        if let Some(last) = self.last.replace(now) {
+            self.past.push_back(Second {
+                forwarded: now.forwarded.saturating_sub(last.forwarded),
+                refused: now.refused.saturating_sub(last.refused),
+            });
+        }
+        let surplus = self.past.len().saturating_sub(SECONDS);
+        self.past.drain(..surplus);
+    }
+
+    fn shown(&self) -> Vec<Second> {
+        let missing = SECONDS.saturating_sub(self.past.len());
+        std::iter::repeat_n(Second::default(), missing).chain(self.past.iter().copied()).collect()
+    }
+}
+
+fn found(finding: &Finding) -> Found {
+    Found {
+        source: finding.source.as_str(),
+        code: finding.code.to_string(),
+        verdict: finding.verdict,
+        shadow: finding.shadow,
+        message: finding.message.clone(),
+        evidence: finding.evidence.iter().map(|seen| (seen.name.to_string(), seen.value.clone())).collect(),
+        would_pass_if: finding.would_pass_if.clone(),
+    }
+}
+
+/// A value of an entry in words; long ones are cut, since a page is not where they are read.
+fn in_words(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(in_words).collect::<Vec<_>>().join("; "),
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| format!("{}: {}", name.replace('_', " "), in_words(value)))
+            .collect::<Vec<_>>()
+            .join(", "),
+        other => other.to_string(),
+    };
+    match text.char_indices().nth(VALUE_CHARS_MAX) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+fn entry(told: &Value) -> Option<Entry> {
+    let told = told.as_object()?;
+    let text = |name: &str| told.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let fields = told
+        .iter()
+        .filter(|(name, value)| {
+            !matches!(name.as_str(), "seq" | "at" | "kind" | "subject") && !value.is_null()
+        })
+        .map(|(name, value)| (name.clone(), in_words(value)))
+        .collect();
+    Some(Entry { seq: told.get("seq")?.as_u64()?, at: text("at"), kind: text("kind"), fields })
+}
+
+impl Sight for Shown {
+    fn live(&self) -> Live {
+        let seen = self.gateway.snapshot();
+        let mut refusals: Vec<(String, u64)> =
+            seen.refusals.iter().map(|(reason, n)| ((*reason).to_owned(), *n)).collect();
+        refusals.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        let (decided, undecided) = self.core.meters.decisions();
+        Live {
+            at: self.core.clock.now(),
+            started_at: self.started_at,
+            seconds: self.seconds.lock().shown(),
+            requests: seen.requests,
+            forwarded: seen.forwarded,
+            refusals,
+            decided,
+            undecided,
+            parts: self.parts(),
+            faults: self.faults(),
+            decisions: tokio::task::block_in_place(|| self.newest()),
+            entries: self.core.ground.journal().size(),
+            bans: self.core.bans.get().map_or(0, |bans| abuse::list(bans).len()),
+        }
+    }
+
+    fn decisions(&self, before: Option<u64>) -> BoxFuture<'_, Result<DecisionPage, Unavailable>> {
+        Box::pin(async move {
+            let size = self.core.ground.journal().size();
+            let before = before.unwrap_or(size).min(size);
+            tokio::task::block_in_place(|| self.decisions_before(before))
+        })
+    }
+
+    fn decision<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Explanation>, Unavailable>> {
+        Box::pin(async move {
+            let read = self.core.decider.explain(id).await.map_err(|error| {
+                tracing::error!(%error, "a decision cannot be shown");
+                Unavailable("The decision cannot be read at the moment.".to_owned())
+            })?;
+            Ok(read.map(|decided| {
+                let position = self.core.decider.ids().position(decided.id.as_str()).ok();
+                self.explanation(position, &decided.decision)
+            }))
+        })
+    }
+
+    fn bans(&self) -> Vec<Ban> {
+        let Some(bans) = self.core.bans.get() else { return Vec::new() };
+        let mut listed = abuse::list(bans);
+        listed.sort_by(|a, b| b.since.cmp(&a.since));
+        listed
+            .into_iter()
+            .take(ROWS_MAX)
+            .map(|ban| Ban {
+                target: ban.target,
+                reason: ban.reason,
+                evidence: BTreeMap::into_iter(ban.evidence).collect(),
+                since: ban.since,
+                until: ban.until,
+                in_force: ban.in_force,
+            })
+            .collect()
+    }
+
+    fn lists(&self) -> Vec<List> {
+        let listed = self.core.lists().into_iter();
+        listed
+            .map(|list| List { name: list.name, addresses: list.addresses, imported_at: list.imported_at })
+            .collect()
+    }
+
+    fn backup(&self) -> BoxFuture<'_, Backup> {
+        Box::pin(async move {
+            let state = tokio::task::block_in_place(|| self.core.backup_state());
+            Backup {
+                target: state.target,
+                entries: state.entries,
+                entries_shipped: state.entries_shipped,
+                shipped_at: state.shipped_at,
+                last_drill: state.last_drill.map(|drill| Drill {
+                    ok: drill.ok,
+                    entries: drill.entries,
+                    at: drill.at,
+                    took_ms: drill.took_ms,
+                    detail: drill.detail,
+                }),
+            }
+        })
+    }
+
+    fn entries(&self, from: Option<u64>) -> BoxFuture<'_, Result<EntryPage, Unavailable>> {
+        Box::pin(async move {
+            let size = self.core.ground.journal().size();
+            let rows = u64::try_from(ROWS_MAX).unwrap_or(u64::MAX);
+            let from = from.unwrap_or_else(|| size.saturating_sub(rows)).min(size);
+            match tokio::task::block_in_place(|| self.core.entries(from, &[], rows, false)) {
+                Ok(Response::Entries { entries, .. }) => {
+                    Ok(EntryPage { entries: entries.iter().filter_map(entry).collect(), from, size })
+                }
+                Ok(_) => Ok(EntryPage { from, size, ..EntryPage::default() }),
+                Err(failure) => {
+                    tracing::error!(%failure, "entries cannot be shown");
+                    Err(Unavailable("The journal cannot be read at the moment.".to_owned()))
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn seconds_are_differences_and_the_oldest_fall_out() {
+        let mut seconds = Seconds::default();
+        for n in 0..=300 {
+            seconds.add(Second { forwarded: n * n, refused: n });
+        }
+        let shown = seconds.shown();
+        assert_eq!(shown.len(), SECONDS);
+        assert_eq!(shown.last(), Some(&Second { forwarded: 599, refused: 1 }));
+        // Counters that begin anew are no negative traffic.
+        seconds.add(Second::default());
+        assert_eq!(seconds.shown().last(), Some(&Second::default()));
+    }
+
+    #[test]
+    fn entries_are_told_in_words_and_long_values_cut() {
+        let told = json!({
+            "seq": 7, "at": "2026-01-02T03:04:05Z", "kind": "decision", "subject": "ab",
+            "reasons": [{ "code": "watch.sanctioned", "shadow": false, "none": null }], "nothing": null,
+            "long": "\u{e4}".repeat(1_000),
+        });
+        let entry = entry(&told).unwrap();
+        assert_eq!((entry.seq, entry.kind.as_str()), (7, "decision"));
+        let value = |name: &str| entry.fields.iter().find(|(known, _)| known == name).unwrap().1.clone();
+        assert_eq!(value("reasons"), "code: watch.sanctioned, shadow: false");
+        assert_eq!(value("long").chars().count(), VALUE_CHARS_MAX + 3);
+        assert_eq!(entry.fields.len(), 2);
+    }
+}

@@ -1,0 +1,156 @@
+//! Persons and programs of the control API, as an operator manages them.
+
+use std::time::Duration;
+
+use auth::IpAllowList;
+use domain::Actor;
+use identity::{Capability, Change, Role};
+
+use super::Core;
+use crate::{
+    control::{CreatedService, InvitedUser, ListedService, ListedUser, Response},
+    exit::{Exit, Failure},
+};
+
+fn bad(error: &dyn std::error::Error) -> Failure {
+    Failure::new(Exit::Input, error.to_string())
+}
+
+fn roles(names: &[String]) -> Result<Vec<Role>, Failure> {
+    let role = |name: &String| {
+        Role::named(name).ok_or_else(|| {
+            let known = Role::ALL.map(Role::as_str).join(", ");
+            Failure::new(Exit::Usage, format!("{name:?} is no role; there are {known}"))
+        })
+    };
+    names.iter().map(role).collect()
+}
+
+fn capabilities(names: &[String]) -> Result<Vec<Capability>, Failure> {
+    // A session is a person's.
+    let known = || Capability::ALL.into_iter().filter(|one| *one != Capability::OwnSession);
+    let capability = |name: &String| {
+        known().find(|one| one.as_str() == name).ok_or_else(|| {
+            let known: Vec<&str> = known().map(Capability::as_str).collect();
+            let message = format!("{name:?} is no capability of programs; there are {}", known.join(", "));
+            Failure::new(Exit::Usage, message)
+        })
+    };
+    names.iter().map(capability).collect()
+}
+
+fn words(roles: &[Role]) -> Vec<String> {
+    roles.iter().map(|role| role.as_str().to_owned()).collect()
+}
+
+impl Core {
+    async fn record_identity(&self, change: Change) -> Result<(), Failure> {
+        self.ground
+            .record_identity(&change, self.clock.now())
+            .await
+            .map(drop)
+            .map_err(|error| Failure::new(Exit::Io, error.to_string()))
+    }
+
+    pub(super) async fn people_invite(&self, user: &str, names: &[String]) -> Result<Response, Failure> {
+        let Some(origin) = &self.config.identity.origin else {
+            let message = "identity.origin is not configured: persons have nowhere to sign in";
+            return Err(Failure::new(Exit::Usage, message));
+        };
+        let secret = hex::encode(crypto::random::array::<32>());
+        let who = (Actor::operator(), self.clock.now());
+        let invite = self
+            .ground
+            .people()
+            .invite(user, roles(names)?, secret.as_bytes(), who)
+            .map_err(|error| bad(&error))?;
+        self.record_identity(invite.change).await?;
+        Ok(Response::Invited(InvitedUser {
+            user: user.to_owned(),
+            link: format!("{}/enrol#{secret}", origin.as_str()),
+            expires_at: invite.expires_at.to_string(),
+        }))
+    }
+
+    pub(super) fn people_list(&self) -> Response {
+        let listed = self.ground.people().users().into_iter().map(|user| ListedUser {
+            user: user.name,
+            roles: words(&user.roles),
+            passkeys: user.passkeys,
+            invited_until: user.invited_until.map(|at| at.to_string()),
+            signed_in_at: user.signed_in_at.map(|at| at.to_string()),
+        });
+        Response::People(listed.collect())
+    }
+
+    pub(super) async fn people_remove(&self, user: &str) -> Result<Response, Failure> {
+        let change = self
+            .ground
+            .people()
+            .remove_user(user, Actor::operator())
+            .map_err(|error| Failure::new(Exit::NotFound, error.to_string()))?;
+        self.record_identity(change).await?;
+        Ok(Response::PersonRemoved { user: user.to_owned() })
+    }
+
+    pub(super) async fn people_roles(&self, user: &str, names: &[String]) -> Result<Response, Failure> {
+        let roles = roles(names)?;
+        let change = self
+            .ground
+            .people()
+            .set_roles(user, roles.clone(), Actor::operator())
+            .map_err(|error| Failure::new(Exit::NotFound, error.to_string()))?;
+        self.record_identity(change).await?;
+        Ok(Response::RolesSet { user: user.to_owned(), roles: words(&roles) })
+    }
+
+    pub(super) async fn services_create(
+        &self,
+        name: &str,
+        names: &[String],
+        ips: &[String],
+        days: u32,
+    ) -> Result<Response, Failure> {
+        if self.config.api.tokens.iter().any(|(token, _)| token == name) {
+            let message =
+                format!("{name:?} is the name of a token in api.tokens: records could not tell them apart");
+            return Err(Failure::new(Exit::Input, message));
+        }
+        let ips = IpAllowList::parse(ips).map_err(|error| bad(&error))?;
+        let token = format!("cap_{}", hex::encode(crypto::random::array::<32>()));
+        let life = Duration::from_secs(u64::from(days) * 86_400);
+        let who = (Actor::operator(), self.clock.now());
+        let change = self
+            .ground
+            .people()
+            .create_service(name, capabilities(names)?, ips, (token.as_bytes(), life), who)
+            .map_err(|error| bad(&error))?;
+        let expires_at = match &change {
+            Change::ServiceCreated { service, .. } => service.expires_at.to_string(),
+            _ => String::new(),
+        };
+        self.record_identity(change).await?;
+        Ok(Response::ServiceCreated(CreatedService { service: name.to_owned(), token, expires_at }))
+    }
+
+    pub(super) fn services_list(&self) -> Response {
+        let listed = self.ground.people().services().into_iter().map(|service| ListedService {
+            service: service.name,
+            capabilities: service.capabilities.iter().map(|one| one.as_str().to_owned()).collect(),
+            ips: service.ips,
+            created_at: service.created_at.to_string(),
+            expires_at: service.expires_at.to_string(),
+        });
+        Response::Services(listed.collect())
+    }
+
+    pub(super) async fn services_revoke(&self, name: &str) -> Result<Response, Failure> {
+        let change = self
+            .ground
+            .people()
+            .revoke_service(name, Actor::operator())
+            .map_err(|error| Failure::new(Exit::NotFound, error.to_string()))?;
+        self.record_identity(change).await?;
+        Ok(Response::ServiceRevoked { name: name.to_owned() })
+    }
+}

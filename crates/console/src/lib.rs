@@ -1,0 +1,38 @@
+//! What a person sees: pages rendered on the server, readable without scripts, kept current by server-sent events.
+//!
+//! The console knows no other part of the product. [`Sight`] is what it shows, [`Visitors`] who may see it; both are
+//! ports that the product fills. A page is a function from a view to markup; whatever is shown is escaped by the
+//! template, and the content security policy lets no script run that this crate did not ship.
+//!
+//! # What protects a page
+//! - Every page belongs to a [`identity::Capability`]; [`PAGES`] is the one table, and the navigation shows what it allows.
+//! - `default-src 'none'`, no inline script or style, Trusted Types, a fresh nonce for each answer
+//!   (Content Security Policy Level 3, sections 6 and 7.1); htmx works only on elements that carry the nonce.
+//! - A request that changes something must come from a page of the same origin: `Sec-Fetch-Site` (Fetch Metadata,
+//!   section 2.3) and a cookie with `SameSite=Strict`.
+//!
+//! # Bounds
+//! [`ROWS_MAX`] rows of a table, [`STREAMS_MAX`] live streams at a time.
+
+mod assets;
+mod headers;
+mod layout;
+mod pages;
+mod ports;
+mod router;
+mod svg;
+mod time;
+mod view;
+
+pub use self::{
+    pages::{PAGES, Page},
+    ports::{BoxFuture, NotLetIn, Sight, Unavailable, Viewer, Visitors},
+    router::{Console, STREAMS_MAX},
+    view::{
+        Backup, Ban, DecisionLine, DecisionPage, Drill, Entry, EntryPage, Evidence, Explanation, Found, List,
+        Live, Mode, Part, Second, Tone,
+    },
+};
+
+/// Most rows a page shows at once.
+pub const ROWS_MAX: usize = 100;

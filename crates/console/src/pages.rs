@@ -1,0 +1,56 @@
+//! The pages: each a function from a view to markup.
+
+pub(crate) mod audit;
+pub(crate) mod backups;
+pub(crate) mod bans;
+pub(crate) mod decisions;
+pub(crate) mod lists;
+pub(crate) mod live;
+
+use identity::Capability;
+use maud::{Markup, html};
+
+use crate::view::{Evidence, Tone};
+
+/// A page of the navigation.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Where it is.
+    pub path: &'static str,
+    /// What it is called.
+    pub name: &'static str,
+    /// What it takes to see it and whatever lies below its path.
+    pub capability: Capability,
+}
+
+pub(crate) const LIVE: Page = page("/console", "Live", Capability::ReadHealth);
+pub(crate) const DECISIONS: Page = page("/console/decisions", "Decisions", Capability::ReadDecisions);
+pub(crate) const BANS: Page = page("/console/bans", "Attack view", Capability::ReadMetrics);
+pub(crate) const LISTS: Page = page("/console/lists", "Lists", Capability::ReadHealth);
+pub(crate) const BACKUPS: Page = page("/console/backups", "Backups", Capability::ReadHealth);
+pub(crate) const AUDIT: Page = page("/console/audit", "Audit log", Capability::ReadHealth);
+
+/// Every page there is, in the order of the navigation.
+pub const PAGES: &[Page] = &[LIVE, DECISIONS, BANS, LISTS, BACKUPS, AUDIT];
+
+const fn page(path: &'static str, name: &'static str, capability: Capability) -> Page {
+    Page { path, name, capability }
+}
+
+/// A heading with a sentence that says what one looks at.
+fn heading(title: &str, says: &str) -> Markup {
+    html! { div.head { h1 { (title) } p { (says) } } }
+}
+
+fn badge(tone: Tone, word: &str) -> Markup {
+    html! { span.badge.(tone.class()) { (word) } }
+}
+
+fn pairs(values: &[Evidence]) -> Markup {
+    html! { dl.pairs { @for (name, value) in values { dt { (name.replace('_', " ")) } dd { (value) } } } }
+}
+
+/// Instead of a table without rows.
+fn nothing(why: &str) -> Markup {
+    html! { p.muted { (why) } }
+}

@@ -1,0 +1,49 @@
+//! The journal in words, and how to check it elsewhere.
+
+use maud::{Markup, html};
+
+use super::{heading, nothing};
+use crate::{
+    ROWS_MAX,
+    time::{count, stamp},
+    view::{EntryPage, Evidence},
+};
+
+pub(crate) fn page(page: &EntryPage) -> Markup {
+    let rows = u64::try_from(ROWS_MAX).unwrap_or(u64::MAX);
+    let next = page.entries.last().map(|entry| entry.seq + 1).filter(|next| *next < page.size);
+    html! {
+        (heading("Audit log", "Everything that was recorded, without the names of customers."))
+        section.card {
+            form.row method="get" action="/console/audit" {
+                label { "From entry" input type="number" name="from" min="0" max=(page.size) value=(page.from); }
+                button { "Show" }
+            }
+            @if page.entries.is_empty() { (nothing("No entry from there on.")) }
+            @else { div.scroll { table.stack {
+                thead { tr { th.number { "entry" } th { "when" } th { "what" } th { "details" } } }
+                tbody { @for entry in &page.entries { tr data-row {
+                    td data-label="entry" { a href=(format!("/console/audit?from={}", entry.seq)) { (entry.seq) } }
+                    td data-label="when" { (stamp(&entry.at)) }
+                    td data-label="what" { (entry.kind.replace('_', " ")) }
+                    td data-label="details" { (inline(&entry.fields)) }
+                } } }
+            } } }
+            p.pager {
+                @if page.from > 0 { a href=(format!("/console/audit?from={}", page.from.saturating_sub(rows))) rel="prev" { "Earlier" } }
+                @if let Some(next) = next { a href=(format!("/console/audit?from={next}")) rel="next" { "Later" } }
+                span.muted { (count(page.size)) " entries" }
+            }
+        }
+        section.card {
+            h2 { "Check it elsewhere" }
+            p { "The published log needs no trust in this console. On any machine that has a copy of it:" }
+            pre { code { "caponier audit verify DIR" } }
+        }
+    }
+}
+
+/// One after the other: an entry is a line, not a card.
+fn inline(fields: &[Evidence]) -> Markup {
+    html! { @for (name, value) in fields { span.field { span.muted { (name.replace('_', " ")) } " " (value) } " " } }
+}

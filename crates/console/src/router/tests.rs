@@ -1,0 +1,345 @@
+//! Requests to the pages, as a browser makes them.
+
+use axum::http::{Method, request};
+use domain::{Actor, ActorKind, UnixNanos, Verdict};
+use http_body_util::BodyExt as _;
+use identity::Role;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::{
+    PAGES, ROWS_MAX,
+    ports::{BoxFuture, NotLetIn},
+    view::*,
+};
+
+/// Markup in every text.
+const EVIL: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>";
+
+fn line() -> DecisionLine {
+    DecisionLine {
+        id: "d-1".to_owned(),
+        at: UnixNanos::from_secs(1_700_000_000),
+        account: EVIL.to_owned(),
+        amount: "1.5 BTC".to_owned(),
+        destination: EVIL.to_owned(),
+        verdict: Verdict::Deny,
+        reason: EVIL.to_owned(),
+    }
+}
+
+struct Shown;
+
+impl Sight for Shown {
+    fn live(&self) -> Live {
+        Live {
+            at: UnixNanos::from_secs(1_700_000_100),
+            started_at: UnixNanos::from_secs(1_700_000_000),
+            seconds: vec![Second { forwarded: 3, refused: 1 }; 60],
+            requests: 1_234,
+            forwarded: 1_000,
+            refusals: vec![(EVIL.to_owned(), 234)],
+            decided: [5, 1, 2, 3],
+            undecided: 1,
+            parts: vec![Part { name: "bans", mode: Mode::Shadow, detail: EVIL.to_owned() }],
+            faults: vec![EVIL.to_owned()],
+            decisions: vec![line()],
+            entries: 42,
+            bans: 1,
+        }
+    }
+
+    fn decisions(&self, before: Option<u64>) -> BoxFuture<'_, Result<DecisionPage, Unavailable>> {
+        Box::pin(async move {
+            match before {
+                Some(7) => Err(Unavailable(EVIL.to_owned())),
+                _ => Ok(DecisionPage { lines: vec![line(); ROWS_MAX], before: Some(7) }),
+            }
+        })
+    }
+
+    fn decision<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Explanation>, Unavailable>> {
+        Box::pin(async move {
+            Ok((id == "d-1").then(|| Explanation {
+                line: line(),
+                asked: vec![(EVIL.to_owned(), EVIL.to_owned())],
+                found: vec![Found {
+                    source: "watch",
+                    code: EVIL.to_owned(),
+                    verdict: Verdict::Deny,
+                    shadow: true,
+                    message: EVIL.to_owned(),
+                    evidence: vec![(EVIL.to_owned(), EVIL.to_owned())],
+                    would_pass_if: Some(EVIL.to_owned()),
+                }],
+                position: Some(3),
+            }))
+        })
+    }
+
+    fn bans(&self) -> Vec<Ban> {
+        vec![Ban {
+            target: EVIL.to_owned(),
+            reason: EVIL.to_owned(),
+            evidence: vec![(EVIL.to_owned(), 3)],
+            since: EVIL.to_owned(),
+            until: EVIL.to_owned(),
+            in_force: true,
+        }]
+    }
+
+    fn lists(&self) -> Vec<List> {
+        vec![List { name: EVIL.to_owned(), addresses: 7, imported_at: EVIL.to_owned() }]
+    }
+
+    fn backup(&self) -> BoxFuture<'_, Backup> {
+        Box::pin(async {
+            Backup {
+                target: Some(EVIL.to_owned()),
+                last_drill: Some(Drill {
+                    ok: true,
+                    entries: 1,
+                    at: EVIL.to_owned(),
+                    took_ms: 1,
+                    detail: EVIL.to_owned(),
+                }),
+                ..Backup::default()
+            }
+        })
+    }
+
+    fn entries(&self, from: Option<u64>) -> BoxFuture<'_, Result<EntryPage, Unavailable>> {
+        Box::pin(async move {
+            let from = from.unwrap_or(0);
+            let fields = vec![(EVIL.to_owned(), EVIL.to_owned())];
+            let entry = Entry { seq: from, at: EVIL.to_owned(), kind: EVIL.to_owned(), fields };
+            Ok(EntryPage { entries: vec![entry], from, size: 9 })
+        })
+    }
+}
+
+/// A session is the name of a role.
+struct Roles;
+
+impl Visitors for Roles {
+    fn enter<'a>(&'a self, link: &'a str) -> BoxFuture<'a, Result<String, NotLetIn>> {
+        Box::pin(async move { if link == "good" { Ok("viewer".to_owned()) } else { Err(NotLetIn) } })
+    }
+
+    fn viewer(&self, session: &str) -> Option<Viewer> {
+        let role = Role::named(session)?;
+        let actor = Actor::new(ActorKind::User, session).unwrap();
+        Some(Viewer { actor, capabilities: role.capabilities().collect() })
+    }
+
+    fn leave<'a>(&'a self, _session: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+}
+
+fn console() -> Console {
+    Console::new(Arc::new(Shown), Arc::new(Roles))
+}
+
+fn asked(method: &Method, path: &str, session: Option<&str>) -> request::Builder {
+    let request = Request::builder().method(method).uri(path).header(header::HOST, "console.test");
+    match session {
+        Some(session) => request.header(header::COOKIE, format!("a=b; {COOKIE}={session}")),
+        None => request,
+    }
+}
+
+async fn answer(request: Request) -> (StatusCode, HeaderMap, String) {
+    let response = console().router().oneshot(request).await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, headers, String::from_utf8_lossy(&body).into_owned())
+}
+
+async fn get_as(path: &str, session: Option<&str>) -> (StatusCode, HeaderMap, String) {
+    answer(asked(&Method::GET, path, session).body(Body::empty()).unwrap()).await
+}
+
+/// Pages below those of the navigation, with the one they belong to.
+fn all_pages() -> Vec<(String, &'static Page)> {
+    let below = [
+        ("/console/decisions/d-1", &pages::DECISIONS),
+        ("/console/decisions?before=9", &pages::DECISIONS),
+        ("/console/audit?from=3", &pages::AUDIT),
+    ];
+    let listed = PAGES.iter().map(|page| (page.path.to_owned(), page));
+    listed.chain(below.into_iter().map(|(path, page)| (path.to_owned(), page))).collect()
+}
+
+#[tokio::test]
+async fn each_page_is_shown_to_those_whose_role_has_its_capability_and_to_nobody_else() {
+    for (path, page) in all_pages() {
+        for role in Role::ALL {
+            let (status, _, body) = get_as(&path, Some(role.as_str())).await;
+            let may = role.capabilities().any(|capability| capability == page.capability);
+            let expected = if may { StatusCode::OK } else { StatusCode::FORBIDDEN };
+            assert_eq!(status, expected, "{path} as {}", role.as_str());
+            // The navigation offers what may be seen, and nothing else.
+            for listed in PAGES {
+                let offered = body.contains(&format!("href=\"{}\"", listed.path))
+                    || (listed.path == "/console" && body.contains("<nav"));
+                let may = role.capabilities().any(|capability| capability == listed.capability);
+                assert_eq!(offered, may, "{} on {path} as {}", listed.path, role.as_str());
+            }
+        }
+        for stranger in [None, Some("nobody"), Some("")] {
+            let (status, _, body) = get_as(&path, stranger).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}");
+            assert!(!body.contains("BTC") && !body.contains("<nav"), "{path} tells a stranger something");
+        }
+    }
+    let (status, ..) = get_as("/console/live", None).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn decisions_on_the_live_page_are_for_those_who_may_read_decisions() {
+    let (_, _, sre) = get_as("/console", Some("sre")).await;
+    let (_, _, viewer) = get_as("/console", Some("viewer")).await;
+    assert!(!sre.contains("1.5 BTC") && viewer.contains("1.5 BTC"));
+}
+
+#[tokio::test]
+async fn markup_in_any_text_stays_text_and_nothing_is_inline() {
+    for (path, _) in all_pages() {
+        for role in ["viewer", "security_engineer"] {
+            let (_, headers, body) = get_as(&path, Some(role)).await;
+            assert!(!body.contains("<img src=x") && !body.contains("<script>"), "{path}");
+            for inline in [" style=", " onclick=", " onerror=alert", " hx-on", "javascript:"] {
+                let in_text = body.replace("onerror=alert(2)&gt;", "");
+                assert!(!in_text.contains(inline), "{path} has {inline}");
+            }
+            let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+            let nonce = policy.split("'nonce-").nth(1).unwrap().split('\'').next().unwrap();
+            assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"));
+            assert_eq!(
+                body.matches("<script ").count(),
+                body.matches(&format!("nonce=\"{nonce}\"></script>")).count()
+            );
+            assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_answer_has_a_nonce_of_its_own() {
+    let nonce = async || get_as("/console", Some("viewer")).await.1[header::CONTENT_SECURITY_POLICY].clone();
+    assert_ne!(nonce().await, nonce().await);
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_what_cannot_be_shown_say_so() {
+    for (path, status, words) in [
+        ("/console/decisions/none", StatusCode::NOT_FOUND, "No decision has this id."),
+        ("/console/decisions?before=x", StatusCode::NOT_FOUND, "no page of decisions"),
+        ("/console/decisions?before=7", StatusCode::SERVICE_UNAVAILABLE, "&lt;script&gt;"),
+        ("/console/audit?from=-1", StatusCode::NOT_FOUND, "from is a number"),
+        ("/console/none", StatusCode::NOT_FOUND, "no page under this address"),
+    ] {
+        let (got, _, body) = get_as(path, Some("viewer")).await;
+        assert!(got == status && body.contains(words), "{path}: {got}");
+    }
+    assert_eq!(get_as("/console/assets/console.css", None).await.0, StatusCode::NOT_FOUND);
+    let (status, headers, body) = get_as(assets::style(), None).await;
+    assert!(status == StatusCode::OK && body.contains("color-scheme"));
+    assert_eq!(headers[header::CACHE_CONTROL], IMMUTABLE);
+}
+
+#[tokio::test]
+async fn a_link_lets_in_once_it_is_posted_from_the_page_itself() {
+    // Following the link only shows the button.
+    let (status, headers, body) = get_as("/console/enter?link=good", None).await;
+    assert!(
+        status == StatusCode::OK
+            && body.contains("value=\"good\"")
+            && !headers.contains_key(header::SET_COOKIE)
+    );
+
+    let send = async |link: &str, name: &str, value: &str| {
+        let request = asked(&Method::POST, "/console/enter", None)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(name, value)
+            .body(Body::from(format!("link={link}")))
+            .unwrap();
+        let (status, headers, _) = answer(request).await;
+        (status, headers.get(header::SET_COOKIE).map(|cookie| cookie.to_str().unwrap().to_owned()))
+    };
+    let (status, cookie) = send("good", "sec-fetch-site", "same-origin").await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    assert_eq!(cookie.as_deref(), Some("__Host-caponier=viewer; Path=/; Secure; HttpOnly; SameSite=Strict"));
+    assert_eq!(send("good", "origin", "https://console.test").await.0, StatusCode::SEE_OTHER);
+    for (name, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("sec-fetch-site", "none"),
+        ("origin", "https://evil.test"),
+        ("origin", "null"),
+        ("x-other", ""),
+    ] {
+        assert_eq!(send("good", name, value).await, (StatusCode::FORBIDDEN, None), "{name}: {value}");
+    }
+    assert_eq!(send("bad", "sec-fetch-site", "same-origin").await, (StatusCode::FORBIDDEN, None));
+    let long = "x".repeat(SECRET_BYTES_MAX + 1);
+    assert_eq!(send(&long, "sec-fetch-site", "same-origin").await, (StatusCode::FORBIDDEN, None));
+}
+
+#[tokio::test]
+async fn leaving_takes_the_cookie_away_and_only_from_the_page_itself() {
+    let leave = async |site: &str| {
+        let request = asked(&Method::POST, "/console/leave", Some("viewer"))
+            .header("sec-fetch-site", site)
+            .body(Body::empty())
+            .unwrap();
+        answer(request).await
+    };
+    let (status, headers, _) = leave("same-origin").await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    assert!(headers[header::SET_COOKIE].to_str().unwrap().contains("Max-Age=0"));
+    assert_eq!(leave("cross-site").await.0, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_live_page_streams_whole_states_and_ends_when_the_product_stops() {
+    let console = console();
+    let request = asked(&Method::GET, "/console/live", Some("viewer")).body(Body::empty()).unwrap();
+    let response = console.router().oneshot(request).await.unwrap();
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+    let mut body = response.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    let first = std::str::from_utf8(&first).unwrap();
+    assert!(first.starts_with("data:") && first.ends_with("\n\n") && first.matches('\n').count() == 2);
+    assert!(!first.contains("hx-"));
+    console.close();
+    while let Some(frame) = body.frame().await {
+        frame.unwrap();
+    }
+    let request = asked(&Method::GET, "/console/live", Some("viewer")).body(Body::empty()).unwrap();
+    let refused = console.router().oneshot(request).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+/// htmx 4 is young; what is used of it could be written anew in an afternoon.
+#[test]
+fn templates_use_a_small_part_of_htmx() {
+    let sources = [
+        include_str!("../layout.rs"),
+        include_str!("../pages.rs"),
+        include_str!("../pages/audit.rs"),
+        include_str!("../pages/backups.rs"),
+        include_str!("../pages/bans.rs"),
+        include_str!("../pages/decisions.rs"),
+        include_str!("../pages/lists.rs"),
+        include_str!("../pages/live.rs"),
+    ];
+    for word in
+        sources.iter().flat_map(|source| source.split_whitespace()).filter(|word| word.starts_with("hx-"))
+    {
+        let name = word.split('=').next().unwrap();
+        assert!(["hx-sse:connect", "hx-swap", "hx-nonce"].contains(&name), "{name}");
+    }
+}

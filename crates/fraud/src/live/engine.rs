@@ -1,0 +1,434 @@
+//! A bundle at work: a fold over the journal with the state of its features, asked for findings and raising alerts.
+//!
+//! [`Live::apply`] takes each entry once, in journal order, and is the one step of serving, recovery, restore drills and
+//! training exports. [`Live::examine`] gives the findings on a request that is not in the journal yet and changes nothing:
+//! its features are those the request will have when it comes to stand there, computed as of what was applied by then
+//! (the evidence `as_of`).
+//!
+//! # Alerts
+//! An entry of a judged kind on which rules or scores fire raises an alert, unless the same finding about the same entity
+//! was raised less than `quiet_secs` before. Requests raise none: their decisions hold the findings. Alerts wait in
+//! [`Live::pending`] until their own entry is in the journal, which [`Live::alert_recorded`] tells; after a crash the replay
+//! finds those again whose entry is missing. A bundle raises alerts from the entry on that made it the one to judge
+//! ([`Live::activated`]): what it would have said of the past is not news.
+//!
+//! # Bounds
+//! [`Limits`] of the feature engine; [`PENDING_MAX`] alerts that wait; [`QUIET_MAX`] findings remembered for quiet.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use crypto::Sha256;
+use domain::{
+    AlertEntity, Amount, EventKind, Finding, FraudAlert, Ppm, UnixNanos, Verdict, WithdrawalRequest,
+};
+use features::{Counts, EntityHash, EntityTable, Label, Limits, StateDigest, Stepped, Usage};
+use parking_lot::Mutex;
+use scoring::anomaly::HalfSpaceTrees;
+
+use super::{
+    bundle::{Bundle, BundleError},
+    judge::{Bench, Scores, features_sha256},
+    record::{Cell, Entry, Field, RECORDS_MAX, Record, RecordId, Recorder, kind, labelled},
+};
+
+/// Alerts that wait for their entry; the oldest is lost and counted.
+pub const PENDING_MAX: usize = 10_000;
+/// Findings remembered so that they are not raised again at once.
+pub const QUIET_MAX: usize = 100_000;
+
+/// A record as it was judged, for exports of training data and for replays.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    /// Position of its entry in the journal.
+    pub entry: u64,
+    /// The record.
+    pub record: &'a Record<'a>,
+    /// What the feature engine made of it.
+    pub stepped: Stepped,
+    /// Its features, in the order of the pack.
+    pub row: &'a [f64],
+    /// Its scores, if its kind is judged.
+    pub scores: Option<Scores>,
+}
+
+/// What the engine did, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LiveCounts {
+    /// Records taken in.
+    pub records: u64,
+    /// Records the feature engine refused: a value out of its range.
+    pub refused: u64,
+    /// Records judged.
+    pub judged: u64,
+    /// Alerts raised.
+    pub alerts: u64,
+    /// Alerts not raised because the same one was raised shortly before.
+    pub quiet: u64,
+    /// Alerts lost because too many waited.
+    pub lost: u64,
+    /// Labels that reached their record.
+    pub labels: u64,
+    /// Labels whose record is not remembered.
+    pub labels_unmatched: u64,
+}
+
+#[derive(Debug)]
+struct State {
+    seed: EntityHash,
+    recorder: Recorder,
+    features: features::Engine,
+    anomaly: Option<HalfSpaceTrees>,
+    bench: Bench,
+    values: Vec<features::Value>,
+    /// Entries of the journal applied, those without a record included: one more than the position of the last one.
+    entries: u64,
+    counts: LiveCounts,
+    /// Over position, features and scores of every judged record.
+    digest: Sha256,
+    /// When each finding about an entity was last raised.
+    quiet: EntityTable<u64, UnixNanos>,
+    /// Whether this bundle is the one to judge, from an entry on.
+    is_active: bool,
+    is_promoted: bool,
+    pending: Vec<FraudAlert>,
+}
+
+/// See the module's head. Calls take a short lock and never wait for anything else.
+#[derive(Debug)]
+pub struct Live {
+    bundle: Arc<Bundle>,
+    limits: Limits,
+    may_enforce: AtomicBool,
+    state: Mutex<State>,
+}
+
+impl Live {
+    /// An engine that has seen nothing; replay the journal into it. `may_enforce`: whether a promoted bundle has an
+    /// effect.
+    ///
+    /// # Errors
+    /// [`BundleError`] when its anomaly trees cannot be built, which loading it ruled out.
+    pub fn new(bundle: Arc<Bundle>, limits: Limits, may_enforce: bool) -> Result<Self, BundleError> {
+        let state = State {
+            seed: EntityHash::new([0; 16]),
+            recorder: Recorder::default(),
+            features: features::Engine::new(Arc::clone(bundle.pack()), limits),
+            anomaly: bundle.anomaly_trees()?,
+            bench: Bench::new(&bundle),
+            values: Vec::new(),
+            entries: 0,
+            counts: LiveCounts::default(),
+            digest: Sha256::new(),
+            quiet: EntityTable::new(QUIET_MAX),
+            is_active: false,
+            is_promoted: false,
+            pending: Vec::new(),
+        };
+        Ok(Self { bundle, limits, may_enforce: AtomicBool::new(may_enforce), state: Mutex::new(state) })
+    }
+
+    /// The same bundle without state, to be folded anew.
+    ///
+    /// # Errors
+    /// As [`Live::new`].
+    pub fn fresh(&self) -> Result<Self, BundleError> {
+        Self::new(Arc::clone(&self.bundle), self.limits, self.may_enforce.load(Ordering::Relaxed))
+    }
+
+    /// The bundle.
+    #[must_use]
+    pub const fn bundle(&self) -> &Arc<Bundle> {
+        &self.bundle
+    }
+
+    /// Hashes entities under this secret of the installation from here on: before the first record.
+    pub fn seed(&self, seed: [u8; 16]) {
+        self.state.lock().seed = EntityHash::new(seed);
+    }
+
+    /// Whether a promoted bundle has an effect from now on.
+    pub fn set_may_enforce(&self, may_enforce: bool) {
+        self.may_enforce.store(may_enforce, Ordering::Relaxed);
+    }
+
+    /// From the next entry on this bundle is the one to judge, or is not any more. `is_promoted`: somebody said that its
+    /// findings are to have an effect.
+    pub fn activated(&self, is_active: bool, is_promoted: bool) {
+        let mut state = self.state.lock();
+        state.is_active = is_active;
+        state.is_promoted = is_active && is_promoted;
+    }
+
+    /// Whether it is the one to judge, and whether it was promoted.
+    #[must_use]
+    pub fn activation(&self) -> (bool, bool) {
+        let state = self.state.lock();
+        (state.is_active, state.is_promoted)
+    }
+
+    /// Whether its findings have an effect.
+    #[must_use]
+    pub fn is_enforced(&self) -> bool {
+        self.may_enforce.load(Ordering::Relaxed) && self.state.lock().is_promoted
+    }
+
+    /// Takes in the entry at position `seq`. Call once per entry, in journal order.
+    pub fn apply(&self, seq: u64, entry: &Entry<'_>) {
+        self.apply_with(seq, entry, |_| ());
+    }
+
+    /// As [`Live::apply`]; `each` is shown every record with its features, as they were before anything later.
+    pub fn apply_with(&self, seq: u64, entry: &Entry<'_>, mut each: impl FnMut(&Judged<'_>)) {
+        let may_enforce = self.may_enforce.load(Ordering::Relaxed);
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let mut recorder = std::mem::take(&mut state.recorder);
+        recorder.records(seq, entry, |record| {
+            state.step(&self.bundle, may_enforce, seq, record, &mut each);
+        });
+        state.recorder = recorder;
+        state.entries = seq.saturating_add(1);
+        // After its own record: what a label says was not known before it.
+        if let Entry::Event(event) = entry
+            && let EventKind::Label { target, is_fraud, .. } = &event.kind
+            && let Some(id) = labelled(target)
+        {
+            state.label(id, *is_fraud);
+        }
+    }
+
+    /// What behaviour says about a request. Depends on the applied entries, the request and the bundle only, and changes
+    /// nothing. Never empty: what speaks for the request, and what judged, is told as well.
+    #[must_use]
+    pub fn examine(&self, request: &WithdrawalRequest) -> Vec<Finding> {
+        let is_in_shadow = !self.is_enforced();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let record = state.recorder.request(state.entries.saturating_mul(RECORDS_MAX), request);
+        let scores = state.preview(&self.bundle, &record);
+        let mut findings = self.bundle.findings(&state.bench, scores, is_in_shadow, false);
+        let provenance = self.bundle.provenance(&state.bench, state.entries);
+        match findings.first_mut() {
+            Some(first) => first.evidence.extend(provenance),
+            None => findings.push(Finding {
+                source: domain::FindingSource::Fraud,
+                code: domain::ReasonCode::new("fraud.bundle_quiet"),
+                verdict: Verdict::Allow,
+                shadow: is_in_shadow,
+                message: format!("nothing in bundle {} {} fired", self.bundle.name(), self.bundle.version()),
+                evidence: provenance,
+                would_pass_if: None,
+            }),
+        }
+        findings
+    }
+
+    /// Scores and digest of the features of a request as of now, for comparison with what was journalled.
+    #[must_use]
+    pub fn scores_of(&self, request: &WithdrawalRequest) -> (Scores, [u8; 32]) {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let record = state.recorder.request(state.entries.saturating_mul(RECORDS_MAX), request);
+        let scores = state.preview(&self.bundle, &record);
+        (scores, features_sha256(&state.bench.row))
+    }
+
+    /// Alerts whose entry is not in the journal yet, the oldest first, at most `most`.
+    #[must_use]
+    pub fn pending(&self, most: usize) -> Vec<FraudAlert> {
+        self.state.lock().pending.iter().take(most).cloned().collect()
+    }
+
+    /// Whether some alert waits for its entry.
+    #[must_use]
+    pub fn has_pending(&self) -> bool {
+        !self.state.lock().pending.is_empty()
+    }
+
+    /// The entry of an alert is in the journal.
+    pub fn alert_recorded(&self, id: &str) {
+        self.state.lock().pending.retain(|alert| alert.id != id);
+    }
+
+    /// Forgets the alerts that wait. After the erasure of a person the past looks different without them, and what it
+    /// looks like now is no news.
+    pub fn forget_pending(&self) {
+        self.state.lock().pending.clear();
+    }
+
+    /// SHA-256 of the whole state, and of all features and scores so far. Takes time linear in the state.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let state = self.state.lock();
+        let mut digest = StateDigest::new("caponier live fraud engine 1");
+        digest.bytes(&self.bundle.hash());
+        digest.bytes(&state.features.digest());
+        state.recorder.feed(&mut digest);
+        let LiveCounts { records, refused, judged, alerts, quiet, lost, labels, labels_unmatched } =
+            state.counts;
+        for number in [records, refused, judged, alerts, quiet, lost, labels, labels_unmatched] {
+            digest.number(number);
+        }
+        digest.number(state.entries);
+        digest.number(u64::from(state.is_active) | u64::from(state.is_promoted) << 1);
+        digest.bytes(&state.digest.clone().finish());
+        digest.number(state.quiet.len() as u64);
+        for (finding, at) in state.quiet.iter() {
+            digest.number(*finding);
+            digest.time(*at);
+        }
+        digest.finish()
+    }
+
+    /// What it did so far.
+    #[must_use]
+    pub fn counts(&self) -> LiveCounts {
+        self.state.lock().counts
+    }
+
+    /// What its feature engine did, and holds. Takes time linear in the entities.
+    #[must_use]
+    pub fn usage(&self) -> (Counts, Usage) {
+        let state = self.state.lock();
+        (state.features.counts(), state.features.usage())
+    }
+
+    /// Entries of the journal applied.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.state.lock().entries
+    }
+}
+
+impl State {
+    fn step(
+        &mut self,
+        bundle: &Bundle,
+        may_enforce: bool,
+        seq: u64,
+        record: &Record<'_>,
+        each: &mut impl FnMut(&Judged<'_>),
+    ) {
+        self.counts.records += 1;
+        bundle.pack_binding.values(record, &self.seed, &mut self.values);
+        let id = record.id.with_bytes(|bytes| self.seed.of(bytes));
+        let engine_record =
+            features::Record { position: record.position, at: record.at, id, values: &self.values };
+        let Ok(stepped) = self.features.step(&engine_record, &mut self.bench.row) else {
+            // Values are bounded before they get here; whatever is refused all the same changes nothing.
+            self.counts.refused += 1;
+            return;
+        };
+        let is_judged = stepped == Stepped::Taken && bundle.manifest.judge.contains(&record.kind);
+        let scores = is_judged.then(|| {
+            let scores = bundle.score(&mut self.bench, record, self.anomaly.as_ref());
+            self.counts.judged += 1;
+            self.digest.update(&record.position.to_be_bytes());
+            self.digest.update(&features_sha256(&self.bench.row));
+            for score in [scores.model, scores.anomaly] {
+                self.digest.update(&score.map_or(u64::MAX, f64::to_bits).to_be_bytes());
+            }
+            if let Some(anomaly) = &mut self.anomaly {
+                Bundle::learn(&self.bench, anomaly);
+            }
+            let has_decision =
+                record.kind == kind::WITHDRAWAL_REQUESTED || record.kind == kind::WITHDRAWAL_DECIDED;
+            if self.is_active && !has_decision && bundle.is_alarming(&self.bench, scores) {
+                let is_in_shadow = !(may_enforce && self.is_promoted);
+                self.raise(bundle, seq, record, scores, is_in_shadow);
+            }
+            scores
+        });
+        each(&Judged { entry: seq, record, stepped, row: &self.bench.row, scores });
+    }
+
+    fn label(&mut self, id: RecordId<'_>, is_fraud: bool) {
+        let id = id.with_bytes(|bytes| self.seed.of(bytes));
+        // Whatever time the label names: it arrives with its entry, so it has effect from here on and not before.
+        let label = Label { id, is_fraud, arrival: UnixNanos(0) };
+        match self.features.label(&label) {
+            Ok(features::Labelled::Applied) => self.counts.labels += 1,
+            Ok(_) | Err(_) => self.counts.labels_unmatched += 1,
+        }
+    }
+
+    fn preview(&mut self, bundle: &Bundle, record: &Record<'_>) -> Scores {
+        bundle.pack_binding.values(record, &self.seed, &mut self.values);
+        let id = record.id.with_bytes(|bytes| self.seed.of(bytes));
+        let engine_record =
+            features::Record { position: record.position, at: record.at, id, values: &self.values };
+        if self.features.preview(&engine_record, &mut self.bench.row).is_err() {
+            // Values are bounded before they get here; without features everything is unknown.
+            self.bench.row.fill(f64::NAN);
+        }
+        bundle.score(&mut self.bench, record, self.anomaly.as_ref())
+    }
+
+    fn raise(&mut self, bundle: &Bundle, seq: u64, record: &Record<'_>, scores: Scores, is_in_shadow: bool) {
+        let entity = match (record.account, record.cell(Field::IpNetwork)) {
+            (Some(account), _) => AlertEntity::Account(account.clone()),
+            (None, Cell::IpNetwork(network)) => AlertEntity::Network(network.to_string()),
+            // Nobody to look at.
+            (None, _) => return,
+        };
+        let mut findings = bundle.findings(&self.bench, scores, is_in_shadow, true);
+        findings.retain(|finding| finding.verdict > Verdict::Allow);
+        findings.sort_by(|a, b| {
+            b.verdict.cmp(&a.verdict).then(a.shadow.cmp(&b.shadow)).then(a.code.cmp(&b.code))
+        });
+        let quiet_nanos = bundle.manifest.quiet_secs.saturating_mul(1_000_000_000);
+        let entity_text = entity.to_string();
+        let (seed, quiet) = (self.seed, &mut self.quiet);
+        let before = findings.len();
+        findings.retain(|finding| {
+            let key = seed.of(format!("{entity_text}\n{}", finding.code).as_bytes());
+            let last = quiet.peek(&key);
+            let is_news = last.is_none_or(|last| record.at.0 >= last.0.saturating_add(quiet_nanos));
+            if is_news {
+                *quiet.touch(&key, || record.at) = record.at;
+            }
+            is_news
+        });
+        let Some(first) = findings.first_mut() else {
+            self.counts.quiet += u64::from(before > 0);
+            return;
+        };
+        first.evidence.extend(bundle.provenance(&self.bench, seq));
+        let score = scores.model.and_then(Ppm::of);
+        let value = match record.cell(Field::Value) {
+            Cell::Money(value) => Some(value),
+            _ => None,
+        };
+        let expected_loss = score.zip(value).and_then(|(score, value)| score.share_of(value)).map(to_cents);
+        let id = crypto::sha256(&[
+            b"caponier fraud alert 1",
+            &bundle.hash(),
+            &record.position.to_be_bytes(),
+            first.code.as_str().as_bytes(),
+        ]);
+        self.pending.push(FraudAlert {
+            id: format!("fa-{}", crate::evaluate::model::hex(&id[..16])),
+            entity,
+            at: record.at,
+            entry: seq,
+            kind: record.kind.to_owned(),
+            score,
+            value,
+            expected_loss,
+            findings,
+            bundle: bundle.hash(),
+        });
+        self.counts.alerts += 1;
+        if self.pending.len() > PENDING_MAX {
+            self.pending.remove(0);
+            self.counts.lost += 1;
+        }
+    }
+}
+
+fn to_cents(amount: Amount) -> Amount {
+    amount.truncate(2)
+}

@@ -1,0 +1,189 @@
+//! The console in a real browser: every page, in light and dark, wide and narrow.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::{Value, json};
+use tokio::time::{Duration, Instant, sleep};
+
+use crate::{
+    browser::{Browser, NOTES},
+    support::{House, PATIENCE, Serving, Settings, skipped, tron_address},
+};
+
+/// Where the packages for Node are installed.
+const NODE: &str = "OKX_API_DIR";
+const PAGES: [&str; 6] = [
+    "/console",
+    "/console/decisions",
+    "/console/bans",
+    "/console/lists",
+    "/console/backups",
+    "/console/audit",
+];
+
+fn link(house: &House, role: &str) -> String {
+    let told = house.ask(&["console", "link", "--role", role, "--name", "ada"]).exits(0).json();
+    told["url"].as_str().unwrap().to_owned()
+}
+
+/// Waits until an expression is true in the page.
+async fn until(browser: &mut Browser, page: &str, expression: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while browser.value(page, expression).await != json!(true) {
+        assert!(Instant::now() < deadline, "never true: {expression}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn open(browser: &mut Browser, page: &str, url: &str) {
+    browser.ask(Some(page), "Page.navigate", json!({ "url": url })).await;
+    let loaded = format!("location.href === {} && document.readyState === 'complete'", json!(url));
+    until(browser, page, &loaded).await;
+}
+
+/// Uses a link as a person would: opens it and presses the button.
+async fn sign_in(browser: &mut Browser, page: &str, serving: &Serving, link: &str) {
+    open(browser, page, link).await;
+    browser.value(page, "document.querySelector('button').click()").await;
+    let home = format!("http://{}/console", serving.api());
+    until(browser, page, &format!("location.href === {} && document.readyState === 'complete'", json!(home)))
+        .await;
+}
+
+/// The checks of accessibility, where they are installed.
+fn axe() -> Option<String> {
+    let folder = PathBuf::from(std::env::var_os(NODE)?);
+    fs::read_to_string(folder.join("node_modules/axe-core/axe.min.js")).ok()
+}
+
+async fn with_decisions(serving: &Serving, house: &House) -> String {
+    let mut id = String::new();
+    for (n, address) in [tron_address("honest"), "not an address <b>".to_owned()].iter().enumerate() {
+        let body = json!({ "type": "withdrawal", "withdrawal": {
+            "account": format!("customer-{n}"), "asset": "USDT", "amount": "12.5", "network": "tron",
+            "address": address, "ip": "192.0.2.7",
+        } });
+        let (status, answer) =
+            house.control_api(serving, "POST", "/v1/decisions", body.to_string()).await.unwrap();
+        assert_eq!(status, 200, "{answer}");
+        id = answer["id"].as_str().unwrap().to_owned();
+    }
+    id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_page_is_whole_in_a_browser_of_any_width_and_colour() {
+    let Some(mut browser) = Browser::start().await else { return };
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    let decision = with_decisions(&serving, &house).await;
+    let page = browser.page(NOTES).await;
+    sign_in(&mut browser, &page, &serving, &link(&house, "security_engineer")).await;
+
+    let base = format!("http://{}", serving.api());
+    let mut paths: Vec<String> = PAGES.map(str::to_owned).to_vec();
+    paths.push(format!("/console/decisions/{decision}"));
+    let axe = axe();
+    if axe.is_none() {
+        skipped("axe-core is not installed; run cargo xtask setup");
+    }
+    for (width, scheme) in [(1280, "light"), (390, "light"), (1280, "dark"), (390, "dark")] {
+        let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500 });
+        browser.ask(Some(&page), "Emulation.setDeviceMetricsOverride", size).await;
+        let colours = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        browser.ask(Some(&page), "Emulation.setEmulatedMedia", colours).await;
+        for path in &paths {
+            open(&mut browser, &page, &format!("{base}{path}")).await;
+            let at = format!("{path} at {width} px, {scheme}");
+            let wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+            assert_eq!(browser.value(&page, wider).await, json!(0), "{at} scrolls sideways");
+            assert_eq!(
+                browser.value(&page, "document.querySelectorAll('h1').length").await,
+                json!(1),
+                "{at}"
+            );
+            assert_eq!(browser.value(&page, "sessionStorage.blocked").await, Value::Null, "{at}: blocked");
+            if let Some(axe) = &axe {
+                // Evaluated by the debugger, which no policy of the page binds.
+                browser.value(&page, &format!("{axe};0")).await;
+                browser
+                    .value(&page, "axe.run().then((found) => { window.found = found.violations }), 0")
+                    .await;
+                until(&mut browser, &page, "window.found !== undefined").await;
+                let grave = "JSON.stringify(found.filter((v) => ['serious', 'critical'].includes(v.impact))\
+                             .map((v) => [v.id, v.nodes[0].html]))";
+                assert_eq!(browser.value(&page, grave).await, json!("[]"), "{at}");
+            }
+        }
+    }
+    let is_complaint = |event: &&Value| {
+        event["method"] == "Runtime.exceptionThrown"
+            || (event["method"] == "Log.entryAdded" && event["params"]["entry"]["level"] == "error")
+            || (event["method"] == "Runtime.consoleAPICalled" && event["params"]["type"] == "error")
+    };
+    let complaints: Vec<&Value> = browser.events.iter().filter(is_complaint).collect();
+    assert!(complaints.is_empty(), "{complaints:?}");
+    drop(browser);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_page_keeps_up_by_itself_and_a_role_sees_what_it_may() {
+    let Some(mut browser) = Browser::start().await else { return };
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    let page = browser.page(NOTES).await;
+    let way_in = link(&house, "viewer");
+    sign_in(&mut browser, &page, &serving, &way_in).await;
+    assert_eq!(browser.value(&page, "document.body.innerText.includes('Attack view')").await, json!(false));
+    assert_eq!(browser.value(&page, "document.body.innerText.includes('customer-1')").await, json!(false));
+    // Nobody loads the page again.
+    with_decisions(&serving, &house).await;
+    until(&mut browser, &page, "document.body.innerText.includes('customer-1')").await;
+    assert_eq!(browser.value(&page, "sessionStorage.blocked").await, Value::Null);
+
+    let base = format!("http://{}", serving.api());
+    open(&mut browser, &page, &format!("{base}/console/bans")).await;
+    assert_eq!(
+        browser.value(&page, "document.querySelector('h1').innerText").await,
+        json!("Not for your role")
+    );
+
+    // By keyboard: j goes to the first decision, Enter opens it.
+    open(&mut browser, &page, &format!("{base}/console/decisions")).await;
+    for (key, code) in [("j", 74), ("Enter", 13)] {
+        for kind in ["keyDown", "keyUp"] {
+            let text = if key == "Enter" { "\r" } else { key };
+            let press =
+                json!({ "type": kind, "key": key, "code": key, "text": text, "windowsVirtualKeyCode": code });
+            browser.ask(Some(&page), "Input.dispatchKeyEvent", press).await;
+        }
+    }
+    until(&mut browser, &page, "location.pathname.startsWith('/console/decisions/dec-')").await;
+
+    // A link is good once; a session ends where one signs out.
+    open(&mut browser, &page, &format!("{base}/console")).await;
+    browser.value(&page, "document.querySelector('header form button').click()").await;
+    until(&mut browser, &page, "document.body.innerText.includes('You are not signed in')").await;
+    open(&mut browser, &page, &way_in).await;
+    browser.value(&page, "document.querySelector('button').click()").await;
+    until(&mut browser, &page, "document.body.innerText.includes('Not let in')").await;
+    drop(browser);
+    assert_eq!(serving.stop(), 0);
+}
+
+/// Reading needs no script.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_can_be_read_without_scripts() {
+    let Some(mut browser) = Browser::start().await else { return };
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    with_decisions(&serving, &house).await;
+    let page = browser.page("").await;
+    browser.ask(Some(&page), "Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
+    sign_in(&mut browser, &page, &serving, &link(&house, "viewer")).await;
+    assert_eq!(browser.value(&page, "typeof htmx").await, json!("undefined"));
+    assert_eq!(browser.value(&page, "document.body.innerText.includes('customer-1')").await, json!(true));
+    drop(browser);
+    assert_eq!(serving.stop(), 0);
+}
