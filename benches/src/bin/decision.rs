@@ -108,12 +108,12 @@ impl Stream {
     /// payments, new devices, few addresses.
     fn event(&self, number: u64) -> ([u64; 3], i64, bool) {
         let random = mix(number);
-        let unit = (mix(random) >> 11) as f64 / (1_u64 << 53) as f64;
-        // Some accounts are far busier than others.
-        let mut account = (unit * unit * N_ACCOUNTS as f64) as u64;
-        let is_fraud = random % 97 == 0;
+        let (first, second) = (mix(random) >> 20, mix(random ^ 1) >> 20);
+        // Some accounts are far busier than others, and few amounts are large.
+        let mut account = (first % N_ACCOUNTS) * (second % N_ACCOUNTS) / N_ACCOUNTS;
+        let is_fraud = random.is_multiple_of(97);
         let (mut device, mut address) = (account * 2 + random % 2, (account * 7 + random / 5 % 6) % 40_000);
-        let mut cents = ((1.0 - unit).ln() * -9_000.0) as i64 + i64::try_from(random % 5_000).unwrap_or(0);
+        let mut cents = i64::try_from((first % 251) * (second % 257)).unwrap_or(0) / 2 + 100;
         if is_fraud {
             account = number / 3_000 * 60 % N_ACCOUNTS;
             device = 1_000_000 + number / 900;
