@@ -17,9 +17,9 @@ use crate::{
 };
 
 /// A development node. Dropping it ends it.
-struct Anvil {
+pub(crate) struct Anvil {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Drop for Anvil {
@@ -30,7 +30,7 @@ impl Drop for Anvil {
 }
 
 impl Anvil {
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
         let program =
             node_clients()?.join(format!("node_modules/@foundry-rs/anvil-linux-{machine}/bin/anvil"));
@@ -56,7 +56,7 @@ impl Anvil {
     }
 
     /// Asks; one question, one connection.
-    fn ask(&self, method: &str, params: Value) -> Value {
+    pub(crate) fn ask(&self, method: &str, params: Value) -> Value {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -73,7 +73,7 @@ impl Anvil {
         reply["result"].clone()
     }
 
-    fn mine(&self, blocks: u64) {
+    pub(crate) fn mine(&self, blocks: u64) {
         self.ask("anvil_mine", json!([format!("{blocks:#x}")]));
     }
 

@@ -29,6 +29,7 @@ mod described;
 mod disk_full;
 mod erasure;
 mod fraud;
+mod intent;
 mod interop;
 mod limits;
 mod operations;

@@ -11,7 +11,7 @@ use crate::{env, process, setup};
 /// The variable in which tests find the Python that has the exchange clients.
 const TEST_PYTHON: &str = "CAPONIER_TEST_PYTHON";
 /// What is off by default and tested nevertheless.
-const FEATURES: &str = "caponier/onnx";
+const FEATURES: &str = "caponier/onnx,caponier/simulation";
 /// The variable in which the Node story finds the folder of its client.
 const NODE_CLIENTS: &str = "OKX_API_DIR";
 

@@ -82,7 +82,7 @@ impl Chains {
         for chain in &core.config.chains {
             let status = StatusCell::new(&chain.name);
             cells.push(status.clone());
-            let dial = dial(chain)?;
+            let dial = dial(chain.ca_file.as_deref())?;
             let rpc = |http: &Endpoint| Rpc::new(http.clone(), Arc::clone(&dial), chain.limits);
             ready.push(match &chain.node {
                 Node::Evm { http, web_socket, chain_id, proof } => {
@@ -304,8 +304,9 @@ fn addresses(path: &Path, family: ChainFamily) -> Result<Vec<Address>, Failure> 
     Ok(addresses)
 }
 
-fn dial(chain: &Chain) -> Result<Arc<dyn Dial>, Failure> {
-    let Some(ca_file) = &chain.ca_file else { return Ok(Arc::new(PlainDial)) };
+/// How nodes are reached: with TLS where certificates to trust are given.
+pub(crate) fn dial(ca_file: Option<&Path>) -> Result<Arc<dyn Dial>, Failure> {
+    let Some(ca_file) = ca_file else { return Ok(Arc::new(PlainDial)) };
     let bad = |what: String| Failure::new(Exit::Usage, format!("{}: {what}", ca_file.display()));
     let mut roots = RootCertStore::empty();
     let found = CertificateDer::pem_file_iter(ca_file).map_err(|error| bad(error.to_string()))?;

@@ -3,6 +3,7 @@
 pub(crate) mod cases;
 pub(crate) mod docs;
 pub(crate) mod fraud;
+pub(crate) mod intent;
 pub(crate) mod people;
 pub(crate) mod watch;
 
@@ -71,6 +72,9 @@ pub(crate) enum Command {
     /// Recorded events against feature packs, models and rules.
     #[command(subcommand)]
     Fraud(fraud::FraudCommand),
+    /// Transactions and typed messages before they are signed.
+    #[command(subcommand)]
+    Intent(intent::IntentCommand),
     /// What people look at: held withdrawals and alerts that belong together.
     #[command(subcommand)]
     Cases(cases::CasesCommand),
@@ -323,8 +327,8 @@ pub(crate) enum ListsCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListsImport {
-    /// Format of the files: ofac (one address a line, file named sanctioned_addresses_TICKER.txt), scamsniffer (JSON), tagpack
-    /// (GraphSense, YAML), or csv:FIELD=COLUMN,... with the fields address, network, category, label, source, licence,
+    /// Format of the files: ofac (one address a line, file named sanctioned_addresses_TICKER.txt), ofac-xml (as the Treasury
+    /// publishes them, classic or advanced), scamsniffer (JSON), tagpack (GraphSense, YAML, with the actors of the same folder), or csv:FIELD=COLUMN,... with the fields address, network, category, label, source, licence,
     /// confidence, first_seen and last_seen; FIELD=:VALUE gives every row the same.
     #[arg(long)]
     pub(crate) format: String,

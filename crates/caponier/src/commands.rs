@@ -4,6 +4,7 @@ mod cases;
 mod docs;
 mod follow;
 mod fraud;
+mod intent;
 mod log;
 mod logging;
 mod restore;
@@ -113,6 +114,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
                 Ok(request) => block_on(ask(&place, Request::Fraud(request), false, json)),
                 Err(command) => fraud::fraud(command, json),
             }
+        }
+        Command::Intent(command) => {
+            logging::start_quiet(true);
+            block_on(intent::intent(command, &place, json))
         }
         Command::Watch(WatchCommand::Load(options)) => {
             let config = resolve(&place)?;
@@ -334,6 +339,36 @@ async fn ask(place: &Place, request: Request, creates: bool, json: bool) -> Resu
         output::line(output::response_text(&response));
     }
     Ok(exit)
+}
+
+/// Answers questions about an installation one after the other: asks whoever holds it, or opens it here once for all.
+async fn answers(place: &Place, requests: Vec<Request>) -> Result<Vec<Response>, Failure> {
+    let config = resolve(place)?;
+    let mut report = |_: &str, _, _| {};
+    let mut answered = Vec::with_capacity(requests.len());
+    let mut waiting = requests.into_iter();
+    while let Some(request) = waiting.next() {
+        match socket::ask(&control_socket(&config.data.dir), &request, &mut report).await {
+            Some(answer) => answered.push(answer?),
+            None => {
+                must_exist(&config)?;
+                let core = Core::open(config, Arc::new(SystemClock), &mut report).await?;
+                let mut outcome = Ok(());
+                for request in std::iter::once(request).chain(waiting) {
+                    match core.handle(request, &mut report).await {
+                        Ok(answer) => answered.push(answer),
+                        Err(failure) => {
+                            outcome = Err(failure);
+                            break;
+                        }
+                    }
+                }
+                tokio::task::block_in_place(|| core.close())?;
+                return outcome.map(|()| answered);
+            }
+        }
+    }
+    Ok(answered)
 }
 
 fn check_model(document: &Path, json: bool) -> Result<Exit, Failure> {

@@ -24,6 +24,7 @@ pub mod demo;
 pub mod exit;
 pub mod ground;
 pub mod intake;
+mod intent;
 pub mod lists;
 mod live;
 pub mod metrics;

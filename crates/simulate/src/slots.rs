@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn slots_are_where_their_standards_put_them() {
         for (slot, name, before) in [
-            (IMPLEMENTATION, "eip1967.proxy.implementation", 1),
+            (IMPLEMENTATION, "eip1967.proxy.implementation", 1u8),
             (ADMIN, "eip1967.proxy.admin", 1),
             (BEACON, "eip1967.proxy.beacon", 1),
             (PROXIABLE, "PROXIABLE", 0),
@@ -261,7 +261,7 @@ mod tests {
             (SAFE_MODULE_GUARD, "module_manager.module_guard.address", 0),
         ] {
             let hash = U256::from_be_bytes(Keccak256::digest(name).into());
-            let place = hash.checked_sub(U256::from(before as u64)).unwrap();
+            let place = hash.checked_sub(U256::from(u64::from(before))).unwrap();
             assert_eq!(slot, place.to_be_bytes(), "{name}");
         }
         assert_eq!(MASTER_COPY, Keccak256::digest("masterCopy()")[..4]);

@@ -4,8 +4,10 @@
 //! field. Nothing is dropped silently: an address of a network without a codec here is kept as text and matched
 //! byte for byte, and the report counts it.
 
+mod actorpack;
 mod csv;
 mod ofac;
+mod ofac_xml;
 mod scamsniffer;
 mod tagpack;
 mod ticker;
@@ -49,9 +51,11 @@ pub enum Format {
         /// The ticker of every file; if absent, that of the name `sanctioned_addresses_<TICKER>.txt`.
         ticker: Option<String>,
     },
+    /// Sanctions lists as the US Treasury publishes them: XML, classic or advanced.
+    OfacXml,
     /// The JSON files of the `ScamSniffer` database.
     ScamSniffer,
-    /// GraphSense TagPacks: YAML.
+    /// GraphSense TagPacks, with the ActorPacks they refer to: YAML.
     TagPack,
 }
 
@@ -101,20 +105,21 @@ pub struct BadFormat {
 impl FromStr for Format {
     type Err = BadFormat;
 
-    /// `ofac`, `scamsniffer`, `tagpack`, or `csv:` with `field=column` for each field of [`CsvColumns`], separated by
+    /// `ofac`, `ofac-xml`, `scamsniffer`, `tagpack`, or `csv:` with `field=column` for each field of [`CsvColumns`], separated by
     /// commas; `field=:value` gives every row the same value. For example
     /// `csv:address=addr,network=:ETH,category=kind,label=name`.
     fn from_str(text: &str) -> Result<Self, BadFormat> {
         let bad = |reason| BadFormat { text: text.chars().take(128).collect(), reason };
         match text {
             "ofac" => return Ok(Self::Ofac { ticker: None }),
+            "ofac-xml" => return Ok(Self::OfacXml),
             "scamsniffer" => return Ok(Self::ScamSniffer),
             "tagpack" => return Ok(Self::TagPack),
             _ => {}
         }
-        let pairs = text
-            .strip_prefix("csv:")
-            .ok_or_else(|| bad("one of ofac, scamsniffer, tagpack, csv:FIELD=COLUMN,... is expected"))?;
+        let pairs = text.strip_prefix("csv:").ok_or_else(|| {
+            bad("one of ofac, ofac-xml, scamsniffer, tagpack, csv:FIELD=COLUMN,... is expected")
+        })?;
         let mut columns = CsvColumns::default();
         for pair in pairs.split(',') {
             let (field, column) = pair.split_once('=').ok_or_else(|| bad("a pair has no equals sign"))?;
@@ -152,6 +157,7 @@ impl Format {
         match self {
             Self::Csv(_) => "csv",
             Self::Ofac { .. } => "ofac",
+            Self::OfacXml => "ofac-xml",
             Self::ScamSniffer => "scamsniffer",
             Self::TagPack => "tagpack",
         }
@@ -161,12 +167,11 @@ impl Format {
         match self {
             Self::Csv(_) => name.to_ascii_lowercase().ends_with(".csv"),
             Self::Ofac { .. } => ofac::ticker_of(name).is_some(),
+            Self::OfacXml => ofac_xml::wants(name),
             Self::ScamSniffer => scamsniffer::wants(name),
             Self::TagPack => {
                 let name = name.to_ascii_lowercase();
-                (name.ends_with(".yaml") || name.ends_with(".yml"))
-                    && !name.ends_with(".actorpack.yaml")
-                    && !name.ends_with(".actorpack.yml")
+                name.ends_with(".yaml") || name.ends_with(".yml")
             }
         }
     }
@@ -185,6 +190,14 @@ pub struct SourceFile {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
+    /// Packs of actors without packs of tags: an actor has no address.
+    #[error(
+        "the source names {actors} actors but no addresses, import it in one folder with the TagPacks that refer to them"
+    )]
+    ActorsAlone {
+        /// How many.
+        actors: usize,
+    },
     /// A part of the source that is not as the format demands.
     #[error("{file}, line {line}, {field}: {reason}")]
     Malformed {
@@ -390,16 +403,24 @@ pub(crate) fn build(
         undecodable_first: Vec::new(),
         kept_as_text: BTreeMap::new(),
     };
+    let actors = match format {
+        Format::TagPack => actorpack::gather(files)?,
+        _ => actorpack::Actors::new(),
+    };
     for file in files {
         match format {
             Format::Csv(columns) => csv::import(file, columns, &mut sink)?,
             Format::ScamSniffer => scamsniffer::import(file, &mut sink)?,
             Format::Ofac { ticker } => ofac::import(file, ticker.as_deref(), &mut sink)?,
-            Format::TagPack => tagpack::import(file, &mut sink)?,
+            Format::OfacXml => ofac_xml::import(file, &mut sink)?,
+            Format::TagPack => tagpack::import(file, &actors, &mut sink)?,
         }
     }
     if sink.builder.label_count() == 0 {
-        return Err(ImportError::NoEntries);
+        return Err(match actors.len() {
+            0 => ImportError::NoEntries,
+            actors => ImportError::ActorsAlone { actors },
+        });
     }
     let segment = sink.builder.finish()?;
     let parsed = Segment::parse(segment.as_slice()).expect("a segment just built is one");

@@ -27,8 +27,20 @@ const NOT_IN_ENGINES: [&str; 9] = [
     "thread_local!",
 ];
 /// The crates of floors 0 and 1, except `crypto`, which reads the system's randomness and nothing else.
-const ENGINES: [&str; 10] =
-    ["admission", "auth", "chain", "domain", "features", "keyring", "rules", "schema", "scoring", "tlog"];
+const ENGINES: [&str; 12] = [
+    "admission",
+    "auth",
+    "chain",
+    "domain",
+    "features",
+    "intent",
+    "keyring",
+    "rules",
+    "schema",
+    "scoring",
+    "simulate",
+    "tlog",
+];
 /// The one home of the clock among the words.
 const CLOCK_HOME: &str = "crates/domain/src/time.rs";
 

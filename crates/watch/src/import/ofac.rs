@@ -46,21 +46,35 @@ pub(super) fn import(file: &SourceFile, ticker: Option<&str>, sink: &mut Sink) -
         }
         let text =
             std::str::from_utf8(bytes).map_err(|_| malformed(line, "the line is not UTF-8".to_owned()))?;
-        match resolve(asset, text).map_err(|error| malformed(line, error.to_string()))? {
-            Resolved::Address(address, oddity) => {
-                sink.note(oddity.as_ref());
-                sink.address(&address, &label)?;
-            }
-            Resolved::Text => {
-                let plausible = |byte: u8| byte.is_ascii_alphanumeric() || byte == b':';
-                if !TEXT_BYTES.contains(&text.len()) || !text.bytes().all(plausible) {
-                    return Err(malformed(line, format!("this cannot be an address of {asset}")));
-                }
-                sink.note_text(asset);
-                sink.text(text, &label)?;
-            }
-        }
-        sink.entries += 1;
+        file_one(&file.name, line, asset, text, &label, sink)?;
     }
+    Ok(())
+}
+
+/// Files one address of a list with legal force: what is none fails the import.
+pub(super) fn file_one(
+    file: &str,
+    line: usize,
+    asset: &str,
+    text: &str,
+    label: &Label<'_>,
+    sink: &mut Sink,
+) -> Result<(), ImportError> {
+    let malformed = |reason| ImportError::Malformed { file: file.to_owned(), line, field: "address", reason };
+    match resolve(asset, text).map_err(|error| malformed(error.to_string()))? {
+        Resolved::Address(address, oddity) => {
+            sink.note(oddity.as_ref());
+            sink.address(&address, label)?;
+        }
+        Resolved::Text => {
+            let plausible = |byte: u8| byte.is_ascii_alphanumeric() || byte == b':';
+            if !TEXT_BYTES.contains(&text.len()) || !text.bytes().all(plausible) {
+                return Err(malformed(format!("this cannot be an address of {asset}")));
+            }
+            sink.note_text(asset);
+            sink.text(text, label)?;
+        }
+    }
+    sink.entries += 1;
     Ok(())
 }

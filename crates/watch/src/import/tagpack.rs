@@ -16,7 +16,12 @@ use chain::{
 };
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
-use super::{ImportError, Resolved, Sink, SourceFile, csv::moment, description, resolve};
+use super::{
+    ImportError, Resolved, Sink, SourceFile,
+    actorpack::{Actor, Actors},
+    csv::moment,
+    description, resolve,
+};
 
 /// Deepest nesting of YAML values.
 const DEPTH_MAX: usize = 32;
@@ -27,28 +32,29 @@ const TEXT_BYTES_MAX: usize = chain::address::TEXT_BYTES_MAX;
 /// Most tags of one document.
 const TAGS_MAX: usize = 20_000_000;
 
-pub(super) fn import(file: &SourceFile, sink: &mut Sink) -> Result<(), ImportError> {
-    let text = match std::str::from_utf8(&file.bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let before = file.bytes.get(..error.valid_up_to()).unwrap_or(&[]);
-            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-            return Err(malformed(
-                file,
-                Fault { line, field: "pack", reason: "the file is not UTF-8".to_owned() },
-            ));
-        }
-    };
-    let mut reader = Reader { parser: Parser::new_from_str(text), line: 1 };
+pub(super) fn import(file: &SourceFile, actors: &Actors, sink: &mut Sink) -> Result<(), ImportError> {
+    let mut reader = Reader { parser: Parser::new_from_str(utf8(file)?), line: 1 };
     while let Some(pack) = reader.document().map_err(|fault| malformed(file, fault))? {
         for tag in &pack.tags {
-            add(&pack.header, tag, file, sink)?;
+            add(&pack.header, tag, actors, file, sink)?;
         }
     }
     Ok(())
 }
 
-fn malformed(file: &SourceFile, fault: Fault) -> ImportError {
+/// The text of a file.
+pub(super) fn utf8(file: &SourceFile) -> Result<&str, ImportError> {
+    match std::str::from_utf8(&file.bytes) {
+        Ok(text) => Ok(text),
+        Err(error) => {
+            let before = file.bytes.get(..error.valid_up_to()).unwrap_or(&[]);
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            Err(malformed(file, Fault { line, field: "pack", reason: "the file is not UTF-8".to_owned() }))
+        }
+    }
+}
+
+pub(super) fn malformed(file: &SourceFile, fault: Fault) -> ImportError {
     ImportError::Malformed {
         file: file.name.clone(),
         line: fault.line,
@@ -58,7 +64,13 @@ fn malformed(file: &SourceFile, fault: Fault) -> ImportError {
 }
 
 /// Files one tag under its address.
-fn add(header: &Fields<'_>, tag: &Fields<'_>, file: &SourceFile, sink: &mut Sink) -> Result<(), ImportError> {
+fn add(
+    header: &Fields<'_>,
+    tag: &Fields<'_>,
+    actors: &Actors,
+    file: &SourceFile,
+    sink: &mut Sink,
+) -> Result<(), ImportError> {
     let fault = |field, reason: String| malformed(file, Fault { line: tag.line, field, reason });
     let inherited = |of: for<'a> fn(&'a Fields<'a>) -> Option<&'a str>| of(tag).or_else(|| of(header));
     sink.entries += 1;
@@ -85,7 +97,9 @@ fn add(header: &Fields<'_>, tag: &Fields<'_>, file: &SourceFile, sink: &mut Sink
     let network = description(network).to_ascii_uppercase();
     let asset = description(asset.unwrap_or(&network)).to_ascii_uppercase();
 
-    let text = description(inherited(|fields| fields.label.as_deref()).unwrap_or_default());
+    let actor = inherited(|fields| fields.actor.as_deref()).and_then(|id| actors.get(id.trim()));
+    let of_actor = actor.map(|actor| actor.label.as_str());
+    let text = description(inherited(|fields| fields.label.as_deref()).or(of_actor).unwrap_or_default());
     let source = description(inherited(|fields| fields.source.as_deref()).unwrap_or(&file.name));
     let licence = description(inherited(|fields| fields.licence.as_deref()).unwrap_or_default());
     let last_seen = inherited(|fields| fields.lastmod.as_deref()).and_then(moment);
@@ -113,7 +127,7 @@ fn add(header: &Fields<'_>, tag: &Fields<'_>, file: &SourceFile, sink: &mut Sink
             Resolved::Text
         }
     };
-    for category in categories(header, tag) {
+    for category in categories(header, tag, actor) {
         match &resolved {
             Resolved::Address(address, _) => sink.address(address, &label(category))?,
             Resolved::Text => sink.text(address, &label(category))?,
@@ -138,7 +152,7 @@ fn is_transaction(text: &str) -> bool {
 
 /// Every distinct category the tag names or inherits: the kind of abuse, the concepts, the kind of holder. All are
 /// kept, an exchange that was robbed is both.
-fn categories(header: &Fields<'_>, tag: &Fields<'_>) -> Vec<Category> {
+fn categories(header: &Fields<'_>, tag: &Fields<'_>, actor: Option<&Actor>) -> Vec<Category> {
     let mut out = Vec::with_capacity(2);
     let mut add = |category| {
         if !out.contains(&category) {
@@ -152,6 +166,10 @@ fn categories(header: &Fields<'_>, tag: &Fields<'_>) -> Vec<Category> {
     concepts.iter().filter_map(|word| Category::from_word(word)).for_each(&mut add);
     if let Some(word) = tag.category.as_deref().or(header.category.as_deref()) {
         Category::from_word(word).into_iter().for_each(&mut add);
+    }
+    // What the holder is counts only where the tag says nothing of the address: a robbed exchange's robber is none.
+    if out.is_empty() {
+        out.extend(actor.into_iter().flat_map(|actor| &actor.categories));
     }
     if out.is_empty() {
         out.push(Category::Other);
@@ -171,6 +189,7 @@ struct Fields<'i> {
     currency: Option<Cow<'i, str>>,
     network: Option<Cow<'i, str>>,
     category: Option<Cow<'i, str>>,
+    actor: Option<Cow<'i, str>>,
     abuse: Option<Cow<'i, str>>,
     confidence: Option<Cow<'i, str>>,
     lastmod: Option<Cow<'i, str>>,
@@ -189,6 +208,7 @@ impl<'i> Fields<'i> {
             "source" => ("source", &mut self.source),
             "currency" => ("currency", &mut self.currency),
             "network" => ("network", &mut self.network),
+            "actor" => ("actor", &mut self.actor),
             "category" => ("category", &mut self.category),
             "abuse" => ("abuse", &mut self.abuse),
             "confidence" => ("confidence", &mut self.confidence),
@@ -207,20 +227,20 @@ struct Pack<'i> {
 }
 
 #[derive(Debug)]
-struct Fault {
-    line: usize,
-    field: &'static str,
-    reason: String,
+pub(super) struct Fault {
+    pub(super) line: usize,
+    pub(super) field: &'static str,
+    pub(super) reason: String,
 }
 
-struct Reader<'i> {
-    parser: Parser<'i, StrInput<'i>>,
+pub(super) struct Reader<'i> {
+    pub(super) parser: Parser<'i, StrInput<'i>>,
     /// Of the event last read, from 1.
-    line: usize,
+    pub(super) line: usize,
 }
 
 impl<'i> Reader<'i> {
-    fn next(&mut self) -> Result<Event<'i>, Fault> {
+    pub(super) fn next(&mut self) -> Result<Event<'i>, Fault> {
         match self.parser.next_event() {
             Some(Ok((Event::Alias(_), span))) => {
                 self.line = span.start.line();
@@ -239,19 +259,26 @@ impl<'i> Reader<'i> {
         }
     }
 
-    fn fault(&self, field: &'static str, reason: &str) -> Fault {
+    pub(super) fn fault(&self, field: &'static str, reason: &str) -> Fault {
         Fault { line: self.line, field, reason: reason.to_owned() }
+    }
+
+    /// Reads up to the next document; `false` at the end of the file.
+    pub(super) fn opens_document(&mut self) -> Result<bool, Fault> {
+        loop {
+            match self.next()? {
+                Event::StreamStart | Event::DocumentEnd | Event::Nothing => {}
+                Event::StreamEnd => return Ok(false),
+                Event::DocumentStart(_) => return Ok(true),
+                _ => return Err(self.fault("pack", "a pack is a mapping")),
+            }
+        }
     }
 
     /// The next document, or `None` at the end of the file.
     fn document(&mut self) -> Result<Option<Pack<'i>>, Fault> {
-        loop {
-            match self.next()? {
-                Event::StreamStart | Event::DocumentEnd | Event::Nothing => {}
-                Event::StreamEnd => return Ok(None),
-                Event::DocumentStart(_) => break,
-                _ => return Err(self.fault("pack", "a TagPack is a mapping")),
-            }
+        if !self.opens_document()? {
+            return Ok(None);
         }
         match self.next()? {
             Event::MappingStart(..) => {}
@@ -297,7 +324,7 @@ impl<'i> Reader<'i> {
     }
 
     /// The next key of a mapping, or `None` at its end.
-    fn key(&mut self) -> Result<Option<Cow<'i, str>>, Fault> {
+    pub(super) fn key(&mut self) -> Result<Option<Cow<'i, str>>, Fault> {
         match self.next()? {
             Event::MappingEnd => Ok(None),
             Event::Scalar(text, ..) => Ok(Some(text)),
@@ -308,7 +335,8 @@ impl<'i> Reader<'i> {
     /// Reads the value of `key` into its place, or past it when the key has none.
     fn field(&mut self, key: &str, fields: &mut Fields<'i>) -> Result<(), Fault> {
         if key == "concepts" {
-            return self.concepts(&mut fields.concepts);
+            fields.concepts = self.words("concepts", CONCEPTS_MAX)?;
+            return Ok(());
         }
         let Some((name, slot)) = fields.slot(key) else { return self.skip() };
         match self.next()? {
@@ -325,28 +353,28 @@ impl<'i> Reader<'i> {
     }
 
     /// One word, or a sequence of them.
-    fn concepts(&mut self, concepts: &mut Vec<Cow<'i, str>>) -> Result<(), Fault> {
-        concepts.clear();
+    pub(super) fn words(&mut self, field: &'static str, max: usize) -> Result<Vec<Cow<'i, str>>, Fault> {
+        let mut words = Vec::new();
         let mut in_sequence = false;
         loop {
             match self.next()? {
                 Event::SequenceStart(..) if !in_sequence => in_sequence = true,
-                Event::SequenceEnd => return Ok(()),
+                Event::SequenceEnd => return Ok(words),
                 Event::Scalar(text, ..) => {
-                    if concepts.len() < CONCEPTS_MAX && !is_null(&text) {
-                        concepts.push(text);
+                    if words.len() < max && !is_null(&text) {
+                        words.push(text);
                     }
                     if !in_sequence {
-                        return Ok(());
+                        return Ok(words);
                     }
                 }
-                _ => return Err(self.fault("concepts", "the concepts are not words")),
+                _ => return Err(self.fault(field, "it is no word and no sequence of words")),
             }
         }
     }
 
     /// Reads past one value.
-    fn skip(&mut self) -> Result<(), Fault> {
+    pub(super) fn skip(&mut self) -> Result<(), Fault> {
         let mut depth = 0usize;
         loop {
             match self.next()? {
@@ -369,6 +397,6 @@ fn line_of(span: Span) -> usize {
     span.start.line()
 }
 
-fn is_null(text: &str) -> bool {
+pub(super) fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }

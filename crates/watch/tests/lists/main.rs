@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests are tests")]
 
+mod actors;
 mod lifecycle;
 mod real;
 mod screening;
 mod sources;
 mod support;
 mod tables;
+mod treasury;
 mod updates;

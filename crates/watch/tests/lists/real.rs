@@ -49,8 +49,10 @@ fn every_tag_of_every_pack_is_counted() {
     let counts = String::from_utf8(counts).unwrap();
     let dir = TempDir::new().unwrap();
     let watch = open(&dir);
-    let files = read_sources(source.path(), &Format::TagPack).unwrap();
-    assert_eq!(files.len(), 75);
+    let mut files = read_sources(source.path(), &Format::TagPack).unwrap();
+    assert_eq!(files.len(), 76);
+    // The actors have a test of their own.
+    files.retain(|file| !file.name.ends_with(".actorpack.yaml"));
     let mut packs = 0;
     for row in counts.lines().skip(1) {
         let (pack, tags) = row.split_once(',').unwrap();
