@@ -2,6 +2,7 @@
 
 mod cases;
 mod docs;
+mod doctor;
 mod follow;
 mod fraud;
 mod intent;
@@ -76,6 +77,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         },
         Command::Audit(AuditCommand::Verify { dir, vkey }) => verify_dir(&dir, vkey.as_deref(), &place, json),
         Command::Docs(command) => docs::docs(&command, json),
+        Command::Doctor => {
+            logging::start_quiet(true);
+            block_on(doctor::doctor(&place, json))
+        }
         Command::Run => {
             let config = config_file(&place)?;
             logging::start(&config.telemetry, false);
