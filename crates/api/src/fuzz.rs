@@ -29,6 +29,17 @@ pub fn decision_request(body: &[u8], now: UnixNanos) -> Option<(WithdrawalReques
     Some((request.withdrawal, request.idempotency_key))
 }
 
+/// The addresses and networks of the body of `POST /v1/screen`, as one object or as one a line; `None` if it is refused.
+#[must_use]
+pub fn screen(body: &[u8], is_bulk: bool) -> Option<Vec<crate::ScreenLine>> {
+    let request = if is_bulk {
+        wire::screen_lines(body, "caller").ok()?.0
+    } else {
+        wire::screen_request(body, "caller").ok()?
+    };
+    Some(request.lines)
+}
+
 /// What the body of a call about a case asks for, by the last part of its path; `None` if it is refused.
 #[must_use]
 pub fn case_ask(call: &str, body: &[u8]) -> Option<(u64, fraud::cases::Ask)> {

@@ -18,7 +18,7 @@ use serde::Serialize;
 use tlog::NoteVerifier;
 
 use crate::{
-    core::{FOLLOW_DIR, LABELS_DIR, chain},
+    core::{FLOWS_DIR, FOLLOW_DIR, LABELS_DIR, chain},
     exit::{Exit, Failure},
 };
 
@@ -58,7 +58,7 @@ pub(crate) struct Verified {
 }
 
 /// Names allowed in a data directory besides those of the parts.
-const DIRS: [&str; 5] = [journal::JOURNAL_DIR, journal::KEYS_DIR, LOG_DIR, LABELS_DIR, FOLLOW_DIR];
+const DIRS: [&str; 6] = [journal::JOURNAL_DIR, journal::KEYS_DIR, LOG_DIR, LABELS_DIR, FOLLOW_DIR, FLOWS_DIR];
 
 pub(crate) fn verify(
     dir: &Path,
@@ -147,6 +147,11 @@ fn verify_data_dir(
         watch::follow::store::verify_states(&states).map_err(|error| Failure::io(states.display(), error))?;
     for (file, what) in faults {
         verified.fault(&format!("{FOLLOW_DIR}/{file}"), what);
+    }
+    let logs = dir.join(FLOWS_DIR);
+    let faults = watch::flows::verify_logs(&logs).map_err(|error| Failure::io(logs.display(), error))?;
+    for (file, what) in faults {
+        verified.fault(&format!("{FLOWS_DIR}/{file}"), what);
     }
     verify_names(dir, &mut verified)?;
     verified.ok = verified.faults.is_empty();

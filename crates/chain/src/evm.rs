@@ -28,7 +28,7 @@ pub use self::{
         TransferKind, decode,
     },
     delegation::{Delegation, delegate_of_code},
-    verify::{Lie, Proof, VerifiedBlock, verify},
+    verify::{Lie, Proof, VerifiedBlock, seal, verify},
 };
 use crate::{
     headers::{BlockHash, BlockId, Header},

@@ -18,7 +18,7 @@ mod traffic;
 mod window;
 
 pub use self::{
-    detector::{Detector, DetectorError, Reason, Suspicion, THRESHOLD},
+    detector::{Detector, DetectorError, Reason, Suspicion, THRESHOLD, TRANSACTIONS},
     features::{FEATURES, feature_names, features},
     traffic::{PEERS_MAX, Peer, Traffic},
     window::{Direction, Step, TokenStep, WINDOW_MAX, Window},

@@ -33,6 +33,8 @@ mod log;
 mod state;
 mod store;
 
+#[cfg(fuzzing)]
+pub(crate) use self::frame::rewritten;
 pub use self::{
     block::{Bait, BlockFlows, Call, Movement, Party},
     log::{LogError, verify_logs},

@@ -17,3 +17,9 @@ pub fn build(
     let imported = import::build(list, format, files, [7; 16], now)?;
     Ok((imported.segment, imported.report))
 }
+
+/// Whether bytes are entries of a log of flows, and if so whether they are written again the same.
+#[must_use]
+pub fn flows(bytes: &[u8]) -> Option<bool> {
+    crate::flows::rewritten(bytes)
+}

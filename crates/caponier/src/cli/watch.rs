@@ -124,8 +124,8 @@ pub(crate) struct EvaluateDiscovery {
     /// Windows of the protocol: CSV with the columns account, start, quarter, illicit, split (train or validate).
     #[arg(long, value_name = "FILE")]
     pub(crate) windows: PathBuf,
-    /// Accounts: CSV with the columns address, illicit; the first transactions of the benign ones tell how often new benign
-    /// accounts are flagged.
+    /// Accounts: CSV with the columns address, illicit; of the benign ones, every other is trained on by its first
+    /// transactions, and the rest tell how often new benign accounts are flagged.
     #[arg(long, value_name = "FILE")]
     pub(crate) accounts: Option<PathBuf>,
     /// Transactions per window.

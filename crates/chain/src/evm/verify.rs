@@ -171,6 +171,19 @@ pub fn verify(
     Ok(VerifiedBlock { block, receipts })
 }
 
+/// Writes the roots and the hash of a block that is made up: for tests and benchmarks, which need blocks that hold. `None`
+/// for a transaction of a type that is not known.
+#[must_use]
+pub fn seal(mut block: Block, receipts: &mut [Receipt]) -> Option<Block> {
+    let encoded: Vec<Vec<u8>> = block.transactions.iter().map(encode_transaction).collect::<Option<_>>()?;
+    block.header.transactions_root = trie::ordered_root(&encoded);
+    let encoded: Vec<Vec<u8>> = receipts.iter().map(encode_receipt).collect();
+    block.header.receipts_root = trie::ordered_root(&encoded);
+    block.hash = block.header.hash();
+    receipts.iter_mut().for_each(|receipt| receipt.block = block.hash);
+    Some(block)
+}
+
 fn bloom(asked: BlockHash, block: &Block, receipts: &[Receipt]) -> Result<(), Lie> {
     let mut bloom = Bloom::default();
     receipts.iter().flat_map(|receipt| &receipt.logs).for_each(|log| bloom.add(log));

@@ -6,7 +6,7 @@ use scoring::{
     shap::Explainer,
 };
 
-use super::{FEATURES, Window, features};
+use super::{FEATURES, WINDOW_MAX, Window, features};
 
 /// Reasons named with a suspicion.
 const REASONS: usize = 5;
@@ -31,18 +31,23 @@ pub enum DetectorError {
 /// Name of the parameter of a model card that holds the logit above which an address is suspected.
 pub const THRESHOLD: &str = "threshold_logit";
 
+/// Name of the parameter of a model card that holds how many transactions the windows had which it was trained on.
+pub const TRANSACTIONS: &str = "transactions_per_window";
+
 /// Judges windows.
 #[derive(Debug)]
 pub struct Detector {
     file: ModelFile,
     explainer: Explainer,
     threshold: f64,
+    transactions: usize,
 }
 
 /// An address is suspected.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Suspicion {
-    /// How sure the model is, 0 to 1.
+    /// How sure the model is, 0 to 1: as often as windows with this score were illicit when it was trained, where illicit ones
+    /// are far more frequent than among all accounts.
     pub probability: f64,
     /// What raised the score most, first the most.
     pub reasons: Vec<Reason>,
@@ -96,15 +101,15 @@ impl Detector {
         if !file.model.features().iter().eq(FEATURES.iter().map(|(name, _)| *name)) {
             return Err(DetectorError::OtherFeatures);
         }
-        let threshold = file
-            .card
-            .params
-            .iter()
-            .find(|(name, _)| name == THRESHOLD)
+        let param = |wanted: &str| file.card.params.iter().find(|(name, _)| name == wanted);
+        let transactions = param(TRANSACTIONS)
+            .and_then(|(_, value)| value.parse::<usize>().ok())
+            .map_or(WINDOW_MAX, |transactions| transactions.clamp(TRANSACTIONS_MIN, WINDOW_MAX));
+        let threshold = param(THRESHOLD)
             .and_then(|(_, value)| value.parse::<f64>().ok())
             .filter(|threshold| threshold.is_finite())
             .ok_or(DetectorError::Threshold)?;
-        Ok(Self { explainer: Explainer::new(&file.model), threshold, file })
+        Ok(Self { explainer: Explainer::new(&file.model), threshold, transactions, file })
     }
 
     /// The model and its card.
@@ -119,6 +124,13 @@ impl Detector {
         self.threshold
     }
 
+    /// The transactions of a window after which it is judged no more: as many as the model was trained on, 1 to
+    /// [`WINDOW_MAX`]; what it would say of longer ones is unknown.
+    #[must_use]
+    pub const fn transactions(&self) -> usize {
+        self.transactions
+    }
+
     /// The model and its card, taken out.
     #[must_use]
     pub fn into_file(self) -> ModelFile {
@@ -131,10 +143,11 @@ impl Detector {
         self.file.model.logit(&features(window))
     }
 
-    /// What a window makes of its address; `None` below the threshold.
+    /// What a window makes of its address; `None` below the threshold, and for a window of more transactions than
+    /// [`Self::transactions`].
     #[must_use]
     pub fn judge(&self, window: &Window) -> Option<Suspicion> {
-        if window.steps().len() < TRANSACTIONS_MIN {
+        if !(TRANSACTIONS_MIN..=self.transactions).contains(&window.steps().len()) {
             return None;
         }
         let row = features(window);
@@ -157,5 +170,73 @@ impl Detector {
                 Some(Reason { feature, meaning, value: row.get(at).copied().unwrap_or(f32::NAN), raised })
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::UnixNanos;
+    use scoring::{
+        gbdt::{self, Params},
+        matrix::{FeatureNames, Matrix},
+        model::card::{ModelCard, Training},
+    };
+
+    use super::*;
+    use crate::discovery::{Direction, Peer, Step, feature_names};
+
+    fn window(transactions: usize) -> Window {
+        let mut window = Window::default();
+        for at in 0..transactions {
+            window.push(Step {
+                at: UnixNanos::from_secs(at as u64),
+                direction: Direction::In,
+                other: 1,
+                coins: 1.0,
+                digits: 1,
+                gas_used: 21_000,
+                failed: false,
+                input_bytes: 0,
+                method: None,
+                peer: Peer::default(),
+            });
+        }
+        window
+    }
+
+    fn detector(params: &[(&str, &str)]) -> Result<Detector, DetectorError> {
+        let mut rows = Matrix::new(FeatureNames::new(feature_names()).unwrap());
+        rows.push(&features(&window(1))).unwrap();
+        rows.push(&features(&window(2))).unwrap();
+        let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let model = gbdt::train(&rows, &[true, false], None, None, &Params { trees: 1, ..Params::default() })
+            .unwrap();
+        let training = Training { rows: 2, positives: 1, period: None, data_hash: [0; 32] };
+        let card = ModelCard {
+            name: "discovery".to_owned(),
+            version: "1".to_owned(),
+            created_by: "test".to_owned(),
+            created_at: UnixNanos(0),
+            training,
+            params,
+            metrics: Vec::new(),
+            limits: "none".to_owned(),
+        };
+        Detector::new(ModelFile { model, calibration: None, card })
+    }
+
+    #[test]
+    fn a_window_is_judged_as_long_as_the_model_was_trained_on() {
+        let short = detector(&[(THRESHOLD, "-9"), (TRANSACTIONS, "3")]).unwrap();
+        assert!(short.judge(&window(3)).is_some());
+        assert!(short.judge(&window(0)).is_none() && short.judge(&window(4)).is_none());
+        for (told, expected) in [("0", 1), ("900", WINDOW_MAX), ("x", WINDOW_MAX)] {
+            assert_eq!(
+                detector(&[(THRESHOLD, "0"), (TRANSACTIONS, told)]).unwrap().transactions(),
+                expected,
+                "{told}"
+            );
+        }
+        assert!(matches!(detector(&[(THRESHOLD, "inf")]), Err(DetectorError::Threshold)));
     }
 }

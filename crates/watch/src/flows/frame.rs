@@ -319,3 +319,93 @@ impl Reader<'_> {
         Some(block)
     }
 }
+
+/// Whether bytes are entries, and if so whether they are written again the same.
+#[cfg(any(fuzzing, test))]
+pub(crate) fn rewritten(bytes: &[u8]) -> Option<bool> {
+    let (mut reader, mut holders, mut again) =
+        (Reader { bytes, position: 0 }, super::holders::FIRST, Vec::new());
+    while reader.position < bytes.len() {
+        match reader.entry(holders)? {
+            Entry::Undo(from) => encode_undo(&mut again, from),
+            Entry::Block(mut block) => {
+                holders += block.holders.len();
+                let offsets: Vec<usize> = block.movements.iter().map(|moved| moved.offset).collect();
+                encode_block(&mut again, &mut block);
+                if offsets.iter().ne(block.movements.iter().map(|moved| &moved.offset)) {
+                    return Some(false);
+                }
+            }
+        }
+    }
+    Some(again == bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::flows::block::Movement;
+
+    fn party() -> impl Strategy<Value = Party> {
+        prop_oneof![
+            Just(Party::Nobody),
+            (0_u32..4).prop_map(Party::Pool),
+            (0_u8..6).prop_map(|n| Party::Address(address(n))),
+        ]
+    }
+
+    fn address(number: u8) -> Address {
+        Address::new(AddressKind::Evm, &[number; 20]).unwrap()
+    }
+
+    fn movement() -> impl Strategy<Value = Movement> {
+        let call =
+            (any::<u64>(), any::<u32>(), proptest::option::of(any::<u32>()), any::<bool>(), any::<bool>())
+                .prop_map(|(gas_used, input_bytes, method, failed, creates)| Call {
+                    gas_used,
+                    failed,
+                    creates,
+                    input_bytes,
+                    method,
+                });
+        (party(), party(), any::<u128>(), any::<[u8; 32]>(), proptest::option::of(call), any::<bool>())
+            .prop_map(|(from, to, value, transaction, call, is_token)| Movement {
+                transaction,
+                asset: is_token.then(|| address(9)),
+                from,
+                to,
+                value,
+                call,
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn entries_round_trip(movements in proptest::collection::vec(movement(), 0..8), cut in any::<prop::sample::Index>(), bit: u8) {
+            let block = BlockFlows {
+                height: 7,
+                movements,
+                joined: vec![vec![address(1), address(2)], Vec::new()],
+                baits: vec![(address(3), Bait::Dust), (address(4), Bait::ZeroValue)],
+                ..BlockFlows::default()
+            };
+            let mut numbered = number(&block, &mut Holders::default()).unwrap();
+            let mut bytes = Vec::new();
+            encode_undo(&mut bytes, 3);
+            encode_block(&mut bytes, &mut numbered);
+            prop_assert_eq!(rewritten(&bytes), Some(true));
+            // Whatever else is an entry is written again the same too, and a part of one is none.
+            prop_assert_ne!(rewritten(&bytes[..cut.index(bytes.len())]), Some(false));
+            let at = cut.index(bytes.len());
+            bytes[at] ^= 1 << (bit % 8);
+            prop_assert_ne!(rewritten(&bytes), Some(false));
+        }
+
+        #[test]
+        fn other_bytes_are_refused_or_entries(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert_ne!(rewritten(&bytes), Some(false));
+        }
+    }
+}

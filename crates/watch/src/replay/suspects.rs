@@ -4,7 +4,7 @@ use super::{
     Parties, Party, TokenTransfer, Transaction,
     monitor::{Alert, AlertKind},
 };
-use crate::discovery::{Detector, Direction, Suspicion, TokenStep, Traffic, WINDOW_MAX, Window};
+use crate::discovery::{Detector, Direction, Suspicion, TokenStep, Traffic, Window};
 
 /// Most addresses suspected at once; the first ones are kept.
 const SUSPECTS_MAX: usize = 1 << 20;
@@ -93,7 +93,7 @@ impl Suspects {
         };
         window.push(tx.step(party, other, direction, &self.traffic));
         let suspicion = self.detector.judge(window);
-        if suspicion.is_some() || window.steps().len() >= WINDOW_MAX {
+        if suspicion.is_some() || window.steps().len() >= self.detector.transactions() {
             *judging = Judging::Done;
             self.open -= 1;
         }

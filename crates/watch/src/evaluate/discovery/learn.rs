@@ -14,7 +14,7 @@ use scoring::{
 };
 
 use super::{Collected, Sample, Split};
-use crate::discovery::{FEATURES, THRESHOLD, feature_names};
+use crate::discovery::{FEATURES, THRESHOLD, TRANSACTIONS, feature_names};
 
 /// Who has a model trained, and when.
 #[derive(Debug, Clone)]
@@ -29,9 +29,13 @@ pub struct Origin {
 const LIMITS: &str = "Trained on windows of benign and illicit accounts from the same quarters, without the price of gas, the \
     date or the age of the account: a model that sees those tells epochs apart, not behaviour (in the best-known table of \
     illicit Ethereum accounts nearly every benign account is years older than the illicit ones). Benign windows begin in \
-    the middle of an account's life, illicit ones at its beginning, so part of what is told apart is being new: expect more \
-    false alarms on new benign accounts than the stated rate, and see the figure told apart. Scores drift with time: look at \
-    the figures per quarter and train anew. A score is a suspicion, never proof.";
+    the middle of an account's life, illicit ones at its beginning, so part of what is told apart is being new: beginnings of \
+    benign lives are trained on beside them where the table of accounts is given; see their rate of false alarms told apart. \
+    What had been seen of the other sides counts the recording: a model of chosen accounts does not fit a whole chain, nor \
+    the reverse. The order of scores counts what an account may still receive, so a small fraud ranks below a large one \
+    that is as sure. How much value is saved depends on a few accounts that hold nearly all of it: look at the capped \
+    figure and at several rates. Scores drift with time: look at the figures per quarter and train anew. A score is a \
+    suspicion, never proof.";
 
 /// How one member of a model is trained.
 fn params(seed: u64) -> Params {
@@ -302,7 +306,7 @@ pub fn learn(collected: &Collected, origin: &Origin) -> Result<ModelFile, TrainE
     described.push(("stake_trees".to_owned(), stake_params(1).trees.to_string()));
     described.push(("stake_coins_max".to_owned(), STAKE_MAX.to_string()));
     described.push(("new_benign_weight".to_owned(), NEW_WEIGHT.to_string()));
-    described.push(("transactions_per_window".to_owned(), collected.k.to_string()));
+    described.push((TRANSACTIONS.to_owned(), collected.k.to_string()));
     described.push((THRESHOLD.to_owned(), "0".to_owned()));
     let card = ModelCard {
         name: "discovery".to_owned(),

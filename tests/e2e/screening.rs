@@ -1,0 +1,106 @@
+//! Addresses screened over the control API, and past transfers judged anew when a list changes: as somebody who kills the
+//! program in between sees it.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::{House, Serving, Settings, assert_sound};
+
+const BAD: &str = "0x00000000000000000000000000000000000000A1";
+const FORMAT: &str = "csv:address=address,network=:ETH,category=:scam";
+
+async fn screen(house: &House, serving: &Serving, body: Value) -> (u16, Value) {
+    house.control_api(serving, "POST", "/v1/screen", body.to_string()).await.unwrap()
+}
+
+fn import(house: &House, address: &str) -> Value {
+    let path = house.path("fresh.csv");
+    fs::write(&path, format!("address\n{address}\n")).unwrap();
+    house
+        .ask(&["lists", "import", "--name", "fresh", "--format", FORMAT, path.to_str().unwrap()])
+        .exits(0)
+        .json()
+}
+
+/// What was said of past transfers, in order.
+fn told(house: &House) -> Vec<(String, String)> {
+    let log = house.ask(&["log", "--kind", "screening", "--reveal"]).exits(0);
+    let entries =
+        log.text().lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
+    let alerts = entries.iter().filter(|entry| entry["entry"].is_u64());
+    let word = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+    alerts.map(|entry| (word(entry, "what"), word(entry, "way"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_gets_its_answer_again_also_after_a_crash() {
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    import(&house, BAD);
+    let body = json!({ "address": BAD, "network": "ethereum", "reference": "w-1", "idempotency_key": "k-1" });
+    let (status, first) = screen(&house, &serving, body.clone()).await;
+    assert_eq!(
+        (status, &first["verdict"], &first["reference"]),
+        (200, &json!("deny"), &json!("w-1")),
+        "{first}"
+    );
+    assert_eq!(first["labels"][0]["list"], json!("fresh"));
+    import(&house, "0x00000000000000000000000000000000000000b2");
+    assert_eq!(screen(&house, &serving, body.clone()).await, (200, first.clone()));
+    serving.kill();
+    let serving = house.serve();
+    assert_eq!(screen(&house, &serving, body.clone()).await, (200, first.clone()));
+    let (status, problem) =
+        screen(&house, &serving, json!({ "address": BAD, "idempotency_key": "k-1" })).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("urn:caponier:problem:idempotency-conflict")));
+    // Without the key the lists of now answer.
+    let (_, now) = screen(&house, &serving, json!({ "address": BAD })).await;
+    assert_eq!(now["verdict"], json!("allow"));
+    assert_ne!(now["id"], first["id"]);
+    assert_eq!(serving.stop(), 0);
+    assert_sound(house.data());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn past_transfers_follow_the_lists_through_a_crash() {
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    let event = |id: &str, kind: Value| {
+        let mut event = json!({
+            "id": id, "account": "walter", "occurred_at": "2026-01-02T03:04:05Z", "asset": "ETH", "amount": "1",
+            "network": "ethereum",
+        });
+        event.as_object_mut().unwrap().extend(kind.as_object().unwrap().clone());
+        event.to_string()
+    };
+    let events = [
+        event("e-1", json!({ "type": "withdrawal_accepted", "address": BAD.to_lowercase() })),
+        event("e-2", json!({ "type": "deposit", "from": BAD })),
+        event("e-3", json!({ "type": "deposit", "from": "0x00000000000000000000000000000000000000b2" })),
+    ];
+    let (status, recorded) =
+        house.control_api(&serving, "POST", "/v1/events", events.join("\n")).await.unwrap();
+    assert_eq!((status, &recorded["accepted"]), (200, &json!(3)), "{recorded}");
+    assert_eq!(told(&house), []);
+    let imported = import(&house, BAD);
+    assert_eq!(
+        (&imported["rescreened"]["raised"], &imported["rescreened"]["retracted"]),
+        (&json!(2), &json!(0)),
+        "{imported}"
+    );
+    let both = |what: &str| {
+        vec![(what.to_owned(), "withdrawal".to_owned()), (what.to_owned(), "deposit".to_owned())]
+    };
+    assert_eq!(told(&house), both("raised"));
+    serving.kill();
+    // Nothing serves: the import itself scores them.
+    let imported = import(&house, "0x00000000000000000000000000000000000000c3");
+    assert_eq!(imported["rescreened"]["retracted"], json!(2), "{imported}");
+    let serving = house.serve();
+    assert_eq!(told(&house), [both("raised"), both("retracted")].concat());
+    let imported = import(&house, BAD);
+    assert_eq!(imported["rescreened"]["raised"], json!(2), "{imported}");
+    assert_eq!(serving.stop(), 0);
+    assert_sound(house.data());
+}
