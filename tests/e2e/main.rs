@@ -32,6 +32,7 @@ mod fraud;
 mod intent;
 mod interop;
 mod limits;
+mod models;
 mod monitoring;
 mod operations;
 mod people;
