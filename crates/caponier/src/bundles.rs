@@ -7,7 +7,7 @@
 //! [`Kind::FraudBundle`]: journal::Kind::FraudBundle
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::Read as _,
     path::Path,
     sync::{Arc, atomic::Ordering},
@@ -241,6 +241,19 @@ pub fn read(dir: &Path) -> Result<Bundle, Failure> {
         if bytes.len() > bytes_max { Err(format!("is longer than {bytes_max} bytes")) } else { Ok(bytes) }
     });
     loaded.map_err(|error| Failure::new(Exit::Input, format!("bundle {}: {error}", dir.display())))
+}
+
+/// Writes the built-in exchange bundle to a folder that is not there yet, and reads it back.
+///
+/// # Errors
+/// [`Failure`] naming the folder or file that cannot be made; a folder that is there is left as it is.
+pub(crate) fn write_new(dir: &Path) -> Result<Bundle, Failure> {
+    fs::create_dir(dir).map_err(|error| Failure::io(dir.display(), error))?;
+    for (name, text) in fraud::preset::bundle("exchange").into_iter().flatten() {
+        let path = dir.join(name);
+        fs::write(&path, text).map_err(|error| Failure::io(path.display(), error))?;
+    }
+    read(dir)
 }
 
 /// A bundle in words.

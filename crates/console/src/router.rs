@@ -37,7 +37,7 @@ pub const STREAMS_MAX: usize = 64;
 const TICK: Duration = Duration::from_secs(1);
 /// The cookie of a session that a link opened. The prefix binds it to this origin and to TLS or the own machine (RFC
 /// 6265bis, 4.1.3.2).
-const COOKIE: &str = "__Host-caponier";
+const COOKIE: &str = "__Host-caponier-link";
 /// The cookie of a session that a passkey opened, set by the control API.
 const PASSKEY_COOKIE: &str = "__Host-caponier-session";
 /// Sessions of one request that are looked at: of a link, and of a passkey, and what else bears their names.

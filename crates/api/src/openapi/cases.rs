@@ -147,7 +147,7 @@ pub(super) fn operation(call: CaseCall) -> Operation {
                         json!({ "type": "string" }),
                         "Only cases about this, as listed. Excludes account.",
                     ),
-                    ("assignee", text(NAME_BYTES_MAX), "Only cases of this name."),
+                    ("assignee", json!({ "type": "string" }), "Only cases of this name."),
                     ("priority", one_of(&Priority::ALL.map(Priority::as_str)), "At least as urgent."),
                     ("order", one_of(&["newest", "urgent"]), "newest if absent."),
                 ]);

@@ -37,7 +37,7 @@ pub(crate) struct Events {
     /// Where rows that cannot be read go, one JSON object a line with the reason.
     #[arg(long, value_name = "FILE")]
     pub(crate) dead_letter: Option<PathBuf>,
-    /// Feature pack: a built-in one by name (book, default), or a TOML file.
+    /// Feature pack: a built-in one by name (book, default, exchange), or a TOML file.
     #[arg(long, value_name = "NAME|FILE", default_value = "default")]
     pub(crate) pack: String,
 }
@@ -205,6 +205,11 @@ pub(crate) enum BundleCommand {
     /// Load a bundle from its folder and say what is wrong with it, or what it is.
     Check {
         /// Folder with bundle.toml.
+        dir: PathBuf,
+    },
+    /// Write the built-in exchange bundle to a new folder, to be looked at, changed and put into service.
+    New {
+        /// Folder to make.
         dir: PathBuf,
     },
     /// Show which bundles judge, and what they did.

@@ -76,6 +76,12 @@ pub(super) fn fraud(command: FraudCommand, json: bool) -> Result<Exit, Failure> 
         FraudCommand::Evaluate(options) => evaluate(&options, json),
         FraudCommand::Drift(options) => drift::drift(&options, json),
         FraudCommand::Replay(options) => replay::replay(&options, json),
+        FraudCommand::Bundle(BundleCommand::New { dir }) => {
+            let bundle = bundles::write_new(&dir)?;
+            let told = bundles::told(&bundle);
+            output::line(if json { told.to_string() } else { format!("{told:#}") });
+            Ok(Exit::Ok)
+        }
         FraudCommand::Bundle(BundleCommand::Check { dir }) => {
             let bundle = bundles::read(&dir)?;
             let told = bundles::told(&bundle);
