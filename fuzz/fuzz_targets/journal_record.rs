@@ -2,14 +2,14 @@
 #![no_main]
 
 use journal::record::{
-    BackupDrill, Ban, KekRotated, Lifecycle, ListImported, Refusals, Screening, SubjectErased,
-    decode_decision, decode_event, encode_decision, encode_event,
+    BackupDrill, Ban, FraudBundle, KekRotated, Lifecycle, ListImported, Refusals, Screening, SubjectErased,
+    decode_decision, decode_event, decode_fraud_alert, encode_decision, encode_event, encode_fraud_alert,
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Some((kind, payload)) = data.split_first() else { return };
-    let encoded = match kind % 10 {
+    let encoded = match kind % 12 {
         0 => decode_decision(payload).map(|decision| encode_decision(&decision)),
         1 => decode_event(payload).map(|event| encode_event(&event)),
         2 => BackupDrill::decode(payload).map(|drill| drill.encode()),
@@ -17,6 +17,8 @@ fuzz_target!(|data: &[u8]| {
         4 => Lifecycle::decode(payload).map(|lifecycle| lifecycle.encode()),
         5 => ListImported::decode(payload).map(|imported| imported.encode()),
         7 => Ban::decode(payload).map(|ban| ban.encode()),
+        9 => decode_fraud_alert(payload).map(|alert| encode_fraud_alert(&alert)),
+        10 => FraudBundle::decode(payload).map(|bundle| bundle.encode()),
         6 => Refusals::decode(payload).map(|refusals| refusals.encode()),
         8 => Screening::decode(payload).map(|screening| screening.encode()),
         _ => SubjectErased::decode(payload).map(|erased| erased.encode()),

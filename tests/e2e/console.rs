@@ -22,7 +22,11 @@ const PAGES: [&str; 6] = [
 ];
 
 fn link(house: &House, role: &str) -> String {
-    let told = house.ask(&["console", "link", "--role", role, "--name", "ada"]).exits(0).json();
+    link_for(house, role, "ada")
+}
+
+fn link_for(house: &House, role: &str, name: &str) -> String {
+    let told = house.ask(&["console", "link", "--role", role, "--name", name]).exits(0).json();
     told["url"].as_str().unwrap().to_owned()
 }
 
@@ -79,10 +83,13 @@ async fn every_page_is_whole_in_a_browser_of_any_width_and_colour() {
     let decision = with_decisions(&serving, &house).await;
     let page = browser.page(NOTES).await;
     sign_in(&mut browser, &page, &serving, &link(&house, "security_engineer")).await;
+    let first_case = "document.querySelector('td[data-label=case] a').getAttribute('href')";
 
     let base = format!("http://{}", serving.api());
     let mut paths: Vec<String> = PAGES.map(str::to_owned).to_vec();
     paths.push(format!("/console/decisions/{decision}"));
+    open(&mut browser, &page, &format!("{base}/console/cases")).await;
+    paths.push(browser.value(&page, first_case).await.as_str().unwrap().to_owned());
     let axe = axe();
     if axe.is_none() {
         skipped("axe-core is not installed; run cargo xtask setup");
@@ -184,6 +191,46 @@ async fn pages_can_be_read_without_scripts() {
     sign_in(&mut browser, &page, &serving, &link(&house, "viewer")).await;
     assert_eq!(browser.value(&page, "typeof htmx").await, json!("undefined"));
     assert_eq!(browser.value(&page, "document.body.innerText.includes('customer-1')").await, json!(true));
+    drop(browser);
+    assert_eq!(serving.stop(), 0);
+}
+
+/// Two people, two browsers: one proposes, the other releases, and neither can do both.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_people_release_a_withdrawal_in_their_browsers() {
+    let Some(mut browser) = Browser::start().await else { return };
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    with_decisions(&serving, &house).await;
+    let base = format!("http://{}", serving.api());
+
+    let ada = browser.page(NOTES).await;
+    sign_in(&mut browser, &ada, &serving, &link_for(&house, "compliance_officer", "ada")).await;
+    open(&mut browser, &ada, &format!("{base}/console/cases")).await;
+    browser.value(&ada, "document.querySelector('td[data-label=case] a').click()").await;
+    until(&mut browser, &ada, "document.querySelector('input[value=propose]') !== null").await;
+    let case = browser.value(&ada, "location.href").await.as_str().unwrap().to_owned();
+    let propose = "{ const form = document.querySelector('input[value=propose]').form;
+        form.elements.text.value = 'called <b>her</b> back'; form.requestSubmit(); }";
+    browser.value(&ada, propose).await;
+    until(&mut browser, &ada, "document.body.innerText.includes('would release it until')").await;
+    let said = "document.body.innerText.includes('called <b>her</b> back')";
+    assert_eq!(browser.value(&ada, said).await, json!(true));
+    browser.value(&ada, "document.querySelector('input[value=approve]').form.requestSubmit()").await;
+    until(&mut browser, &ada, "document.body.innerText.includes('somebody else must approve')").await;
+
+    let ben = browser.page(NOTES).await;
+    sign_in(&mut browser, &ben, &serving, &link_for(&house, "approver", "ben")).await;
+    open(&mut browser, &ben, &case).await;
+    browser.value(&ben, "document.querySelector('input[value=approve]').form.requestSubmit()").await;
+    until(&mut browser, &ben, "document.body.innerText.includes('released by user:ada and user:ben')").await;
+
+    // Ada's page is old by now: her form is refused, and shows the case as it is.
+    open(&mut browser, &ada, &case).await;
+    let stale = "{ const form = document.querySelector('input[value=note]').form;
+        form.elements.revision.value = '0'; form.elements.text.value = 'late'; form.requestSubmit(); }";
+    browser.value(&ada, stale).await;
+    until(&mut browser, &ada, "document.body.innerText.includes('user:ben changed it last')").await;
     drop(browser);
     assert_eq!(serving.stop(), 0);
 }

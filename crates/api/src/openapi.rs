@@ -32,6 +32,8 @@ const VERSION: &str = "1.0.0";
 #[derive(Debug)]
 struct Content {
     media: &'static str,
+    /// Another media type it may have, as text.
+    or_text: Option<&'static str>,
     schema: Value,
     /// By name.
     examples: Vec<(&'static str, Value)>,
@@ -40,7 +42,7 @@ struct Content {
 
 impl Content {
     const fn json(description: &'static str, schema: Value, examples: Vec<(&'static str, Value)>) -> Self {
-        Self { media: "application/json", schema, examples, description }
+        Self { media: "application/json", or_text: None, schema, examples, description }
     }
 
     fn value(&self) -> Map<String, Value> {
@@ -53,7 +55,8 @@ impl Content {
         if let (Some(object), false) = (media.as_object_mut(), examples.is_empty()) {
             object.insert("examples".to_owned(), Value::Object(examples));
         }
-        Map::from_iter([(self.media.to_owned(), media)])
+        let text = self.or_text.map(|media| (media.to_owned(), json!({ "schema": { "type": "string" } })));
+        [(self.media.to_owned(), media)].into_iter().chain(text).collect()
     }
 }
 

@@ -38,6 +38,7 @@ use crate::{
     config::Config,
     console::Pages,
     core::{Core, Progress, chain, control_socket},
+    drift::record_shifts,
     exit::{Exit, Failure},
     intake::ApiIntake,
     live::{Live, Slot},
@@ -359,6 +360,7 @@ impl App {
             tokio::spawn(publish(Arc::clone(&core))),
             tokio::spawn(rescreen(Arc::clone(&core))),
             tokio::spawn(record_alerts(Arc::clone(&core))),
+            tokio::spawn(record_shifts(Arc::clone(&core))),
         ];
         if let Some(pages) = pages {
             background.push(tokio::spawn(pages.count(until(stopping.clone()))));

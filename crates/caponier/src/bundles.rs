@@ -7,7 +7,7 @@
 //! [`Kind::FraudBundle`]: journal::Kind::FraudBundle
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::Read as _,
     path::Path,
     sync::{Arc, atomic::Ordering},
@@ -15,7 +15,9 @@ use std::{
 };
 
 use auth::KeyChange;
-use domain::{AccountId, AlertEntity, Decision, Event, Finding, FraudAlert, Subject, WithdrawalRequest};
+use domain::{
+    AccountId, AlertEntity, Decision, Event, EventKind, Finding, FraudAlert, Subject, WithdrawalRequest,
+};
 use features::Limits;
 use fraud::live::{
     Bundle, Live,
@@ -30,6 +32,7 @@ use serde_json::{Value, json};
 use crate::{
     config::{self, Config},
     core::Core,
+    drift::Drifts,
     exit::{Exit, Failure},
     ground::RecordError,
 };
@@ -64,7 +67,7 @@ impl Place {
 
 /// The bundles at work.
 #[derive(Debug, Clone, Default)]
-pub struct Lives(Vec<(Place, Arc<Live>)>);
+pub struct Lives(Vec<(Place, Arc<Live>)>, Arc<Drifts>);
 
 impl Lives {
     /// Loads what the configuration names.
@@ -80,7 +83,7 @@ impl Lives {
             let may_enforce = *enforce && place == Place::Active;
             lives.push((place, Arc::new(fresh(bundle, may_enforce)?)));
         }
-        Ok(Self(lives))
+        Ok(Self(lives, Arc::default()))
     }
 
     /// The same bundles without state.
@@ -92,7 +95,7 @@ impl Lives {
             let fresh = live.fresh().map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
             Ok((*place, Arc::new(fresh)))
         });
-        lives.collect::<Result<_, Failure>>().map(Self)
+        lives.collect::<Result<_, Failure>>().map(|lives| Self(lives, Arc::default()))
     }
 
     /// The bundle of a place.
@@ -122,7 +125,15 @@ impl Lives {
     }
 
     fn apply(&self, seq: u64, entry: &Entry<'_>) {
-        self.0.iter().for_each(|(_, live)| live.apply(seq, entry));
+        for (place, live) in self.iter() {
+            live.apply_with(seq, entry, |judged| {
+                if let Some(scores) = judged.scores {
+                    self.1.record(place, live.bundle(), judged.row, scores.model);
+                }
+            });
+            // What is judged in this place now, so that the past of a bundle is no news.
+            self.1.settle(place, live.bundle(), live.activation().0);
+        }
     }
 
     pub(crate) fn seed(&self, seed: [u8; 16]) {
@@ -130,6 +141,11 @@ impl Lives {
     }
 
     pub(crate) fn event(&self, seq: u64, event: &Event) {
+        if let EventKind::Label { is_fraud, .. } = &event.kind {
+            for (place, live) in self.iter() {
+                self.1.label(place, live.bundle(), *is_fraud);
+            }
+        }
         self.apply(seq, &Entry::Event(event));
     }
 
@@ -178,6 +194,13 @@ impl Lives {
     /// A person was erased: what the past looks like without them is no news.
     pub(crate) fn erased(&self) {
         self.0.iter().for_each(|(_, live)| live.forget_pending());
+        self.1.forget_pending();
+    }
+
+    /// How far features, scores and labels have moved.
+    #[must_use]
+    pub fn drifts(&self) -> &Drifts {
+        &self.1
     }
 
     /// Alerts that wait for their entry.
@@ -218,6 +241,19 @@ pub fn read(dir: &Path) -> Result<Bundle, Failure> {
         if bytes.len() > bytes_max { Err(format!("is longer than {bytes_max} bytes")) } else { Ok(bytes) }
     });
     loaded.map_err(|error| Failure::new(Exit::Input, format!("bundle {}: {error}", dir.display())))
+}
+
+/// Writes the built-in exchange bundle to a folder that is not there yet, and reads it back.
+///
+/// # Errors
+/// [`Failure`] naming the folder or file that cannot be made; a folder that is there is left as it is.
+pub(crate) fn write_new(dir: &Path) -> Result<Bundle, Failure> {
+    fs::create_dir(dir).map_err(|error| Failure::io(dir.display(), error))?;
+    for (name, text) in fraud::preset::bundle("exchange").into_iter().flatten() {
+        let path = dir.join(name);
+        fs::write(&path, text).map_err(|error| Failure::io(path.display(), error))?;
+    }
+    read(dir)
 }
 
 /// A bundle in words.

@@ -22,8 +22,8 @@ use crate::ground::{Ground, RecordError};
 /// Where a label that came of a case says it is from.
 const LABEL_SOURCE: &str = "case";
 
-/// Evidence by which a decision says how likely fraud is, from 0 to 1.
-const PROBABILITY: &str = "probability";
+/// Evidence by which a decision says how likely fraud is, in millionths.
+const PROBABILITY: &str = "model_score";
 
 /// A withdrawal that waits for the customer or for people; `None` for any other decision.
 pub(crate) fn of_decision(position: u64, at: UnixNanos, decision: &Decision) -> Option<Trigger> {
@@ -42,7 +42,7 @@ pub(crate) fn of_decision(position: u64, at: UnixNanos, decision: &Decision) -> 
         .filter(|finding| finding.source == FindingSource::Fraud && !finding.shadow)
         .flat_map(|finding| &finding.evidence)
         .filter(|evidence| evidence.name == PROBABILITY)
-        .filter_map(|evidence| evidence.value.parse().ok().and_then(Ppm::of))
+        .filter_map(|evidence| evidence.value.parse().ok().map(Ppm::new))
         .max();
     let request = &decision.request;
     Some(Trigger {

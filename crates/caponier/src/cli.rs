@@ -117,6 +117,8 @@ pub(crate) enum Command {
     /// Chains: recorded transactions replayed, and what watches them measured.
     #[command(subcommand)]
     Watch(watch::WatchCommand),
+    /// Look at the installation of --config from this machine and say what is wrong; exit code 1 when something is.
+    Doctor,
     /// Documents made by the program itself: the API's description, manual pages, shell completions.
     #[command(subcommand)]
     Docs(docs::DocsCommand),

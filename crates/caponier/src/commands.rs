@@ -2,6 +2,7 @@
 
 mod cases;
 mod docs;
+mod doctor;
 mod follow;
 mod fraud;
 mod intent;
@@ -76,6 +77,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         },
         Command::Audit(AuditCommand::Verify { dir, vkey }) => verify_dir(&dir, vkey.as_deref(), &place, json),
         Command::Docs(command) => docs::docs(&command, json),
+        Command::Doctor => {
+            logging::start_quiet(true);
+            block_on(doctor::doctor(&place, json))
+        }
         Command::Run => {
             let config = config_file(&place)?;
             logging::start(&config.telemetry, false);
@@ -107,6 +112,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Watch(WatchCommand::Status) => {
             logging::start_quiet(true);
             block_on(ask(&place, Request::ChainsStatus, false, json))
+        }
+        Command::Fraud(crate::cli::fraud::FraudCommand::Models(command)) => {
+            logging::start_quiet(true);
+            fraud::models::models(&place, command, json)
         }
         Command::Fraud(command) => {
             logging::start_quiet(true);
@@ -303,8 +312,20 @@ const fn needs_gateway(request: &Request) -> bool {
     )
 }
 
-/// Asks whoever holds the data directory; nobody does: opens it here.
+/// Asks whoever holds the data directory, and prints the answer.
 async fn ask(place: &Place, request: Request, creates: bool, json: bool) -> Result<Exit, Failure> {
+    let response = answer(place, request, creates, json).await?;
+    let exit = judge(&response);
+    if json {
+        output::line(output::response_json(&response));
+    } else {
+        output::line(output::response_text(&response));
+    }
+    Ok(exit)
+}
+
+/// Asks whoever holds the data directory; nobody does: opens it here.
+async fn answer(place: &Place, request: Request, creates: bool, json: bool) -> Result<Response, Failure> {
     let config = resolve(place)?;
     let mut bar = Bar::new(json);
     let mut report = |what: &str, done, total| bar.report(what, done, total);
@@ -331,14 +352,7 @@ async fn ask(place: &Place, request: Request, creates: bool, json: bool) -> Resu
         }
     };
     drop(bar);
-    let response = answer?;
-    let exit = judge(&response);
-    if json {
-        output::line(output::response_json(&response));
-    } else {
-        output::line(output::response_text(&response));
-    }
-    Ok(exit)
+    answer
 }
 
 /// Answers questions about an installation one after the other: asks whoever holds it, or opens it here once for all.

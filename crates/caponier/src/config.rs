@@ -239,6 +239,8 @@ pub struct Fraud {
     pub bundle: Option<String>,
     pub challenger: Option<String>,
     pub enforce: bool,
+    /// In millionths of average precision.
+    pub promotion_floor: i64,
 }
 
 fn fraud(read: &mut Reader<'_>) -> Fraud {
@@ -269,6 +271,7 @@ fn fraud(read: &mut Reader<'_>) -> Fraud {
         bundle,
         challenger,
         enforce: read.one_of("fraud.mode", &["shadow", "enforce"]) == "enforce",
+        promotion_floor: read.millionths("fraud.promotion_floor"),
         bundles,
     }
 }

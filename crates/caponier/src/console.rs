@@ -1,5 +1,6 @@
 //! What the console shows, and who may see it: its ports, filled from the installation.
 
+mod cases;
 mod doors;
 
 use std::{
@@ -9,8 +10,9 @@ use std::{
 };
 
 use console::{
-    Backup, Ban, BoxFuture, DecisionLine, DecisionPage, Drill, Entry, EntryPage, Explanation, Found, List,
-    Live, Mode, Part, ROWS_MAX, Second, Sight, Unavailable,
+    Backup, Ban, BoxFuture, CaseFile, CaseLine, DecisionLine, DecisionPage, Deed, Drill, Entry, EntryPage,
+    Explanation, Found, List, Live, Mode, NotDone, Part, ROWS_MAX, Second, Sight, Unavailable, Viewer,
+    Visitors,
 };
 use domain::{Actor, Decision, Finding, UnixNanos, Verdict};
 use identity::Role;
@@ -57,7 +59,8 @@ impl Pages {
             newest: Mutex::default(),
         });
         let doors = Doors::new(Arc::clone(&core.clock));
-        let console = console::Console::new(Arc::clone(&shown) as _, Arc::clone(&doors) as _);
+        let visitors = Arc::new(Guests { core: Arc::clone(core), doors: Arc::clone(&doors) });
+        let console = console::Console::new(Arc::clone(&shown) as _, visitors);
         Self { console, shown, doors }
     }
 
@@ -110,6 +113,36 @@ impl Entrance {
     pub(crate) fn link(&self, actor: Actor, role: Role) -> (String, UnixNanos) {
         let (secret, until) = self.doors.link(actor, role);
         (format!("{}/enter?link={secret}", self.url()), until)
+    }
+}
+
+/// Who comes by a link, and who by a passkey.
+struct Guests {
+    core: Arc<Core>,
+    doors: Arc<Doors>,
+}
+
+impl Visitors for Guests {
+    fn enter<'a>(&'a self, link: &'a str) -> BoxFuture<'a, Result<String, console::NotLetIn>> {
+        Box::pin(std::future::ready(self.doors.enter(link)))
+    }
+
+    fn viewer(&self, session: &str) -> Option<Viewer> {
+        let by_passkey = || {
+            let (person, _) = self.core.ground.people().session(session, self.core.clock.now())?;
+            Some(Viewer { actor: person.actor, capabilities: person.capabilities })
+        };
+        self.doors.viewer(session).or_else(by_passkey)
+    }
+
+    fn has_passkeys(&self) -> bool {
+        self.core.config.identity.origin.is_some()
+    }
+
+    fn leave<'a>(&'a self, session: &'a str) -> BoxFuture<'a, ()> {
+        self.doors.leave(session);
+        self.core.ground.people().end_session(session);
+        Box::pin(std::future::ready(()))
     }
 }
 
@@ -423,6 +456,18 @@ impl Sight for Shown {
                 self.explanation(position, &decided.decision)
             }))
         })
+    }
+
+    fn cases(&self, all: bool) -> Vec<CaseLine> {
+        cases::list(&self.core.desk, &cases::unit(&self.core), all)
+    }
+
+    fn case(&self, id: u64) -> Option<CaseFile> {
+        cases::one(&self.core.desk, &cases::unit(&self.core), id)
+    }
+
+    fn act(&self, actor: Actor, case: u64, revision: u64, deed: Deed) -> BoxFuture<'_, Result<(), NotDone>> {
+        cases::act(&self.core.desk, actor, case, revision, deed)
     }
 
     fn bans(&self) -> Vec<Ban> {

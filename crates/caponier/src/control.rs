@@ -229,6 +229,10 @@ pub enum FraudRequest {
     Label(LabelWords),
     /// Which bundles judge, and what they did.
     Bundles,
+    /// How far features, scores and labels have moved under the bundles at work.
+    Drift,
+    /// Models and which of them are in force.
+    Models(ModelsRequest),
     /// Decisions by the bundles are computed again from the journal.
     Recompute,
     /// The active bundle is to have an effect.
@@ -243,6 +247,69 @@ pub enum FraudRequest {
         /// Who wants it, and why.
         reason: String,
     },
+}
+
+/// What can be asked about models.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "models", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ModelsRequest {
+    /// Takes a model file in.
+    Add {
+        /// Where it lies, absolute.
+        path: String,
+        /// How it did on days after those it learned from.
+        #[serde(default)]
+        backtest: Option<BacktestWords>,
+        /// Name of the operator.
+        by: String,
+    },
+    /// Records a comparison that was made from the files.
+    Compared {
+        /// The entry as it will stand in the journal, hexadecimal.
+        entry: String,
+    },
+    /// All models.
+    List,
+    /// Puts a model in force.
+    Promote {
+        /// Beginning of its digest.
+        digest: String,
+        /// Name of the operator.
+        by: String,
+        /// Why it is forced past the gate, if it is.
+        #[serde(default)]
+        forced: Option<String>,
+    },
+    /// Puts the champion before in force again.
+    Rollback {
+        /// Beginning of the digest of the champion to be taken out of force.
+        digest: String,
+        /// Name of the operator.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// One model.
+    Show {
+        /// Beginning of its digest.
+        digest: String,
+    },
+}
+
+/// A temporal backtest; figures in millionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BacktestWords {
+    /// Average precision.
+    pub average_precision: i64,
+    /// Area under the ROC curve.
+    pub auc_roc: i64,
+    /// Rows judged.
+    pub rows: u64,
+    /// Frauds among them.
+    pub positives: u64,
+    /// End of the days judged, nanoseconds since 1970.
+    pub until: u64,
 }
 
 /// What turned out, in words.

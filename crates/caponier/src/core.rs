@@ -10,6 +10,7 @@ mod fraud_requests;
 mod handle;
 mod keys;
 mod lists;
+mod models;
 mod people;
 mod restriction_words;
 mod shipping;
@@ -69,6 +70,9 @@ const FIRST_ENTRIES_MAX: u64 = 16;
 
 /// Where the lists live within the data directory.
 pub(crate) const LABELS_DIR: &str = "labels";
+
+/// Where model files live within the data directory.
+pub(crate) const MODELS_DIR: &str = "models";
 
 /// Where the states of followed chains live within the data directory.
 pub(crate) const FOLLOW_DIR: &str = "follow";

@@ -21,6 +21,7 @@ mod console;
 pub mod control;
 pub mod core;
 pub mod demo;
+pub mod drift;
 pub mod exit;
 pub mod ground;
 pub mod intake;

@@ -27,7 +27,7 @@ use prometheus_client::{
 
 use watch::follow::{Phase, Status, StatusCell};
 
-use crate::core::Core;
+use crate::{bundles::Place, core::Core};
 
 /// Counters of the parts that keep none of their own.
 #[derive(Debug)]
@@ -261,6 +261,37 @@ impl Collector for Whole {
             "caponier_gateway_refusals",
             "Requests and connections refused, by reason",
             refusals.iter().map(|(labels, count)| (labels.as_slice(), *count)),
+        )?;
+
+        let now = self.core.clock.now();
+        let cases = self.core.ground.read(|fold| fold.cases().sizes(now));
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        to.gauge("caponier_cases_open", "Cases that are not resolved", count(cases.open))?;
+        to.gauge("caponier_cases_overdue", "Open cases nobody looked at in time", count(cases.overdue))?;
+        to.gauge(
+            "caponier_cases_releases",
+            "Releases of held withdrawals nobody used",
+            count(cases.releases),
+        )?;
+        to.counter("caponier_cases_forgotten", "Cases that made room", cases.forgotten)?;
+        to.counter("caponier_cases_ignored", "Entries that broke a rule of cases", cases.ignored)?;
+        let (models, champions, ignored) = self.core.ground.read(|fold| {
+            let models = fold.models();
+            let champions = models
+                .models()
+                .filter(|(digest, known)| models.champion(&known.registered.pack) == Some(*digest));
+            (models.models().count(), champions.count(), models.ignored())
+        });
+        to.gauge("caponier_models", "Models that are kept", count(models))?;
+        to.gauge("caponier_models_champions", "Feature packs with a model in force", count(champions))?;
+        to.counter("caponier_models_ignored", "Entries that broke a gate of models", ignored)?;
+        let lives = self.core.ground.lives();
+        to.counter("caponier_fraud_shifts", "Shifts of what bundles are fed and say", lives.drifts().told())?;
+        let worst = Place::ALL.map(|place| ([("place", place.as_str())], lives.drifts().worst(place)));
+        to.gauges(
+            "caponier_fraud_psi_millionths",
+            "Largest stability index of the last window, in millionths; 250000 is a shift",
+            worst.iter().filter_map(|(labels, psi)| Some((labels.as_slice(), (*psi)?))),
         )?;
 
         let departures: Vec<_> =

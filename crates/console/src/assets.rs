@@ -19,16 +19,18 @@ const fn asset(name: &'static str, media_type: &'static str, bytes: &'static [u8
 
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SIGN_IN: &str = "sign-in.js";
 const SVG: &str = "image/svg+xml";
 
 /// All of them; scripts in the order in which pages load them.
-pub(crate) const ASSETS: [Asset; 6] = [
+pub(crate) const ASSETS: [Asset; 7] = [
     asset("console.css", CSS, include_bytes!("../assets/console.css")),
     asset("icon.svg", SVG, include_bytes!("../assets/icon.svg")),
     asset("htmx.min.js", SCRIPT, include_bytes!("../vendor/htmx.min.js")),
     asset("hx-csp.min.js", SCRIPT, include_bytes!("../vendor/hx-csp.min.js")),
     asset("hx-sse.min.js", SCRIPT, include_bytes!("../vendor/hx-sse.min.js")),
     asset("console.js", SCRIPT, include_bytes!("../assets/console.js")),
+    asset(SIGN_IN, SCRIPT, include_bytes!("../assets/sign-in.js")),
 ];
 
 /// Their paths, in the same order.
@@ -50,12 +52,17 @@ pub(crate) fn icon() -> &'static str {
     path_of("icon.svg")
 }
 
-/// The paths of the scripts, in order.
+/// The path of the script of those who are not signed in.
+pub(crate) fn sign_in() -> &'static str {
+    path_of(SIGN_IN)
+}
+
+/// The paths of the scripts of every other page, in order.
 pub(crate) fn scripts() -> impl Iterator<Item = &'static str> {
     ASSETS
         .iter()
         .zip(PATHS.iter())
-        .filter(|(asset, _)| asset.media_type == SCRIPT)
+        .filter(|(asset, _)| asset.media_type == SCRIPT && asset.name != SIGN_IN)
         .map(|(_, path)| path.as_str())
 }
 

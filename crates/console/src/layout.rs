@@ -87,13 +87,18 @@ impl Frame<'_> {
     }
 }
 
-/// A page for somebody who has not signed in. It has no script.
-pub(crate) fn outside(title: &str, content: &Markup) -> Markup {
+/// A page for somebody who has not signed in; with the script for passkeys if there is a nonce for it.
+pub(crate) fn outside(title: &str, script: Option<&Nonce>, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             (head(title))
-            body { main.sign-in #content { (content) } }
+            body {
+                main.sign-in #content { (content) }
+                @if let Some(nonce) = script {
+                    script src=(assets::sign_in()) nonce=(nonce.as_str()) {}
+                }
+            }
         }
     }
 }

@@ -26,11 +26,11 @@ mod view;
 
 pub use self::{
     pages::{PAGES, Page},
-    ports::{BoxFuture, NotLetIn, Sight, Unavailable, Viewer, Visitors},
+    ports::{BoxFuture, NotDone, NotLetIn, Sight, Unavailable, Viewer, Visitors},
     router::{Console, STREAMS_MAX},
     view::{
-        Backup, Ban, DecisionLine, DecisionPage, Drill, Entry, EntryPage, Evidence, Explanation, Found, List,
-        Live, Mode, Part, Second, Tone,
+        Backup, Ban, CaseFile, CaseLine, CaseStep, DecisionLine, DecisionPage, Deed, Drill, Entry, EntryPage,
+        Evidence, Explanation, Found, HeldLine, List, Live, Mode, Part, Second, Tone,
     },
 };
 

@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin};
 use domain::Actor;
 use identity::Capability;
 
-use crate::view::{Backup, Ban, DecisionPage, EntryPage, Explanation, List, Live};
+use crate::view::{Backup, Ban, CaseFile, CaseLine, DecisionPage, Deed, EntryPage, Explanation, List, Live};
 
 /// A boxed future, so that ports stay object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -14,6 +14,11 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unavailable(pub String);
+
+/// Nothing was done; why, in words for the person who asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotDone(pub String);
 
 /// What there is to see. Everything is a copy of one moment.
 pub trait Sight: Send + Sync {
@@ -25,6 +30,18 @@ pub trait Sight: Send + Sync {
 
     /// One decision; `None` for an id that names none.
     fn decision<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Explanation>, Unavailable>>;
+
+    /// Cases: open ones by urgency, or all of them newest first. At most [`crate::ROWS_MAX`].
+    fn cases(&self, all: bool) -> Vec<CaseLine>;
+
+    /// One case.
+    fn case(&self, id: u64) -> Option<CaseFile>;
+
+    /// Does something with a case that has this revision. On return it is durable.
+    ///
+    /// # Errors
+    /// [`NotDone`]; nothing was changed then.
+    fn act(&self, actor: Actor, case: u64, revision: u64, deed: Deed) -> BoxFuture<'_, Result<(), NotDone>>;
 
     /// Who is banned, the newest first.
     fn bans(&self) -> Vec<Ban>;
@@ -69,8 +86,11 @@ pub trait Visitors: Send + Sync {
     /// [`NotLetIn`]
     fn enter<'a>(&'a self, link: &'a str) -> BoxFuture<'a, Result<String, NotLetIn>>;
 
-    /// Whose session it is; `None` when it has ended or never was. Asked for every page.
+    /// Whose session it is, of a link or of a passkey; `None` when it has ended or never was. Asked for every page.
     fn viewer(&self, session: &str) -> Option<Viewer>;
+
+    /// Whether persons sign in with passkeys.
+    fn has_passkeys(&self) -> bool;
 
     /// Ends a session.
     fn leave<'a>(&'a self, session: &'a str) -> BoxFuture<'a, ()>;

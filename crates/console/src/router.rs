@@ -26,16 +26,22 @@ use crate::{
     assets,
     headers::{IMMUTABLE, Nonce, secure},
     layout::{Frame, outside},
-    pages::{self, Page, audit, backups, bans, decisions, lists, live},
+    pages::{self, Page, audit, backups, bans, cases, decisions, lists, live},
     ports::{Sight, Unavailable, Viewer, Visitors},
+    view::Deed,
 };
 
 /// Most live pages at a time, over all viewers.
 pub const STREAMS_MAX: usize = 64;
 /// Between two states of a live page.
 const TICK: Duration = Duration::from_secs(1);
-/// The cookie of a session. The prefix binds it to this origin and to TLS or the own machine (RFC 6265bis, 4.1.3.2).
-const COOKIE: &str = "__Host-caponier";
+/// The cookie of a session that a link opened. The prefix binds it to this origin and to TLS or the own machine (RFC
+/// 6265bis, 4.1.3.2).
+const COOKIE: &str = "__Host-caponier-link";
+/// The cookie of a session that a passkey opened, set by the control API.
+const PASSKEY_COOKIE: &str = "__Host-caponier-session";
+/// Sessions of one request that are looked at: of a link, and of a passkey, and what else bears their names.
+const SESSIONS_LOOKED_AT: usize = 4;
 /// Longest secret of a link or a session that is looked at, in bytes.
 const SECRET_BYTES_MAX: usize = 128;
 
@@ -72,6 +78,8 @@ impl Console {
             .route("/console/live", get(live_stream))
             .route("/console/decisions", get(decision_list))
             .route("/console/decisions/{id}", get(decision))
+            .route("/console/cases", get(case_list))
+            .route("/console/cases/{id}", get(case).post(act))
             .route("/console/bans", get(ban_list))
             .route("/console/lists", get(label_lists))
             .route("/console/backups", get(backup))
@@ -89,13 +97,27 @@ impl Console {
     }
 
     fn viewer(&self, headers: &HeaderMap) -> Option<Viewer> {
-        session(headers).and_then(|session| self.0.visitors.viewer(session))
+        sessions(headers).find_map(|session| self.0.visitors.viewer(session))
+    }
+
+    /// The page of somebody without a session; with the form of a link they followed, or why they were not let in.
+    fn door(&self, status: StatusCode, link: Option<&str>, refused: Option<crate::NotLetIn>) -> Response {
+        let nonce = Nonce::fresh();
+        let has_passkeys = self.0.visitors.has_passkeys();
+        let text = html! {
+            (door_text(link, has_passkeys))
+            @if let Some(refused) = refused {
+                p.card.notice.bad role="alert" { "Not let in: " (refused) "." }
+            }
+        };
+        let script = has_passkeys.then_some(&nonce);
+        html_answer(status, &nonce, outside("Sign in", script, &text))
     }
 
     /// Who asks, if they may see the page; else the answer they get.
     fn admit(&self, page: &'static Page, headers: &HeaderMap) -> Result<Visit, Box<Response>> {
         let Some(viewer) = self.viewer(headers) else {
-            return Err(Box::new(outside_answer(StatusCode::UNAUTHORIZED, &door_text(None))));
+            return Err(Box::new(self.door(StatusCode::UNAUTHORIZED, None, None)));
         };
         let visit = Visit { viewer, nonce: Nonce::fresh(), page };
         if visit.viewer.may(page.capability) {
@@ -131,6 +153,14 @@ impl Visit {
         self.answer_with(StatusCode::SERVICE_UNAVAILABLE, self.page.name, &text)
     }
 
+    /// A case as it is now, with what came of the last form.
+    fn case(&self, console: &Console, id: &str, status: StatusCode, says: Option<&str>) -> Response {
+        match id.parse().ok().and_then(|id| console.0.sight.case(id)) {
+            Some(file) => self.answer_with(status, "Case", &cases::one(&file, &self.viewer, says)),
+            None => self.missing("There is no such case, or it was forgotten."),
+        }
+    }
+
     fn missing(&self, what: &str) -> Response {
         let text = html! { h1 { "Not here" } p { (what) } };
         self.answer_with(StatusCode::NOT_FOUND, "Not here", &text)
@@ -147,20 +177,21 @@ fn html_answer(status: StatusCode, nonce: &Nonce, page: Markup) -> Response {
 
 fn outside_answer(status: StatusCode, content: &Markup) -> Response {
     let nonce = Nonce::fresh();
-    html_answer(status, &nonce, outside("Sign in", content))
+    html_answer(status, &nonce, outside("Sign in", None, content))
 }
 
-/// The secret of the session, if the request has one of a length worth looking at.
-fn session(headers: &HeaderMap) -> Option<&str> {
+/// The secrets of sessions the request has, of a length worth looking at.
+fn sessions(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
+        .filter(|(name, _)| [COOKIE, PASSKEY_COOKIE].contains(name))
         .map(|(_, value)| value)
         .filter(|value| !value.is_empty() && value.len() <= SECRET_BYTES_MAX)
+        .take(SESSIONS_LOOKED_AT)
 }
 
 /// Whether a request that changes something comes from a page of this origin. Browsers say so themselves; one that does
@@ -195,14 +226,12 @@ async fn live_stream(State(console): State<Console>, headers: HeaderMap) -> Resp
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "10")], "too many live pages")
             .into_response();
     };
-    let Some(session) = session(&headers).map(str::to_owned) else {
-        return StatusCode::UNAUTHORIZED.into_response();
-    };
+    let session: Vec<String> = sessions(&headers).map(str::to_owned).collect();
     let states = stream::unfold(
         (console, session, interval(TICK), place),
         async |(console, session, mut ticks, place)| {
             ticks.tick().await;
-            let viewer = console.0.visitors.viewer(&session)?;
+            let viewer = session.iter().find_map(|session| console.0.visitors.viewer(session))?;
             if console.0.streams.is_closed() {
                 return None;
             }
@@ -250,6 +279,94 @@ async fn decision(State(console): State<Console>, Path(id): Path<String>, header
         Ok(Some(explanation)) => visit.answer("Decision", &decisions::one(&explanation)),
         Ok(None) => visit.missing("No decision has this id."),
         Err(error) => visit.unavailable(&error),
+    }
+}
+
+#[derive(Deserialize)]
+struct Which {
+    all: Option<String>,
+}
+
+async fn case_list(
+    State(console): State<Console>,
+    query: Result<Query<Which>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let visit = match console.admit(&pages::CASES, &headers) {
+        Ok(visit) => visit,
+        Err(response) => return *response,
+    };
+    let all = query.is_ok_and(|Query(which)| which.all.is_some());
+    visit.answer(pages::CASES.name, &cases::list(&console.0.sight.cases(all), all))
+}
+
+async fn case(State(console): State<Console>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    let visit = match console.admit(&pages::CASES, &headers) {
+        Ok(visit) => visit,
+        Err(response) => return *response,
+    };
+    visit.case(&console, &id, StatusCode::OK, None)
+}
+
+/// What a form of a case says.
+#[derive(Deserialize)]
+struct Act {
+    revision: u64,
+    deed: String,
+    decision: Option<String>,
+    disposition: Option<String>,
+    text: Option<String>,
+}
+
+impl Act {
+    /// What is to be done to which revision, and what it takes; `None` for a form no page has.
+    fn deed(self) -> Option<(u64, Deed, Capability)> {
+        let text = self.text.unwrap_or_default().trim().to_owned();
+        let (deed, needs) = match (self.deed.as_str(), self.decision) {
+            ("approve", Some(decision)) => (Deed::Approve { decision }, Capability::ApproveReleases),
+            ("decline", Some(decision)) => (Deed::Decline { decision, reason: text }, Capability::WorkCases),
+            ("propose", Some(decision)) => (Deed::Propose { decision, reason: text }, Capability::WorkCases),
+            ("assign", None) => {
+                (Deed::Assign { to: Some(text).filter(|to| !to.is_empty()) }, Capability::WorkCases)
+            }
+            ("note", None) => (Deed::Note { text }, Capability::WorkCases),
+            ("resolve", None) => {
+                (Deed::Resolve { disposition: self.disposition?, reason: text }, Capability::WorkCases)
+            }
+            _ => return None,
+        };
+        Some((self.revision, deed, needs))
+    }
+}
+
+async fn act(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Result<Form<Act>, FormRejection>,
+) -> Response {
+    if !is_same_origin(&headers) {
+        return refused_cross_site();
+    }
+    let visit = match console.admit(&pages::CASES, &headers) {
+        Ok(visit) => visit,
+        Err(response) => return *response,
+    };
+    let asked = form.ok().and_then(|Form(act)| act.deed());
+    let (Ok(number), Some((revision, deed, needs))) = (id.parse::<u64>(), asked) else {
+        return visit.case(&console, &id, StatusCode::BAD_REQUEST, Some("The form is none of this page."));
+    };
+    if !visit.viewer.may(needs) {
+        let says = format!("This needs {}, which none of your roles has.", needs.as_str());
+        return visit.case(&console, &id, StatusCode::FORBIDDEN, Some(&says));
+    }
+    match console.0.sight.act(visit.viewer.actor.clone(), number, revision, deed).await {
+        Ok(()) => {
+            let mut response = Redirect::to(&format!("/console/cases/{number}")).into_response();
+            secure(response.headers_mut(), &Nonce::fresh());
+            response
+        }
+        Err(error) => visit.case(&console, &id, StatusCode::CONFLICT, Some(&format!("Not done: {error}."))),
     }
 }
 
@@ -304,7 +421,7 @@ async fn entries(
 }
 
 /// What somebody without a session is told; with the form of a link they followed.
-fn door_text(link: Option<&str>) -> Markup {
+fn door_text(link: Option<&str>, has_passkeys: bool) -> Markup {
     html! {
         h1 { "Caponier" }
         @if let Some(link) = link {
@@ -314,7 +431,13 @@ fn door_text(link: Option<&str>) -> Markup {
                 button { "Sign in" }
             }
         } @else {
-            p { "You are not signed in. On the machine that runs Caponier, ask for a link:" }
+            p { "You are not signed in." }
+            @if has_passkeys {
+                p { button #passkey { "Sign in with a passkey" } }
+                p.card.notice.bad #said role="alert" hidden {}
+                noscript { p { "Passkeys need scripts." } }
+            }
+            p { "On the machine that runs Caponier, ask for a link:" }
             pre { code { "caponier console link --role viewer --name YOUR-NAME" } }
             p.muted { "It can be used once, for a few minutes." }
         }
@@ -327,9 +450,9 @@ struct Link {
 }
 
 /// A link only shows a button: whatever follows links on its own (a mail filter, a preview) must not use it up.
-async fn door(query: Result<Query<Link>, QueryRejection>) -> Response {
+async fn door(State(console): State<Console>, query: Result<Query<Link>, QueryRejection>) -> Response {
     let link = query.ok().and_then(|Query(Link { link })| link).filter(|link| link.len() <= SECRET_BYTES_MAX);
-    outside_answer(StatusCode::OK, &door_text(link.as_deref()))
+    console.door(StatusCode::OK, link.as_deref(), None)
 }
 
 async fn enter(
@@ -355,11 +478,7 @@ async fn enter(
             secure(response.headers_mut(), &Nonce::fresh());
             response
         }
-        Err(error) => {
-            let text =
-                html! { (door_text(None)) p.card.notice.bad role="alert" { "Not let in: " (error) "." } };
-            outside_answer(StatusCode::FORBIDDEN, &text)
-        }
+        Err(refused) => console.door(StatusCode::FORBIDDEN, None, Some(refused)),
     }
 }
 
@@ -367,13 +486,15 @@ async fn leave(State(console): State<Console>, headers: HeaderMap) -> Response {
     if !is_same_origin(&headers) {
         return refused_cross_site();
     }
-    if let Some(session) = session(&headers) {
+    for session in sessions(&headers) {
         console.0.visitors.leave(session).await;
     }
     let mut response = Redirect::to("/console").into_response();
-    let gone = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
-    if let Ok(gone) = HeaderValue::try_from(gone) {
-        response.headers_mut().insert(header::SET_COOKIE, gone);
+    for cookie in [COOKIE, PASSKEY_COOKIE] {
+        let gone = format!("{cookie}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
+        if let Ok(gone) = HeaderValue::try_from(gone) {
+            response.headers_mut().append(header::SET_COOKIE, gone);
+        }
     }
     secure(response.headers_mut(), &Nonce::fresh());
     response

@@ -252,3 +252,118 @@ pub struct EntryPage {
     /// Entries in all.
     pub size: u64,
 }
+
+/// A case in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseLine {
+    /// Its number.
+    pub id: u64,
+    /// Whom it is about.
+    pub entity: String,
+    /// `open`, `assigned`, `proposed` or `resolved`.
+    pub state: String,
+    /// `low` to `critical`.
+    pub priority: String,
+    /// What may be lost, times the chance, with its unit; `None` if nobody knows.
+    pub expected_loss: Option<String>,
+    /// When it was opened.
+    pub opened_at: UnixNanos,
+    /// By when somebody must have looked.
+    pub deadline: UnixNanos,
+    /// Whether that has passed and nobody has.
+    pub is_overdue: bool,
+    /// Who works on it.
+    pub assignee: Option<String>,
+    /// Alerts and decisions in it.
+    pub triggers: u64,
+    /// The reason of the newest of them.
+    pub newest: String,
+}
+
+/// Something that happened in a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseStep {
+    /// When.
+    pub at: UnixNanos,
+    /// A person, or where it came from.
+    pub who: String,
+    /// What.
+    pub what: String,
+    /// What was written, or what else is known.
+    pub detail: String,
+    /// The decision it is about.
+    pub decision: Option<String>,
+    /// Whether a person did it.
+    pub by_person: bool,
+}
+
+/// A withdrawal of a case that waits or waited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldLine {
+    /// Id of the decision that held it.
+    pub decision: String,
+    /// When.
+    pub at: UnixNanos,
+    /// Why.
+    pub reasons: Vec<String>,
+    /// `held`, `proposed`, `released`, `used`, `refused` or `expired`.
+    pub state: String,
+    /// Who said what so far.
+    pub detail: String,
+}
+
+/// A case with everything in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseFile {
+    /// In short.
+    pub line: CaseLine,
+    /// Its state as a number, which a change names.
+    pub revision: u64,
+    /// Withdrawals, oldest first.
+    pub held: Vec<HeldLine>,
+    /// What happened, newest first.
+    pub steps: Vec<CaseStep>,
+    /// What it turned out to be, and who said so.
+    pub resolution: Option<String>,
+}
+
+/// What somebody does with a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// Agrees to a release.
+    Approve {
+        /// Of this decision.
+        decision: String,
+    },
+    /// Gives it to somebody, or to nobody.
+    Assign {
+        /// Their name.
+        to: Option<String>,
+    },
+    /// Disagrees with a release.
+    Decline {
+        /// Of this decision.
+        decision: String,
+        /// Why.
+        reason: String,
+    },
+    /// Writes something down.
+    Note {
+        /// In words.
+        text: String,
+    },
+    /// Would release a withdrawal.
+    Propose {
+        /// Of this decision.
+        decision: String,
+        /// Why.
+        reason: String,
+    },
+    /// Says what it was.
+    Resolve {
+        /// `fraud`, `legitimate` or `inconclusive`.
+        disposition: String,
+        /// Why.
+        reason: String,
+    },
+}

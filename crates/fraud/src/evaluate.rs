@@ -133,6 +133,17 @@ impl Table {
         self.matrix.names()
     }
 
+    /// Rows of some events, in their order; `None` if one of them has none.
+    pub(crate) fn rows_of(&self, events: &[usize]) -> Option<Matrix> {
+        let rows: Option<Vec<usize>> = events.iter().map(|event| *self.row.get(*event)?).collect();
+        Some(self.matrix.select(&rows?))
+    }
+
+    /// Whether an event has a row.
+    pub(crate) fn has_row(&self, event: usize) -> bool {
+        self.row.get(event).is_some_and(Option::is_some)
+    }
+
     /// Events whose id was seen before; they are neither trained on nor tested.
     #[must_use]
     pub const fn duplicates(&self) -> u64 {

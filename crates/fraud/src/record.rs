@@ -84,6 +84,16 @@ impl<'b> Fields<'b> {
         self.take(field, Decoder::u64)
     }
 
+    pub(crate) fn signed(&mut self, field: &'static str) -> Result<i64, RecordError> {
+        self.take(field, Decoder::i64)
+    }
+
+    pub(crate) fn digest(&mut self, field: &'static str) -> Result<[u8; 32], RecordError> {
+        let position = self.0.position();
+        let bytes = self.take(field, Decoder::bytes)?;
+        bytes.try_into().map_err(|_| RecordError::BadField { field, position })
+    }
+
     pub(crate) fn time(&mut self, field: &'static str) -> Result<UnixNanos, RecordError> {
         self.number(field).map(UnixNanos)
     }

@@ -101,39 +101,72 @@ pub fn difference(
     metric: impl Fn(&[f64], &[bool]) -> Result<f64, MetricError>,
     params: &Params,
 ) -> Result<Difference, BootstrapError> {
+    let n = rows.labels.len();
+    if rows.champion.len() != n || rows.challenger.len() != n {
+        return Err(BootstrapError::WrongLength);
+    }
+    let (mut scores, mut labels) = (Vec::new(), Vec::new());
+    difference_by(
+        n,
+        rows.units,
+        |side, draw| {
+            let of = match side {
+                Side::Champion => rows.champion,
+                Side::Challenger => rows.challenger,
+            };
+            scores.clear();
+            scores.extend(draw.iter().map(|row| of[*row]));
+            labels.clear();
+            labels.extend(draw.iter().map(|row| rows.labels[*row]));
+            metric(&scores, &labels)
+        },
+        params,
+    )
+}
+
+/// Whose scores are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The model in force.
+    Champion,
+    /// The one that would replace it.
+    Challenger,
+}
+
+/// The interval for challenger less champion by a metric over rows that the caller keeps: it is given whose scores to
+/// judge and which of the `n` rows are drawn, some of them several times. `units` as [`Rows::units`].
+///
+/// # Errors
+/// As [`difference`].
+pub fn difference_by(
+    n: usize,
+    units: Option<&[u64]>,
+    mut metric: impl FnMut(Side, &[usize]) -> Result<f64, MetricError>,
+    params: &Params,
+) -> Result<Difference, BootstrapError> {
     if !(ROUNDS_MIN..=ROUNDS_MAX).contains(&params.rounds) {
         return Err(BootstrapError::BadParameter { name: "rounds" });
     }
     if !(params.confidence > 0.0 && params.confidence < 1.0) {
         return Err(BootstrapError::BadParameter { name: "confidence" });
     }
-    let n = rows.labels.len();
-    if rows.champion.len() != n
-        || rows.challenger.len() != n
-        || rows.units.is_some_and(|units| units.len() != n)
-    {
+    if units.is_some_and(|units| units.len() != n) {
         return Err(BootstrapError::WrongLength);
     }
-    let of = |scores: &[f64], labels: &[bool]| metric(scores, labels);
-    let observed = of(rows.challenger, rows.labels).map_err(BootstrapError::Metric)?
-        - of(rows.champion, rows.labels).map_err(BootstrapError::Metric)?;
-    let units = units(rows, n);
+    let all: Vec<usize> = (0..n).collect();
+    let observed = metric(Side::Challenger, &all).map_err(BootstrapError::Metric)?
+        - metric(Side::Champion, &all).map_err(BootstrapError::Metric)?;
+    let units = by_unit(units, n);
     let mut random = Random::new(params.seed);
     let mut differences = Vec::new();
-    let (mut champion, mut challenger, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+    let mut draw = Vec::new();
     for _ in 0..params.rounds {
-        champion.clear();
-        challenger.clear();
-        labels.clear();
+        draw.clear();
         for _ in 0..units.len() {
-            for &row in &units[random.below(units.len())] {
-                champion.push(rows.champion[row]);
-                challenger.push(rows.challenger[row]);
-                labels.push(rows.labels[row]);
-            }
+            draw.extend_from_slice(&units[random.below(units.len())]);
         }
         // A draw without a positive row has no precision; it says nothing about the difference.
-        if let (Ok(new), Ok(old)) = (of(&challenger, &labels), of(&champion, &labels)) {
+        if let (Ok(new), Ok(old)) = (metric(Side::Challenger, &draw), metric(Side::Champion, &draw)) {
             differences.push(new - old);
         }
     }
@@ -165,8 +198,8 @@ pub fn difference(
 }
 
 /// Row numbers by unit, in the order of the units' numbers.
-fn units(rows: &Rows<'_>, n: usize) -> Vec<Vec<usize>> {
-    let Some(units) = rows.units else { return (0..n).map(|row| vec![row]).collect() };
+fn by_unit(units: Option<&[u64]>, n: usize) -> Vec<Vec<usize>> {
+    let Some(units) = units else { return (0..n).map(|row| vec![row]).collect() };
     let mut by_unit: std::collections::BTreeMap<u64, Vec<usize>> = std::collections::BTreeMap::new();
     for (row, unit) in units.iter().enumerate() {
         by_unit.entry(*unit).or_default().push(row);

@@ -8,7 +8,7 @@
 //! being simulated (by the block's beneficiary, its randomness, its time); what it shows is what would happen in the very
 //! block it was given.
 //!
-//! Reading order: [`state`] (the port), [`environment`] (the block), [`run`] (execution), [`outcome`], [`compare`].
+//! Reading order: [`state`] (the port), [`environment`] (the block), [`run`] (execution), [`outcome`], [`mod@compare`].
 
 pub mod compare;
 mod database;

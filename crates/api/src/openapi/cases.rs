@@ -142,8 +142,12 @@ pub(super) fn operation(call: CaseCall) -> Operation {
                 query.extend([
                     ("state", one_of(&Case::STATES), "Only cases in this state."),
                     ("account", account(), "Only cases about this account."),
-                    ("entity", text(256), "Only cases about this, as listed. Excludes account."),
-                    ("assignee", text(NAME_BYTES_MAX), "Only cases of this name."),
+                    (
+                        "entity",
+                        json!({ "type": "string" }),
+                        "Only cases about this, as listed. Excludes account.",
+                    ),
+                    ("assignee", json!({ "type": "string" }), "Only cases of this name."),
                     ("priority", one_of(&Priority::ALL.map(Priority::as_str)), "At least as urgent."),
                     ("order", one_of(&["newest", "urgent"]), "newest if absent."),
                 ]);

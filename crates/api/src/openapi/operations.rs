@@ -22,7 +22,7 @@ pub(super) fn schema(name: &str) -> Value {
 }
 
 fn plain(media: &'static str, description: &'static str) -> Content {
-    Content { media, schema: json!({ "type": "string" }), examples: Vec::new(), description }
+    Content { media, or_text: None, schema: json!({ "type": "string" }), examples: Vec::new(), description }
 }
 
 pub(super) const EVENTS: &str = concat!(
@@ -221,6 +221,7 @@ pub(super) fn operation(action: Action) -> Operation {
             body: vec![
                 Content {
                     media: "application/x-ndjson",
+                    or_text: None,
                     schema: json!({
                         "type": "string", "maxLength": crate::limits::EVENT_BODY_BYTES_MAX,
                         "x-line-schema": { "$ref": "#/components/schemas/Event" },

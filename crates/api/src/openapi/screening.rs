@@ -91,6 +91,7 @@ pub(super) fn operation() -> Operation {
             Content::json("Which address.", schema("ScreenRequest"), vec![("one", single())]),
             Content {
                 media: "application/x-ndjson",
+                or_text: None,
                 schema: json!({
                     "type": "string",
                     "description": format!("Objects of the form ScreenLine, one a line, at most {SCREEN_LINES_MAX}."),
@@ -99,7 +100,10 @@ pub(super) fn operation() -> Operation {
                 description: "Which addresses.",
             },
         ],
-        answer: Content::json("What is known.", schema("Screening"), vec![("clean", sample())]),
+        answer: Content {
+            or_text: Some("application/x-ndjson"),
+            ..Content::json("What is known.", schema("Screening"), vec![("clean", sample())])
+        },
         problems: &[Kind::IdempotencyConflict, Kind::Unavailable],
     }
 }

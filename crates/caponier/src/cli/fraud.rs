@@ -16,6 +16,12 @@ pub(crate) enum FraudCommand {
     /// Bundles of a feature pack, a model and rules that judge live traffic.
     #[command(subcommand)]
     Bundle(BundleCommand),
+    /// Models: taken in, compared, put in force, taken back.
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Say how far features, scores and labels have moved: under the bundles at work, or in a recording since its first
+    /// events.
+    Drift(Box<Drift>),
     /// Show lines that reporters sent and that were no events.
     DeadLetters(DeadLetters),
 }
@@ -32,7 +38,7 @@ pub(crate) struct Events {
     /// Where rows that cannot be read go, one JSON object a line with the reason.
     #[arg(long, value_name = "FILE")]
     pub(crate) dead_letter: Option<PathBuf>,
-    /// Feature pack: a built-in one by name (book, default), or a TOML file.
+    /// Feature pack: a built-in one by name (book, default, exchange), or a TOML file.
     #[arg(long, value_name = "NAME|FILE", default_value = "default")]
     pub(crate) pack: String,
 }
@@ -70,6 +76,111 @@ pub(crate) struct Evaluate {
     pub(crate) threads: usize,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Train on recorded events, test on the days after, and keep the model with its backtest.
+    Train {
+        #[command(flatten)]
+        evaluate: Box<Evaluate>,
+        /// Who you are; recorded as operator:NAME.
+        #[arg(long = "as", value_name = "NAME")]
+        name: String,
+    },
+    /// Keep a model file that was made elsewhere.
+    Add {
+        /// The file.
+        file: PathBuf,
+        /// Who you are; recorded as operator:NAME.
+        #[arg(long = "as", value_name = "NAME")]
+        name: String,
+    },
+    /// List models.
+    List,
+    /// Show a model: its card, its file, its comparisons.
+    Show {
+        /// Its digest, or the first digits.
+        digest: String,
+    },
+    /// Compare a model with the champion of its pack on days that are new to both.
+    Challenge(Box<Challenge>),
+    /// Put a model in force, if its last comparison says that it is better.
+    Promote {
+        /// Its digest, or the first digits.
+        digest: String,
+        /// Who you are; recorded as operator:NAME.
+        #[arg(long = "as", value_name = "NAME")]
+        name: String,
+        /// Put it in force whatever the comparison says.
+        #[arg(long, requires = "reason")]
+        force: bool,
+        /// Why it is forced; recorded.
+        #[arg(long, value_name = "TEXT", requires = "force")]
+        reason: Option<String>,
+        /// Folder of a bundle that is to judge by it: its model file is replaced.
+        #[arg(long, value_name = "DIR")]
+        bundle: Option<PathBuf>,
+    },
+    /// Put the champion before in force again.
+    Rollback {
+        /// Digest of the champion that is taken out of force, or the first digits.
+        digest: String,
+        /// Who you are; recorded as operator:NAME.
+        #[arg(long = "as", value_name = "NAME")]
+        name: String,
+        /// Why; recorded.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Folder of a bundle that is to judge by it: its model file is replaced.
+        #[arg(long, value_name = "DIR")]
+        bundle: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Challenge {
+    /// Digest of the challenger, or the first digits.
+    pub(crate) digest: String,
+    #[command(flatten)]
+    pub(crate) events: Events,
+    /// First day judged, UTC, such as 2018-08-08.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) test_start: String,
+    /// Days judged.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub(crate) test_days: u32,
+    /// Events that can be looked into each day, for the value that is found.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) capacity: usize,
+    /// Draws of the bootstrap, 100 to 100,000.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(crate) rounds: u32,
+    /// Share of the differences that the intervals hold.
+    #[arg(long, value_name = "P", default_value_t = 0.95)]
+    pub(crate) confidence: f64,
+    /// Seed of the draws.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Who you are; recorded as operator:NAME.
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Drift {
+    /// Recorded events; without them the bundles at work are told about.
+    #[command(flatten)]
+    pub(crate) events: Option<Events>,
+    /// Model whose scores are watched as well.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+    /// Events of a window; the first window is the reference.
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub(crate) window: usize,
+    /// Stability index from which on a shift is told.
+    #[arg(long, value_name = "PSI", default_value_t = 0.25)]
+    pub(crate) psi: f64,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
     #[command(flatten)]
@@ -96,6 +207,11 @@ pub(crate) enum BundleCommand {
     /// Load a bundle from its folder and say what is wrong with it, or what it is.
     Check {
         /// Folder with bundle.toml.
+        dir: PathBuf,
+    },
+    /// Write the built-in exchange bundle to a new folder, to be looked at, changed and put into service.
+    New {
+        /// Folder to make.
         dir: PathBuf,
     },
     /// Show which bundles judge, and what they did.

@@ -1,5 +1,7 @@
 //! `caponier fraud`: recorded events evaluated and replayed.
 
+mod drift;
+pub(super) mod models;
 mod replay;
 
 use std::{
@@ -59,6 +61,7 @@ pub(super) fn request(command: FraudCommand) -> Result<FraudRequest, FraudComman
             }))
         }
         FraudCommand::Bundle(BundleCommand::Status) => Ok(FraudRequest::Bundles),
+        FraudCommand::Drift(options) if options.events.is_none() => Ok(FraudRequest::Drift),
         FraudCommand::Bundle(BundleCommand::Verify) => Ok(FraudRequest::Recompute),
         FraudCommand::Bundle(BundleCommand::Promote { sha256, reason }) => {
             Ok(FraudRequest::Promote { sha256, reason })
@@ -71,16 +74,24 @@ pub(super) fn request(command: FraudCommand) -> Result<FraudRequest, FraudComman
 pub(super) fn fraud(command: FraudCommand, json: bool) -> Result<Exit, Failure> {
     match command {
         FraudCommand::Evaluate(options) => evaluate(&options, json),
+        FraudCommand::Drift(options) => drift::drift(&options, json),
         FraudCommand::Replay(options) => replay::replay(&options, json),
+        FraudCommand::Bundle(BundleCommand::New { dir }) => {
+            let bundle = bundles::write_new(&dir)?;
+            let told = bundles::told(&bundle);
+            output::line(if json { told.to_string() } else { format!("{told:#}") });
+            Ok(Exit::Ok)
+        }
         FraudCommand::Bundle(BundleCommand::Check { dir }) => {
             let bundle = bundles::read(&dir)?;
             let told = bundles::told(&bundle);
             output::line(if json { told.to_string() } else { format!("{told:#}") });
             Ok(Exit::Ok)
         }
-        FraudCommand::Bundle(_) | FraudCommand::DeadLetters(_) | FraudCommand::Label(_) => {
-            Err(Failure::new(Exit::Internal, "this command is for an installation"))
-        }
+        FraudCommand::Bundle(_)
+        | FraudCommand::DeadLetters(_)
+        | FraudCommand::Label(_)
+        | FraudCommand::Models(_) => Err(Failure::new(Exit::Internal, "this command is for an installation")),
     }
 }
 
@@ -193,7 +204,27 @@ fn date(day: Day) -> String {
     text
 }
 
+/// What an evaluation came to.
+struct Evaluated {
+    results: Vec<FoldResult>,
+    mean: Figures,
+    deviation: Figures,
+    report: Value,
+    /// The model of the latest fold, as a file.
+    model: Vec<u8>,
+}
+
 fn evaluate(options: &Evaluate, json: bool) -> Result<Exit, Failure> {
+    let Evaluated { results, mean, deviation, report, .. } = evaluated(options, json)?;
+    if json {
+        output::line(&report);
+    } else {
+        print(&results, (&mean, &deviation), &report, options.capacity);
+    }
+    Ok(Exit::Ok)
+}
+
+fn evaluated(options: &Evaluate, json: bool) -> Result<Evaluated, Failure> {
     let clock = Stopwatch::start();
     let protocol = Protocol {
         train_start: day(&options.train_start)?,
@@ -266,10 +297,11 @@ fn evaluate(options: &Evaluate, json: bool) -> Result<Exit, Failure> {
     ] {
         value[key] = more;
     }
+    let by = concat!("caponier ", env!("CARGO_PKG_VERSION"), " fraud evaluate");
+    let latest = results.first().ok_or_else(|| Failure::new(Exit::Internal, "there is no fold"))?;
+    let file = model_file(latest, &recording, &pack, &params, by, SystemClock.now());
+    let bytes = file.encode().map_err(|error| Failure::new(Exit::Internal, causes(&error)))?;
     if let Some(path) = &options.model_out {
-        let by = concat!("caponier ", env!("CARGO_PKG_VERSION"), " fraud evaluate");
-        let file = model_file(&results[0], &recording, &pack, &params, by, SystemClock.now());
-        let bytes = file.encode().map_err(|error| Failure::new(Exit::Internal, causes(&error)))?;
         let mut out = create(path)?;
         out.write_all(&bytes)
             .and_then(|()| out.flush())
@@ -277,12 +309,7 @@ fn evaluate(options: &Evaluate, json: bool) -> Result<Exit, Failure> {
         value["model"] =
             json!({"file": path, "digest": scoring::model::file::digest(&bytes).map(hex::encode)});
     }
-    if json {
-        output::line(&value);
-    } else {
-        print(&results, (&mean, &deviation), &value, options.capacity);
-    }
-    Ok(Exit::Ok)
+    Ok(Evaluated { results, mean, deviation, report: value, model: bytes })
 }
 
 /// Does `n` pieces of work on up to `threads` threads; the results are in the order of the pieces.

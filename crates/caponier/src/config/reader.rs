@@ -526,6 +526,18 @@ impl<'t> Reader<'t> {
         Some(acme::Config { directory, domains, contacts, ca_file })
     }
 
+    /// A number from -1 to 1 with at most six decimal places, in millionths.
+    pub(super) fn millionths(&mut self, key: &'static str) -> i64 {
+        self.parsed(key, |text| {
+            let bad =
+                || format!("must be a number from -1 to 1 with at most six decimal places, got {text:?}");
+            let (mantissa, scale) = Amount::parse(text).map_err(|_| bad())?.parts();
+            let shift = 6_u32.checked_sub(scale).ok_or_else(bad)?;
+            let millionths = mantissa.checked_mul(10_i128.pow(shift)).ok_or_else(bad)?;
+            i64::try_from(millionths).ok().filter(|number| number.abs() <= 1_000_000).ok_or_else(bad)
+        })
+    }
+
     /// How cases are grouped, weighed and timed.
     pub(super) fn cases(&mut self) -> fraud::cases::Policy {
         const YEAR_MS: u64 = 365 * 86_400_000;

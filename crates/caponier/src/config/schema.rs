@@ -495,6 +495,13 @@ pub static KEYS: &[Key] = &[
         "bundles that stop nobody",
     ),
     key(
+        "fraud.promotion_floor",
+        "\"0\"",
+        "What the lower end of the interval of a challenger's gain in average precision must exceed before it takes the place of \
+         the champion, -1 to 1. See docs/operating/models.md.",
+        "a worse model in force",
+    ),
+    key(
         "cases.window",
         "\"24h\"",
         "Alerts and held withdrawals of one account that come within this time of each other are one case. Whole seconds, \

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use console::{BoxFuture, NotLetIn, Viewer, Visitors};
+use console::{NotLetIn, Viewer};
 use domain::{Actor, Clock, UnixNanos};
 use identity::Role;
 use parking_lot::Mutex;
@@ -99,27 +99,27 @@ impl Session {
     }
 }
 
-impl Visitors for Doors {
-    fn enter<'a>(&'a self, link: &'a str) -> BoxFuture<'a, Result<String, NotLetIn>> {
-        Box::pin(async move {
-            let now = self.clock.now();
-            let mut inside = self.inside.lock();
-            inside.forget(now);
-            let pass = inside.links.remove(&digest(link)).ok_or(NotLetIn)?;
-            if inside.sessions.len() >= SESSIONS_MAX
-                && let Some(first) = inside.sessions.iter().min_by_key(|(_, s)| s.seen).map(|(key, _)| *key)
-            {
-                inside.sessions.remove(&first);
-            }
-            tracing::info!(who = %pass.actor, role = pass.role.as_str(), "signed in to the console");
-            let pass = Pass { until: now.plus(SESSION_FOR), ..pass };
-            let (secret, digest) = secret();
-            inside.sessions.insert(digest, Session { pass, seen: now });
-            Ok(secret)
-        })
+impl Doors {
+    /// Opens a session by a link: its secret.
+    pub(super) fn enter(&self, link: &str) -> Result<String, NotLetIn> {
+        let now = self.clock.now();
+        let mut inside = self.inside.lock();
+        inside.forget(now);
+        let pass = inside.links.remove(&digest(link)).ok_or(NotLetIn)?;
+        if inside.sessions.len() >= SESSIONS_MAX
+            && let Some(first) = inside.sessions.iter().min_by_key(|(_, s)| s.seen).map(|(key, _)| *key)
+        {
+            inside.sessions.remove(&first);
+        }
+        tracing::info!(who = %pass.actor, role = pass.role.as_str(), "signed in to the console");
+        let pass = Pass { until: now.plus(SESSION_FOR), ..pass };
+        let (secret, digest) = secret();
+        inside.sessions.insert(digest, Session { pass, seen: now });
+        Ok(secret)
     }
 
-    fn viewer(&self, session: &str) -> Option<Viewer> {
+    /// Whose session it is.
+    pub(super) fn viewer(&self, session: &str) -> Option<Viewer> {
         let now = self.clock.now();
         let mut inside = self.inside.lock();
         let session = inside.sessions.get_mut(&digest(session)).filter(|session| session.is_open(now))?;
@@ -128,10 +128,9 @@ impl Visitors for Doors {
         Some(Viewer { actor: actor.clone(), capabilities: role.capabilities().collect() })
     }
 
-    fn leave<'a>(&'a self, session: &'a str) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            self.inside.lock().sessions.remove(&digest(session));
-        })
+    /// Ends a session.
+    pub(super) fn leave(&self, session: &str) {
+        self.inside.lock().sessions.remove(&digest(session));
     }
 }
 
@@ -161,37 +160,37 @@ mod tests {
         Actor::new(ActorKind::User, "alice").unwrap()
     }
 
-    #[tokio::test]
-    async fn a_link_opens_one_session_once() {
+    #[test]
+    fn a_link_opens_one_session_once() {
         let (_, doors) = doors();
         let (link, _) = doors.link(alice(), Role::Sre);
         assert_eq!(doors.viewer(&link), None, "a link is no session");
-        let session = doors.enter(&link).await.unwrap();
-        assert_eq!(doors.enter(&link).await, Err(NotLetIn));
+        let session = doors.enter(&link).unwrap();
+        assert_eq!(doors.enter(&link), Err(NotLetIn));
         let viewer = doors.viewer(&session).unwrap();
         assert_eq!(viewer.actor, alice());
         assert_eq!(viewer.capabilities, Role::Sre.capabilities().collect::<Vec<_>>());
-        doors.leave(&session).await;
+        doors.leave(&session);
         assert_eq!(doors.viewer(&session), None);
     }
 
-    #[tokio::test]
-    async fn links_and_sessions_run_out() {
+    #[test]
+    fn links_and_sessions_run_out() {
         let (hand, doors) = doors();
         let pass = |secs: u64| hand.0.fetch_add(secs, Ordering::Relaxed);
         let (late, _) = doors.link(alice(), Role::Viewer);
         pass(LINK_FOR.as_secs());
-        assert_eq!(doors.enter(&late).await, Err(NotLetIn));
+        assert_eq!(doors.enter(&late), Err(NotLetIn));
 
         let (link, _) = doors.link(alice(), Role::Viewer);
-        let idle = doors.enter(&link).await.unwrap();
+        let idle = doors.enter(&link).unwrap();
         pass(IDLE_FOR.as_secs() - 1);
         assert!(doors.viewer(&idle).is_some());
         pass(IDLE_FOR.as_secs());
         assert_eq!(doors.viewer(&idle), None);
 
         let (link, _) = doors.link(alice(), Role::Viewer);
-        let long = doors.enter(&link).await.unwrap();
+        let long = doors.enter(&link).unwrap();
         for _ in 0..SESSION_FOR.as_secs() / 600 - 1 {
             pass(600);
             assert!(doors.viewer(&long).is_some());
@@ -200,8 +199,8 @@ mod tests {
         assert_eq!(doors.viewer(&long), None);
     }
 
-    #[tokio::test]
-    async fn neither_links_nor_sessions_grow_without_bound() {
+    #[test]
+    fn neither_links_nor_sessions_grow_without_bound() {
         let (hand, doors) = doors();
         let first = doors.link(alice(), Role::Viewer).0;
         for _ in 0..LINKS_MAX {
@@ -209,10 +208,10 @@ mod tests {
             doors.link(alice(), Role::Viewer);
         }
         assert_eq!(doors.inside.lock().links.len(), LINKS_MAX);
-        assert_eq!(doors.enter(&first).await, Err(NotLetIn), "the oldest made room");
+        assert_eq!(doors.enter(&first), Err(NotLetIn), "the oldest made room");
         for _ in 0..SESSIONS_MAX + 3 {
             let (link, _) = doors.link(alice(), Role::Viewer);
-            doors.enter(&link).await.unwrap();
+            doors.enter(&link).unwrap();
         }
         assert_eq!(doors.inside.lock().sessions.len(), SESSIONS_MAX);
     }

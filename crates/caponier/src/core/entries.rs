@@ -11,11 +11,14 @@ use auth::{
     oauth::{AppChange, grant_key_id},
 };
 use domain::{Channel, Destination, Event, WithdrawalRequest};
-use fraud::cases::{Action, CaseEntry};
+use fraud::{
+    cases::{Action, CaseEntry},
+    lifecycle::ModelEntry,
+};
 use journal::{Entry, Kind, Opened, record};
 use serde_json::{Map, Value, json};
 
-use super::{Core, chain};
+use super::{Core, chain, models};
 use crate::{
     control::Response,
     exit::{Exit, Failure},
@@ -357,6 +360,34 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
                 // What people write about a person is about that person.
                 if let (true, Some(text)) = (words.reveal, done.action.text()) {
                     put("text", json!(text));
+                }
+            }
+        }
+        Kind::Model => {
+            let entry = ModelEntry::decode(payload).map_err(|error| error.to_string())?;
+            put("what", json!(entry.as_str()));
+            put("by", json!(entry.actor().to_string()));
+            match entry {
+                ModelEntry::Compared(compared) => {
+                    put("champion", json!(hex::encode(compared.champion)));
+                    put("challenger", json!(hex::encode(compared.challenger)));
+                    put("average_precision", models::interval_json(&compared.average_precision));
+                }
+                ModelEntry::Drifted(drifted) => put("shift", crate::drift::drifted_json(&drifted)),
+                ModelEntry::Promoted(promoted) => {
+                    put("model", json!(hex::encode(promoted.digest)));
+                    put("replaces", json!(promoted.replaces.map(hex::encode)));
+                    put("forced", json!(promoted.forced));
+                }
+                ModelEntry::Registered(registered) => {
+                    put("model", json!(hex::encode(registered.digest)));
+                    put("name", json!(registered.name));
+                    put("version", json!(registered.version));
+                }
+                ModelEntry::RolledBack(back) => {
+                    put("from", json!(hex::encode(back.from)));
+                    put("to", json!(hex::encode(back.to)));
+                    put("reason", json!(back.reason));
                 }
             }
         }

@@ -28,6 +28,20 @@ impl Core {
                 Ok(Response::Fraud(self.dead_letters.page(from, api::limits::DEAD_LETTERS_PAGE_MAX)))
             }
             FraudRequest::Label(words) => self.label(words).await,
+            FraudRequest::Drift => {
+                let lives = self.ground.lives();
+                let now = lives.iter().map(|(place, live)| lives.drifts().told_of(place, live.bundle()));
+                let recorded: Vec<Value> = self.ground.read(|fold| {
+                    let shifts = fold.models().drifted().map(|(at, drifted)| {
+                        let mut told = crate::drift::drifted_json(drifted);
+                        told["at"] = json!(at.to_string());
+                        told
+                    });
+                    shifts.collect()
+                });
+                Ok(Response::Fraud(json!({ "now": now.collect::<Vec<_>>(), "recorded": recorded })))
+            }
+            FraudRequest::Models(request) => self.models(request).await,
             FraudRequest::Bundles => Ok(Response::Fraud(self.bundles_told())),
             FraudRequest::Recompute => tokio::task::block_in_place(|| self.recompute(progress)),
             FraudRequest::Promote { sha256, reason } => self.promote(Some(&sha256), reason).await,

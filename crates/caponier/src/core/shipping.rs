@@ -7,7 +7,7 @@ use backup::{Durable, SegmentLine, Shipper, Source, SourceFile};
 use journal::disk::{self, Disk, RealDisk};
 use watch::{ExportedFile, Watch};
 
-use super::LABELS_DIR;
+use super::{LABELS_DIR, models};
 use crate::{
     exit::{Exit, Failure},
     ground::{Ground, Installation},
@@ -52,6 +52,12 @@ impl Source for GroundSource {
                 sha256: Some(exported.sha256),
                 bytes: Some(Box::new(Exported(exported))),
             });
+        }
+        for (name, file) in self.ground.read(|fold| models::files(fold.models())) {
+            // A file that was lost here cannot be shipped; whoever lists models is told.
+            if self.disk.open(&name).is_ok() {
+                files.push(SourceFile { path: name, sha256: Some(file), bytes: None });
+            }
         }
         files.push(SourceFile { path: journal::KEY_TABLE.to_owned(), sha256: None, bytes: None });
         Ok((self.durable()?, files))

@@ -16,6 +16,7 @@ use domain::{Asset, EventId, EventKind};
 use fraud::{
     Fraud,
     cases::{CaseEntry, Cases},
+    lifecycle::{self, ModelEntry},
 };
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
@@ -72,6 +73,7 @@ pub struct Fold {
     book: Arc<AddressBook>,
     customers: Arc<Customers>,
     cases: Cases,
+    models: lifecycle::Registry,
     lives: Lives,
     /// Which bundle judges each place, as the journal says.
     bundles: BTreeMap<String, record::FraudBundle>,
@@ -114,6 +116,7 @@ impl Fold {
             book,
             customers,
             cases: Cases::default(),
+            models: lifecycle::Registry::default(),
             lives,
             bundles: BTreeMap::new(),
             event_ids: EventIds::default(),
@@ -180,6 +183,12 @@ impl Fold {
     #[must_use]
     pub const fn cases(&self) -> &Cases {
         &self.cases
+    }
+
+    /// Models, and which of them are in force.
+    #[must_use]
+    pub const fn models(&self) -> &lifecycle::Registry {
+        &self.models
     }
 
     /// The newest import of each list, and when it was recorded.
@@ -383,6 +392,14 @@ impl Fold {
                 // One that breaks a rule changes nothing and is counted: whoever wrote it was told.
                 drop(self.cases.apply(position, at, entry));
             }
+            Kind::Model => {
+                let entry = ModelEntry::decode(payload).map_err(|error| malformed(&error))?;
+                if let ModelEntry::Drifted(drifted) = &entry {
+                    self.lives.drifts().recorded(drifted);
+                }
+                // One that breaks a gate changes nothing and is counted: whoever wrote it was told.
+                drop(self.models.apply(at, entry));
+            }
             Kind::Installation => {
                 let installation = Installation::decode(payload).map_err(|error| malformed(&error))?;
                 if self.installation.is_some() {
@@ -461,6 +478,7 @@ impl Fold {
         parts.insert("customers".to_owned(), hex::encode(self.customers.digest()));
         parts.insert("transfers".to_owned(), hex::encode(self.transfers.digest()));
         parts.insert("cases".to_owned(), hex::encode(self.cases.digest()));
+        parts.insert("models".to_owned(), hex::encode(self.models.digest()));
         parts.insert("event_ids".to_owned(), self.event_ids.digest());
         for (name, (_, list)) in &self.lists {
             parts.insert(format!("list.{name}"), format!("{} {}", list.entries, hex::encode(list.sha256)));

@@ -1,4 +1,4 @@
-//! Writes scenarios of the simulated exchange to files. See `docs/operating/exchange-pack.md`.
+//! Writes scenarios of the simulated exchange to files. See `docs/operating/exchange-bundle.md`.
 
 use std::{
     fs::{self, File},
