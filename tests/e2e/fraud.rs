@@ -149,7 +149,7 @@ fn event(number: u64) -> Value {
     });
     let more = match number % 4 {
         0 => {
-            json!({ "type": "login", "success": number % 3 == 0, "second_factor": true, "anonymizer": "vpn" })
+            json!({ "type": "login", "success": number.is_multiple_of(3), "second_factor": true, "anonymizer": "vpn" })
         }
         1 => {
             json!({ "type": "address_added", "network": "tron", "address": tron_address(&(number % 11).to_string()) })

@@ -144,7 +144,7 @@ fn happened(number: u64, n_accounts: u64) -> Result<Happened> {
     let asset = Asset::parse("USDT")?;
     let address = format!("T{}", mix(random) % (n_accounts * 2));
     let kind = match (random >> 44) % 10 {
-        0..3 => EventKind::Login { success: random % 7 > 0, second_factor: true },
+        0..3 => EventKind::Login { success: !random.is_multiple_of(7), second_factor: true },
         3..7 => EventKind::OrderFilled { instrument: "BTC-USDT".into(), quantity: amount, price: amount },
         7 => EventKind::Deposit { asset, amount, network: Network::Tron, from: Some(address) },
         8 => EventKind::AddressAdded { network: Network::Tron, address },

@@ -331,7 +331,10 @@ async fn a_link_lets_in_once_it_is_posted_from_the_page_itself() {
     };
     let (status, cookie) = send("good", "sec-fetch-site", "same-origin").await;
     assert_eq!(status, StatusCode::SEE_OTHER);
-    assert_eq!(cookie.as_deref(), Some("__Host-caponier-link=viewer; Path=/; Secure; HttpOnly; SameSite=Strict"));
+    assert_eq!(
+        cookie.as_deref(),
+        Some("__Host-caponier-link=viewer; Path=/; Secure; HttpOnly; SameSite=Strict")
+    );
     assert_eq!(send("good", "origin", "https://console.test").await.0, StatusCode::SEE_OTHER);
     for (name, value) in [
         ("sec-fetch-site", "cross-site"),
