@@ -140,8 +140,9 @@ async fn every_entry_matches_the_published_schema() {
     let seen = check(&schema).exits(0).json();
     let entries = crate::support::assert_sound(house.data())["entries"].clone();
     assert_eq!(seen["entries"], entries, "{seen}");
-    let kinds: Vec<u64> = (1..=KINDS).collect();
-    assert_eq!(seen["kinds"], json!(kinds), "{seen}");
+    // Whatever else an installation records by itself is held to the schema too.
+    let kinds: Vec<u64> = seen["kinds"].as_array().unwrap().iter().filter_map(Value::as_u64).collect();
+    assert!((1..=KINDS).all(|kind| kinds.contains(&kind)), "{seen}");
 
     // The check can fail: a schema that allows one kind less is not matched.
     let text = fs::read_to_string(&schema).unwrap();

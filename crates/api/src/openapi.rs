@@ -1,7 +1,7 @@
 //! The API described: an OpenAPI 3.1 document, generated from the route table and the bounds the code applies.
 //!
-//! Every route must be described: the description is an exhaustive match over [`Action`] and [`OpenAction`]. Patterns
-//! and lengths are the constants the parsers check. Examples of answers are made by the code that makes answers;
+//! Every route must be described: the description is an exhaustive match over what routes do
+//! ([`crate::route`]). Patterns and lengths are the constants the parsers check. Examples of answers are made by the code that makes answers;
 //! examples of requests are parsed in tests by the code that parses requests. The committed `docs/openapi/control-v1.json`
 //! must equal what is generated here (a test compares them), so a change of the API shows as a change of that file.
 //!

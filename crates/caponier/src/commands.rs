@@ -557,6 +557,19 @@ fn verify_dir(dir: &Path, vkey: Option<&str>, place: &Place, json: bool) -> Resu
 mod tests {
     use super::*;
 
+    /// The words of a line as a shell sees them, as far as the documentation goes: double quotes keep spaces.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        for (at, part) in line.split('"').enumerate() {
+            if !at.is_multiple_of(2) {
+                words.push(part.to_owned());
+            } else {
+                words.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        words
+    }
+
     /// Every `caponier` line in a shell block of the documentation is a command line this program accepts.
     #[test]
     fn commands_in_the_documentation_parse() {
@@ -575,7 +588,8 @@ mod tests {
             let text = std::fs::read_to_string(&page).unwrap();
             let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
             for line in blocks.flat_map(str::lines).filter(|line| line.starts_with("caponier ")) {
-                let words = line.split_whitespace().take_while(|word| !matches!(*word, "#" | ">" | "|"));
+                let words =
+                    words(line).into_iter().take_while(|word| !matches!(word.as_str(), "#" | ">" | "|"));
                 if let Err(error) = Cli::try_parse_from(words) {
                     panic!("{}: {line}\n{error}", page.display());
                 }

@@ -1,7 +1,8 @@
 //! Bodies and queries of the calls about cases, read strictly.
 
 use axum::http::Uri;
-use fraud::cases::{Ask, Disposition, Filter, NAME_BYTES_MAX, PAGE_MAX, Priority, TEXT_BYTES_MAX};
+use domain::AccountId;
+use fraud::cases::{Ask, Disposition, Entity, Filter, NAME_BYTES_MAX, PAGE_MAX, Priority, TEXT_BYTES_MAX};
 
 use super::{CasesError, Order, PAGE_DEFAULT};
 use crate::{
@@ -40,7 +41,12 @@ pub(crate) fn case_query(uri: &Uri) -> Result<Paging<(Filter, Order)>, Problem> 
         let known = Priority::ALL.map(Priority::as_str).join(", ");
         Priority::named(&name).ok_or_else(|| fault("priority", format!("expected {known}")))
     });
-    let account = query.take("account").map(|account| format!("account:{account}"));
+    let account = query.take("account").map(|account| {
+        AccountId::parse(&account)
+            .map(|account| Entity::Account(account).to_string())
+            .map_err(|error| fault("account", error.to_string()))
+    });
+    let account = account.transpose()?;
     let entity = query.take("entity");
     if account.is_some() && entity.is_some() {
         return Err(fault("entity", "excludes account"));

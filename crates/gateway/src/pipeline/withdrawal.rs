@@ -241,10 +241,10 @@ mod tests {
         let internal = read(r#"{"ccy":"USDT","amt":"1","dest":"3","toAddr":"bob@example.com"}"#).unwrap();
         assert_eq!(internal.destination, Destination::Internal { recipient: "bob@example.com".to_owned() });
         let other =
-            read(r#"{"ccy":"SOL","amt":"1","dest":"4","toAddr":"x:y","chain":"SOL-Solana"}"#).unwrap();
+            read(r#"{"ccy":"ADA","amt":"1","dest":"4","toAddr":"x:y","chain":"ADA-Cardano"}"#).unwrap();
         assert_eq!(
             other.destination,
-            Destination::UnknownNetwork { network: "SOL-Solana".to_owned(), address: "x:y".to_owned() }
+            Destination::UnknownNetwork { network: "ADA-Cardano".to_owned(), address: "x:y".to_owned() }
         );
     }
 
