@@ -24,6 +24,7 @@ fuzz_target!(|data: &[u8]| {
         id: "dec-1-0".to_owned(),
         decision: decision.into(),
         position: Some(1),
+        review: None,
     });
     assert_eq!(shown["withdrawal"]["account"], account.as_str());
 });
