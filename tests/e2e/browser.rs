@@ -41,6 +41,9 @@ const ATTEMPTS: &str = "addEventListener('DOMContentLoaded', () => {
     try { (0, eval)('sessionStorage.ran = 2'); } catch {}
 });";
 
+/// What the protocol says of a question to a page that goes elsewhere meanwhile.
+const NO_SUCH_CONTEXT: i64 = -32000;
+
 /// A browser that is killed in the end.
 pub(crate) struct Browser {
     process: Child,
@@ -96,7 +99,9 @@ impl Browser {
             let Message::Text(text) = heard.unwrap().unwrap() else { continue };
             let mut heard: Value = serde_json::from_str(&text).unwrap();
             if heard["id"] == self.last_id {
-                assert!(heard["error"].is_null(), "{method}: {heard}");
+                // A page that goes elsewhere takes its script context with it.
+                let is_gone = method == "Runtime.evaluate" && heard["error"]["code"] == NO_SUCH_CONTEXT;
+                assert!(is_gone || heard["error"].is_null(), "{method}: {heard}");
                 return heard["result"].take();
             }
             self.events.push(heard);

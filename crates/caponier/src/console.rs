@@ -60,7 +60,7 @@ impl Pages {
         });
         let doors = Doors::new(Arc::clone(&core.clock));
         let visitors = Arc::new(Guests { core: Arc::clone(core), doors: Arc::clone(&doors) });
-        let console = console::Console::new(Arc::clone(&shown) as _, visitors);
+        let console = console::Console::new(console::Ports { sight: Arc::<Shown>::clone(&shown), visitors });
         Self { console, shown, doors }
     }
 

@@ -26,7 +26,7 @@ mod view;
 
 pub use self::{
     pages::{PAGES, Page},
-    ports::{BoxFuture, NotDone, NotLetIn, Sight, Unavailable, Viewer, Visitors},
+    ports::{BoxFuture, NotDone, NotLetIn, Ports, Sight, Unavailable, Viewer, Visitors},
     router::{Console, STREAMS_MAX},
     view::{
         Backup, Ban, CaseFile, CaseLine, CaseStep, DecisionLine, DecisionPage, Deed, Drill, Entry, EntryPage,

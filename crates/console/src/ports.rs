@@ -1,6 +1,6 @@
 //! What the console needs from the rest of the product.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use domain::Actor;
 use identity::Capability;
@@ -19,6 +19,21 @@ pub struct Unavailable(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotDone(pub String);
+
+/// Everything the pages stand on, one port for each family of pages.
+#[derive(Clone)]
+pub struct Ports {
+    /// What there is to see.
+    pub sight: Arc<dyn Sight>,
+    /// Who may see it.
+    pub visitors: Arc<dyn Visitors>,
+}
+
+impl std::fmt::Debug for Ports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ports").finish_non_exhaustive()
+    }
+}
 
 /// What there is to see. Everything is a copy of one moment.
 pub trait Sight: Send + Sync {

@@ -9,7 +9,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::{
     PAGES, ROWS_MAX,
-    ports::{BoxFuture, NotDone, NotLetIn},
+    ports::{BoxFuture, NotDone, NotLetIn, Sight, Visitors},
     view::*,
 };
 
@@ -196,7 +196,7 @@ impl Visitors for Roles {
 }
 
 fn console() -> Console {
-    Console::new(Arc::new(Shown), Arc::new(Roles))
+    Console::new(Ports { sight: Arc::new(Shown), visitors: Arc::new(Roles) })
 }
 
 fn asked(method: &Method, path: &str, session: Option<&str>) -> request::Builder {

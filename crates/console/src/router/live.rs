@@ -1,0 +1,71 @@
+//! The page that keeps up by itself.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{
+        IntoResponse as _, Response,
+        sse::{Event, Sse},
+    },
+    routing::get,
+};
+use futures_util::stream;
+use identity::Capability;
+use tokio::time::interval;
+
+use super::{Console, sessions};
+use crate::{
+    headers::{Nonce, secure},
+    pages::{self, live},
+};
+
+/// Between two states of a live page.
+const TICK: Duration = Duration::from_secs(1);
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new().route("/console", get(live_page)).route("/console/live", get(live_stream))
+}
+
+async fn live_page(State(console): State<Console>, headers: HeaderMap) -> Response {
+    match console.admit(&pages::LIVE, &headers) {
+        Err(response) => *response,
+        Ok(visit) => {
+            let seen = console.0.ports.sight.live();
+            let decisions = visit.viewer.may(Capability::ReadDecisions);
+            visit.answer(pages::LIVE.name, &live::page(&seen, &visit.nonce, decisions))
+        }
+    }
+}
+
+/// One state after the other, until the session ends, the product stops, or the viewer goes.
+async fn live_stream(State(console): State<Console>, headers: HeaderMap) -> Response {
+    if let Err(response) = console.admit(&pages::LIVE, &headers) {
+        return *response;
+    }
+    let Ok(place) = Arc::clone(&console.0.streams).try_acquire_owned() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "10")], "too many live pages")
+            .into_response();
+    };
+    let session: Vec<String> = sessions(&headers).map(str::to_owned).collect();
+    let states = stream::unfold(
+        (console, session, interval(TICK), place),
+        async |(console, session, mut ticks, place)| {
+            ticks.tick().await;
+            let viewer = session.iter().find_map(|session| console.0.ports.visitors.viewer(session))?;
+            if console.0.streams.is_closed() {
+                return None;
+            }
+            let seen = console.0.ports.sight.live();
+            let markup = live::numbers(&seen, viewer.may(Capability::ReadDecisions)).into_string();
+            // A line break within data would end the line of the event.
+            let event = Event::default().data(markup.replace(['\r', '\n'], " "));
+            Some((Ok::<_, Infallible>(event), (console, session, ticks, place)))
+        },
+    );
+    let mut response = Sse::new(states).into_response();
+    secure(response.headers_mut(), &Nonce::fresh());
+    response
+}
