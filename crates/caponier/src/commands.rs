@@ -1,6 +1,7 @@
 //! The commands: each takes its arguments, does its work, prints, and says how the process ends.
 
 mod cases;
+mod connect;
 mod docs;
 mod doctor;
 mod follow;
@@ -77,6 +78,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         },
         Command::Audit(AuditCommand::Verify { dir, vkey }) => verify_dir(&dir, vkey.as_deref(), &place, json),
         Command::Docs(command) => docs::docs(&command, json),
+        Command::Connect(options) => block_on(connect::connect(options, json)),
         Command::Doctor => {
             logging::start_quiet(true);
             block_on(doctor::doctor(&place, json))
