@@ -407,7 +407,8 @@ pub(crate) enum ConsoleCommand {
         /// Who will use it, as the console shows it.
         #[arg(long, default_value = "operator")]
         name: String,
-        /// viewer, fraud_analyst, aml_analyst, security_engineer, sre, compliance_officer, approver, auditor or admin.
+        /// viewer, fraud_analyst, aml_analyst, security_engineer, sre, compliance_officer, approver, auditor or admin;
+        /// several with commas between.
         #[arg(long, default_value = "viewer")]
         role: String,
     },
