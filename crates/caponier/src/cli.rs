@@ -122,6 +122,8 @@ pub(crate) enum Command {
     /// Documents made by the program itself: the API's description, manual pages, shell completions.
     #[command(subcommand)]
     Docs(docs::DocsCommand),
+    /// Write a configuration that puts the gateway in front of your own API and refuses nobody.
+    Connect(Connect),
     /// Show it all on loopback: a simulated exchange, honest users, attackers.
     Demo(Demo),
 }
@@ -416,7 +418,8 @@ pub(crate) enum ConsoleCommand {
         /// Who will use it, as the console shows it.
         #[arg(long, default_value = "operator")]
         name: String,
-        /// viewer, fraud_analyst, aml_analyst, security_engineer, sre, compliance_officer, approver, auditor or admin.
+        /// viewer, fraud_analyst, aml_analyst, security_engineer, sre, compliance_officer, approver, auditor or admin;
+        /// several with commas between.
         #[arg(long, default_value = "viewer")]
         role: String,
     },
@@ -496,6 +499,21 @@ pub(crate) enum BackupCommand {
     },
     /// Rehearse a restore now and journal the result.
     Drill,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Connect {
+    /// Where your API answers in plain HTTP, such as http://127.0.0.1:9000.
+    pub(crate) url: String,
+    /// Folder to write to; created when absent.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Where the gateway will listen; loopback, until it has a certificate.
+    #[arg(long, default_value = "127.0.0.1:8443", value_name = "ADDRESS")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Where the control API and the console will listen.
+    #[arg(long, default_value = "127.0.0.1:8444", value_name = "ADDRESS")]
+    pub(crate) api_listen: std::net::SocketAddr,
 }
 
 #[derive(Debug, Args)]

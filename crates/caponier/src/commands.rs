@@ -1,6 +1,7 @@
 //! The commands: each takes its arguments, does its work, prints, and says how the process ends.
 
 mod cases;
+mod connect;
 mod docs;
 mod doctor;
 mod follow;
@@ -77,6 +78,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         },
         Command::Audit(AuditCommand::Verify { dir, vkey }) => verify_dir(&dir, vkey.as_deref(), &place, json),
         Command::Docs(command) => docs::docs(&command, json),
+        Command::Connect(options) => block_on(connect::connect(options, json)),
         Command::Doctor => {
             logging::start_quiet(true);
             block_on(doctor::doctor(&place, json))
@@ -219,7 +221,9 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         }
         Command::Reload => (Request::Reload, false),
         Command::Model(ModelCommand::Learned) => (Request::ModelLearned, false),
-        Command::Console(ConsoleCommand::Link { name, role }) => (Request::ConsoleLink { name, role }, false),
+        Command::Console(ConsoleCommand::Link { name, role }) => {
+            (Request::ConsoleLink { name, roles: role }, false)
+        }
         Command::Bans(BansCommand::List) => (Request::BansList, false),
         Command::Bans(BansCommand::Add { target, key, minutes }) => {
             (Request::BansAdd { target, api_key: key, minutes }, false)

@@ -108,6 +108,7 @@ pub struct Gateway {
     /// Names it is reached by; empty for those of the certificate or of loopback.
     pub authorities: Vec<String>,
     pub upstream: String,
+    pub mode: gateway::Mode,
     pub upstream_token_file: Option<PathBuf>,
     pub upstream_timeout: Duration,
     pub proxy_trusted: Vec<ipnet::IpNet>,
@@ -359,6 +360,10 @@ impl Config {
             acme: read.acme(),
             authorities: read.list("gateway.authorities"),
             upstream: read.upstream("gateway.upstream"),
+            mode: match read.one_of("gateway.mode", &["enforce", "observe"]).as_str() {
+                "observe" => gateway::Mode::Observe,
+                _ => gateway::Mode::Enforce,
+            },
             upstream_token_file: read.existing("gateway.upstream_token_file"),
             upstream_timeout: read.duration("gateway.upstream_timeout", 1..=120_000),
             proxy_trusted: read.networks("gateway.proxy_trusted"),
@@ -368,6 +373,13 @@ impl Config {
         };
         if gateway.tls.is_some() && gateway.acme.is_some() {
             read.fault("acme.directory", "cannot be set together with gateway.certificate_file".to_owned());
+        }
+        if gateway.mode == gateway::Mode::Observe && gateway.upstream_token_file.is_some() {
+            read.fault(
+                "gateway.upstream_token_file",
+                "cannot be set while gateway.mode is observe: the exchange would believe requests nobody proved"
+                    .to_owned(),
+            );
         }
         if gateway.tls.is_none() && gateway.acme.is_none() && !gateway.listen.ip().is_loopback() {
             read.fault(

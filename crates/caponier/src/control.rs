@@ -196,7 +196,8 @@ pub enum Request {
     /// A one-time link to the console.
     ConsoleLink {
         name: String,
-        role: String,
+        /// Separated by commas.
+        roles: String,
     },
     /// A page of journal entries in words.
     Entries {
