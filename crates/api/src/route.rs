@@ -18,9 +18,10 @@ use tokio::{
 };
 
 use crate::{
-    AppCall, CaseCall, DecisionCall, EventCall, OperationCall, Permission, Ports, SessionCall, apps,
+    AppCall, CaseCall, ChangeCall, DecisionCall, EventCall, OperationCall, Permission, Ports, SessionCall,
+    apps,
     auth::Tokens,
-    cases, decisions, events,
+    cases, changes, decisions, events,
     limits::{BODY_TIMEOUT, REQUESTS_MAX, STREAMS_MAX},
     openapi, operation, people,
     problem::{Kind, Problem},
@@ -34,6 +35,8 @@ pub enum Action {
     App(AppCall),
     /// Alerts and cases.
     Case(CaseCall),
+    /// Changes that take two persons.
+    Change(ChangeCall),
     /// Decisions.
     Decision(DecisionCall),
     /// Events.
@@ -106,6 +109,7 @@ const FAMILIES: &[&[Route]] = &[
     decisions::ROUTES,
     screen::ROUTES,
     cases::ROUTES,
+    changes::ROUTES,
     apps::ROUTES,
     people::ROUTES,
     operation::ROUTES,
@@ -249,6 +253,7 @@ impl App {
             Action::Case(call) => {
                 json_response(cases::serve(self, call, caller.actor().clone(), request).await)
             }
+            Action::Change(call) => json_response(changes::serve(self, call, &caller, request).await),
             Action::Decision(call) => decisions::serve(self, call, request).await,
             Action::Event(call) => {
                 json_response(events::serve(self, call, &caller.actor().to_string(), request).await)

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod cases;
+pub(crate) mod changes;
 pub(crate) mod docs;
 pub(crate) mod fraud;
 pub(crate) mod intent;
@@ -78,6 +79,9 @@ pub(crate) enum Command {
     /// What people look at: held withdrawals and alerts that belong together.
     #[command(subcommand)]
     Cases(cases::CasesCommand),
+    /// What takes two persons: asked for by one, approved by another.
+    #[command(subcommand)]
+    Changes(changes::ChangesCommand),
     /// What rules, models and chains found suspicious.
     #[command(subcommand)]
     Alerts(cases::AlertsCommand),

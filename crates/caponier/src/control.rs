@@ -81,6 +81,9 @@ pub enum Request {
         user: String,
         /// By name, in place of those before.
         roles: Vec<String>,
+        /// Name of the operator.
+        by: String,
+        reason: String,
     },
     /// A program's token, which is shown once.
     ServicesCreate {
@@ -151,6 +154,23 @@ pub enum Request {
         revision: Option<u64>,
         work: CaseWork,
     },
+    /// Changes that take two persons.
+    ChangesList {
+        state: Option<String>,
+        /// Go on behind this one.
+        after: Option<String>,
+        limit: u32,
+    },
+    ChangesShow {
+        change: String,
+    },
+    /// Says something about a change somebody asked for.
+    ChangesAct {
+        change: String,
+        /// Name of the operator.
+        by: String,
+        say: ChangeSay,
+    },
     AlertsList {
         /// Position of the last one of the page before.
         after: Option<u64>,
@@ -219,6 +239,16 @@ pub enum CaseWork {
     Note { text: String },
     Propose { decision: String, reason: String },
     Resolve { disposition: String, reason: String },
+}
+
+/// What is said about a change somebody asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "each variant is the command of the same name; see the command line's help")]
+pub enum ChangeSay {
+    Approve { digest: String },
+    Decline { reason: String },
+    Withdraw,
 }
 
 /// What can be asked about fraud.
@@ -793,6 +823,8 @@ pub enum Response {
     ListRemoved(RemovedList),
     TagPack(String),
     ListDiff(ListDiff),
+    Changes(serde_json::Value),
+    Change(serde_json::Value),
     Cases(serde_json::Value),
     Case(serde_json::Value),
     Alerts(serde_json::Value),

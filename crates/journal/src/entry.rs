@@ -67,6 +67,8 @@ pub enum Kind {
     Identity,
     /// The fraud engine judges by another bundle.
     FraudBundle,
+    /// A change was proposed that takes two persons, or something became of one. Opaque here.
+    ChangeRequest,
     /// A model suspects an address of a followed chain, or no longer does.
     Suspicion,
     /// A label list is no longer in force.
@@ -75,7 +77,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -95,6 +97,7 @@ impl Kind {
         Self::Screening,
         Self::Identity,
         Self::FraudBundle,
+        Self::ChangeRequest,
         Self::Suspicion,
         Self::ListRemoved,
     ];
@@ -122,6 +125,7 @@ impl Kind {
             Self::Screening => 17,
             Self::Identity => 18,
             Self::FraudBundle => 19,
+            Self::ChangeRequest => 21,
             Self::Suspicion => 23,
             Self::ListRemoved => 24,
         }
@@ -156,6 +160,7 @@ impl Kind {
             Self::Screening => "screening",
             Self::Identity => "identity",
             Self::FraudBundle => "fraud_bundle",
+            Self::ChangeRequest => "change_request",
             Self::Suspicion => "suspicion",
             Self::ListRemoved => "list_removed",
         }

@@ -18,6 +18,7 @@ use fraud::{
     cases::{CaseEntry, Cases},
     lifecycle::{self, ModelEntry},
 };
+use identity::requests::{self, Requests};
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
 use watch::{customers::Customers, rescreen::Ledger as PastTransfers};
@@ -74,6 +75,7 @@ pub struct Fold {
     customers: Arc<Customers>,
     cases: Cases,
     models: lifecycle::Registry,
+    requests: Requests,
     lives: Lives,
     /// Which bundle judges each place, as the journal says.
     bundles: BTreeMap<String, record::FraudBundle>,
@@ -117,6 +119,7 @@ impl Fold {
             customers,
             cases: Cases::default(),
             models: lifecycle::Registry::default(),
+            requests: Requests::default(),
             lives,
             bundles: BTreeMap::new(),
             event_ids: EventIds::default(),
@@ -189,6 +192,12 @@ impl Fold {
     #[must_use]
     pub const fn models(&self) -> &lifecycle::Registry {
         &self.models
+    }
+
+    /// Changes that take two persons.
+    #[must_use]
+    pub const fn requests(&self) -> &Requests {
+        &self.requests
     }
 
     /// The newest import of each list, and when it was recorded.
@@ -396,6 +405,11 @@ impl Fold {
                 // One that breaks a rule changes nothing and is counted: whoever wrote it was told.
                 drop(self.cases.apply(position, at, entry));
             }
+            Kind::ChangeRequest => {
+                let entry = requests::Entry::decode(payload).map_err(|error| malformed(&error))?;
+                // One that breaks a rule changes nothing and is counted: whoever wrote it was told.
+                drop(self.requests.apply(position, at, entry));
+            }
             Kind::Model => {
                 let entry = ModelEntry::decode(payload).map_err(|error| malformed(&error))?;
                 if let ModelEntry::Drifted(drifted) = &entry {
@@ -482,6 +496,7 @@ impl Fold {
         parts.insert("customers".to_owned(), hex::encode(self.customers.digest()));
         parts.insert("transfers".to_owned(), hex::encode(self.transfers.digest()));
         parts.insert("cases".to_owned(), hex::encode(self.cases.digest()));
+        parts.insert("requests".to_owned(), hex::encode(self.requests.digest()));
         parts.insert("models".to_owned(), hex::encode(self.models.digest()));
         parts.insert("event_ids".to_owned(), self.event_ids.digest());
         for (name, (_, list)) in &self.lists {
