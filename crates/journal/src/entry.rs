@@ -67,11 +67,13 @@ pub enum Kind {
     Identity,
     /// The fraud engine judges by another bundle.
     FraudBundle,
+    /// People stopped something at once, or let it go on.
+    Emergency,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -91,6 +93,7 @@ impl Kind {
         Self::Screening,
         Self::Identity,
         Self::FraudBundle,
+        Self::Emergency,
     ];
 
     /// The stored number.
@@ -116,6 +119,7 @@ impl Kind {
             Self::Screening => 17,
             Self::Identity => 18,
             Self::FraudBundle => 19,
+            Self::Emergency => 20,
         }
     }
 
@@ -148,6 +152,7 @@ impl Kind {
             Self::Screening => "screening",
             Self::Identity => "identity",
             Self::FraudBundle => "fraud_bundle",
+            Self::Emergency => "emergency",
         }
     }
 }

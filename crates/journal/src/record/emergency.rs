@@ -1,0 +1,137 @@
+//! Payloads of [`Kind::Emergency`](crate::Kind::Emergency): what people stopped at once, and what they let go on.
+
+use domain::{Actor, UnixNanos};
+
+use super::{
+    RecordError,
+    house::{begin, encoded},
+};
+
+/// Longest scope, in bytes: a word, a colon, and the longest account.
+const SCOPE_BYTES_MAX: usize = 96;
+/// Longest reason, in bytes.
+pub const EMERGENCY_REASON_BYTES_MAX: usize = 1_000;
+
+/// Payload of [`Kind::Emergency`](crate::Kind::Emergency).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Emergency {
+    /// The gateway is no longer told to be on its guard.
+    AlarmEnded {
+        /// Who ended it before its time.
+        by: Actor,
+        /// Why.
+        reason: String,
+    },
+    /// The gateway is told to be on its guard.
+    AlarmRaised {
+        /// When it ends by itself.
+        until: UnixNanos,
+        /// Who raised it.
+        by: Actor,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing leaves within the scope from here on.
+    Frozen {
+        /// What is frozen: `all`, `account:`, `asset:` or `network:` and a name.
+        scope: String,
+        /// Who froze it.
+        by: Actor,
+        /// Why.
+        reason: String,
+    },
+    /// What was frozen may leave again.
+    Unfrozen {
+        /// As it was frozen.
+        scope: String,
+        /// Who asked for it.
+        proposed_by: Actor,
+        /// Who agreed: another person.
+        approved_by: Actor,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Emergency {
+    /// Stable lower-case name of what happened.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::AlarmEnded { .. } => "alarm_ended",
+            Self::AlarmRaised { .. } => "alarm_raised",
+            Self::Frozen { .. } => "frozen",
+            Self::Unfrozen { .. } => "unfrozen",
+        }
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encoded(1, |cbor| {
+            let what = self.as_str();
+            match self {
+                Self::AlarmEnded { by, reason } => {
+                    cbor.array(3).text(what).text(&by.to_string()).text(reason);
+                }
+                Self::AlarmRaised { until, by, reason } => {
+                    cbor.array(4).text(what).uint(until.0).text(&by.to_string()).text(reason);
+                }
+                Self::Frozen { scope, by, reason } => {
+                    cbor.array(4).text(what).text(scope).text(&by.to_string()).text(reason);
+                }
+                Self::Unfrozen { scope, proposed_by, approved_by, reason } => {
+                    cbor.array(5).text(what).text(scope).text(&proposed_by.to_string());
+                    cbor.text(&approved_by.to_string()).text(reason);
+                }
+            }
+        })
+    }
+
+    /// The record of a payload.
+    ///
+    /// # Errors
+    /// [`RecordError`] naming what was expected where.
+    pub fn decode(payload: &[u8]) -> Result<Self, RecordError> {
+        let mut cbor = begin(payload, 1, "an emergency")?;
+        let fields = cbor.list("what happened")?;
+        let what = cbor.text("what happened")?;
+        let record = match (what, fields) {
+            ("alarm_ended", 3) => Self::AlarmEnded {
+                by: cbor.parsed("an actor", |text| text.parse().ok())?,
+                reason: cbor.parsed("a reason of 1 to 1000 bytes", reason)?,
+            },
+            ("alarm_raised", 4) => Self::AlarmRaised {
+                until: UnixNanos(cbor.u64("a time")?),
+                by: cbor.parsed("an actor", |text| text.parse().ok())?,
+                reason: cbor.parsed("a reason of 1 to 1000 bytes", reason)?,
+            },
+            ("frozen", 4) => Self::Frozen {
+                scope: cbor.parsed("a scope of 1 to 96 bytes", scope)?,
+                by: cbor.parsed("an actor", |text| text.parse().ok())?,
+                reason: cbor.parsed("a reason of 1 to 1000 bytes", reason)?,
+            },
+            ("unfrozen", 5) => Self::Unfrozen {
+                scope: cbor.parsed("a scope of 1 to 96 bytes", scope)?,
+                proposed_by: cbor.parsed("an actor", |text| text.parse().ok())?,
+                approved_by: cbor.parsed("an actor", |text| text.parse().ok())?,
+                reason: cbor.parsed("a reason of 1 to 1000 bytes", reason)?,
+            },
+            _ => return Err(cbor.unexpected("what happened").into()),
+        };
+        cbor.end()?;
+        Ok(record)
+    }
+}
+
+fn bounded(text: &str, bytes_max: usize) -> Option<String> {
+    (1..=bytes_max).contains(&text.len()).then(|| text.to_owned())
+}
+
+fn reason(text: &str) -> Option<String> {
+    bounded(text, EMERGENCY_REASON_BYTES_MAX)
+}
+
+fn scope(text: &str) -> Option<String> {
+    bounded(text, SCOPE_BYTES_MAX)
+}
