@@ -320,6 +320,17 @@ pub(crate) enum ListsCommand {
     Update(ListsUpdate),
     /// Say what importing would change, and change nothing; exit code 1 when it would change something.
     Diff(ListsImport),
+    /// Take a whole list out of force: nothing it names counts any more, and alerts that rested on it are taken back.
+    Remove {
+        /// Its name.
+        name: String,
+        /// Why; it stands in the journal.
+        #[arg(long)]
+        reason: String,
+        /// Confirms that addresses of the list are to be paid again.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Print a list as a TagPack.
     Export {
         /// Its name.
@@ -407,7 +418,8 @@ pub(crate) enum ConsoleCommand {
         /// Who will use it, as the console shows it.
         #[arg(long, default_value = "operator")]
         name: String,
-        /// viewer, fraud_analyst, aml_analyst, security_engineer, sre, compliance_officer, approver, auditor or admin.
+        /// viewer, fraud_analyst, aml_analyst, security_engineer, sre, compliance_officer, approver, auditor or admin;
+        /// several with commas between.
         #[arg(long, default_value = "viewer")]
         role: String,
     },

@@ -221,7 +221,9 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         }
         Command::Reload => (Request::Reload, false),
         Command::Model(ModelCommand::Learned) => (Request::ModelLearned, false),
-        Command::Console(ConsoleCommand::Link { name, role }) => (Request::ConsoleLink { name, role }, false),
+        Command::Console(ConsoleCommand::Link { name, role }) => {
+            (Request::ConsoleLink { name, roles: role }, false)
+        }
         Command::Bans(BansCommand::List) => (Request::BansList, false),
         Command::Bans(BansCommand::Add { target, key, minutes }) => {
             (Request::BansAdd { target, api_key: key, minutes }, false)
@@ -243,6 +245,15 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
             let add = update.add.as_deref().map(absolute).transpose()?;
             let remove = update.remove.as_deref().map(absolute).transpose()?;
             (Request::ListsUpdate { name: update.name, format: update.format, add, remove }, false)
+        }
+        Command::Lists(ListsCommand::Remove { name, reason, yes }) => {
+            if !yes {
+                let message = format!(
+                    "withdrawals to addresses that only {name} speaks against are allowed then; add --yes if that is meant"
+                );
+                return Err(Failure::new(Exit::Usage, message));
+            }
+            (Request::ListsRemove { name, reason }, false)
         }
         Command::Lists(ListsCommand::Export { name }) => (Request::ListsExport { name }, false),
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),

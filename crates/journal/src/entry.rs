@@ -69,11 +69,15 @@ pub enum Kind {
     FraudBundle,
     /// People stopped something at once, or let it go on.
     Emergency,
+    /// A model suspects an address of a followed chain, or no longer does.
+    Suspicion,
+    /// A label list is no longer in force.
+    ListRemoved,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -94,6 +98,8 @@ impl Kind {
         Self::Identity,
         Self::FraudBundle,
         Self::Emergency,
+        Self::Suspicion,
+        Self::ListRemoved,
     ];
 
     /// The stored number.
@@ -120,6 +126,8 @@ impl Kind {
             Self::Identity => 18,
             Self::FraudBundle => 19,
             Self::Emergency => 20,
+            Self::Suspicion => 23,
+            Self::ListRemoved => 24,
         }
     }
 
@@ -153,6 +161,8 @@ impl Kind {
             Self::Identity => "identity",
             Self::FraudBundle => "fraud_bundle",
             Self::Emergency => "emergency",
+            Self::Suspicion => "suspicion",
+            Self::ListRemoved => "list_removed",
         }
     }
 }

@@ -40,16 +40,38 @@ pub enum Emergency {
         /// Why.
         reason: String,
     },
+    /// Somebody was against a proposal.
+    UnfreezeDeclined {
+        /// As it was frozen.
+        scope: String,
+        /// Position of the proposal.
+        proposal: u64,
+        /// Who declined it, or took it back.
+        by: Actor,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody would let leave again what is frozen.
+    UnfreezeProposed {
+        /// As it was frozen.
+        scope: String,
+        /// Until when somebody else may agree.
+        until: UnixNanos,
+        /// Who proposes it.
+        by: Actor,
+        /// Why.
+        reason: String,
+    },
     /// What was frozen may leave again.
     Unfrozen {
         /// As it was frozen.
         scope: String,
-        /// Who asked for it.
+        /// Position of the proposal.
+        proposal: u64,
+        /// Who proposed it.
         proposed_by: Actor,
         /// Who agreed: another person.
         approved_by: Actor,
-        /// Why.
-        reason: String,
     },
 }
 
@@ -61,6 +83,8 @@ impl Emergency {
             Self::AlarmEnded { .. } => "alarm_ended",
             Self::AlarmRaised { .. } => "alarm_raised",
             Self::Frozen { .. } => "frozen",
+            Self::UnfreezeDeclined { .. } => "unfreeze_declined",
+            Self::UnfreezeProposed { .. } => "unfreeze_proposed",
             Self::Unfrozen { .. } => "unfrozen",
         }
     }
@@ -80,9 +104,15 @@ impl Emergency {
                 Self::Frozen { scope, by, reason } => {
                     cbor.array(4).text(what).text(scope).text(&by.to_string()).text(reason);
                 }
-                Self::Unfrozen { scope, proposed_by, approved_by, reason } => {
-                    cbor.array(5).text(what).text(scope).text(&proposed_by.to_string());
-                    cbor.text(&approved_by.to_string()).text(reason);
+                Self::UnfreezeDeclined { scope, proposal, by, reason } => {
+                    cbor.array(5).text(what).text(scope).uint(*proposal).text(&by.to_string()).text(reason);
+                }
+                Self::UnfreezeProposed { scope, until, by, reason } => {
+                    cbor.array(5).text(what).text(scope).uint(until.0).text(&by.to_string()).text(reason);
+                }
+                Self::Unfrozen { scope, proposal, proposed_by, approved_by } => {
+                    cbor.array(5).text(what).text(scope).uint(*proposal).text(&proposed_by.to_string());
+                    cbor.text(&approved_by.to_string());
                 }
             }
         })
@@ -111,11 +141,23 @@ impl Emergency {
                 by: cbor.parsed("an actor", |text| text.parse().ok())?,
                 reason: cbor.parsed("a reason of 1 to 1000 bytes", reason)?,
             },
+            ("unfreeze_declined", 5) => Self::UnfreezeDeclined {
+                scope: cbor.parsed("a scope of 1 to 96 bytes", scope)?,
+                proposal: cbor.u64("a position")?,
+                by: cbor.parsed("an actor", |text| text.parse().ok())?,
+                reason: cbor.parsed("a reason of 1 to 1000 bytes", reason)?,
+            },
+            ("unfreeze_proposed", 5) => Self::UnfreezeProposed {
+                scope: cbor.parsed("a scope of 1 to 96 bytes", scope)?,
+                until: UnixNanos(cbor.u64("a time")?),
+                by: cbor.parsed("an actor", |text| text.parse().ok())?,
+                reason: cbor.parsed("a reason of 1 to 1000 bytes", reason)?,
+            },
             ("unfrozen", 5) => Self::Unfrozen {
                 scope: cbor.parsed("a scope of 1 to 96 bytes", scope)?,
+                proposal: cbor.u64("a position")?,
                 proposed_by: cbor.parsed("an actor", |text| text.parse().ok())?,
                 approved_by: cbor.parsed("an actor", |text| text.parse().ok())?,
-                reason: cbor.parsed("a reason of 1 to 1000 bytes", reason)?,
             },
             _ => return Err(cbor.unexpected("what happened").into()),
         };
