@@ -20,6 +20,10 @@
 //! | `POST /v1/oauth/authorizations/{handle}` | takes the customer's answer |
 //! | `POST /v1/oauth/grants` | lists what a customer has granted |
 //! | `POST /v1/oauth/grants/{grant}/revoke` | ends a grant |
+//! | `GET /v1/emergency` | says what is stopped at present |
+//! | `POST /v1/emergency/freeze` | denies every withdrawal of a scope |
+//! | `POST /v1/emergency/unfreeze/{propose,approve,decline}` | lifts a freeze, by two persons |
+//! | `POST /v1/emergency/alarm`, `.../alarm/end` | puts the gateway on its guard |
 //! | `GET /v1/health` | says whether the parts behind it work |
 //! | `GET /metrics` | counters in the OpenMetrics text format |
 //! | `GET /v1/openapi.json`, `GET /docs` | this API, described for programs and for people; open to everybody |
@@ -36,6 +40,7 @@ mod cases;
 mod config;
 mod dead_letters;
 mod decisions;
+mod emergency;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub mod limits;
@@ -57,13 +62,17 @@ pub use self::{
     },
     config::{BuildError, Config, Ports},
     dead_letters::{DeadLetter, DeadLetters},
+    emergency::{
+        ALARM_MINUTES_MAX, Alarm, Emergencies, EmergencyError, EmergencyState, FrozenScope, REASON_BYTES_MAX,
+        UnfreezeProposal, emergency_json, is_reason,
+    },
     openapi::document_text,
     people::{IdentityLog, NotRecorded, People},
     ports::{
         BoxFuture, Consents, DecideError, Decided, DecisionPage, Decisions, ExplainError, Explained,
         GrantError, Health, Intake, IntakeError, ListedDecision, Metrics, PageError, Recorded,
     },
-    route::{Action, CaseCall, OPEN_ROUTES, OpenAction, OpenRoute, ROUTES, Route},
+    route::{Action, CaseCall, EmergencyCall, OPEN_ROUTES, OpenAction, OpenRoute, ROUTES, Route},
     screen::{ScreenAnswer, ScreenError, ScreenLine, ScreenRequest, Screenings, screened_json},
     server::Api,
     wire::{answer_json, assessment_json, explanation_json, lists_json},

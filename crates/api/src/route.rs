@@ -23,7 +23,7 @@ use tokio::{
 use crate::{
     CasesError, Consents, DeadLetter, DecideError, GrantError, IntakeError, Permission, Ports, Recorded,
     auth::Tokens,
-    cases, decisions,
+    cases, decisions, emergency,
     limits::{
         BODY_TIMEOUT, CASE_BODY_BYTES_MAX, CONSENT_BODY_BYTES_MAX, DEAD_LETTERS_PAGE_MAX, DEADLINE_GRACE,
         DECISION_BODY_BYTES_MAX, EVENT_BODY_BYTES_MAX, REQUESTS_MAX, STREAMS_MAX,
@@ -44,6 +44,8 @@ pub enum Action {
     Case(CaseCall),
     /// Decides on a withdrawal.
     Decide,
+    /// Stops something at once, or lets it go on.
+    Emergency(EmergencyCall),
     /// Explains a decision.
     Explain,
     /// Says what does not work.
@@ -109,6 +111,25 @@ pub enum CaseCall {
     /// Says what it turned out to be.
     Resolve,
     /// Shows a case.
+    Show,
+}
+
+/// A call about emergencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmergencyCall {
+    /// Agrees to lift a freeze.
+    Approve,
+    /// Is against lifting it.
+    Decline,
+    /// Ends the alarm.
+    EndAlarm,
+    /// Freezes a scope.
+    Freeze,
+    /// Proposes to lift a freeze.
+    Propose,
+    /// Raises the alarm.
+    RaiseAlarm,
+    /// Says what is stopped.
     Show,
 }
 
@@ -283,6 +304,48 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: Method::GET,
+        path: "/v1/emergency",
+        permission: Permission::ReadHealth,
+        action: Action::Emergency(EmergencyCall::Show),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/emergency/freeze",
+        permission: Permission::FreezeOutflow,
+        action: Action::Emergency(EmergencyCall::Freeze),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/emergency/unfreeze/propose",
+        permission: Permission::UnfreezeOutflow,
+        action: Action::Emergency(EmergencyCall::Propose),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/emergency/unfreeze/approve",
+        permission: Permission::UnfreezeOutflow,
+        action: Action::Emergency(EmergencyCall::Approve),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/emergency/unfreeze/decline",
+        permission: Permission::UnfreezeOutflow,
+        action: Action::Emergency(EmergencyCall::Decline),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/emergency/alarm",
+        permission: Permission::RaiseAlarm,
+        action: Action::Emergency(EmergencyCall::RaiseAlarm),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/emergency/alarm/end",
+        permission: Permission::RaiseAlarm,
+        action: Action::Emergency(EmergencyCall::EndAlarm),
+    },
+    Route {
+        method: Method::GET,
         path: "/v1/health",
         permission: Permission::ReadHealth,
         action: Action::Health,
@@ -431,6 +494,7 @@ impl App {
             Action::AskForApp => json_response(self.ask_for_app(request.uri())),
             Action::Case(call) => json_response(self.case(call, caller.actor().clone(), request).await),
             Action::Decide => json_response(self.decide(request).await),
+            Action::Emergency(call) => json_response(emergency::serve(self, call, &caller, request).await),
             Action::Explain => json_response(self.explain(request.uri()).await),
             Action::Health => json_response(self.health()),
             Action::ListDecisions => json_response(decisions::list(self, request.uri()).await),
@@ -527,6 +591,7 @@ impl App {
         match timeout(deadline + DEADLINE_GRACE, deciding).await {
             Ok(Ok(decided)) => Ok(wire::answer_json(&decided)),
             Ok(Err(DecideError::Busy { retry_after })) => Err(Problem::busy(retry_after)),
+            Ok(Err(error @ DecideError::Frozen { .. })) => Err(Problem::new(Kind::Frozen, error.to_string())),
             Ok(Err(DecideError::IdempotencyConflict)) => {
                 Err(Problem::new(Kind::IdempotencyConflict, "use a new key for a new request"))
             }
