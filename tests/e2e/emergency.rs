@@ -4,7 +4,7 @@ use domain::AccountId;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{House, Serving, Settings, WITHDRAWAL, assert_sound, tron_address, withdrawal};
+use crate::support::{HOME, House, Serving, Settings, WITHDRAWAL, assert_sound, tron_address, withdrawal};
 
 async fn ask(house: &House, serving: &Serving, path: &str, body: Value) -> (u16, Value) {
     house.control_api(serving, "POST", path, body.to_string()).await.unwrap()
@@ -13,7 +13,7 @@ async fn ask(house: &House, serving: &Serving, path: &str, body: Value) -> (u16,
 async fn decide(house: &House, serving: &Serving, account: &str, key: Option<&str>) -> (u16, Value) {
     let body = json!({ "type": "withdrawal", "idempotency_key": key, "withdrawal": {
         "account": account, "asset": "USDT", "amount": "1", "network": "tron",
-        "address": tron_address("friend"), "ip": "192.0.2.7",
+        "address": tron_address("friend"), "ip": HOME,
     } });
     ask(house, serving, "/v1/decisions", body).await
 }
@@ -33,11 +33,12 @@ async fn a_freeze_stops_withdrawals_survives_kill_and_takes_two_people_to_lift()
     let house = House::build(Settings { more, ..Settings::default() }).await;
     let serving = house.serve();
     house.open_account("gina").await;
+    house.open_account("otto").await;
     house.settle().await;
     let key = house.key("gina");
     let mut client = house.client(&serving, &key);
     let friend = tron_address("friend");
-    let answer = client.call(Method::POST, WITHDRAWAL, &withdrawal(&friend, "1", "w1")).await.unwrap();
+    let answer = client.call(Method::POST, WITHDRAWAL, &withdrawal(&friend, "5", "w1")).await.unwrap();
     assert_eq!(answer.code(), "0", "{}", answer.json);
     let (status, first) = decide(&house, &serving, "otto", Some("k1")).await;
     assert_eq!((status, &first["verdict"]), (200, &json!("allow")), "{first}");
@@ -46,7 +47,7 @@ async fn a_freeze_stops_withdrawals_survives_kill_and_takes_two_people_to_lift()
     let freeze = json!({ "scope": "asset:USDT", "reason": "unexplained outflow" });
     let (status, state) = ask(&house, &serving, "/v1/emergency/freeze", freeze.clone()).await;
     assert_eq!((status, &state["freezes"][0]["scope"]), (200, &json!("asset:USDT")), "{state}");
-    let answer = client.call(Method::POST, WITHDRAWAL, &withdrawal(&friend, "1", "w2")).await.unwrap();
+    let answer = client.call(Method::POST, WITHDRAWAL, &withdrawal(&friend, "5", "w2")).await.unwrap();
     assert_eq!(answer.code(), "58204", "{}", answer.json);
     let why = house.ask(&["explain", answer.decision_id().unwrap()]).exits(0).json();
     assert_eq!(
@@ -88,7 +89,7 @@ async fn a_freeze_stops_withdrawals_survives_kill_and_takes_two_people_to_lift()
     let (status, again) = decide(&house, &serving, "otto", Some("k1")).await;
     assert_eq!((status, &again["id"]), (200, &first["id"]), "{again}");
     let mut client = house.client(&serving, &key);
-    let answer = client.call(Method::POST, WITHDRAWAL, &withdrawal(&friend, "1", "w3")).await.unwrap();
+    let answer = client.call(Method::POST, WITHDRAWAL, &withdrawal(&friend, "5", "w3")).await.unwrap();
     assert_eq!(answer.code(), "0", "{}", answer.json);
     assert_eq!(paid(&house, "gina"), 2);
     serving.kill();
@@ -106,6 +107,9 @@ async fn a_freeze_stops_withdrawals_survives_kill_and_takes_two_people_to_lift()
 async fn scopes_reach_as_far_as_they_say_and_an_alarm_ends() {
     let house = House::build(Settings::default()).await;
     let serving = house.serve();
+    house.open_account("gina").await;
+    house.open_account("otto").await;
+    house.settle().await;
     for scope in ["account:gina", "network:bitcoin", "asset:BTC"] {
         house.ask(&["freeze", scope, "--as", "ann", "--reason", "drill"]).exits(0);
     }

@@ -6,18 +6,21 @@
 
 use std::time::Duration;
 
-use axum::{extract::Request, http::Uri};
+use axum::{
+    extract::Request,
+    http::{Method, Uri},
+};
 use decide::{Freeze, FreezeScope};
 use domain::{Actor, UnixNanos};
 use identity::Capability;
 use serde_json::{Value, json};
 
 use crate::{
-    BoxFuture,
+    BoxFuture, Permission,
     auth::Caller,
     limits::EMERGENCY_BODY_BYTES_MAX,
     problem::{Kind, Problem},
-    route::{App, EmergencyCall, read_body},
+    route::{Action, App, Route, read_body},
     wire::{Fault, Fields},
 };
 
@@ -25,6 +28,71 @@ use crate::{
 pub const REASON_BYTES_MAX: usize = 1_000;
 /// Longest alarm, in minutes: a day.
 pub const ALARM_MINUTES_MAX: u64 = 24 * 60;
+
+/// A call about emergencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmergencyCall {
+    /// Agrees to lift a freeze.
+    Approve,
+    /// Is against lifting it.
+    Decline,
+    /// Ends the alarm.
+    EndAlarm,
+    /// Freezes a scope.
+    Freeze,
+    /// Proposes to lift a freeze.
+    Propose,
+    /// Raises the alarm.
+    RaiseAlarm,
+    /// Says what is stopped.
+    Show,
+}
+
+/// The routes of emergencies.
+pub(crate) const ROUTES: &[Route] = &[
+    Route {
+        method: Method::GET,
+        path: "/v1/emergency",
+        permission: Permission::ReadHealth,
+        action: Action::Emergency(EmergencyCall::Show),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/emergency/freeze",
+        permission: Permission::FreezeOutflow,
+        action: Action::Emergency(EmergencyCall::Freeze),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/emergency/unfreeze/propose",
+        permission: Permission::UnfreezeOutflow,
+        action: Action::Emergency(EmergencyCall::Propose),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/emergency/unfreeze/approve",
+        permission: Permission::UnfreezeOutflow,
+        action: Action::Emergency(EmergencyCall::Approve),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/emergency/unfreeze/decline",
+        permission: Permission::UnfreezeOutflow,
+        action: Action::Emergency(EmergencyCall::Decline),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/emergency/alarm",
+        permission: Permission::RaiseAlarm,
+        action: Action::Emergency(EmergencyCall::RaiseAlarm),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/emergency/alarm/end",
+        permission: Permission::RaiseAlarm,
+        action: Action::Emergency(EmergencyCall::EndAlarm),
+    },
+];
 
 /// A freeze, and the proposal to lift it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -263,7 +331,7 @@ pub(crate) fn ask(call: EmergencyCall, body: &[u8]) -> Result<Ask, Fault> {
 #[must_use]
 pub fn is_reason(text: &str) -> bool {
     (1..=REASON_BYTES_MAX).contains(&text.len())
-        && !text.trim().is_empty()
+        && text.chars().any(|c| c != ' ')
         && !text.chars().any(char::is_control)
 }
 

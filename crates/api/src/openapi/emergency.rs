@@ -9,8 +9,8 @@ use super::{
     schemas::{answer, described, request, time},
 };
 use crate::{
-    ALARM_MINUTES_MAX, Alarm, EmergencyState, FrozenScope, REASON_BYTES_MAX, UnfreezeProposal,
-    emergency_json, problem::Kind, route::EmergencyCall,
+    ALARM_MINUTES_MAX, Alarm, EmergencyCall, EmergencyState, FrozenScope, REASON_BYTES_MAX, UnfreezeProposal,
+    emergency_json, problem::Kind,
 };
 
 /// 2026-11-22T10:00:00Z.
@@ -133,8 +133,8 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
     let plain = || json!({ "type": "string" });
     let reason = || {
         // No control character, and something to read.
-        let pattern =
-            "^[^\u{0}-\u{1f}\u{7f}-\u{9f}]*[^\\s\u{0}-\u{1f}\u{7f}-\u{9f}][^\u{0}-\u{1f}\u{7f}-\u{9f}]*$";
+        let any = "[^\u{0}-\u{1f}\u{7f}-\u{9f}]*";
+        let pattern = format!("^{any}[^\u{0}-\u{20}\u{7f}-\u{9f}]{any}$");
         json!({ "type": "string", "minLength": 1, "maxLength": REASON_BYTES_MAX, "pattern": pattern })
     };
     let scope = || {
