@@ -221,6 +221,15 @@ impl Suspicions {
         self.0.read().models.clone()
     }
 
+    /// Chains with a model or with suspects.
+    #[must_use]
+    pub fn chains(&self) -> Vec<String> {
+        let state = self.0.read();
+        let held = state.held.values().flat_map(BTreeMap::keys);
+        let all: std::collections::BTreeSet<&String> = state.models.keys().chain(held).collect();
+        all.into_iter().cloned().collect()
+    }
+
     /// The addresses suspected on a chain, in their order.
     #[must_use]
     pub fn on(&self, chain: &str) -> Vec<Address> {

@@ -59,6 +59,7 @@ pub struct Detector {
     explainer: Explainer,
     threshold: f64,
     transactions: usize,
+    sha256: [u8; 32],
 }
 
 /// An address is suspected.
@@ -108,7 +109,7 @@ impl Detector {
     /// # Errors
     /// [`DetectorError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DetectorError> {
-        Self::new(ModelFile::decode(bytes)?)
+        Ok(Self { sha256: crypto::sha256(&[bytes]), ..Self::new(ModelFile::decode(bytes)?)? })
     }
 
     /// Of a model with its card.
@@ -127,7 +128,8 @@ impl Detector {
             .and_then(|(_, value)| value.parse::<f64>().ok())
             .filter(|threshold| threshold.is_finite())
             .ok_or(DetectorError::Threshold)?;
-        Ok(Self { explainer: Explainer::new(&file.model), threshold, transactions, file })
+        let sha256 = crypto::sha256(&[&file.encode()?]);
+        Ok(Self { explainer: Explainer::new(&file.model), threshold, transactions, sha256, file })
     }
 
     /// The model and its card.
@@ -151,6 +153,12 @@ impl Detector {
     pub fn tokens(&self) -> Option<&str> {
         let params = &self.file.card.params;
         params.iter().find(|(name, _)| name == TOKENS).map(|(_, value)| value.as_str())
+    }
+
+    /// SHA-256 of the file.
+    #[must_use]
+    pub const fn sha256(&self) -> [u8; 32] {
+        self.sha256
     }
 
     /// The logit above which an address is suspected.
