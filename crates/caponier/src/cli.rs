@@ -521,6 +521,9 @@ pub(crate) struct Demo {
     /// Print only the summary; with --json one object.
     #[arg(long)]
     pub(crate) headless: bool,
+    /// Print links to the console and stay under attack until Ctrl-C, as on a terminal.
+    #[arg(long, conflicts_with_all = ["headless", "serve"])]
+    pub(crate) stay: bool,
     /// Start the installation without attackers and run until SIGTERM.
     #[arg(long, conflicts_with = "headless")]
     pub(crate) serve: bool,
