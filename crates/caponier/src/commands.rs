@@ -116,6 +116,14 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             logging::start_quiet(true);
             block_on(ask(&place, Request::ChainsStatus, false, json))
         }
+        Command::Watch(WatchCommand::Suspects { from, limit }) => {
+            logging::start_quiet(true);
+            block_on(ask(&place, Request::SuspectsList { from, limit }, false, json))
+        }
+        Command::Watch(WatchCommand::Clear { address, name, reason }) => {
+            logging::start_quiet(true);
+            block_on(ask(&place, Request::SuspectsClear { address, by: name, reason }, false, json))
+        }
         Command::Fraud(crate::cli::fraud::FraudCommand::Models(command)) => {
             logging::start_quiet(true);
             fraud::models::models(&place, command, json)

@@ -115,6 +115,15 @@ pub enum Request {
     ListsExport {
         name: String,
     },
+    SuspectsList {
+        from: u64,
+        limit: u64,
+    },
+    SuspectsClear {
+        address: String,
+        by: String,
+        reason: String,
+    },
     ListsRemove {
         name: String,
         reason: String,
@@ -832,6 +841,8 @@ pub enum Response {
     Lists(Vec<ImportedList>),
     ListUpdated(UpdatedList),
     ListRemoved(RemovedList),
+    Suspects(serde_json::Value),
+    SuspectCleared { address: String },
     TagPack(String),
     ListDiff(ListDiff),
     Cases(serde_json::Value),

@@ -20,7 +20,7 @@ use fraud::{
 };
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
-use watch::{customers::Customers, rescreen::Ledger as PastTransfers};
+use watch::{customers::Customers, rescreen::Ledger as PastTransfers, suspicions::Suspicions};
 
 use crate::screenings::KEYED_SCREENINGS_MAX;
 
@@ -76,6 +76,7 @@ pub struct Fold {
     fraud: Arc<Fraud>,
     book: Arc<AddressBook>,
     customers: Arc<Customers>,
+    suspicions: Arc<Suspicions>,
     cases: Cases,
     models: lifecycle::Registry,
     lives: Lives,
@@ -119,6 +120,7 @@ impl Fold {
             fraud,
             book,
             customers,
+            suspicions: Arc::default(),
             cases: Cases::default(),
             models: lifecycle::Registry::default(),
             lives,
@@ -182,6 +184,12 @@ impl Fold {
     #[must_use]
     pub const fn installation(&self) -> Option<&Installation> {
         self.installation.as_ref()
+    }
+
+    /// Whom models suspect.
+    #[must_use]
+    pub const fn suspicions(&self) -> &Arc<Suspicions> {
+        &self.suspicions
     }
 
     /// What people look at.
@@ -377,6 +385,10 @@ impl Fold {
                 let screening = record::Screening::decode(payload).map_err(|error| malformed(&error))?;
                 self.screening(screening)?;
             }
+            Kind::Suspicion => {
+                let suspicion = record::Suspicion::decode(payload).map_err(|error| malformed(&error))?;
+                crate::suspicions::apply(&self.suspicions, position, at, suspicion)?;
+            }
             Kind::FraudAlert => {
                 let alert = record::decode_fraud_alert(payload).map_err(|error| malformed(&error))?;
                 self.lives.alert_recorded(&alert.id);
@@ -490,6 +502,7 @@ impl Fold {
         parts.extend(self.lives.digests());
         parts.insert("address_book".to_owned(), hex::encode(self.book.digest()));
         parts.insert("customers".to_owned(), hex::encode(self.customers.digest()));
+        parts.insert("suspicions".to_owned(), hex::encode(self.suspicions.digest()));
         parts.insert("transfers".to_owned(), hex::encode(self.transfers.digest()));
         parts.insert("cases".to_owned(), hex::encode(self.cases.digest()));
         parts.insert("models".to_owned(), hex::encode(self.models.digest()));
