@@ -38,6 +38,7 @@ mod changes;
 mod config;
 mod dead_letters;
 mod decisions;
+mod emergency;
 mod events;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -64,6 +65,10 @@ pub use self::{
     config::{BuildError, Config, Ports},
     dead_letters::{DeadLetter, DeadLetters},
     decisions::DecisionCall,
+    emergency::{
+        ALARM_MINUTES_MAX, Alarm, Emergencies, EmergencyCall, EmergencyError, EmergencyState, FrozenScope,
+        REASON_BYTES_MAX, UnfreezeProposal, emergency_json, is_reason,
+    },
     events::EventCall,
     openapi::document_text,
     operation::OperationCall,

@@ -10,6 +10,7 @@
 
 mod cases;
 mod changes;
+mod emergency;
 mod events;
 mod operations;
 mod page;

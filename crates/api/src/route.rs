@@ -18,10 +18,10 @@ use tokio::{
 };
 
 use crate::{
-    AppCall, CaseCall, ChangeCall, DecisionCall, EventCall, OperationCall, Permission, Ports, SessionCall,
-    apps,
+    AppCall, CaseCall, ChangeCall, DecisionCall, EmergencyCall, EventCall, OperationCall, Permission, Ports,
+    SessionCall, apps,
     auth::Tokens,
-    cases, changes, decisions, events,
+    cases, changes, decisions, emergency, events,
     limits::{BODY_TIMEOUT, REQUESTS_MAX, STREAMS_MAX},
     openapi, operation, people,
     problem::{Kind, Problem},
@@ -39,6 +39,8 @@ pub enum Action {
     Change(ChangeCall),
     /// Decisions.
     Decision(DecisionCall),
+    /// What is stopped at once, or let go on.
+    Emergency(EmergencyCall),
     /// Events.
     Event(EventCall),
     /// The installation.
@@ -112,6 +114,7 @@ const FAMILIES: &[&[Route]] = &[
     changes::ROUTES,
     apps::ROUTES,
     people::ROUTES,
+    emergency::ROUTES,
     operation::ROUTES,
 ];
 
@@ -255,6 +258,7 @@ impl App {
             }
             Action::Change(call) => json_response(changes::serve(self, call, &caller, request).await),
             Action::Decision(call) => decisions::serve(self, call, request).await,
+            Action::Emergency(call) => json_response(emergency::serve(self, call, &caller, request).await),
             Action::Event(call) => {
                 json_response(events::serve(self, call, &caller.actor().to_string(), request).await)
             }

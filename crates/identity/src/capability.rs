@@ -14,10 +14,14 @@ pub enum Capability {
     ApproveReleases,
     /// Asking for decisions.
     Decide,
+    /// Stopping withdrawals at once.
+    FreezeOutflow,
     /// Inviting persons, making tokens for programs, ending both, and proposing roles.
     ManageAccess,
     /// Having a session: what every person who signs in may do. No program.
     OwnSession,
+    /// Putting the gateway on its guard for a while.
+    RaiseAlarm,
     /// Reading alerts and cases.
     ReadCases,
     /// Reading what is proposed and what became of it.
@@ -30,6 +34,8 @@ pub enum Capability {
     ReadMetrics,
     /// Screening addresses.
     Screen,
+    /// Proposing and agreeing to let leave again what was stopped, with a second person.
+    UnfreezeOutflow,
     /// Working on cases: assigning, noting, proposing, resolving.
     WorkCases,
     /// Reporting events.
@@ -155,12 +161,31 @@ pub const TABLE: &[Row] = &[
     ),
     row(Capability::Decide, "decide", "asks for decisions", &[]),
     row(
+        Capability::FreezeOutflow,
+        "freeze_outflow",
+        "stops withdrawals at once",
+        &[
+            Role::AmlAnalyst,
+            Role::Approver,
+            Role::ComplianceOfficer,
+            Role::FraudAnalyst,
+            Role::SecurityEngineer,
+            Role::Sre,
+        ],
+    ),
+    row(
         Capability::ManageAccess,
         "manage_access",
         "invites persons, makes tokens for programs, ends both, proposes roles",
         &[Role::Admin],
     ),
     row(Capability::OwnSession, "own_session", "has a session of its own and ends it", &Role::ALL),
+    row(
+        Capability::RaiseAlarm,
+        "raise_alarm",
+        "puts the gateway on its guard for a while",
+        &[Role::SecurityEngineer, Role::Sre],
+    ),
     row(Capability::ReadCases, "read_cases", "reads alerts and cases", INVESTIGATORS),
     row(
         Capability::ReadChanges,
@@ -190,6 +215,12 @@ pub const TABLE: &[Row] = &[
         "screen",
         "screens addresses",
         &[Role::AmlAnalyst, Role::ComplianceOfficer, Role::FraudAnalyst],
+    ),
+    row(
+        Capability::UnfreezeOutflow,
+        "unfreeze_outflow",
+        "proposes, or as a second person agrees, that what was stopped leaves again",
+        &[Role::Approver, Role::ComplianceOfficer, Role::SecurityEngineer],
     ),
     row(
         Capability::WorkCases,

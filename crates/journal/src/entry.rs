@@ -69,6 +69,8 @@ pub enum Kind {
     FraudBundle,
     /// A change was proposed that takes two persons, or something became of one. Opaque here.
     ChangeRequest,
+    /// People stopped something at once, or let it go on.
+    Emergency,
     /// A model suspects an address of a followed chain, or no longer does.
     Suspicion,
     /// A label list is no longer in force.
@@ -77,7 +79,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -97,6 +99,7 @@ impl Kind {
         Self::Screening,
         Self::Identity,
         Self::FraudBundle,
+        Self::Emergency,
         Self::ChangeRequest,
         Self::Suspicion,
         Self::ListRemoved,
@@ -125,6 +128,7 @@ impl Kind {
             Self::Screening => 17,
             Self::Identity => 18,
             Self::FraudBundle => 19,
+            Self::Emergency => 20,
             Self::ChangeRequest => 21,
             Self::Suspicion => 23,
             Self::ListRemoved => 24,
@@ -161,6 +165,7 @@ impl Kind {
             Self::Identity => "identity",
             Self::FraudBundle => "fraud_bundle",
             Self::ChangeRequest => "change_request",
+            Self::Emergency => "emergency",
             Self::Suspicion => "suspicion",
             Self::ListRemoved => "list_removed",
         }
