@@ -12,9 +12,11 @@ use crate::{
 
 /// Where the packages for Node are installed.
 const NODE: &str = "OKX_API_DIR";
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 8] = [
     "/console",
     "/console/decisions",
+    "/console/graph",
+    "/console/graph?entity=account:customer-1",
     "/console/bans",
     "/console/lists",
     "/console/backups",

@@ -37,4 +37,5 @@ mod secret_file;
 mod socket;
 mod stop;
 mod traffic;
+mod trails;
 mod verify;
