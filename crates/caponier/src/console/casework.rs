@@ -264,6 +264,8 @@ impl Cabinet {
         let positions: Vec<u64> = trail.iter().map(|found| found.position).collect();
         let known: HashMap<u64, Sort> = trail.iter().map(|found| (found.position, found.sort)).collect();
         file.moments = self.moments(&positions, &known);
+        // Reported together is not happened together: people read by when it happened.
+        file.moments.sort_by_key(|moment| (std::cmp::Reverse(moment.at), std::cmp::Reverse(moment.position)));
         (file.next, file.moments_in_all) = (next, all);
         file.links = self.links(&node, LINKS_SHOWN, |_| true)?;
         file.cases = cases::about(&self.core, &fraud::cases::Entity::Account(account));

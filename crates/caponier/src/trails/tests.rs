@@ -140,8 +140,9 @@ proptest! {
         let wanted = |(_, (by, said)): &(u64, &(u32, usize))| {
             verdict.is_none_or(|verdict| verdict == *said) && who.is_none_or(|who| who == *by)
         };
-        let expected: Vec<u64> =
-            (0_u64..).zip(&made).filter(wanted).map(|(position, _)| position * 3).rev().collect();
+        let mut expected: Vec<u64> =
+            (0_u64..).zip(&made).filter(wanted).map(|(position, _)| position * 3).collect();
+        expected.reverse();
         let (mut got, mut before) = (Vec::new(), Some(u64::MAX));
         while let Some(at) = before {
             let account = who.map(account);

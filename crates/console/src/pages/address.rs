@@ -36,7 +36,9 @@ pub(crate) fn one(file: &AddressFile) -> Markup {
         section.card {
             p.address { code { (shown) } @if let Some(network) = &file.network { " " span.muted { "on " (network) } } }
             p { (badge(Tone::of_verdict(file.verdict), file.verdict.as_str())) " "
-                @if file.reasons.is_empty() { "Nothing known speaks against it." } }
+                @if file.reasons.is_empty() && file.lists.is_empty() && file.chains.is_empty() {
+                    "Nothing is known about it: no list is in force, and no chain of its family is followed."
+                } @else if file.reasons.is_empty() { "Nothing known speaks against it." } }
             @if let Some(invalid) = &file.invalid { p.notice.bad.card { "No such address: " (invalid) "." } }
             @if !file.reasons.is_empty() { ul { @for reason in &file.reasons { li { (reason) } } } }
             @if file.is_contradictory { p.card.notice { "Sources contradict each other: some name it as harmless. The strictest counts; look at who says what." } }

@@ -81,7 +81,7 @@ pub(crate) fn table(lines: &[DecisionLine]) -> Markup {
 }
 
 /// Pieces of evidence that are shown without being asked for.
-const EVIDENCE_OPEN: usize = 8;
+const EVIDENCE_OPEN: usize = 3;
 /// Characters of a destination shown at either end in a list. Both ends, and more of each than a look-alike copies.
 const ENDS: usize = 9;
 

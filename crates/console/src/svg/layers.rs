@@ -15,7 +15,9 @@ const GAP: usize = 84;
 /// Above the boxes: titles of the columns.
 const HEAD: usize = 26;
 /// Characters of a name that fit a box.
-const NAME_CHARS: usize = 27;
+const NAME_CHARS: usize = 22;
+/// Where it begins, behind what it is a name of.
+const NAME_AT: usize = 46;
 
 /// In short: both ends of a long name, since ends are what imitations copy least of.
 pub(crate) fn short(name: &str, most: usize) -> String {
@@ -106,13 +108,25 @@ fn curve(x1: usize, y1: usize, x2: usize, y2: usize) -> String {
     format!("M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}")
 }
 
+/// What a box is, in a word that fits it.
+fn abbreviated(kind: &str) -> &str {
+    match kind {
+        "account" => "acct",
+        "address" => "addr",
+        "device" => "dev",
+        "network address" => "ip",
+        _ => "",
+    }
+}
+
 fn boxed(node: &GraphNode, x: usize, y: usize) -> Markup {
     let class = format!("node {} {}", node.kind.replace(' ', "-"), node.tone.class());
     let inside = html! {
         g class=(class) {
             title { (node.kind) " " (node.name) }
             rect x=(x) y=(y.saturating_sub(BOX_HEIGHT / 2)) width=(BOX_WIDTH) height=(BOX_HEIGHT) rx="6" {}
-            text x=(x + 10) y=(y + 4) { (short(&node.name, NAME_CHARS)) }
+            text.kind x=(x + 10) y=(y + 4) { (abbreviated(node.kind)) }
+            text x=(x + NAME_AT) y=(y + 4) { (short(&node.name, NAME_CHARS)) }
         }
     };
     // Not in the order of the keyboard: the table has the same ways, in words.
