@@ -15,8 +15,8 @@ use std::{
 };
 
 use console::{
-    Backup, Ban, BoxFuture, DecisionLine, Drill, Entry, EntryPage, Evidence, List, Live, Mode, Part, ROWS_MAX, Second,
-    Sight, Unavailable, Viewer, Visitors,
+    Backup, Ban, BoxFuture, DecisionLine, Drill, Entry, EntryPage, Evidence, List, Live, Mode, Part,
+    ROWS_MAX, Second, Sight, Unavailable, Viewer, Visitors,
 };
 use domain::{Actor, UnixNanos};
 use identity::Role;

@@ -7,16 +7,10 @@
 //! [`NODES_MAX`] customers and things, the coldest forgotten first; [`LINKS_MAX`] links of each, and how many more there were;
 //! [`STEPS_MAX`] entries in all trails and [`DECISIONS_MAX`] decisions, the oldest forgotten first. Full, some 300 MiB.
 
-use std::{
-    collections::VecDeque,
-    hash::BuildHasher as _,
-    net::IpAddr,
-};
+use std::{collections::VecDeque, hash::BuildHasher as _, net::IpAddr};
 
 use chain::address;
-use domain::{
-    AccountId, Address, Decision, Destination, DeviceId, Event, EventKind, UnixNanos, Verdict,
-};
+use domain::{AccountId, Address, Decision, Destination, DeviceId, Event, EventKind, UnixNanos, Verdict};
 use features::EntityTable;
 use fraud::cases::Entity;
 use journal::record;
@@ -257,8 +251,7 @@ impl Trails {
 
     fn touch(&mut self, node: &Node) -> (u64, &mut Place) {
         let key = self.key(node);
-        let fresh =
-            || Place { node: node.clone(), links: Vec::new(), more: 0, head: 0, steps: 0 };
+        let fresh = || Place { node: node.clone(), links: Vec::new(), more: 0, head: 0, steps: 0 };
         (key, self.places.touch(&key, fresh))
     }
 
@@ -318,9 +311,7 @@ impl Trails {
             }
             EventKind::AddressAdded { network, address } => (on_chain(network, address), How::AddressBook),
             EventKind::Deposit { network, from: Some(from), .. } => (on_chain(network, from), How::Deposit),
-            EventKind::P2pTrade { counterparty, .. } => {
-                (Some(Node::Account(counterparty.clone())), How::P2p)
-            }
+            EventKind::P2pTrade { counterparty, .. } => (Some(Node::Account(counterparty.clone())), How::P2p),
             EventKind::Transfer { to, .. } => (Some(Node::Account(to.clone())), How::Transfer),
             EventKind::WithdrawalAccepted { network, address, .. } => {
                 (on_chain(network, address), How::Withdrawal)

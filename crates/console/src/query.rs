@@ -21,7 +21,10 @@ pub(crate) fn encode(text: &str) -> String {
 /// `path?a=b&c=d` of those pairs that have a value.
 pub(crate) fn address(path: &str, pairs: &[(&str, Option<&str>)]) -> String {
     let mut out = path.to_owned();
-    let given = pairs.iter().filter_map(|(name, value)| Some((name, (*value)?))).filter(|(_, value)| !value.is_empty());
+    let given = pairs
+        .iter()
+        .filter_map(|(name, value)| Some((name, (*value)?)))
+        .filter(|(_, value)| !value.is_empty());
     for (at, (name, value)) in given.enumerate() {
         out.push(if at == 0 { '?' } else { '&' });
         out.push_str(name);

@@ -63,7 +63,11 @@ impl Console {
     /// Over what it shows and who may see it.
     #[must_use]
     pub fn new(ports: Ports) -> Self {
-        Self(Arc::new(Inside { ports, streams: Arc::new(Semaphore::new(STREAMS_MAX)), exports: Arc::new(Semaphore::new(export::EXPORTS_MAX)) }))
+        Self(Arc::new(Inside {
+            ports,
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            exports: Arc::new(Semaphore::new(export::EXPORTS_MAX)),
+        }))
     }
 
     /// Everything below `/console`, and `/`, which leads there.

@@ -71,7 +71,14 @@ fn reasons(assessment: &Assessment) -> Vec<String> {
         .iter()
         .filter(|label| label.verdict > Verdict::Allow)
         .take(8)
-        .map(|label| format!("List {} names it as {} ({}).", label.list, label.category.as_str().replace('_', " "), label.text))
+        .map(|label| {
+            format!(
+                "List {} names it as {} ({}).",
+                label.list,
+                label.category.as_str().replace('_', " "),
+                label.text
+            )
+        })
         .collect();
     let shadow = |is_shadow: bool| if is_shadow { " This only reports." } else { "" };
     reasons.extend(assessment.exposed.iter().take(8).map(|exposed| {
@@ -149,12 +156,20 @@ fn boxed(dealing: &Dealing, column: usize) -> GraphNode {
             tone,
             column,
         },
-        (Some(other), None) => {
-            GraphNode { kind: "address", name: address::encode(&other), href: Some(page_of(&other)), tone, column }
-        }
-        (None, _) => {
-            GraphNode { kind: "others", name: "several at once, or nobody".to_owned(), href: None, tone, column }
-        }
+        (Some(other), None) => GraphNode {
+            kind: "address",
+            name: address::encode(&other),
+            href: Some(page_of(&other)),
+            tone,
+            column,
+        },
+        (None, _) => GraphNode {
+            kind: "others",
+            name: "several at once, or nobody".to_owned(),
+            href: None,
+            tone,
+            column,
+        },
     }
 }
 
@@ -165,7 +180,9 @@ fn flow(of: &Address, flows: &[&Flows]) -> Option<Graph> {
         let dealings = chain.dealings(of, DEALINGS_SHOWN);
         more += dealings.more;
         is_partial |= dealings.is_partial;
-        all.extend(dealings.dealings.into_iter().map(|dealing| (of_asset(chain.chain(), dealing.asset), dealing)));
+        all.extend(
+            dealings.dealings.into_iter().map(|dealing| (of_asset(chain.chain(), dealing.asset), dealing)),
+        );
     }
     if all.is_empty() {
         return None;
@@ -176,7 +193,10 @@ fn flow(of: &Address, flows: &[&Flows]) -> Option<Graph> {
     let middle = left.len();
     let told = |asset: &str, dealing: &Dealing| {
         let times = if dealing.transfers == 1 { "transfer" } else { "transfers" };
-        format!("{:.0} of {asset} in {} {times}, the last in block {}", dealing.amount, dealing.transfers, dealing.height)
+        format!(
+            "{:.0} of {asset} in {} {times}, the last in block {}",
+            dealing.amount, dealing.transfers, dealing.height
+        )
     };
     // Widths compare within an asset and direction.
     let most = |asset: &str, direction| {
@@ -184,7 +204,13 @@ fn flow(of: &Address, flows: &[&Flows]) -> Option<Graph> {
         same.map(|(_, dealing)| dealing.amount).fold(0.0_f64, f64::max).max(f64::MIN_POSITIVE)
     };
     graph.nodes.extend(left.iter().map(|(_, dealing)| boxed(dealing, 0)));
-    graph.nodes.push(GraphNode { kind: "address", name: address::encode(of), href: None, tone: Tone::Plain, column: 1 });
+    graph.nodes.push(GraphNode {
+        kind: "address",
+        name: address::encode(of),
+        href: None,
+        tone: Tone::Plain,
+        column: 1,
+    });
     graph.nodes.extend(right.iter().map(|(_, dealing)| boxed(dealing, 2)));
     for (place, (asset, dealing)) in left.iter().enumerate() {
         let weight = dealing.amount / most(asset, Direction::Source);
@@ -219,7 +245,9 @@ impl Cabinet {
         };
         let text: String = text.trim().chars().take(ASKED_CHARS_MAX).collect();
         if let Some(why) = self.core.gaps.problem() {
-            return Err(Nothing::Unavailable(console::Unavailable(format!("Nothing can be said about addresses: {why}."))));
+            return Err(Nothing::Unavailable(console::Unavailable(format!(
+                "Nothing can be said about addresses: {why}."
+            ))));
         }
         let assessment = self.core.assessor.assess(&text, network, self.core.clock.now());
         let screening = &assessment.screening;
@@ -297,4 +325,3 @@ impl Cabinet {
         found.unwrap_or_default()
     }
 }
-

@@ -77,10 +77,18 @@ pub(super) fn page(core: &Core, wanted: &CaseFilter, most: usize) -> CasePage {
         let after = wanted.after.filter(|_| !newest_first).and_then(|after| cases.case(after));
         let mut lines: Vec<CaseLine> = if newest_first {
             let found = cases.newest(&filter, wanted.after, now);
-            found.filter(|case| fits(case, about, text)).take(most + 1).map(|case| line(case, &unit, now)).collect()
+            found
+                .filter(|case| fits(case, about, text))
+                .take(most + 1)
+                .map(|case| line(case, &unit, now))
+                .collect()
         } else {
             let found = cases.urgent(&filter, after, now);
-            found.filter(|case| fits(case, about, text)).take(most + 1).map(|case| line(case, &unit, now)).collect()
+            found
+                .filter(|case| fits(case, about, text))
+                .take(most + 1)
+                .map(|case| line(case, &unit, now))
+                .collect()
         };
         let has_more = lines.len() > most;
         lines.truncate(most);
@@ -106,7 +114,8 @@ impl Cabinet {
         let Ok(file) = self.core.desk.case(id) else { return Ok(None) };
         let (case, now, unit) = (&file.case, file.now, unit(&self.core));
         let id_of = |position: u64| file.decisions.get(&position).cloned();
-        let mut asked: Vec<u64> = case.held.iter().rev().take(ASKED_SHOWN).map(|item| item.decision).collect();
+        let mut asked: Vec<u64> =
+            case.held.iter().rev().take(ASKED_SHOWN).map(|item| item.decision).collect();
         asked.sort_unstable_by(|a, b| b.cmp(a));
         asked.dedup();
         let asked: HashMap<u64, DecisionLine> = self
@@ -148,23 +157,33 @@ impl Cabinet {
     /// What was found when something last joined the case.
     fn why(&self, case: &Case) -> Vec<Found> {
         let journal = self.core.ground.journal();
-        let newest = case.lines.iter().rev().filter(|line| line.source != Source::ChainAlert).find_map(|line| {
-            let entry = journal.entry(line.position).ok()??;
-            let Opened::Payload(payload) = journal.open_payload(&entry).ok()? else { return None };
-            match entry.kind {
-                Kind::Decision => Some(record::decode_decision(&payload).ok()?.findings),
-                Kind::FraudAlert => Some(record::decode_fraud_alert(&payload).ok()?.findings),
-                _ => None,
-            }
-        });
+        let newest =
+            case.lines.iter().rev().filter(|line| line.source != Source::ChainAlert).find_map(|line| {
+                let entry = journal.entry(line.position).ok()??;
+                let Opened::Payload(payload) = journal.open_payload(&entry).ok()? else { return None };
+                match entry.kind {
+                    Kind::Decision => Some(record::decode_decision(&payload).ok()?.findings),
+                    Kind::FraudAlert => Some(record::decode_fraud_alert(&payload).ok()?.findings),
+                    _ => None,
+                }
+            });
         newest.unwrap_or_default().iter().map(found).collect()
     }
 
     /// One timeline: what came together in the case, what people did, and what else happened to whom it is about.
-    fn around(&self, case: &Case, node: Option<&Node>, unit: &str) -> Result<(Vec<Moment>, u64), Unavailable> {
+    fn around(
+        &self,
+        case: &Case,
+        node: Option<&Node>,
+        unit: &str,
+    ) -> Result<(Vec<Moment>, u64), Unavailable> {
         let mut known: HashMap<u64, Sort> = HashMap::new();
-        let ours: HashSet<u64> =
-            case.lines.iter().map(|line| line.position).chain(case.done.iter().map(|done| done.position)).collect();
+        let ours: HashSet<u64> = case
+            .lines
+            .iter()
+            .map(|line| line.position)
+            .chain(case.done.iter().map(|done| done.position))
+            .collect();
         let mut all = 0;
         if let Some(node) = node {
             let (trail, addresses, steps) = self.trails(|trails| {
@@ -192,7 +211,9 @@ impl Cabinet {
             moment.in_case = ours.contains(&moment.position);
             let Some(line) = weighed.get(&moment.position) else { continue };
             moment.more.push(("reason".to_owned(), line.code.clone()));
-            moment.more.extend(line.expected_loss.map(|loss| ("expected loss".to_owned(), format!("{loss} {unit}"))));
+            moment.more.extend(
+                line.expected_loss.map(|loss| ("expected loss".to_owned(), format!("{loss} {unit}"))),
+            );
             if line.is_retracted {
                 moment.what.push_str(", taken back");
                 moment.tone = Tone::Plain;

@@ -105,10 +105,7 @@ pub(super) fn line(core: &Core, position: u64, decision: &Decision) -> DecisionL
 
 impl Cabinet {
     pub(super) fn trails<T>(&self, look: impl FnOnce(&Trails) -> T) -> Result<T, Unavailable> {
-        self.core
-            .ground
-            .read(|fold| fold.trails().map(look))
-            .ok_or_else(|| Unavailable(NO_TRAILS.to_owned()))
+        self.core.ground.read(|fold| fold.trails().map(look)).ok_or_else(|| Unavailable(NO_TRAILS.to_owned()))
     }
 
     pub(super) fn line(&self, position: u64, decision: &Decision) -> DecisionLine {
@@ -237,7 +234,8 @@ impl Cabinet {
     }
 
     fn customer(&self, name: &str, wanted: &TrailFilter) -> Result<AccountFile, Nothing> {
-        let unknown = || Nothing::Unknown("No customer of this name did anything that is remembered.".to_owned());
+        let unknown =
+            || Nothing::Unknown("No customer of this name did anything that is remembered.".to_owned());
         let account = AccountId::parse(name).map_err(|_| unknown())?;
         let node = Node::Account(account.clone());
         let subject = Subject::Account(account.clone());
@@ -356,7 +354,12 @@ impl Casework for Cabinet {
         tokio::task::block_in_place(|| self.customer(account, wanted))
     }
 
-    fn address(&self, network: Option<&str>, address: &str, sees_customers: bool) -> Result<AddressFile, Nothing> {
+    fn address(
+        &self,
+        network: Option<&str>,
+        address: &str,
+        sees_customers: bool,
+    ) -> Result<AddressFile, Nothing> {
         tokio::task::block_in_place(|| self.address_file(network, address, sees_customers))
     }
 

@@ -3,7 +3,7 @@
 use console::{Export, ExportFilter, ROWS_MAX, Rows, Unavailable};
 use domain::{Destination, Verdict};
 
-use super::{casework::Cabinet, cases};
+use super::{cases, casework::Cabinet};
 use crate::abuse;
 
 impl Cabinet {
@@ -93,7 +93,10 @@ impl Cabinet {
         });
         let rows = found.iter().map(|(position, decision)| {
             let request = &decision.request;
-            let codes = decision.findings.iter().filter(|finding| !finding.shadow && finding.verdict > Verdict::Allow);
+            let codes = decision
+                .findings
+                .iter()
+                .filter(|finding| !finding.shadow && finding.verdict > Verdict::Allow);
             let codes = codes.map(|finding| finding.code.to_string()).collect::<Vec<_>>().join(" ");
             let network = match &request.destination {
                 Destination::Internal { .. } => "internal",

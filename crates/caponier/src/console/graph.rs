@@ -80,7 +80,8 @@ pub(super) fn drawn(
     graph.nodes.push(GraphNode { href: Some(page_of_node(middle)), ..boxed(middle, 0) });
     let mut second: BTreeMap<Node, usize> = BTreeMap::new();
     let left = first.len().saturating_sub(LINKS_SHOWN) as u64 + gone;
-    let weight_max = first.iter().flat_map(|(_, links)| links).map(|link| link.times).max().unwrap_or(1).max(1);
+    let weight_max =
+        first.iter().flat_map(|(_, links)| links).map(|link| link.times).max().unwrap_or(1).max(1);
     for (node, links) in first.iter().take(LINKS_SHOWN) {
         if graph.nodes.len() >= NODES_MAX {
             break;
@@ -94,8 +95,13 @@ pub(super) fn drawn(
             weight: f64::from(times) / f64::from(weight_max),
         });
     }
-    let direct: Vec<(usize, &Node)> =
-        first.iter().take(graph.nodes.len() - 1).map(|(node, _)| *node).zip(1..).map(|(node, place)| (place, node)).collect();
+    let direct: Vec<(usize, &Node)> = first
+        .iter()
+        .take(graph.nodes.len() - 1)
+        .map(|(node, _)| *node)
+        .zip(1..)
+        .map(|(node, place)| (place, node))
+        .collect();
     let mut unseen = 0_u64;
     for (place, node) in &direct {
         let Some((links, gone)) = reach.get(*node) else { continue };
@@ -126,7 +132,13 @@ pub(super) fn drawn(
         if graph.nodes.len() < NODES_MAX {
             let at = graph.nodes.len();
             let name = format!("{more} more share it");
-            graph.nodes.push(GraphNode { kind: "others", name, href: Some(along(node)), tone: Tone::Plain, column: 2 });
+            graph.nodes.push(GraphNode {
+                kind: "others",
+                name,
+                href: Some(along(node)),
+                tone: Tone::Plain,
+                column: 2,
+            });
             graph.edges.push(GraphEdge { ends: (*place, at), how: "shared".to_owned(), weight: 0.0 });
         } else {
             unseen += more;
@@ -136,7 +148,9 @@ pub(super) fn drawn(
         graph.left_out.push(format!("{left} more are linked to it and not shown."));
     }
     if unseen > 0 {
-        graph.left_out.push(format!("{unseen} who share something with it are not shown: open what they share."));
+        graph
+            .left_out
+            .push(format!("{unseen} who share something with it are not shown: open what they share."));
     }
     graph
 }
@@ -144,7 +158,9 @@ pub(super) fn drawn(
 impl Cabinet {
     pub(super) fn neighbourhood(&self, entity: &str) -> Result<Neighbourhood, Nothing> {
         let node = node_of(entity).ok_or_else(|| {
-            Nothing::Unknown("Name it as account:, device:, ip: or address: and what it is called.".to_owned())
+            Nothing::Unknown(
+                "Name it as account:, device:, ip: or address: and what it is called.".to_owned(),
+            )
         })?;
         let (kind, name) = name_of(&node);
         let mut graph = self.trails(|trails| {

@@ -96,8 +96,7 @@ fn event_in_words(event: &Event) -> (String, String, Tone) {
         }
         EventKind::Login { success, second_factor } => {
             let factor = if *second_factor { "with a second factor" } else { "without a second factor" };
-            let (what, tone) =
-                if *success { ("login", Tone::Plain) } else { ("login failed", Tone::Warn) };
+            let (what, tone) = if *success { ("login", Tone::Plain) } else { ("login failed", Tone::Warn) };
             (what.to_owned(), factor.to_owned(), tone)
         }
         EventKind::OrderCancelled { instrument, order } => {
@@ -115,9 +114,7 @@ fn event_in_words(event: &Event) -> (String, String, Tone) {
             format!("{} {amount} {asset} with {counterparty}: {status}", side.as_str()),
         ),
         EventKind::SupportContacted { topic } => plain("support contacted", topic.clone()),
-        EventKind::Transfer { asset, amount, to } => {
-            plain("transfer", format!("{amount} {asset} to {to}"))
-        }
+        EventKind::Transfer { asset, amount, to } => plain("transfer", format!("{amount} {asset} to {to}")),
         EventKind::WithdrawalAccepted { asset, amount, network, address } => {
             plain("withdrawal went out", format!("{amount} {asset} to {address} over {}", network.as_str()))
         }
@@ -163,7 +160,9 @@ impl Cabinet {
     }
 
     fn moment(&self, entry: &Entry, sort: &'static str) -> Option<Moment> {
-        let Opened::Payload(payload) = self.core.ground.journal().open_payload(entry).ok()? else { return None };
+        let Opened::Payload(payload) = self.core.ground.journal().open_payload(entry).ok()? else {
+            return None;
+        };
         let mut line = Moment {
             at: entry.at,
             sort,
@@ -204,9 +203,14 @@ impl Cabinet {
                 line.tone = in_force.map(|finding| tone_of(finding.verdict)).last().unwrap_or(Tone::Plain);
                 line.more = vec![
                     ("about entry".to_owned(), alert.entry.to_string()),
-                    ("codes".to_owned(), alert.findings.iter().map(|it| it.code.to_string()).collect::<Vec<_>>().join(", ")),
+                    (
+                        "codes".to_owned(),
+                        alert.findings.iter().map(|it| it.code.to_string()).collect::<Vec<_>>().join(", "),
+                    ),
                 ];
-                line.more.extend(alert.score.map(|score| ("score".to_owned(), format!("{} of 1 000 000", score.get()))));
+                line.more.extend(
+                    alert.score.map(|score| ("score".to_owned(), format!("{} of 1 000 000", score.get()))),
+                );
             }
             Kind::Case => {
                 let CaseEntry::Action(done) = CaseEntry::decode(&payload).ok()? else { return None };
@@ -218,7 +222,9 @@ impl Cabinet {
             kind => {
                 // What has no words of its own here is told as the log tells it.
                 line.more = entry_fields(self.core.entry_revealed(entry.seq).ok()??);
-                let named = |name: &str| line.more.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+                let named = |name: &str| {
+                    line.more.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+                };
                 let what = named("change").or_else(|| named("alert")).or_else(|| named("what"));
                 if let Some(what) = what {
                     line.what = format!("{}: {}", kind.as_str().replace('_', " "), what.replace('_', " "));
@@ -261,7 +267,8 @@ mod tests {
         let told = found(&finding);
         let score = told.score.unwrap();
         assert_eq!(score.ppm, 931_500);
-        let pushes: Vec<_> = score.pushes.iter().map(|push| (push.name.as_str(), push.value.as_str(), push.logit)).collect();
+        let pushes: Vec<_> =
+            score.pushes.iter().map(|push| (push.name.as_str(), push.value.as_str(), push.logit)).collect();
         assert_eq!(pushes, [("amount_z", "4.2", 1.25), ("night (local)", "1", -0.1)]);
         let names: Vec<&str> = told.evidence.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["model_score", "odd", "model_sha256"]);

@@ -493,7 +493,8 @@ impl Core {
     /// # Errors
     /// As [`Core::entries`].
     pub(crate) fn entry_revealed(&self, seq: u64) -> Result<Option<Value>, Failure> {
-        let entry = self.ground.journal().entry(seq).map_err(|error| Failure::new(Exit::Io, chain(&error)))?;
+        let entry =
+            self.ground.journal().entry(seq).map_err(|error| Failure::new(Exit::Io, chain(&error)))?;
         entry.map(|entry| self.entry_in_words(&entry, Words { reveal: true })).transpose()
     }
 

@@ -367,7 +367,8 @@ impl Fold {
                 if let Some(account) = account {
                     self.lives.key_change(position, &account, &change);
                     // What a key has spent is said once an hour by every key that trades, and told by its orders.
-                    if let Some(trails) = self.trails.as_mut().filter(|_| !matches!(change, KeyChange::Spent { .. }))
+                    if let Some(trails) =
+                        self.trails.as_mut().filter(|_| !matches!(change, KeyChange::Spent { .. }))
                     {
                         trails.account(position, &account, Sort::Key);
                     }

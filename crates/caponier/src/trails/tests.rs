@@ -31,11 +31,7 @@ fn decision(n: u32, to: u8, verdict: Verdict) -> Decision {
             asset: Asset::parse("ETH").unwrap(),
             amount: Amount::parse("1").unwrap(),
             fee: None,
-            destination: Destination::OnChain {
-                network: Network::Ethereum,
-                address: address(to),
-                tag: None,
-            },
+            destination: Destination::OnChain { network: Network::Ethereum, address: address(to), tag: None },
             client_id: None,
             ip: "::ffff:192.0.2.9".parse().unwrap(),
             device: None,
@@ -70,10 +66,10 @@ fn those_who_share_a_thing_are_found_from_it_and_from_each_other() {
     assert_eq!(users.iter().map(|link| link.times).collect::<Vec<_>>(), [3, 1]);
     let paid = Node::Address(address::decode_any(&address(7)).unwrap());
     let (payers, _) = trails.links(&paid);
-    assert_eq!(payers.iter().map(|link| (&link.other, link.how)).collect::<Vec<_>>(), [(
-        &Node::Account(account(1)),
-        How::Withdrawal
-    )]);
+    assert_eq!(
+        payers.iter().map(|link| (&link.other, link.how)).collect::<Vec<_>>(),
+        [(&Node::Account(account(1)), How::Withdrawal)]
+    );
     assert_eq!(positions(&trails.trail(&paid, None, &[], 9, 9).0), [3]);
 }
 

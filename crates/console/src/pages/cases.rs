@@ -97,7 +97,10 @@ fn filter(wanted: &CaseFilter, viewer: &Viewer) -> Markup {
     let ways = [
         ("Open, by urgency", CaseFilter::default()),
         ("Mine", mine),
-        ("Waiting for a second person", CaseFilter { state: Some("proposed".to_owned()), ..CaseFilter::default() }),
+        (
+            "Waiting for a second person",
+            CaseFilter { state: Some("proposed".to_owned()), ..CaseFilter::default() },
+        ),
         ("All, newest first", everything),
     ];
     html! {

@@ -4,8 +4,8 @@ use domain::Actor;
 
 use super::{BoxFuture, NotDone, Unavailable};
 use crate::view::{
-    AccountFile, AddressFile, CaseFile, CaseFilter, CasePage, DecisionFilter, DecisionPage, Deed, Explanation, Export,
-    ExportFilter, Neighbourhood, Rows, TrailFilter,
+    AccountFile, AddressFile, CaseFile, CaseFilter, CasePage, DecisionFilter, DecisionPage, Deed,
+    Explanation, Export, ExportFilter, Neighbourhood, Rows, TrailFilter,
 };
 
 /// Why there is nothing to show.
@@ -58,7 +58,12 @@ pub trait Casework: Send + Sync {
     ///
     /// # Errors
     /// [`Nothing`]
-    fn address(&self, network: Option<&str>, address: &str, sees_customers: bool) -> Result<AddressFile, Nothing>;
+    fn address(
+        &self,
+        network: Option<&str>,
+        address: &str,
+        sees_customers: bool,
+    ) -> Result<AddressFile, Nothing>;
 
     /// Who shares what with `account:X`, `device:X`, `ip:X` or `address:X`.
     ///

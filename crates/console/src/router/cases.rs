@@ -171,7 +171,9 @@ async fn act(
             secure(response.headers_mut(), &Nonce::fresh());
             response
         }
-        Err(error) => shown(&visit, &console, &id, StatusCode::CONFLICT, Some(&format!("Not done: {error}."))),
+        Err(error) => {
+            shown(&visit, &console, &id, StatusCode::CONFLICT, Some(&format!("Not done: {error}.")))
+        }
     }
 }
 

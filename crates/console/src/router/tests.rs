@@ -244,7 +244,12 @@ impl Casework for Desk {
         })
     }
 
-    fn address(&self, network: Option<&str>, address: &str, sees_customers: bool) -> Result<AddressFile, Nothing> {
+    fn address(
+        &self,
+        network: Option<&str>,
+        address: &str,
+        sees_customers: bool,
+    ) -> Result<AddressFile, Nothing> {
         let label = LabelLine {
             text: EVIL.to_owned(),
             category: EVIL.to_owned(),
@@ -373,7 +378,10 @@ fn all_pages() -> Vec<(String, &'static Page)> {
         ("/console/audit?from=3", &pages::AUDIT),
         ("/console/cases/12", &pages::CASES),
         ("/console/cases?all=1", &pages::CASES),
-        ("/console/cases?q=%3Cscript%3E&state=open&priority=high&about=account&assignee=me&after=3", &pages::CASES),
+        (
+            "/console/cases?q=%3Cscript%3E&state=open&priority=high&about=account&assignee=me&after=3",
+            &pages::CASES,
+        ),
         ("/console/cases?q=none", &pages::CASES),
         ("/console/decisions?before=8&verdict=hold&account=x&q=%22%3E%3Cimg", &pages::DECISIONS),
         ("/console/accounts/customer-1", &pages::GRAPH),
@@ -702,7 +710,8 @@ async fn a_bulk_form_without_a_reason_a_right_or_an_origin_does_nothing() {
 #[tokio::test]
 async fn tables_are_taken_away_by_those_who_see_their_page_without_formulas_and_to_the_end() {
     for role in Role::ALL {
-        for (file, page) in [("cases.csv", &pages::CASES), ("alerts.ndjson", &pages::CASES), ("bans.csv", &pages::BANS)]
+        for (file, page) in
+            [("cases.csv", &pages::CASES), ("alerts.ndjson", &pages::CASES), ("bans.csv", &pages::BANS)]
         {
             let (status, ..) = get_as(&format!("/console/export/{file}"), Some(role.as_str())).await;
             let may = role.capabilities().any(|capability| capability == page.capability);
@@ -717,7 +726,8 @@ async fn tables_are_taken_away_by_those_who_see_their_page_without_formulas_and_
     assert!(lines[1].starts_with("\"'=target\",\"'=reason\""), "{body}");
     // Two parts, and then the disk is gone: what was sent says that it is not all.
     let (status, _, body) = get_as("/console/export/decisions.ndjson?verdict=hold", Some("viewer")).await;
-    let lines: Vec<serde_json::Value> = body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> =
+        body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((status, lines.len()), (StatusCode::OK, 5));
     assert_eq!(lines[0]["verdict"], "=verdict");
     assert_eq!(lines[4]["incomplete"], "the disk is gone");
@@ -726,5 +736,8 @@ async fn tables_are_taken_away_by_those_who_see_their_page_without_formulas_and_
     let lines: Vec<&str> = body.trim_end().split("\r\n").collect();
     assert_eq!(lines.len(), 1 + 200_000 + 1);
     assert!(lines.last().unwrap().contains("cut off after 200000 rows"));
-    assert_eq!(get_as("/console/export/decisions.csv?before=x", Some("viewer")).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        get_as("/console/export/decisions.csv?before=x", Some("viewer")).await.0,
+        StatusCode::NOT_FOUND
+    );
 }

@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn boxes_of_a_column_do_not_overlap_and_lines_meet_them() {
-        let node = |column| GraphNode { kind: "account", name: "x".into(), href: None, tone: Tone::Plain, column };
+        let node =
+            |column| GraphNode { kind: "account", name: "x".into(), href: None, tone: Tone::Plain, column };
         let graph = Graph {
             nodes: vec![node(0), node(1), node(1), node(1)],
             edges: vec![GraphEdge { ends: (0, 3), how: "used".into(), weight: 1.0 }],
@@ -164,7 +165,8 @@ mod tests {
         let drawn = layers(&graph, "says").into_string();
         assert!(drawn.contains(&format!(" {},{}\"", places[3].0, places[3].1)), "{drawn}");
         // A line to a box that is not there is left out, and an empty graph is drawn empty.
-        let broken = Graph { edges: vec![GraphEdge { ends: (0, 9), how: String::new(), weight: 0.0 }], ..graph };
+        let broken =
+            Graph { edges: vec![GraphEdge { ends: (0, 9), how: String::new(), weight: 0.0 }], ..graph };
         assert!(!layers(&broken, "says").into_string().contains("<path"));
         assert!(layers(&Graph::default(), "says").into_string().contains("<svg"));
     }

@@ -345,15 +345,44 @@ impl Export {
     #[must_use]
     pub const fn columns(self) -> &'static [&'static str] {
         match self {
-            Self::Alerts => &["position", "at", "entity", "source", "code", "verdict", "expected_loss", "retracted", "case"],
+            Self::Alerts => &[
+                "position",
+                "at",
+                "entity",
+                "source",
+                "code",
+                "verdict",
+                "expected_loss",
+                "retracted",
+                "case",
+            ],
             Self::Bans => &["target", "reason", "since", "until", "in_force", "evidence"],
             Self::Cases => &[
-                "case", "entity", "state", "priority", "expected_loss", "unit", "opened_at", "deadline", "overdue", "assignee",
-                "triggers", "newest_reason",
+                "case",
+                "entity",
+                "state",
+                "priority",
+                "expected_loss",
+                "unit",
+                "opened_at",
+                "deadline",
+                "overdue",
+                "assignee",
+                "triggers",
+                "newest_reason",
             ],
-            Self::Decisions => {
-                &["id", "at", "account", "amount", "asset", "network", "destination", "verdict", "codes", "reason"]
-            }
+            Self::Decisions => &[
+                "id",
+                "at",
+                "account",
+                "amount",
+                "asset",
+                "network",
+                "destination",
+                "verdict",
+                "codes",
+                "reason",
+            ],
         }
     }
 }

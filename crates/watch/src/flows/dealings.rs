@@ -87,7 +87,8 @@ fn dealings(state: &State, address: &Address, most: usize) -> Dealings {
                 .collect();
             // Those a list speaks of come first: they are what one looks for. Equal ones stay in the order of addresses.
             all.sort_by(|a, b| {
-                let grave = |dealing: &Dealing| dealing.category.is_some_and(|category| category.is_malicious());
+                let grave =
+                    |dealing: &Dealing| dealing.category.is_some_and(|category| category.is_malicious());
                 grave(b).cmp(&grave(a)).then(b.amount.total_cmp(&a.amount))
             });
             told.more += u64::try_from(all.len().saturating_sub(most)).unwrap_or(u64::MAX);

@@ -165,7 +165,8 @@ fn counterparties_that_moved_most_are_told_and_those_a_list_names_come_first() {
     let lists = watch(dir.path());
     import(&lists, "bad", &[(3, "theft")]);
     let flows = flows(dir.path(), &lists);
-    let paid = vec![payment(3, 5, 1), payment(4, 5, 70), payment(6, 5, 30), payment(4, 5, 30), payment(5, 8, 9)];
+    let paid =
+        vec![payment(3, 5, 1), payment(4, 5, 70), payment(6, 5, 30), payment(4, 5, 30), payment(5, 8, 9)];
     flows.take(&block(1, 1, paid));
     let told = flows.dealings(&address(5), 2);
     let lines: Vec<_> = told
