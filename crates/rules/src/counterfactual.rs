@@ -12,7 +12,7 @@
 //!
 //! # Bounds
 //! [`CHANGES_MAX`] changes in an answer, [`ALTERNATIVES_MAX`] sets of them at each node of the condition, [`OPEN_MAX`] from
-//! which a round goes on, [`ROUNDS_MAX`] rounds.
+//! which a round goes on, [`ROUNDS_MAX`] rounds; after that all pairs of [`EDGES_MAX`] values at the edges of clauses.
 
 mod change;
 mod words;
@@ -32,6 +32,8 @@ const ALTERNATIVES_MAX: usize = 4;
 const OPEN_MAX: usize = 8;
 /// Rounds of the search.
 const ROUNDS_MAX: usize = 6;
+/// Edges of clauses of which every pair is tried where that search finds nothing.
+const EDGES_MAX: usize = 48;
 
 /// Clauses that change together, no slot twice.
 type Changes<'r> = Vec<Change<'r>>;
@@ -46,6 +48,34 @@ pub(crate) fn would_pass_if(rule: &Rule, event: &Slots) -> Option<String> {
         return None;
     }
     let mut trial = Trial { rule, event, now: event.clone(), touched: Vec::new() };
+    if let Some(change) = cheapest_clause(&rule.logic, event)
+        && !trial.fires(&[change])
+    {
+        return Some(words::sentence(&mut trial, &[change]));
+    }
+    let changes = search(&mut trial).or_else(|| pair(&mut trial))?;
+    Some(words::sentence(&mut trial, &changes))
+}
+
+/// The cheapest change to one clause of a conjunction of nothing but clauses, which most rules are: the search would find it
+/// first.
+fn cheapest_clause<'r>(logic: &'r Logic, event: &Slots) -> Option<Change<'r>> {
+    let Logic::All(parts) = logic else { return None };
+    let mut best: Option<Change<'r>> = None;
+    for part in parts {
+        let Logic::Leaf(leaf) = part else { return None };
+        for change in edges(leaf, event, event, false) {
+            if best.is_none_or(|best| change.price < best.price) {
+                best = Some(change);
+            }
+        }
+    }
+    best
+}
+
+/// Flips clauses, and goes on from there while the rule still fires.
+fn search<'r>(trial: &mut Trial<'r>) -> Option<Changes<'r>> {
+    let (rule, event) = (trial.rule, trial.event);
     let mut open = vec![Vec::new()];
     // At most those of all rounds: ROUNDS_MAX times OPEN_MAX times ALTERNATIVES_MAX.
     let mut tried: Vec<Changes<'_>> = Vec::new();
@@ -74,13 +104,53 @@ pub(crate) fn would_pass_if(rule: &Rule, event: &Slots) -> Option<String> {
         }
         if let Some(mut changes) = quiet {
             trial.spare(&mut changes);
-            return Some(words::sentence(&mut trial, &changes));
+            return Some(changes);
         }
         next.sort_by(|a, b| price(a).total_cmp(&price(b))); // stable
         next.truncate(OPEN_MAX);
         open = next;
     }
     None
+}
+
+/// The cheapest edges of any clauses, one or two, that keep the rule quiet. The search keeps few alternatives; this looks at
+/// all of so many edges, so that a condition that compares two slots with constants has an answer if there is one.
+fn pair<'r>(trial: &mut Trial<'r>) -> Option<Changes<'r>> {
+    let mut all: Vec<Change<'r>> = Vec::new();
+    collect_edges(&trial.rule.logic, trial.event, &mut all);
+    let mut best: Option<Changes<'r>> = None;
+    for (index, one) in all.iter().enumerate() {
+        for other in &all[index..] {
+            let changes = joined(&[*one], &[*other]);
+            let is_cheaper = best.as_ref().is_none_or(|best| price(&changes) < price(best));
+            if is_cheaper && !trial.fires(&changes) {
+                best = Some(changes);
+            }
+        }
+    }
+    let mut best = best?;
+    trial.spare(&mut best);
+    Some(best)
+}
+
+/// The edges of clauses to both sides, of the first [`EDGES_MAX`].
+fn collect_edges<'r>(logic: &'r Logic, event: &Slots, all: &mut Vec<Change<'r>>) {
+    match logic {
+        Logic::All(parts) | Logic::Any(parts) => {
+            parts.iter().for_each(|part| collect_edges(part, event, all));
+        }
+        Logic::Const(_) => {}
+        Logic::If(parts) => parts.iter().for_each(|part| collect_edges(part, event, all)),
+        Logic::Leaf(leaf) => {
+            for change in [true, false].into_iter().flat_map(|goal| edges(leaf, event, event, goal)) {
+                let is_new = change.set.is_some() && !all.iter().any(|other| other.set == change.set);
+                if is_new && all.len() < EDGES_MAX {
+                    all.push(change);
+                }
+            }
+        }
+        Logic::Not(part) => collect_edges(part, event, all),
+    }
 }
 
 /// The event with changes made and unmade.
@@ -210,7 +280,7 @@ fn alternatives<'r>(
             }
         }
         Logic::Leaf(leaf) if flipped(leaf, made).is_some() => Vec::new(),
-        Logic::Leaf(leaf) => edges(leaf, slots, event, goal).into_iter().map(|change| vec![change]).collect(),
+        Logic::Leaf(leaf) => edges(leaf, slots, event, goal).map(|change| vec![change]).collect(),
         Logic::Not(part) => of(part, !goal),
     }
 }

@@ -120,7 +120,12 @@ pub(super) fn put(slots: &mut Slots, id: SlotId, value: NewValue) {
 }
 
 /// The changes that make a clause true or false: the nearest, and that on the other side where a value may lie on either.
-pub(super) fn edges<'r>(leaf: &'r Leaf, slots: &Slots, event: &Slots, goal: bool) -> Vec<Change<'r>> {
+pub(super) fn edges<'r>(
+    leaf: &'r Leaf,
+    slots: &Slots,
+    event: &Slots,
+    goal: bool,
+) -> impl Iterator<Item = Change<'r>> {
     let change = |(slot, value): (u16, NewValue)| {
         let price = match &leaf.test {
             Test::Has(_) => KNOWING,
@@ -128,14 +133,14 @@ pub(super) fn edges<'r>(leaf: &'r Leaf, slots: &Slots, event: &Slots, goal: bool
         };
         Change { price, set: Some((SlotId(slot), value)), leaf, goal }
     };
-    match values(&leaf.test, slots, goal) {
-        Some(pair) => {
-            let mut edges: Vec<Change<'r>> = pair.into_iter().flatten().map(change).collect();
-            edges.sort_by(|a, b| a.price.total_cmp(&b.price)); // stable
-            edges
-        }
-        None => vec![Change { price: OPAQUE, set: None, leaf, goal }],
-    }
+    let pair = match values(&leaf.test, slots, goal) {
+        Some(pair) => match pair.map(|edge| edge.map(change)) {
+            [Some(a), Some(b)] if b.price < a.price => [Some(b), Some(a)],
+            pair => pair,
+        },
+        None => [Some(Change { price: OPAQUE, set: None, leaf, goal }), None],
+    };
+    pair.into_iter().flatten()
 }
 
 /// A slot and its new value, or two of which either will do; `None` for what is no simple clause.
