@@ -9,6 +9,7 @@
 //! names each fault; so the description is written beside them and held to them by tests.
 
 mod cases;
+mod emergency;
 mod events;
 mod operations;
 mod page;
@@ -23,7 +24,7 @@ use serde_json::{Map, Value, json};
 
 use self::operations::{open_operation, operation};
 pub(crate) use self::page::page;
-use crate::{OPEN_ROUTES, ROUTES, problem::Kind};
+use crate::{OPEN_ROUTES, problem::Kind, routes};
 
 /// Version of the description: that of the API, not of the program.
 const VERSION: &str = "1.0.0";
@@ -201,7 +202,7 @@ fn described(
 /// The document.
 pub(crate) fn document() -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for route in ROUTES {
+    for route in routes() {
         let method = route.method.as_str().to_lowercase();
         let described = described(&method, route.path, &operation(route.action), Some(route.permission));
         paths.entry(route.path).or_default().insert(method, described);

@@ -12,19 +12,26 @@ use crate::cbor::Unexpected;
 mod ban;
 mod chain_alert;
 mod decision;
+mod emergency;
 mod event;
 mod fraud;
 mod house;
 mod screening;
+mod suspicion;
 
 pub use self::{
     ban::{Ban, BanEvent},
     chain_alert::ChainAlert,
     decision::{decode_decision, encode_decision},
+    emergency::{EMERGENCY_REASON_BYTES_MAX, Emergency},
     event::{decode_event, encode_event},
     fraud::{FraudBundle, decode_fraud_alert, encode_fraud_alert},
-    house::{BackupDrill, KekRotated, Lifecycle, LifecycleEvent, ListImported, Refusals, SubjectErased},
+    house::{
+        BackupDrill, KekRotated, Lifecycle, LifecycleEvent, ListImported, ListRemoved, Refusals,
+        SubjectErased,
+    },
     screening::{Rescreened, Screened, ScreenedAddress, Screening, TransferAlert},
+    suspicion::{Suspicion, SuspicionModel, SuspicionRaised, SuspicionWithdrawn},
 };
 
 /// Why bytes are not a payload of the expected kind.

@@ -5,7 +5,7 @@ use schema::{Conformance, Model, Request};
 use serde_json::{Value, json};
 
 use super::{document, operations};
-use crate::{CaseCall, ROUTES, wire};
+use crate::{CaseCall, routes, wire};
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi/control-v1.json");
 const NOW: UnixNanos = UnixNanos::from_secs(1_800_000_000);
@@ -41,7 +41,7 @@ fn every_route_is_described_once_with_what_it_needs() {
     for (.., operation) in &described {
         assert!(tags.contains(operation["tags"][0].as_str().unwrap()), "{operation}");
     }
-    for route in ROUTES {
+    for route in routes() {
         let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
         assert_eq!(operation["x-permission"], json!(route.permission.as_str()), "{}", route.path);
         for status in ["200", "401", "403", "503"] {
@@ -85,7 +85,9 @@ fn no_reference_is_dangling() {
 #[test]
 fn examples_of_requests_are_accepted_by_the_parsers() {
     assert!(is_event_batch(operations::EVENTS));
-    let one = operations::operation(crate::Action::RecordEvents).body[1].examples[0].1.to_string();
+    let one = operations::operation(crate::Action::Event(crate::EventCall::Record)).body[1].examples[0]
+        .1
+        .to_string();
     assert!(one.starts_with('[') && is_event_batch(&one), "{one}");
     for body in [operations::withdrawal(), operations::transfer()] {
         wire::decision_request(body.to_string().as_bytes(), NOW).unwrap();
@@ -187,6 +189,22 @@ fn the_document_and_the_parsers_agree() {
                 if field != "decision" || text.contains(":{}") {
                     assert_eq!(conforms(&model, &path, &text), parses(&text), "{text}");
                 }
+            }
+        }
+    }
+    for route in routes() {
+        let crate::Action::Emergency(call) = route.action else { continue };
+        let Some(body) = super::emergency::body(call) else { continue };
+        let parses = |text: &str| crate::emergency::ask(call, text.as_bytes()).is_ok();
+        assert!(conforms(&model, route.path, &body.to_string()) && parses(&body.to_string()), "{body}");
+        for field in body.as_object().unwrap().keys() {
+            for value in
+                [Value::Null, json!({}), json!(-1), json!(0), json!(""), json!(" "), json!("account:a")]
+            {
+                let mut changed = body.clone();
+                changed[field] = value;
+                let text = changed.to_string();
+                assert_eq!(conforms(&model, route.path, &text), parses(&text), "{text}");
             }
         }
     }

@@ -31,8 +31,8 @@ use tokio::{
 use crate::{
     Action, BoxFuture, BuildError, Config, Consents, DeadLetters, DecideError, Decided, DecisionPage,
     Decisions, ExplainError, Explained, GrantError, Health, Intake, IntakeError, ListedDecision, Metrics,
-    OPEN_ROUTES, PageError, People, Permission, Ports, ROUTES, Recorded, ScreenAnswer, ScreenError,
-    ScreenRequest, Screenings, Token, limits,
+    OPEN_ROUTES, PageError, People, Permission, Ports, Recorded, ScreenAnswer, ScreenError, ScreenRequest,
+    Screenings, SessionCall, Token, limits, routes,
 };
 
 mod people;
@@ -336,6 +336,41 @@ fn tokens() -> Vec<Token> {
     tokens
 }
 
+/// Says yes to everything, and remembers nothing.
+impl crate::Emergencies for Backstage {
+    fn state(&self) -> crate::EmergencyState {
+        crate::EmergencyState::default()
+    }
+
+    fn freeze(&self, _: domain::Actor, _: decide::FreezeScope, _: String) -> Stopped<'_> {
+        Box::pin(std::future::ready(Ok(self.state())))
+    }
+
+    fn propose(&self, _: domain::Actor, _: decide::FreezeScope, _: String) -> Stopped<'_> {
+        Box::pin(std::future::ready(Ok(self.state())))
+    }
+
+    fn approve(&self, actor: domain::Actor, _: decide::FreezeScope, _: u64) -> Stopped<'_> {
+        let actor = actor.to_string();
+        Box::pin(std::future::ready(Err(crate::EmergencyError::OwnProposal { actor })))
+    }
+
+    fn decline(&self, _: domain::Actor, scope: decide::FreezeScope, _: u64, _: String) -> Stopped<'_> {
+        let scope = scope.to_string();
+        Box::pin(std::future::ready(Err(crate::EmergencyError::NoProposal { scope })))
+    }
+
+    fn raise_alarm(&self, _: domain::Actor, _: u64, _: String) -> Stopped<'_> {
+        Box::pin(std::future::ready(Ok(self.state())))
+    }
+
+    fn end_alarm(&self, _: domain::Actor, _: String) -> Stopped<'_> {
+        Box::pin(std::future::ready(Err(crate::EmergencyError::NoAlarm)))
+    }
+}
+
+type Stopped<'a> = BoxFuture<'a, Result<crate::EmergencyState, crate::EmergencyError>>;
+
 async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
     let backstage = Arc::new(Backstage::default());
     let ports = Ports {
@@ -343,6 +378,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
+        emergencies: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: Arc::clone(&backstage) as _,
         consents: Some(Arc::clone(&backstage) as _),
@@ -424,9 +460,10 @@ fn assert_problem(answer: &Answer, status: u16, name: &str) {
 #[tokio::test]
 async fn every_route_refuses_the_unauthenticated_and_the_unauthorised() {
     let api = start().await;
-    for route in ROUTES {
+    for route in routes() {
         let path = concrete(route.path, "dec-7-aa");
-        let body = if route.action == Action::Decide { DECISION } else { EVENT };
+        let body =
+            if route.action == Action::Decision(crate::DecisionCall::Decide) { DECISION } else { EVENT };
         for authorization in [
             String::new(),
             "Authorization: Bearer \r\n".into(),
@@ -450,9 +487,10 @@ async fn every_route_refuses_the_unauthenticated_and_the_unauthorised() {
 async fn a_token_does_only_what_it_allows() {
     let api = start().await;
     for permission in Permission::ALL {
-        for route in ROUTES {
+        for route in routes() {
             let path = concrete(route.path, "unknown");
-            let body = if route.action == Action::Decide { DECISION } else { EVENT };
+            let body =
+                if route.action == Action::Decision(crate::DecisionCall::Decide) { DECISION } else { EVENT };
             let request = raw(route.method.as_str(), &path, Some(&secret_for(permission)), "", body);
             let allowed = api.exchange(&request).await.status != 403;
             assert_eq!(allowed, route.permission == permission, "{} {}", permission.as_str(), route.path);
@@ -810,6 +848,7 @@ async fn tokens_cross_a_network_only_encrypted() {
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
+        emergencies: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: backstage as _,
         consents: None,

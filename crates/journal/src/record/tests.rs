@@ -1,9 +1,10 @@
 use std::net::IpAddr;
 
 use domain::{
-    AccountId, AlertEntity, Amount, Anonymizer, ApiKeyId, Asset, Channel, Country, Credential, Decision,
-    Destination, DeviceId, Event, EventContext, EventId, EventKind, Evidence, Finding, FindingSource,
-    FraudAlert, LabelTarget, Network, Ppm, ReasonCode, Side, UnixNanos, Verdict, WithdrawalRequest,
+    AccountId, Actor, ActorKind, AlertEntity, Amount, Anonymizer, ApiKeyId, Asset, Channel, Country,
+    Credential, Decision, Destination, DeviceId, Event, EventContext, EventId, EventKind, Evidence, Finding,
+    FindingSource, FraudAlert, LabelTarget, Network, Ppm, ReasonCode, Side, UnixNanos, Verdict,
+    WithdrawalRequest,
 };
 use keyring::Pseudonym;
 use proptest::{option, prelude::*, sample::select};
@@ -231,6 +232,9 @@ fn decode_all(payload: &[u8]) -> usize {
         decode_fraud_alert(payload).map(|record| encode_fraud_alert(&record)),
         FraudBundle::decode(payload).map(|record| record.encode()),
         Screening::decode(payload).map(|record| record.encode()),
+        Emergency::decode(payload).map(|record| record.encode()),
+        ListRemoved::decode(payload).map(|record| record.encode()),
+        Suspicion::decode(payload).map(|record| record.encode()),
     ];
     let decoded: Vec<Vec<u8>> = again.into_iter().filter_map(Result::ok).collect();
     decoded.iter().for_each(|bytes| assert_eq!(bytes, payload));
@@ -284,6 +288,28 @@ proptest! {
         prop_assert_eq!(FraudBundle::decode(&payload), Ok(bundle));
         prop_assert_eq!(decode_all(&payload), 1);
         near_misses(&payload, at, bit);
+    }
+
+    #[test]
+    fn emergencies_round_trip(
+        scope in "[a-z:]{1,96}", reason in "\\PC{1,200}", names: (u32, u32), time: u64, at: prop::sample::Index,
+        bit: u8,
+    ) {
+        let actor = |kind, name: u32| Actor::new(kind, &name.to_string()).unwrap();
+        let (one, two) = (actor(ActorKind::User, names.0), actor(ActorKind::Operator, names.1));
+        for entry in [
+            Emergency::AlarmEnded { by: one.clone(), reason: reason.clone() },
+            Emergency::AlarmRaised { until: UnixNanos(time), by: one.clone(), reason: reason.clone() },
+            Emergency::Frozen { scope: scope.clone(), by: two.clone(), reason: reason.clone() },
+            Emergency::UnfreezeDeclined { scope: scope.clone(), proposal: time, by: one.clone(), reason: reason.clone() },
+            Emergency::UnfreezeProposed { scope: scope.clone(), until: UnixNanos(time), by: one.clone(), reason },
+            Emergency::Unfrozen { scope, proposal: time, proposed_by: one, approved_by: two },
+        ] {
+            let payload = entry.encode();
+            prop_assert_eq!(Emergency::decode(&payload), Ok(entry));
+            prop_assert_eq!(decode_all(&payload), 1);
+            near_misses(&payload, at, bit);
+        }
     }
 
     #[test]
@@ -388,9 +414,45 @@ proptest! {
             prop_assert_eq!(ChainAlert::decode(&alert.encode()), Ok(alert.clone()));
             near_misses(&alert.encode(), at, bit);
         }
+        let removed = ListRemoved { name: a.clone(), reason: b.clone() };
+        prop_assert_eq!(ListRemoved::decode(&removed.encode()), Ok(removed));
         near_misses(&refusals.encode(), at, bit);
         near_misses(&imported.encode(), at, bit);
         near_misses(&drill.encode(), at, bit);
+    }
+
+    #[test]
+    fn suspicions_round_trip(
+        texts: (String, String, String), numbers: (u32, u64, u64), hash: [u8; 32], some: bool, reasons: usize,
+        at: prop::sample::Index, bit: u8,
+    ) {
+        let (a, b, c) = texts;
+        let (probability, height, transactions) = numbers;
+        let raised = SuspicionRaised {
+            chain: a.clone(),
+            address: b.clone(),
+            model: hash,
+            probability,
+            height,
+            block: hash,
+            transaction: [7; 32],
+            transactions,
+            reasons: vec![c.clone(); reasons % 6],
+        };
+        let withdrawn = SuspicionWithdrawn {
+            chain: a.clone(),
+            address: b.clone(),
+            why: c.clone(),
+            by: some.then(|| a.clone()),
+            reason: b.clone(),
+        };
+        let model = SuspicionModel { chain: a.clone(), model: some.then_some(hash), name: b.clone(), version: c };
+        for record in [Suspicion::Raised(raised), Suspicion::Withdrawn(withdrawn), Suspicion::Model(model)] {
+            let payload = record.encode();
+            prop_assert_eq!(Suspicion::decode(&payload), Ok(record));
+            prop_assert_eq!(decode_all(&payload), 1);
+            near_misses(&payload, at, bit);
+        }
     }
 
     #[test]
