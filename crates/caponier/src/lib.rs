@@ -41,4 +41,5 @@ mod socket;
 mod stop;
 mod suspicions;
 mod traffic;
+mod trails;
 mod verify;
