@@ -374,6 +374,17 @@ impl Cases {
         }
     }
 
+    /// As [`Cases::retract`], of an alert that may be raised anew under its name: what is said of a past transfer changes
+    /// with the lists. Its line stays, retracted.
+    pub fn withdraw(&mut self, alert: &str, at: UnixNanos) {
+        self.retract(alert, at);
+        let alert = case::cut(alert);
+        let Some(case) = self.alert_in.remove(&alert).and_then(|id| self.cases.get_mut(&id)) else { return };
+        for line in case.lines.iter_mut().filter(|line| line.alert.as_ref() == Some(&alert)) {
+            line.alert = None;
+        }
+    }
+
     /// An asset was traded against another at this price.
     pub fn fill(&mut self, base: &Asset, quote: &Asset, price: Amount) {
         if *quote != self.policy.reference || price.is_zero() || price.is_negative() {

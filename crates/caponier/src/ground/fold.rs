@@ -25,7 +25,7 @@ use watch::{customers::Customers, rescreen::Ledger as PastTransfers};
 use crate::screenings::KEYED_SCREENINGS_MAX;
 
 use crate::bundles::Lives;
-use crate::cases::{of_chain_alert, of_decision, of_fraud_alert};
+use crate::cases::{of_chain_alert, of_decision, of_fraud_alert, take_transfer_alert, transfer};
 
 use super::{API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation};
 
@@ -261,7 +261,8 @@ impl Fold {
                         .map_err(|error| error.to_string())
                 }
             };
-            let stepped = step.and_then(|(kind, at, readable)| self.step(position, kind, at, readable));
+            let stepped =
+                step.and_then(|(kind, at, readable)| self.step(journal, position, kind, at, readable));
             if let Err(why) = stepped {
                 let error = FoldError { position, why };
                 self.failed = Some(error.clone());
@@ -274,6 +275,7 @@ impl Fold {
     /// Takes in one entry, whose payload is in `self.payload` unless its subject was erased.
     fn step(
         &mut self,
+        journal: &Journal,
         position: u64,
         kind: Kind,
         at: domain::UnixNanos,
@@ -362,7 +364,7 @@ impl Fold {
             }
             Kind::Screening => {
                 let screening = record::Screening::decode(payload).map_err(|error| malformed(&error))?;
-                self.screening(screening)?;
+                self.screening(journal, position, at, screening)?;
             }
             Kind::FraudAlert => {
                 let alert = record::decode_fraud_alert(payload).map_err(|error| malformed(&error))?;
@@ -414,7 +416,13 @@ impl Fold {
         Ok(())
     }
 
-    fn screening(&mut self, screening: record::Screening) -> Result<(), String> {
+    fn screening(
+        &mut self,
+        journal: &Journal,
+        position: u64,
+        at: domain::UnixNanos,
+        screening: record::Screening,
+    ) -> Result<(), String> {
         match screening {
             record::Screening::Screened(screened) => {
                 if let Some(kept) = &mut self.keyed_screenings
@@ -438,7 +446,10 @@ impl Fold {
                             .ok_or_else(|| format!("{name:?} is no category"))?,
                     ),
                 };
-                self.transfers.apply_alert(alert.entry, category);
+                let before = self.transfers.apply_alert(alert.entry, category);
+                let moved = category.and_then(|_| transfer(journal, alert.entry));
+                let before = before.map(Category::as_str);
+                take_transfer_alert(&mut self.cases, (position, at), &alert, before, moved);
             }
         }
         Ok(())
