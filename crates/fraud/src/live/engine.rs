@@ -22,7 +22,8 @@ use std::sync::{
 
 use crypto::Sha256;
 use domain::{
-    AlertEntity, Amount, EventKind, Finding, FraudAlert, Ppm, UnixNanos, Verdict, WithdrawalRequest,
+    AlertEntity, Amount, EventKind, Finding, FraudAlert, LabelTarget, Ppm, UnixNanos, Verdict,
+    WithdrawalRequest,
 };
 use features::{Counts, EntityHash, EntityTable, Label, Limits, StateDigest, Stepped, Usage};
 use parking_lot::Mutex;
@@ -52,6 +53,10 @@ pub struct Judged<'a> {
     pub row: &'a [f64],
     /// Its scores, if its kind is judged.
     pub scores: Option<Scores>,
+    /// What labels name it by, as the feature engine knows it.
+    pub id: u64,
+    /// Whose account, hashed under the secret of the installation.
+    pub subject: Option<u64>,
 }
 
 /// What the engine did, for metrics.
@@ -200,6 +205,13 @@ impl Live {
         }
     }
 
+    /// What a label names, as [`Judged::id`] has it; `None` for an account as a whole.
+    #[must_use]
+    pub fn labelled(&self, target: &LabelTarget) -> Option<u64> {
+        let seed = self.state.lock().seed;
+        labelled(target).map(|id| id.with_bytes(|bytes| seed.of(bytes)))
+    }
+
     /// What behaviour says about a request. Depends on the applied entries, the request and the bundle only, and changes
     /// nothing. Never empty: what speaks for the request, and what judged, is told as well.
     #[must_use]
@@ -342,7 +354,8 @@ impl State {
             }
             scores
         });
-        each(&Judged { entry: seq, record, stepped, row: &self.bench.row, scores });
+        let subject = record.account.map(|account| self.seed.of(account.as_str().as_bytes()));
+        each(&Judged { entry: seq, record, stepped, row: &self.bench.row, scores, id, subject });
     }
 
     fn label(&mut self, id: RecordId<'_>, is_fraud: bool) {
