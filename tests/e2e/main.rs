@@ -20,6 +20,7 @@ mod cases;
 mod chains;
 mod clients;
 mod config;
+mod connect;
 mod console;
 mod control;
 mod crash;

@@ -159,6 +159,7 @@ impl App {
         let mut gateway = gateway::Config::new(config.gateway.listen, &config.gateway.upstream);
         gateway.tls =
             certificates.as_ref().map(|slot| server_tls(slot, config.gateway.tls_min)).transpose()?;
+        gateway.mode = config.gateway.mode;
         gateway.upstream.token = upstream_token;
         gateway.upstream.response_timeout = config.gateway.upstream_timeout;
         gateway.connections_max = usize::try_from(config.gateway.connections_max).unwrap_or(usize::MAX);

@@ -122,6 +122,8 @@ pub(crate) enum Command {
     /// Documents made by the program itself: the API's description, manual pages, shell completions.
     #[command(subcommand)]
     Docs(docs::DocsCommand),
+    /// Write a configuration that puts the gateway in front of your own API and refuses nobody.
+    Connect(Connect),
     /// Show it all on loopback: a simulated exchange, honest users, attackers.
     Demo(Demo),
 }
@@ -318,6 +320,17 @@ pub(crate) enum ListsCommand {
     Update(ListsUpdate),
     /// Say what importing would change, and change nothing; exit code 1 when it would change something.
     Diff(ListsImport),
+    /// Take a whole list out of force: nothing it names counts any more, and alerts that rested on it are taken back.
+    Remove {
+        /// Its name.
+        name: String,
+        /// Why; it stands in the journal.
+        #[arg(long)]
+        reason: String,
+        /// Confirms that addresses of the list are to be paid again.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Print a list as a TagPack.
     Export {
         /// Its name.
@@ -405,7 +418,8 @@ pub(crate) enum ConsoleCommand {
         /// Who will use it, as the console shows it.
         #[arg(long, default_value = "operator")]
         name: String,
-        /// viewer, fraud_analyst, aml_analyst, security_engineer, sre, compliance_officer, approver, auditor or admin.
+        /// viewer, fraud_analyst, aml_analyst, security_engineer, sre, compliance_officer, approver, auditor or admin;
+        /// several with commas between.
         #[arg(long, default_value = "viewer")]
         role: String,
     },
@@ -488,10 +502,28 @@ pub(crate) enum BackupCommand {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Connect {
+    /// Where your API answers in plain HTTP, such as http://127.0.0.1:9000.
+    pub(crate) url: String,
+    /// Folder to write to; created when absent.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Where the gateway will listen; loopback, until it has a certificate.
+    #[arg(long, default_value = "127.0.0.1:8443", value_name = "ADDRESS")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Where the control API and the console will listen.
+    #[arg(long, default_value = "127.0.0.1:8444", value_name = "ADDRESS")]
+    pub(crate) api_listen: std::net::SocketAddr,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Print only the summary; with --json one object.
     #[arg(long)]
     pub(crate) headless: bool,
+    /// Print links to the console and stay under attack until Ctrl-C, as on a terminal.
+    #[arg(long, conflicts_with_all = ["headless", "serve"])]
+    pub(crate) stay: bool,
     /// Start the installation without attackers and run until SIGTERM.
     #[arg(long, conflicts_with = "headless")]
     pub(crate) serve: bool,

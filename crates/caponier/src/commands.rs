@@ -1,6 +1,7 @@
 //! The commands: each takes its arguments, does its work, prints, and says how the process ends.
 
 mod cases;
+mod connect;
 mod docs;
 mod doctor;
 mod follow;
@@ -77,6 +78,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         },
         Command::Audit(AuditCommand::Verify { dir, vkey }) => verify_dir(&dir, vkey.as_deref(), &place, json),
         Command::Docs(command) => docs::docs(&command, json),
+        Command::Connect(options) => block_on(connect::connect(options, json)),
         Command::Doctor => {
             logging::start_quiet(true);
             block_on(doctor::doctor(&place, json))
@@ -112,6 +114,14 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Watch(WatchCommand::Status) => {
             logging::start_quiet(true);
             block_on(ask(&place, Request::ChainsStatus, false, json))
+        }
+        Command::Watch(WatchCommand::Suspects { from, limit }) => {
+            logging::start_quiet(true);
+            block_on(ask(&place, Request::SuspectsList { from, limit }, false, json))
+        }
+        Command::Watch(WatchCommand::Clear { address, name, reason }) => {
+            logging::start_quiet(true);
+            block_on(ask(&place, Request::SuspectsClear { address, by: name, reason }, false, json))
         }
         Command::Fraud(crate::cli::fraud::FraudCommand::Models(command)) => {
             logging::start_quiet(true);
@@ -219,7 +229,9 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         }
         Command::Reload => (Request::Reload, false),
         Command::Model(ModelCommand::Learned) => (Request::ModelLearned, false),
-        Command::Console(ConsoleCommand::Link { name, role }) => (Request::ConsoleLink { name, role }, false),
+        Command::Console(ConsoleCommand::Link { name, role }) => {
+            (Request::ConsoleLink { name, roles: role }, false)
+        }
         Command::Bans(BansCommand::List) => (Request::BansList, false),
         Command::Bans(BansCommand::Add { target, key, minutes }) => {
             (Request::BansAdd { target, api_key: key, minutes }, false)
@@ -241,6 +253,15 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
             let add = update.add.as_deref().map(absolute).transpose()?;
             let remove = update.remove.as_deref().map(absolute).transpose()?;
             (Request::ListsUpdate { name: update.name, format: update.format, add, remove }, false)
+        }
+        Command::Lists(ListsCommand::Remove { name, reason, yes }) => {
+            if !yes {
+                let message = format!(
+                    "withdrawals to addresses that only {name} speaks against are allowed then; add --yes if that is meant"
+                );
+                return Err(Failure::new(Exit::Usage, message));
+            }
+            (Request::ListsRemove { name, reason }, false)
         }
         Command::Lists(ListsCommand::Export { name }) => (Request::ListsExport { name }, false),
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),

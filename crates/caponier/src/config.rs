@@ -108,6 +108,7 @@ pub struct Gateway {
     /// Names it is reached by; empty for those of the certificate or of loopback.
     pub authorities: Vec<String>,
     pub upstream: String,
+    pub mode: gateway::Mode,
     pub upstream_token_file: Option<PathBuf>,
     pub upstream_timeout: Duration,
     pub proxy_trusted: Vec<ipnet::IpNet>,
@@ -283,6 +284,7 @@ pub struct Warnings {
     pub shadow: Vec<String>,
     pub exposure_hops: u32,
     pub exposure_share_bps: u32,
+    pub suspected: domain::Verdict,
     /// `watch.record_screenings = "all"`
     pub record_all_screenings: bool,
 }
@@ -359,6 +361,10 @@ impl Config {
             acme: read.acme(),
             authorities: read.list("gateway.authorities"),
             upstream: read.upstream("gateway.upstream"),
+            mode: match read.one_of("gateway.mode", &["enforce", "observe"]).as_str() {
+                "observe" => gateway::Mode::Observe,
+                _ => gateway::Mode::Enforce,
+            },
             upstream_token_file: read.existing("gateway.upstream_token_file"),
             upstream_timeout: read.duration("gateway.upstream_timeout", 1..=120_000),
             proxy_trusted: read.networks("gateway.proxy_trusted"),
@@ -368,6 +374,13 @@ impl Config {
         };
         if gateway.tls.is_some() && gateway.acme.is_some() {
             read.fault("acme.directory", "cannot be set together with gateway.certificate_file".to_owned());
+        }
+        if gateway.mode == gateway::Mode::Observe && gateway.upstream_token_file.is_some() {
+            read.fault(
+                "gateway.upstream_token_file",
+                "cannot be set while gateway.mode is observe: the exchange would believe requests nobody proved"
+                    .to_owned(),
+            );
         }
         if gateway.tls.is_none() && gateway.acme.is_none() && !gateway.listen.ip().is_loopback() {
             read.fault(
@@ -496,6 +509,11 @@ impl Config {
                 shadow: read.list("watch.shadow"),
                 exposure_hops: read.count("watch.exposure_hops", 0..=8),
                 exposure_share_bps: read.count("watch.exposure_share_bps", 1..=10_000),
+                suspected: match read.one_of("watch.suspected", &["challenge", "hold", "report"]).as_str() {
+                    "hold" => domain::Verdict::Hold,
+                    "report" => domain::Verdict::Allow,
+                    _ => domain::Verdict::Challenge,
+                },
                 record_all_screenings: read.one_of("watch.record_screenings", &["all", "found"]) == "all",
             },
             chains: chains::read(&mut read),

@@ -110,8 +110,8 @@ impl Entrance {
     }
 
     /// A link that lets in once, and until when.
-    pub(crate) fn link(&self, actor: Actor, role: Role) -> (String, UnixNanos) {
-        let (secret, until) = self.doors.link(actor, role);
+    pub(crate) fn link(&self, actor: Actor, roles: &[Role]) -> (String, UnixNanos) {
+        let (secret, until) = self.doors.link(actor, roles);
         (format!("{}/enter?link={secret}", self.url()), until)
     }
 }

@@ -115,6 +115,19 @@ pub enum Request {
     ListsExport {
         name: String,
     },
+    SuspectsList {
+        from: u64,
+        limit: u64,
+    },
+    SuspectsClear {
+        address: String,
+        by: String,
+        reason: String,
+    },
+    ListsRemove {
+        name: String,
+        reason: String,
+    },
     /// What importing would change.
     ListsDiff {
         format: String,
@@ -192,7 +205,8 @@ pub enum Request {
     /// A one-time link to the console.
     ConsoleLink {
         name: String,
-        role: String,
+        /// Separated by commas.
+        roles: String,
     },
     /// A page of journal entries in words.
     Entries {
@@ -606,6 +620,17 @@ pub struct ListDifference {
     pub after: Option<(String, String)>,
 }
 
+/// A list that is gone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RemovedList {
+    /// Its name.
+    pub name: String,
+    /// Addresses and texts it named; none where it was missing already.
+    pub listed: Option<u64>,
+    /// What past transfers are judged otherwise; `None` if they were not scored yet.
+    pub rescreened: Option<Rescreened>,
+}
+
 /// A changed list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdatedList {
@@ -774,6 +799,9 @@ pub enum Response {
     ListImported(ImportedList),
     Lists(Vec<ImportedList>),
     ListUpdated(UpdatedList),
+    ListRemoved(RemovedList),
+    Suspects(serde_json::Value),
+    SuspectCleared { address: String },
     TagPack(String),
     ListDiff(ListDiff),
     Cases(serde_json::Value),

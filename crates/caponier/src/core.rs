@@ -51,6 +51,7 @@ use crate::{
     lists::ListGaps,
     metrics::Meters,
     screenings::Screenings,
+    suspicions::GroundSuspicions,
 };
 
 /// Reads the configuration file again and puts in force what can be.
@@ -170,7 +171,8 @@ impl Core {
         }
 
         let followed = chains::flows(&config, &watch)?;
-        let assessor = Assessor::new(Arc::clone(&watch), followed, exposure_policy(&config));
+        let assessor = Assessor::new(Arc::clone(&watch), followed, exposure_policy(&config))
+            .with_suspicions(Arc::new(GroundSuspicions(Arc::clone(&ground))));
         let screenings = Arc::new(Screenings::new(ground.take_keyed_screenings()));
 
         let sources: Vec<Arc<dyn FindingSource>> = vec![
@@ -398,6 +400,7 @@ fn exposure_policy(config: &Config) -> Policy {
     let policy = Policy {
         hops: u8::try_from(settings.exposure_hops).unwrap_or(u8::MAX),
         share: f64::from(settings.exposure_share_bps) / 10_000.0,
+        suspected: settings.suspected,
         ..Policy::default()
     };
     policy.with_shadow(|warning| settings.shadow.iter().any(|name| name == warning.as_str()))

@@ -26,7 +26,10 @@ use gateway::Connections;
 use identity::{Change, Desk};
 use journal::{AppendError, Draft, EraseError, Journal, Kind, Opened, record};
 use parking_lot::Mutex;
-use watch::customers::{Customers, CustomersConfig};
+use watch::{
+    customers::{Customers, CustomersConfig},
+    suspicions::Suspicions,
+};
 
 use self::fold::{Fold, FoldError, Keys};
 pub use self::{bans::FoundBans, installation::Installation, recompute::Recomputed};
@@ -44,6 +47,7 @@ pub struct Ground {
     fraud: ArcSwap<Fraud>,
     book: ArcSwap<AddressBook>,
     customers: ArcSwap<Customers>,
+    suspicions: ArcSwap<Suspicions>,
     lives: ArcSwap<Lives>,
     alerts: tokio::sync::Notify,
     fraud_config: fraud::Config,
@@ -123,6 +127,7 @@ impl Ground {
             fraud: ArcSwap::new(fraud),
             book: ArcSwap::new(book),
             customers: ArcSwap::new(customers),
+            suspicions: ArcSwap::new(Arc::clone(fold.suspicions())),
             lives: ArcSwap::new(Arc::new(lives)),
             alerts: tokio::sync::Notify::new(),
             fraud_config,
@@ -175,6 +180,12 @@ impl Ground {
     #[must_use]
     pub fn address_book(&self) -> Arc<AddressBook> {
         self.book.load_full()
+    }
+
+    /// Whom models suspect.
+    #[must_use]
+    pub fn suspicions(&self) -> Arc<Suspicions> {
+        self.suspicions.load_full()
     }
 
     /// What customers pay.
@@ -347,6 +358,7 @@ impl Ground {
         drop(rebuilt.take_keyed_screenings());
         drop(rebuilt.take_bans());
         self.lives.store(Arc::new(rebuilt.lives().clone()));
+        self.suspicions.store(Arc::clone(rebuilt.suspicions()));
         *fold = rebuilt;
         self.fraud.store(fraud);
         self.book.store(book);

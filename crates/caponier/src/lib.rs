@@ -36,5 +36,6 @@ mod screenings;
 mod secret_file;
 mod socket;
 mod stop;
+mod suspicions;
 mod traffic;
 mod verify;

@@ -262,6 +262,13 @@ impl Collector for Whole {
             "Requests and connections refused, by reason",
             refusals.iter().map(|(labels, count)| (labels.as_slice(), *count)),
         )?;
+        let shadows: Vec<_> =
+            seen.shadows.iter().map(|(reason, count)| ([("reason", *reason)], *count)).collect();
+        to.counters(
+            "caponier_gateway_shadows",
+            "Requests that passed although something that only looks speaks against them, by reason",
+            shadows.iter().map(|(labels, count)| (labels.as_slice(), *count)),
+        )?;
 
         let now = self.core.clock.now();
         let cases = self.core.ground.read(|fold| fold.cases().sizes(now));

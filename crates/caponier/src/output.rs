@@ -68,6 +68,7 @@ pub(crate) fn response_json(response: &Response) -> Value {
         Response::Screened(value)
         | Response::Explained(value)
         | Response::Fraud(value)
+        | Response::Suspects(value)
         | Response::Cases(value)
         | Response::Case(value)
         | Response::Alerts(value) => value.clone(),
@@ -152,7 +153,19 @@ pub(crate) fn response_text(response: &Response) -> String {
             list.changes,
             rescreened_text(list.rescreened)
         ),
+        Response::ListRemoved(list) => match list.listed {
+            Some(listed) => format!(
+                "{} is out of force, with the {listed} addresses it named{}",
+                list.name,
+                rescreened_text(list.rescreened)
+            ),
+            None => format!("{} was missing and is no longer expected", list.name),
+        },
         Response::ListDiff(diff) => diff_text(diff),
+        Response::Suspects(value) => suspects_text(value),
+        Response::SuspectCleared { address } => {
+            format!("{address} is cleared: no model suspects it any more")
+        }
         Response::Cases(value) => cases::list_text(value),
         Response::Case(value) => cases::case_text(value),
         Response::Alerts(value) => cases::alerts_text(value),
@@ -190,6 +203,26 @@ pub(crate) fn response_text(response: &Response) -> String {
             entries.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
         }
     }
+}
+
+fn suspects_text(value: &Value) -> String {
+    let Some(suspects) = value.get("suspects").and_then(Value::as_array).filter(|all| !all.is_empty()) else {
+        return "nobody is suspected".to_owned();
+    };
+    let lines = suspects.iter().map(|suspect| {
+        let text = |name: &str| suspect[name].as_str().unwrap_or_default();
+        let reasons = suspect["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        format!(
+            "{} {} block {} probability {} entry {}: {}",
+            text("address"),
+            text("chain"),
+            suspect["height"],
+            suspect["probability"],
+            suspect["entry"],
+            reasons.collect::<Vec<_>>().join("; ")
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A list a line each, anything else as it is.

@@ -10,7 +10,7 @@ use rustls::ServerConfig;
 
 use crate::{
     model::ApiModel,
-    pipeline::{AbuseMode, Challenge, PolicyError},
+    pipeline::{AbuseMode, Challenge, Mode, PolicyError},
     ports::{AppChanges, Changes, Observer, Withdrawals},
     route::RouteTable,
     traffic::Recorder,
@@ -70,6 +70,8 @@ pub struct Config {
     /// What is done about withdrawals with a key that is new or whose restrictions were changed in the last
     /// [24 hours](auth::authority::COOL_DOWN). Default [`CoolDown::Enforce`].
     pub cool_down: CoolDown,
+    /// Whether the gateway has the last word, or only looks. Default [`Mode::Enforce`].
+    pub mode: Mode,
     /// Slow passphrase checks at a time, some 20 ms of one core and 19 MiB each. Default 2.
     pub passphrase_checks_max: usize,
 }
@@ -98,6 +100,7 @@ impl Config {
             answer_signer: None,
             first_seen: FirstSeenMode::default(),
             cool_down: CoolDown::default(),
+            mode: Mode::default(),
             passphrase_checks_max: 2,
         }
     }
@@ -334,6 +337,11 @@ pub enum BuildError {
         #[source]
         source: std::io::Error,
     },
+    /// A gateway that lets unproven requests pass would vouch for them.
+    #[error(
+        "a gateway that only observes has no upstream token: the exchange would believe requests nobody proved"
+    )]
+    ObservesWithToken,
     /// Plain HTTP would cross a network, with passphrases in the clear.
     #[error("plain HTTP at {address} is refused: only loopback addresses may go without TLS")]
     PlainNotLoopback {

@@ -46,7 +46,7 @@ pub use self::{
     metrics::{Metrics, MetricsSnapshot},
     model::{ApiModel, ModelMode, UnknownOperation},
     pipeline::{
-        AbuseMode, BanError, BanTarget, Bans, Challenge, ChallengeMode,
+        AbuseMode, BanError, BanTarget, Bans, Challenge, ChallengeMode, Mode,
         limits::{PolicyError, check_policy},
     },
     ports::{

@@ -32,7 +32,7 @@ use crate::{
     model::ApiModel,
     pace::Resets,
     peer::{Peer, TlsFacts},
-    pipeline::{Bans, ChallengeMode, Challenger, Guard, Policy, PolicyError, Shared, Turnstile},
+    pipeline::{Bans, ChallengeMode, Challenger, Guard, Mode, Policy, PolicyError, Shared, Turnstile},
     proxy_protocol,
     route::RouteTable,
     tls::ALPN_H2,
@@ -58,6 +58,9 @@ impl Config {
         let address = self.listen;
         if self.tls.is_none() && !address.ip().to_canonical().is_loopback() {
             return Err(BuildError::PlainNotLoopback { address });
+        }
+        if self.mode == Mode::Observe && self.upstream.token.is_some() {
+            return Err(BuildError::ObservesWithToken);
         }
         let metrics = Arc::new(Metrics::default());
         // More than there are connections would only wait for one.
@@ -97,6 +100,7 @@ impl Config {
             frames: Arc::new(self.abuse.frames),
             guard: Guard::new(&self.abuse, Arc::clone(&census), seed()),
             metrics,
+            mode: self.mode,
             model: ArcSwapOption::new(self.model),
             learner: self.learn.then(Mutex::default),
             observer: deps.observer,

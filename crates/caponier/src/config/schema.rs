@@ -82,6 +82,14 @@ pub static KEYS: &[Key] = &[
         "every signed request, and the power to answer it",
     ),
     key(
+        "gateway.mode",
+        "\"enforce\"",
+        "enforce, or observe: what would be refused is counted and sent on as it came, with its sender's own \
+         credentials, for the time before keys are kept here. Heads that two servers may read differently, and web \
+         sockets, are refused in either mode. observe goes with no upstream_token_file.",
+        "requests that nobody held against anything",
+    ),
+    key(
         "gateway.upstream_token_file",
         "\"\"",
         "File with a secret of at least 16 characters sent as x-caponier-upstream-token, by which the exchange \
@@ -587,6 +595,13 @@ pub static KEYS: &[Key] = &[
         "Least share of one category in what an address received or paid that warns, in hundredths of a percent, 1 to \
          10000.",
         "smaller shares of bad money warn nobody",
+    ),
+    key(
+        "watch.suspected",
+        "\"challenge\"",
+        "What a withdrawal to an address asks for that a model alone suspects (discovery_model of a chain): challenge, hold, or \
+         report (told without effect).",
+        "addresses nobody has listed yet are paid without a question",
     ),
     key(
         "watch.record_screenings",

@@ -1,9 +1,13 @@
 //! One-time links and the sessions they open.
 //!
-//! Whoever may use the control socket of the machine may give out a link for a name and a role. The link opens one
+//! Whoever may use the control socket of the machine may give out a link for a name and its roles. The link opens one
 //! session, once, within [`LINK_FOR`]. Only digests of the secrets are kept, in memory: a restart ends every session.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use console::{NotLetIn, Viewer};
@@ -45,7 +49,7 @@ struct Inside {
 #[derive(Debug, Clone)]
 struct Pass {
     actor: Actor,
-    role: Role,
+    roles: Vec<Role>,
     until: UnixNanos,
 }
 
@@ -70,7 +74,7 @@ impl Doors {
     }
 
     /// The secret of a new link.
-    pub(crate) fn link(&self, actor: Actor, role: Role) -> (String, UnixNanos) {
+    pub(crate) fn link(&self, actor: Actor, roles: &[Role]) -> (String, UnixNanos) {
         let now = self.clock.now();
         let until = now.plus(LINK_FOR);
         let (secret, digest) = secret();
@@ -81,7 +85,7 @@ impl Doors {
         {
             inside.links.remove(&first);
         }
-        inside.links.insert(digest, Pass { actor, role, until });
+        inside.links.insert(digest, Pass { actor, roles: roles.to_vec(), until });
         (secret, until)
     }
 }
@@ -111,7 +115,8 @@ impl Doors {
         {
             inside.sessions.remove(&first);
         }
-        tracing::info!(who = %pass.actor, role = pass.role.as_str(), "signed in to the console");
+        let roles: Vec<&str> = pass.roles.iter().map(|role| role.as_str()).collect();
+        tracing::info!(who = %pass.actor, roles = roles.join(","), "signed in to the console");
         let pass = Pass { until: now.plus(SESSION_FOR), ..pass };
         let (secret, digest) = secret();
         inside.sessions.insert(digest, Session { pass, seen: now });
@@ -124,8 +129,9 @@ impl Doors {
         let mut inside = self.inside.lock();
         let session = inside.sessions.get_mut(&digest(session)).filter(|session| session.is_open(now))?;
         session.seen = now;
-        let Pass { actor, role, .. } = &session.pass;
-        Some(Viewer { actor: actor.clone(), capabilities: role.capabilities().collect() })
+        let Pass { actor, roles, .. } = &session.pass;
+        let capabilities: BTreeSet<_> = roles.iter().flat_map(|role| role.capabilities()).collect();
+        Some(Viewer { actor: actor.clone(), capabilities: capabilities.into_iter().collect() })
     }
 
     /// Ends a session.
@@ -163,13 +169,16 @@ mod tests {
     #[test]
     fn a_link_opens_one_session_once() {
         let (_, doors) = doors();
-        let (link, _) = doors.link(alice(), Role::Sre);
+        let (link, _) = doors.link(alice(), &[Role::Sre, Role::Approver]);
         assert_eq!(doors.viewer(&link), None, "a link is no session");
         let session = doors.enter(&link).unwrap();
         assert_eq!(doors.enter(&link), Err(NotLetIn));
         let viewer = doors.viewer(&session).unwrap();
         assert_eq!(viewer.actor, alice());
-        assert_eq!(viewer.capabilities, Role::Sre.capabilities().collect::<Vec<_>>());
+        for role in [Role::Sre, Role::Approver] {
+            assert!(role.capabilities().all(|capability| viewer.may(capability)));
+        }
+        assert!(!viewer.may(identity::Capability::WorkCases));
         doors.leave(&session);
         assert_eq!(doors.viewer(&session), None);
     }
@@ -178,18 +187,18 @@ mod tests {
     fn links_and_sessions_run_out() {
         let (hand, doors) = doors();
         let pass = |secs: u64| hand.0.fetch_add(secs, Ordering::Relaxed);
-        let (late, _) = doors.link(alice(), Role::Viewer);
+        let (late, _) = doors.link(alice(), &[Role::Viewer]);
         pass(LINK_FOR.as_secs());
         assert_eq!(doors.enter(&late), Err(NotLetIn));
 
-        let (link, _) = doors.link(alice(), Role::Viewer);
+        let (link, _) = doors.link(alice(), &[Role::Viewer]);
         let idle = doors.enter(&link).unwrap();
         pass(IDLE_FOR.as_secs() - 1);
         assert!(doors.viewer(&idle).is_some());
         pass(IDLE_FOR.as_secs());
         assert_eq!(doors.viewer(&idle), None);
 
-        let (link, _) = doors.link(alice(), Role::Viewer);
+        let (link, _) = doors.link(alice(), &[Role::Viewer]);
         let long = doors.enter(&link).unwrap();
         for _ in 0..SESSION_FOR.as_secs() / 600 - 1 {
             pass(600);
@@ -202,15 +211,15 @@ mod tests {
     #[test]
     fn neither_links_nor_sessions_grow_without_bound() {
         let (hand, doors) = doors();
-        let first = doors.link(alice(), Role::Viewer).0;
+        let first = doors.link(alice(), &[Role::Viewer]).0;
         for _ in 0..LINKS_MAX {
             hand.0.fetch_add(1, Ordering::Relaxed);
-            doors.link(alice(), Role::Viewer);
+            doors.link(alice(), &[Role::Viewer]);
         }
         assert_eq!(doors.inside.lock().links.len(), LINKS_MAX);
         assert_eq!(doors.enter(&first), Err(NotLetIn), "the oldest made room");
         for _ in 0..SESSIONS_MAX + 3 {
-            let (link, _) = doors.link(alice(), Role::Viewer);
+            let (link, _) = doors.link(alice(), &[Role::Viewer]);
             doors.enter(&link).unwrap();
         }
         assert_eq!(doors.inside.lock().sessions.len(), SESSIONS_MAX);

@@ -40,6 +40,8 @@ impl Core {
             | Request::SubjectsErase { .. }
             | Request::ListsImport { .. }
             | Request::ListsUpdate { .. }
+            | Request::ListsRemove { .. }
+            | Request::SuspectsClear { .. }
             | Request::BackupDrill
             | Request::AppsCreate { .. }
             | Request::AppsRevoke { .. }
@@ -59,6 +61,7 @@ impl Core {
             Request::PeopleList => Ok(self.people_list()),
             Request::ServicesList => Ok(self.services_list()),
             Request::GrantsList { account } => self.grants_list(account.as_deref()),
+            Request::SuspectsList { from, limit } => Ok(self.suspects(from, limit)),
             Request::ListsStatus => Ok(Response::Lists(self.lists())),
             Request::ListsExport { name } => self.lists_export(&name),
             Request::ListsDiff { format, name, path } => {
@@ -93,7 +96,7 @@ impl Core {
                 let lifted = abuse::lift(self.bans()?, &target, api_key.as_deref())?;
                 Ok(Response::BanLifted { target, lifted })
             }
-            Request::ConsoleLink { name, role } => self.console_link(&name, &role),
+            Request::ConsoleLink { name, roles } => self.console_link(&name, &roles),
             Request::BansExport => Ok(Response::BansExported(abuse::export(self.bans()?, self.clock.now()))),
             Request::BansImport { path } => tokio::task::block_in_place(|| {
                 abuse::import(self.bans()?, Path::new(&path)).map(Response::BansImported)
@@ -150,23 +153,30 @@ impl Core {
                 let (add, remove) = (add.as_deref().map(Path::new), remove.as_deref().map(Path::new));
                 self.lists_update(&name, &format, add, remove).await
             }
+            Request::SuspectsClear { address, by, reason } => {
+                self.suspect_clear(&address, &by, &reason).await
+            }
+            Request::ListsRemove { name, reason } => self.lists_remove(&name, &reason).await,
             Request::BackupDrill => self.drill(progress).await.map(Response::Drilled),
             _ => Err(Failure::new(Exit::Internal, "not a change")),
         }
     }
 
-    fn console_link(&self, name: &str, role: &str) -> Result<Response, Failure> {
+    fn console_link(&self, name: &str, roles: &str) -> Result<Response, Failure> {
         let entrance = self
             .entrance
             .get()
             .ok_or_else(|| Failure::new(Exit::NotFound, "no process serves a console here"))?;
         let actor = Actor::new(ActorKind::User, name)
             .map_err(|error| Failure::new(Exit::Usage, format!("name: {error}")))?;
-        let role = Role::named(role).ok_or_else(|| {
-            let known = Role::ALL.map(Role::as_str).join(", ");
-            Failure::new(Exit::Usage, format!("{role:?} is no role; there are {known}"))
-        })?;
-        let (url, until) = entrance.link(actor, role);
+        let named = |role: &str| {
+            Role::named(role).ok_or_else(|| {
+                let known = Role::ALL.map(Role::as_str).join(", ");
+                Failure::new(Exit::Usage, format!("{role:?} is no role; there are {known}"))
+            })
+        };
+        let roles: Vec<Role> = roles.split(',').map(named).collect::<Result<_, _>>()?;
+        let (url, until) = entrance.link(actor, &roles);
         Ok(Response::ConsoleLink { url, until: until.to_string() })
     }
 

@@ -20,7 +20,7 @@ use fraud::{
 };
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
-use watch::{customers::Customers, rescreen::Ledger as PastTransfers};
+use watch::{customers::Customers, rescreen::Ledger as PastTransfers, suspicions::Suspicions};
 
 use crate::screenings::KEYED_SCREENINGS_MAX;
 
@@ -72,6 +72,7 @@ pub struct Fold {
     fraud: Arc<Fraud>,
     book: Arc<AddressBook>,
     customers: Arc<Customers>,
+    suspicions: Arc<Suspicions>,
     cases: Cases,
     models: lifecycle::Registry,
     lives: Lives,
@@ -115,6 +116,7 @@ impl Fold {
             fraud,
             book,
             customers,
+            suspicions: Arc::default(),
             cases: Cases::default(),
             models: lifecycle::Registry::default(),
             lives,
@@ -177,6 +179,12 @@ impl Fold {
     #[must_use]
     pub const fn installation(&self) -> Option<&Installation> {
         self.installation.as_ref()
+    }
+
+    /// Whom models suspect.
+    #[must_use]
+    pub const fn suspicions(&self) -> &Arc<Suspicions> {
+        &self.suspicions
     }
 
     /// What people look at.
@@ -353,6 +361,10 @@ impl Fold {
                 let list = record::ListImported::decode(payload).map_err(|error| malformed(&error))?;
                 self.lists.insert(list.name.clone(), (at, list));
             }
+            Kind::ListRemoved => {
+                let removed = record::ListRemoved::decode(payload).map_err(|error| malformed(&error))?;
+                self.lists.remove(&removed.name);
+            }
             Kind::BackupDrill => {
                 let drill = record::BackupDrill::decode(payload).map_err(|error| malformed(&error))?;
                 self.last_drill = Some((at, drill));
@@ -365,6 +377,10 @@ impl Fold {
             Kind::Screening => {
                 let screening = record::Screening::decode(payload).map_err(|error| malformed(&error))?;
                 self.screening(journal, position, at, screening)?;
+            }
+            Kind::Suspicion => {
+                let suspicion = record::Suspicion::decode(payload).map_err(|error| malformed(&error))?;
+                crate::suspicions::apply(&self.suspicions, position, at, suspicion)?;
             }
             Kind::FraudAlert => {
                 let alert = record::decode_fraud_alert(payload).map_err(|error| malformed(&error))?;
@@ -487,6 +503,7 @@ impl Fold {
         parts.extend(self.lives.digests());
         parts.insert("address_book".to_owned(), hex::encode(self.book.digest()));
         parts.insert("customers".to_owned(), hex::encode(self.customers.digest()));
+        parts.insert("suspicions".to_owned(), hex::encode(self.suspicions.digest()));
         parts.insert("transfers".to_owned(), hex::encode(self.transfers.digest()));
         parts.insert("cases".to_owned(), hex::encode(self.cases.digest()));
         parts.insert("models".to_owned(), hex::encode(self.models.digest()));

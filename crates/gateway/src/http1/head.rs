@@ -71,6 +71,8 @@ pub(crate) struct Head {
     pub(crate) body_bytes: u64,
     /// What is wrong with it without leaving open where it ends; the first such.
     pub(crate) fault: Option<Violation>,
+    /// Whether two servers may read it differently, which not every fault leads to.
+    pub(crate) is_ambiguous: bool,
     /// Whether the connection is to be used again.
     pub(crate) keep_alive: bool,
     /// Whether the client waits for a word before it sends the body.
@@ -117,6 +119,7 @@ impl Head {
             head_bytes: 0,
             body_bytes: 0,
             fault: None,
+            is_ambiguous: false,
             keep_alive: true,
             expects_continue: false,
             is_upgrade: false,
@@ -140,6 +143,7 @@ impl Head {
     }
 
     fn note(&mut self, fault: Violation) {
+        self.is_ambiguous |= !matches!(fault, Violation::ContentType | Violation::PathNotCanonical);
         self.fault.get_or_insert(fault);
     }
 
@@ -196,8 +200,11 @@ impl Head {
         let (path, query) = target.split_at(path_end);
         // One path of the gateway's own has a full stop in it, as it is registered (RFC 8615); no other may.
         let is_known = path == b"*" || path == METADATA_PATH.as_bytes();
-        if !is_known && !str::from_utf8(path).is_ok_and(strict::is_canonical) {
+        if !path.iter().all(u8::is_ascii_graphic) {
             return Err(Violation::PathNotCanonical);
+        }
+        if !is_known && !str::from_utf8(path).is_ok_and(strict::is_canonical) {
+            self.note(Violation::PathNotCanonical);
         }
         if !query.iter().all(|byte| matches!(byte, 0x21 | 0x24..=0x3b | 0x3d | 0x3f..=0x7e)) {
             return Err(Violation::QueryCharacter);

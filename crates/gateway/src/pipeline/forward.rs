@@ -4,11 +4,11 @@ use auth::{Refusal, Verified};
 use domain::AccountId;
 use tokio::time::Instant;
 
-use super::{Charged, Routed, Shared, Standing, overload::Turn, signed_answer::is_signable};
+use super::{Charged, Routed, Shared, Standing, observe, overload::Turn, signed_answer::is_signable};
 use crate::{
     answer::{DECISION, Refused, Reply},
     buffer::Buffer,
-    http1::text,
+    http1::{head::View, text},
     model::Observed,
     peer::Peer,
     upstream::{Answer, SendError},
@@ -64,9 +64,7 @@ impl Passage {
             push_field(out, name, value);
         }
         if !routed.is_get {
-            out.extend_from_slice(b"content-length: ");
-            text::push_number(out, body.len() as u64);
-            out.extend_from_slice(b"\r\n");
+            push_length(out, body);
         }
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(body);
@@ -83,6 +81,37 @@ impl Passage {
         }
     }
 
+    /// A request whose sender nobody has proven, as it came.
+    pub(super) fn unproven(shared: &Shared, peer: &Peer, view: View<'_>, body: &[u8], turn: Turn) -> Self {
+        let mut request = Buffer::default();
+        let out = request.writer();
+        out.extend_from_slice(view.method());
+        out.push(b' ');
+        out.extend_from_slice(view.target());
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        out.extend_from_slice(shared.upstream.lines());
+        out.extend_from_slice(peer.forwarded_for.as_bytes());
+        for (name, value) in view.all_fields().filter(|(name, _)| observe::is_sent_on(name)) {
+            push_field(out, name, value);
+        }
+        let is_get = view.method() == b"GET";
+        if !is_get || !body.is_empty() {
+            push_length(out, body);
+        }
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(body);
+        Self {
+            request,
+            is_get,
+            verified: None,
+            standing: None,
+            decision: None,
+            turn,
+            observed: None,
+            answer_for: None,
+        }
+    }
+
     /// Whose answer is to be signed for this `Signature` field.
     pub(super) fn answered_for(self, answer_for: Option<Box<[u8]>>) -> Self {
         Self { answer_for, ..self }
@@ -94,6 +123,12 @@ pub(crate) fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_length(out: &mut Vec<u8>, body: &[u8]) {
+    out.extend_from_slice(b"content-length: ");
+    text::push_number(out, body.len() as u64);
     out.extend_from_slice(b"\r\n");
 }
 

@@ -18,6 +18,7 @@ mod forward;
 pub(crate) mod json;
 pub(crate) mod limits;
 mod oauth;
+mod observe;
 pub(crate) mod orders;
 pub(crate) mod overload;
 mod replay;
@@ -54,6 +55,7 @@ pub(crate) use self::{
 };
 pub use self::{
     challenge::{Challenge, ChallengeMode},
+    observe::Mode,
     reputation::{AbuseMode, BanError, BanTarget, Bans},
 };
 use self::{
@@ -92,6 +94,7 @@ pub(crate) struct Shared {
     pub(crate) frames: Arc<FrameLimits>,
     pub(crate) guard: Guard,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) mode: Mode,
     pub(crate) model: ArcSwapOption<ApiModel>,
     pub(crate) learner: Option<Mutex<Learner>>,
     pub(crate) observer: Arc<dyn Observer>,
@@ -248,10 +251,13 @@ impl Shared {
                 }
             }
         }
-        admitted.map_err(|stopped| match stopped {
-            Stopped::Refused(refused) => Stopped::Refused(refused.named(view.credentials().key)),
-            Stopped::Ended => Stopped::Ended,
-        })
+        match admitted {
+            Err(Stopped::Refused(refused)) if self.mode == Mode::Observe => {
+                self.pass_unproven(peer, view, body, refused, now).await
+            }
+            Err(Stopped::Refused(refused)) => Err(Stopped::Refused(refused.named(view.credentials().key))),
+            admitted => admitted,
+        }
     }
 
     async fn judge<B: Body>(
@@ -264,6 +270,10 @@ impl Shared {
         record: Option<&mut Passed>,
     ) -> Result<Admitted, Stopped> {
         self.charge_source(peer, now)?;
+        // The first fault there can be, since the path is read first.
+        if let Some(violation @ Violation::PathNotCanonical) = view.head.fault {
+            return Err(violation.into());
+        }
         if view.path().starts_with("/_")
             && let Some(own) = self.own(&view, body, peer, now).await
         {
