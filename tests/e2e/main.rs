@@ -32,6 +32,7 @@ mod erasure;
 mod fraud;
 mod intent;
 mod interop;
+mod journal_models;
 mod limits;
 mod models;
 mod monitoring;

@@ -204,6 +204,8 @@ pub struct Sizes {
     pub open: usize,
     /// Of those, past their deadline at the moment asked for.
     pub overdue: usize,
+    /// When the oldest open case was opened.
+    pub oldest: Option<UnixNanos>,
     /// All cases remembered.
     pub cases: usize,
     /// Cases that made room.
@@ -663,6 +665,12 @@ impl Cases {
         Sizes {
             open: self.open.len(),
             overdue: self.open.iter().filter(overdue).count(),
+            oldest: self
+                .open
+                .iter()
+                .filter_map(|(_, id)| self.cases.get(id))
+                .map(|case| case.opened_at)
+                .min(),
             cases: self.cases.len(),
             forgotten: self.forgotten,
             ignored: self.ignored,

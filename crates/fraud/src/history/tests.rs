@@ -41,7 +41,7 @@ fn file(days: u32, labels: &[(u64, u64, bool)]) -> Vec<u8> {
         }
         out.push(MARK);
         out.extend(entry.to_be_bytes());
-        out.extend((100 + n as u32).to_be_bytes());
+        out.extend(u32::try_from(100 + n).unwrap().to_be_bytes());
         out.push(ROW);
         for number in [entry, n, (100 + n) * 86_400_000_000_000, 50 + n, n % 3] {
             out.extend(number.to_be_bytes());

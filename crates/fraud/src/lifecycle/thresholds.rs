@@ -184,7 +184,7 @@ fn chosen(
     };
     let positive = || cases.iter().filter(|case| case.positive);
     Ok(Chosen {
-        hold_from: curve.iter().filter(is_sure).next_back().map(|point| point.threshold),
+        hold_from: curve.iter().rfind(is_sure).map(|point| point.threshold),
         points: shown(&curve, &choice),
         limits,
         rows: cases.len() as u64,
