@@ -138,9 +138,9 @@ impl Past {
             kinds: options.kinds.clone(),
             out: absolute(&handed.0)?,
         };
-        let told = match block_on(answer(place, Request::Fraud(request), false, true))? {
-            Response::Fraud(value) => value,
-            _ => return Err(Failure::new(Exit::Internal, "an answer to another question")),
+        let answered = block_on(answer(place, Request::Fraud(request), false, true))?;
+        let Response::Fraud(told) = answered else {
+            return Err(Failure::new(Exit::Internal, "an answer to another question"));
         };
         let file = File::open(&handed.0).map_err(|error| Failure::io(handed.0.display(), error))?;
         let history = History::read(BufReader::new(file), &pack)
