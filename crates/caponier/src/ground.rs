@@ -117,6 +117,7 @@ impl Ground {
             Arc::clone(&customers),
             lives.clone(),
         );
+        fold.keep_trails();
         let total = journal.size();
         while fold.applied() < total {
             fold.catch_up(&journal, total.min(fold.applied() + REPLAY_STRIDE))
@@ -234,6 +235,26 @@ impl Ground {
             behind = scratch.applied() - before;
         }
         Ok(PreparedLives(scratch))
+    }
+
+    /// Replays the journal as it is now into bundles that nothing else is asked of; yields the entries replayed.
+    ///
+    /// # Errors
+    /// [`Failure`] when an entry cannot be read or does not fit.
+    pub(crate) fn replay(&self, lives: Lives, progress: &mut dyn FnMut(u64, u64)) -> Result<u64, Failure> {
+        let fraud = Fraud::new(self.fraud_config.clone())
+            .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
+        let customers = Arc::new(Customers::new(self.customers_config.clone()));
+        let mut scratch =
+            Fold::new(&self.journal, Keys::scratch(), Arc::new(fraud), Arc::default(), customers, lives);
+        let total = self.journal.size();
+        while scratch.applied() < total {
+            scratch
+                .catch_up(&self.journal, total.min(scratch.applied() + REPLAY_STRIDE))
+                .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
+            progress(scratch.applied(), total);
+        }
+        Ok(total)
     }
 
     /// Puts bundles to work in place of the present ones, all at once. Only what was recorded since they were prepared
@@ -356,6 +377,7 @@ impl Ground {
             Arc::clone(&customers),
             fold.lives().fresh()?,
         );
+        rebuilt.keep_trails();
         rebuilt
             .catch_up(&self.journal, u64::MAX)
             .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
