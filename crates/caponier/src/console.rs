@@ -3,6 +3,7 @@
 mod address;
 mod cases;
 mod casework;
+mod changes;
 mod doors;
 mod export;
 mod graph;
@@ -25,7 +26,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::{casework::Cabinet, doors::Doors};
+use self::{casework::Cabinet, changes::Waiting, doors::Doors};
 use crate::{abuse, control::Response, core::Core};
 
 /// Seconds of traffic shown.
@@ -63,8 +64,9 @@ impl Pages {
         let doors = Doors::new(Arc::clone(&core.clock));
         let visitors = Arc::new(Guests { core: Arc::clone(core), doors: Arc::clone(&doors) });
         let casework = Arc::new(Cabinet { core: Arc::clone(core) });
-        let console =
-            console::Console::new(console::Ports { sight: Arc::<Shown>::clone(&shown), casework, visitors });
+        let changes = Arc::new(Waiting(Arc::clone(&core.requests)));
+        let sight = Arc::<Shown>::clone(&shown);
+        let console = console::Console::new(console::Ports { sight, casework, changes, visitors });
         Self { console, shown, doors }
     }
 

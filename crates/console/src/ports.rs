@@ -1,6 +1,7 @@
 //! What the console needs from the rest of the product.
 
 mod casework;
+mod changes;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -9,7 +10,10 @@ use identity::Capability;
 
 use crate::view::{Backup, Ban, EntryPage, List, Live};
 
-pub use self::casework::{Casework, Nothing};
+pub use self::{
+    casework::{Casework, Nothing},
+    changes::Changes,
+};
 
 /// A boxed future, so that ports stay object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -31,6 +35,8 @@ pub struct Ports {
     pub sight: Arc<dyn Sight>,
     /// Decisions, cases, customers and addresses.
     pub casework: Arc<dyn Casework>,
+    /// Changes that take two persons.
+    pub changes: Arc<dyn Changes>,
     /// Who may see it.
     pub visitors: Arc<dyn Visitors>,
 }

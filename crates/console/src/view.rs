@@ -1,10 +1,14 @@
 //! What pages are rendered from: plain values, in words where the product has words.
 
 mod casework;
+mod changes;
 
 use domain::{UnixNanos, Verdict};
 
-pub use self::casework::*;
+pub use self::{
+    casework::*,
+    changes::{ChangeFile, ChangeLine, Say},
+};
 
 /// Whether a part acts on what it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
