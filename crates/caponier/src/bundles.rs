@@ -6,10 +6,12 @@
 //!
 //! [`Kind::FraudBundle`]: journal::Kind::FraudBundle
 
+pub(crate) mod tap;
+pub(crate) mod versions;
+
 use std::{
-    fs::{self, File},
-    io::Read as _,
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -29,6 +31,10 @@ use journal::{
 };
 use serde_json::{Value, json};
 
+use self::{
+    tap::Tap,
+    versions::{Digest, Pieces, Versions},
+};
 use crate::{
     config::{self, Config},
     core::Core,
@@ -67,7 +73,16 @@ impl Place {
 
 /// The bundles at work.
 #[derive(Debug, Clone, Default)]
-pub struct Lives(Vec<(Place, Arc<Live>)>, Arc<Drifts>);
+pub struct Lives(Vec<(Place, Arc<Live>)>, Arc<Drifts>, Beside);
+
+/// What belongs to the bundles at work beside themselves.
+#[derive(Debug, Clone, Default)]
+struct Beside {
+    /// Hashes and folders of the bundles that the configuration names, by place.
+    configured: [Option<(Digest, PathBuf)>; Place::ALL.len()],
+    /// Who watches.
+    tap: Option<Tap>,
+}
 
 impl Lives {
     /// Loads what the configuration names.
@@ -76,14 +91,30 @@ impl Lives {
     /// [`Failure`] with the file at fault; nothing is changed then.
     pub fn load(config: &Config) -> Result<Self, Failure> {
         let config::Fraud { bundles, bundle, challenger, enforce, .. } = &config.fraud;
+        let versions = Versions::of(&config.data.dir);
+        let places = versions.places()?;
         let mut lives = Vec::new();
+        let mut beside = Beside::default();
         for (place, name) in [(Place::Active, bundle), (Place::Challenger, challenger)] {
-            let (Some(dir), Some(name)) = (bundles, name) else { continue };
-            let bundle = Arc::new(read(&dir.join(name))?);
+            let configured = match (bundles, name) {
+                (Some(dir), Some(name)) => {
+                    let folder = dir.join(name);
+                    let bundle = read(&folder)?;
+                    beside.configured[place as usize] = Some((bundle.hash(), folder));
+                    Some(bundle)
+                }
+                _ => None,
+            };
+            let hash = configured.as_ref().map(Bundle::hash);
+            let bundle = match places.version(place, hash) {
+                Some(version) => Some(versions.load(&version)?.0),
+                None => configured,
+            };
+            let Some(bundle) = bundle else { continue };
             let may_enforce = *enforce && place == Place::Active;
-            lives.push((place, Arc::new(fresh(bundle, may_enforce)?)));
+            lives.push((place, Arc::new(fresh(Arc::new(bundle), may_enforce)?)));
         }
-        Ok(Self(lives, Arc::default()))
+        Ok(Self(lives, Arc::default(), beside))
     }
 
     /// The same bundles without state.
@@ -95,7 +126,36 @@ impl Lives {
             let fresh = live.fresh().map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
             Ok((*place, Arc::new(fresh)))
         });
-        lives.collect::<Result<_, Failure>>().map(|lives| Self(lives, Arc::default()))
+        lives.collect::<Result<_, Failure>>().map(|lives| Self(lives, Arc::default(), self.2.clone()))
+    }
+
+    /// Bundles without state, for a replay that somebody watches.
+    ///
+    /// # Errors
+    /// [`Failure`] when one cannot be built, which loading it ruled out.
+    pub(crate) fn watched(bundles: Vec<(Place, Arc<Bundle>)>, tap: Tap) -> Result<Self, Failure> {
+        let lives = bundles.into_iter().map(|(place, bundle)| Ok((place, Arc::new(fresh(bundle, false)?))));
+        let beside = Beside { tap: Some(tap), ..Beside::default() };
+        Ok(Self(lives.collect::<Result<_, Failure>>()?, Arc::default(), beside))
+    }
+
+    /// The same without state, with another bundle in a place, or with none there.
+    ///
+    /// # Errors
+    /// [`Failure`] when one cannot be built, which loading it ruled out.
+    pub(crate) fn with(&self, place: Place, bundle: Option<Arc<Bundle>>, may_enforce: bool) -> Result<Self, Failure> {
+        let mut lives = self.fresh()?;
+        lives.0.retain(|(other, _)| *other != place);
+        if let Some(bundle) = bundle {
+            lives.0.push((place, Arc::new(fresh(bundle, may_enforce && place == Place::Active)?)));
+        }
+        lives.0.sort_by_key(|(place, _)| *place as usize);
+        Ok(lives)
+    }
+
+    /// Hash and folder of the bundle that the configuration names for a place, as it was when it was read.
+    pub(crate) const fn configured(&self, place: Place) -> Option<&(Digest, PathBuf)> {
+        self.2.configured[place as usize].as_ref()
     }
 
     /// The bundle of a place.
@@ -127,6 +187,9 @@ impl Lives {
     fn apply(&self, seq: u64, entry: &Entry<'_>) {
         for (place, live) in self.iter() {
             live.apply_with(seq, entry, |judged| {
+                if let Some(tap) = &self.2.tap {
+                    tap.show(place, live.bundle(), judged);
+                }
                 if let Some(scores) = judged.scores {
                     self.1.record(place, live.bundle(), judged.row, scores.model);
                 }
@@ -232,15 +295,7 @@ fn fresh(bundle: Arc<Bundle>, may_enforce: bool) -> Result<Live, Failure> {
 /// # Errors
 /// [`Failure`] naming folder, file and what is wrong.
 pub fn read(dir: &Path) -> Result<Bundle, Failure> {
-    let loaded = Bundle::load(&mut |name, bytes_max| {
-        let mut bytes = Vec::new();
-        let path = dir.join(name);
-        let file = File::open(path).map_err(|error| error.to_string())?;
-        let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
-        file.take(limit).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        if bytes.len() > bytes_max { Err(format!("is longer than {bytes_max} bytes")) } else { Ok(bytes) }
-    });
-    loaded.map_err(|error| Failure::new(Exit::Input, format!("bundle {}: {error}", dir.display())))
+    Pieces::read(dir).map(|(bundle, _)| bundle)
 }
 
 /// Writes the built-in exchange bundle to a folder that is not there yet, and reads it back.

@@ -12,6 +12,7 @@ mod keys;
 mod lists;
 mod models;
 mod people;
+mod placing;
 mod restriction_words;
 mod shipping;
 

@@ -32,6 +32,7 @@ pub mod metrics;
 mod output;
 mod policy;
 pub mod refusals;
+mod rulebook;
 mod screenings;
 mod secret_file;
 mod socket;

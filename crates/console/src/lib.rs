@@ -26,9 +26,10 @@ mod view;
 
 pub use self::{
     pages::{PAGES, Page},
-    ports::{BoxFuture, NotDone, NotLetIn, Ports, Sight, Unavailable, Viewer, Visitors},
+    ports::{BoxFuture, NotDone, NotLetIn, Ports, Rules, Sight, Unavailable, Viewer, Visitors},
     router::{Console, STREAMS_MAX},
     view::{
+        rules,
         Backup, Ban, CaseFile, CaseLine, CaseStep, DecisionLine, DecisionPage, Deed, Drill, Entry, EntryPage,
         Evidence, Explanation, Found, HeldLine, List, Live, Mode, Part, Second, Tone,
     },
@@ -36,3 +37,5 @@ pub use self::{
 
 /// Most rows a page shows at once.
 pub const ROWS_MAX: usize = 100;
+/// Longest text of rules that the editor takes, in bytes; larger sets are brought as a folder.
+pub const RULES_TEXT_BYTES_MAX: usize = 1 << 20;

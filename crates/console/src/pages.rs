@@ -7,6 +7,8 @@ pub(crate) mod cases;
 pub(crate) mod decisions;
 pub(crate) mod lists;
 pub(crate) mod live;
+pub(crate) mod models;
+pub(crate) mod rules;
 
 use identity::Capability;
 use maud::{Markup, html};
@@ -29,11 +31,13 @@ pub(crate) const DECISIONS: Page = page("/console/decisions", "Decisions", Capab
 pub(crate) const CASES: Page = page("/console/cases", "Cases", Capability::ReadCases);
 pub(crate) const BANS: Page = page("/console/bans", "Attack view", Capability::ReadMetrics);
 pub(crate) const LISTS: Page = page("/console/lists", "Lists", Capability::ReadHealth);
+pub(crate) const RULES: Page = page("/console/rules", "Rules", Capability::ReadRules);
+pub(crate) const MODELS: Page = page("/console/models", "Models", Capability::ReadRules);
 pub(crate) const BACKUPS: Page = page("/console/backups", "Backups", Capability::ReadHealth);
 pub(crate) const AUDIT: Page = page("/console/audit", "Audit log", Capability::ReadHealth);
 
 /// Every page there is, in the order of the navigation.
-pub const PAGES: &[Page] = &[LIVE, CASES, DECISIONS, BANS, LISTS, BACKUPS, AUDIT];
+pub const PAGES: &[Page] = &[LIVE, CASES, DECISIONS, RULES, MODELS, BANS, LISTS, BACKUPS, AUDIT];
 
 const fn page(path: &'static str, name: &'static str, capability: Capability) -> Page {
     Page { path, name, capability }

@@ -1,11 +1,15 @@
 //! What the console needs from the rest of the product.
 
+mod rules;
+
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use domain::Actor;
 use identity::Capability;
 
 use crate::view::{Backup, Ban, CaseFile, CaseLine, DecisionPage, Deed, EntryPage, Explanation, List, Live};
+
+pub use self::rules::Rules;
 
 /// A boxed future, so that ports stay object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -25,6 +29,8 @@ pub struct NotDone(pub String);
 pub struct Ports {
     /// What there is to see.
     pub sight: Arc<dyn Sight>,
+    /// Rules and models.
+    pub rules: Arc<dyn Rules>,
     /// Who may see it.
     pub visitors: Arc<dyn Visitors>,
 }

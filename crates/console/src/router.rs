@@ -3,6 +3,8 @@
 mod cases;
 mod doors;
 mod live;
+mod models;
+mod rules;
 
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
     routing::get,
 };
+use identity::Capability;
 use maud::{Markup, html};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -77,6 +80,8 @@ impl Console {
             .merge(cases::routes())
             .merge(doors::routes())
             .merge(live::routes())
+            .merge(models::routes())
+            .merge(rules::routes())
             .with_state(self.clone())
     }
 
@@ -135,6 +140,17 @@ impl Visit {
     fn answer_with(&self, status: StatusCode, title: &str, content: &Markup) -> Response {
         let frame = Frame { nonce: &self.nonce, viewer: &self.viewer, page: self.page };
         html_answer(status, &self.nonce, frame.render(title, content))
+    }
+
+    /// The answer to somebody who may see the page and not do this.
+    fn lacks(&self, capability: Capability) -> Option<Response> {
+        (!self.viewer.may(capability)).then(|| {
+            let text = html! {
+                h1 { "Not for your role" }
+                p { "This needs " code { (capability.as_str()) } ", which none of your roles has." }
+            };
+            self.answer_with(StatusCode::FORBIDDEN, self.page.name, &text)
+        })
     }
 
     fn unavailable(&self, why: &Unavailable) -> Response {

@@ -1,5 +1,7 @@
 //! What pages are rendered from: plain values, in words where the product has words.
 
+pub mod rules;
+
 use domain::{UnixNanos, Verdict};
 
 /// Whether a part acts on what it finds.

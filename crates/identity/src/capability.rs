@@ -10,6 +10,8 @@ pub enum Capability {
     ApproveOauth,
     /// Agreeing to what others propose to release.
     ApproveReleases,
+    /// Putting rules and models in force that others propose, and returning to earlier ones.
+    ApproveRules,
     /// Asking for decisions.
     Decide,
     /// Having a session: what every person who signs in may do. No program.
@@ -22,12 +24,16 @@ pub enum Capability {
     ReadHealth,
     /// Reading counters.
     ReadMetrics,
+    /// Reading rules and models, and what they did.
+    ReadRules,
     /// Screening addresses.
     Screen,
     /// Working on cases: assigning, noting, proposing, resolving.
     WorkCases,
     /// Reporting events.
     WriteEvents,
+    /// Drafting rules, trying them on the past, watching them in shadow.
+    WriteRules,
 }
 
 /// What a person does. A person may have several roles.
@@ -141,6 +147,12 @@ pub const TABLE: &[Row] = &[
         "agrees to what others propose to release",
         &[Role::Approver, Role::ComplianceOfficer],
     ),
+    row(
+        Capability::ApproveRules,
+        "approve_rules",
+        "puts rules and models in force that others propose, and returns to earlier ones",
+        &[Role::Approver, Role::ComplianceOfficer],
+    ),
     row(Capability::Decide, "decide", "asks for decisions", &[]),
     row(Capability::OwnSession, "own_session", "has a session of its own and ends it", &Role::ALL),
     row(Capability::ReadCases, "read_cases", "reads alerts and cases", INVESTIGATORS),
@@ -151,6 +163,20 @@ pub const TABLE: &[Row] = &[
         "read_metrics",
         "reads counters",
         &[Role::Admin, Role::SecurityEngineer, Role::Sre],
+    ),
+    row(
+        Capability::ReadRules,
+        "read_rules",
+        "reads rules and models, and what they did",
+        &[
+            Role::AmlAnalyst,
+            Role::Approver,
+            Role::Auditor,
+            Role::ComplianceOfficer,
+            Role::FraudAnalyst,
+            Role::SecurityEngineer,
+            Role::Viewer,
+        ],
     ),
     row(
         Capability::Screen,
@@ -165,6 +191,12 @@ pub const TABLE: &[Row] = &[
         &[Role::AmlAnalyst, Role::ComplianceOfficer, Role::FraudAnalyst],
     ),
     row(Capability::WriteEvents, "write_events", "reports events", &[]),
+    row(
+        Capability::WriteRules,
+        "write_rules",
+        "drafts rules, tries them on the past, watches them in shadow",
+        &[Role::ComplianceOfficer, Role::FraudAnalyst],
+    ),
 ];
 
 impl Capability {
@@ -234,7 +266,8 @@ mod tests {
                 Capability::OwnSession,
                 Capability::ReadCases,
                 Capability::ReadDecisions,
-                Capability::ReadHealth
+                Capability::ReadHealth,
+                Capability::ReadRules
             ]
         );
     }

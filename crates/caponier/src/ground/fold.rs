@@ -22,7 +22,7 @@ use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
 use watch::{customers::Customers, rescreen::Ledger as PastTransfers};
 
-use crate::screenings::KEYED_SCREENINGS_MAX;
+use crate::{rulebook::tallies::Tallies, screenings::KEYED_SCREENINGS_MAX};
 
 use crate::bundles::Lives;
 use crate::cases::{of_chain_alert, of_decision, of_fraud_alert};
@@ -31,6 +31,9 @@ use super::{API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation};
 
 /// Event ids remembered for idempotency; the oldest are forgotten first. 32 bytes each, 64 MiB when full.
 pub const EVENT_IDS_MAX: usize = 1_000_000;
+
+/// Changes of who judges that are remembered.
+pub(crate) const JUDGED_MAX: usize = 1_024;
 
 /// Why the state cannot be brought up to the journal. Final until the next start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,9 +77,12 @@ pub struct Fold {
     customers: Arc<Customers>,
     cases: Cases,
     models: lifecycle::Registry,
+    tallies: Tallies,
     lives: Lives,
     /// Which bundle judges each place, as the journal says.
     bundles: BTreeMap<String, record::FraudBundle>,
+    /// The newest of those that judged, oldest first.
+    judged: VecDeque<(domain::UnixNanos, record::FraudBundle)>,
     event_ids: EventIds,
     counts: BTreeMap<Kind, u64>,
     erased: u64,
@@ -117,8 +123,10 @@ impl Fold {
             customers,
             cases: Cases::default(),
             models: lifecycle::Registry::default(),
+            tallies: Tallies::default(),
             lives,
             bundles: BTreeMap::new(),
+            judged: VecDeque::new(),
             event_ids: EventIds::default(),
             counts: BTreeMap::new(),
             erased: 0,
@@ -153,6 +161,16 @@ impl Fold {
     #[must_use]
     pub const fn bundles(&self) -> &BTreeMap<String, record::FraudBundle> {
         &self.bundles
+    }
+
+    /// Which bundles judged, in whatever place, oldest first: the last [`JUDGED_MAX`] changes.
+    pub(crate) fn judged(&self) -> impl DoubleEndedIterator<Item = &(domain::UnixNanos, record::FraudBundle)> {
+        self.judged.iter()
+    }
+
+    /// What rules did.
+    pub(crate) const fn tallies(&self) -> &Tallies {
+        &self.tallies
     }
 
     /// Entries taken in.
@@ -295,6 +313,7 @@ impl Fold {
                 self.customers.apply(&event);
                 self.transfers.apply_event(position, &event);
                 self.lives.event(position, &event);
+                self.tallies.event(position, &event);
                 self.event_ids.insert(&event.id);
                 if let EventKind::OrderFilled { instrument, price, .. } = &event.kind
                     && let Some((base, quote)) = pair(instrument)
@@ -308,6 +327,7 @@ impl Fold {
                 self.customers.apply_decision(&decision);
                 self.transfers.apply_decision(position, &decision);
                 self.lives.decision(position, &decision);
+                self.tallies.decision(position, at, &decision);
                 if let Some(held) = decide::release_used(&decision) {
                     self.cases.used(held, position);
                 }
@@ -367,12 +387,17 @@ impl Fold {
             Kind::FraudAlert => {
                 let alert = record::decode_fraud_alert(payload).map_err(|error| malformed(&error))?;
                 self.lives.alert_recorded(&alert.id);
+                self.tallies.alert(at, &alert);
                 self.cases.trigger(&of_fraud_alert(position, at, alert));
             }
             Kind::FraudBundle => {
                 let bundle = record::FraudBundle::decode(payload).map_err(|error| malformed(&error))?;
                 self.lives.bundle(&bundle);
-                self.bundles.insert(bundle.place.clone(), bundle);
+                self.bundles.insert(bundle.place.clone(), bundle.clone());
+                if self.judged.len() == JUDGED_MAX {
+                    self.judged.pop_front();
+                }
+                self.judged.push_back((at, bundle));
             }
             Kind::Refusals => {
                 let refusals = record::Refusals::decode(payload).map_err(|error| malformed(&error))?;

@@ -52,6 +52,8 @@ pub struct Judged<'a> {
     pub row: &'a [f64],
     /// Its scores, if its kind is judged.
     pub scores: Option<Scores>,
+    /// The rules that fire on it, if its kind is judged and the bundle has rules.
+    pub hits: Option<&'a rules::Hits>,
 }
 
 /// What the engine did, for metrics.
@@ -152,6 +154,12 @@ impl Live {
     /// Whether a promoted bundle has an effect from now on.
     pub fn set_may_enforce(&self, may_enforce: bool) {
         self.may_enforce.store(may_enforce, Ordering::Relaxed);
+    }
+
+    /// Whether a promoted bundle may have an effect.
+    #[must_use]
+    pub fn may_enforce(&self) -> bool {
+        self.may_enforce.load(Ordering::Relaxed)
     }
 
     /// From the next entry on this bundle is the one to judge, or is not any more. `is_promoted`: somebody said that its
@@ -342,7 +350,8 @@ impl State {
             }
             scores
         });
-        each(&Judged { entry: seq, record, stepped, row: &self.bench.row, scores });
+        let hits = scores.and(self.bench.hits());
+        each(&Judged { entry: seq, record, stepped, row: &self.bench.row, scores, hits });
     }
 
     fn label(&mut self, id: RecordId<'_>, is_fraud: bool) {
