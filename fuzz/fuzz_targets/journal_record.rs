@@ -2,14 +2,14 @@
 #![no_main]
 
 use journal::record::{
-    BackupDrill, Ban, FraudBundle, KekRotated, Lifecycle, ListImported, Refusals, Screening, SubjectErased,
+    BackupDrill, Ban, FraudBundle, KekRotated, Lifecycle, ListImported, ListRemoved, Refusals, Screening, SubjectErased, Suspicion,
     decode_decision, decode_event, decode_fraud_alert, encode_decision, encode_event, encode_fraud_alert,
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Some((kind, payload)) = data.split_first() else { return };
-    let encoded = match kind % 12 {
+    let encoded = match kind % 14 {
         0 => decode_decision(payload).map(|decision| encode_decision(&decision)),
         1 => decode_event(payload).map(|event| encode_event(&event)),
         2 => BackupDrill::decode(payload).map(|drill| drill.encode()),
@@ -21,6 +21,8 @@ fuzz_target!(|data: &[u8]| {
         10 => FraudBundle::decode(payload).map(|bundle| bundle.encode()),
         6 => Refusals::decode(payload).map(|refusals| refusals.encode()),
         8 => Screening::decode(payload).map(|screening| screening.encode()),
+        11 => ListRemoved::decode(payload).map(|removed| removed.encode()),
+        12 => Suspicion::decode(payload).map(|suspicion| suspicion.encode()),
         _ => SubjectErased::decode(payload).map(|erased| erased.encode()),
     };
     if let Ok(encoded) = encoded {

@@ -101,6 +101,32 @@ async fn past_transfers_follow_the_lists_through_a_crash() {
     assert_eq!(told(&house), [both("raised"), both("retracted")].concat());
     let imported = import(&house, BAD);
     assert_eq!(imported["rescreened"]["raised"], json!(2), "{imported}");
+    // The whole list goes, if that is confirmed.
+    let remove = ["lists", "remove", "fresh", "--reason", "the vendor has closed"];
+    assert!(house.ask(&remove).exits(64).text().contains("--yes"));
+    let confirmed = [&remove[..], &["--yes"]].concat();
+    let removed = house.ask(&confirmed).exits(0).json();
+    assert_eq!(
+        (&removed["listed"], &removed["rescreened"]["retracted"]),
+        (&json!(1), &json!(2)),
+        "{removed}"
+    );
+    house.ask(&confirmed).exits(66);
+    assert_eq!(serving.stop(), 0);
+    // It is not missed: whoever starts now screens without it.
+    let serving = house.serve();
+    let (status, screened) = screen(&house, &serving, json!({ "address": BAD })).await;
+    assert_eq!((status, &screened["verdict"]), (200, &json!("allow")), "{screened}");
+    let log = house.ask(&["log", "--kind", "list_removed"]).exits(0);
+    assert!(log.text().contains("the vendor has closed"), "{}", log.text());
+    // What is missing though it should be there can be given up too.
+    import(&house, BAD);
+    assert_eq!(serving.stop(), 0);
+    fs::remove_dir_all(house.data().join("labels")).unwrap();
+    let serving = house.serve();
+    assert_eq!(screen(&house, &serving, json!({ "address": BAD })).await.0, 503);
+    assert_eq!(house.ask(&confirmed).exits(0).json()["listed"], Value::Null);
+    assert_eq!(screen(&house, &serving, json!({ "address": BAD })).await.0, 200);
     assert_eq!(serving.stop(), 0);
     assert_sound(house.data());
 }

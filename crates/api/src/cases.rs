@@ -4,6 +4,7 @@
 //! `revision` of the case it rests on, and is refused when somebody else was faster.
 
 mod body;
+mod call;
 mod json;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -11,9 +12,12 @@ use std::{collections::BTreeMap, time::Duration};
 use domain::{Actor, UnixNanos};
 use fraud::cases::{AlertLine, Ask, Case, CaseError, Filter, Review};
 
-pub use self::body::case_id;
-pub(crate) use self::body::{alert_query, ask, case_query};
 pub use self::json::{alerts_json, case_json, cases_json, review_json};
+pub use self::{body::case_id, call::CaseCall};
+pub(crate) use self::{
+    body::{alert_query, ask, case_query},
+    call::{ROUTES, serve},
+};
 use crate::BoxFuture;
 
 /// Cases or alerts of a page when the caller names no number.

@@ -1,4 +1,4 @@
-//! Decisions page by page, and as they are made.
+//! Decisions: made, explained, page by page, and as they are made.
 //!
 //! # Bounds
 //! A page holds at most [`PAGE_MAX`] decisions and looks at a bounded number of journal entries; at most [`STREAMS_MAX`]
@@ -9,23 +9,109 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration}
 
 use axum::{
     body::{Body, Bytes},
-    http::{HeaderValue, Uri, header},
+    extract::Request,
+    http::{HeaderValue, Method, Uri, header},
     response::{IntoResponse as _, Response},
 };
 use serde_json::{Value, json};
 use tokio::{
     sync::OwnedSemaphorePermit,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use crate::{
-    DecisionPage, ListedDecision, PageError,
-    limits::{PAGE_MAX, STREAM_BEAT, STREAM_TIME_MAX, STREAMS_MAX},
+    DecideError, DecisionPage, ListedDecision, PageError, Permission,
+    limits::{DEADLINE_GRACE, DECISION_BODY_BYTES_MAX, PAGE_MAX, STREAM_BEAT, STREAM_TIME_MAX, STREAMS_MAX},
     problem::{Kind, Problem},
     query::Query,
-    route::App,
-    wire,
+    route::{Action, App, Route, json_response, read_body},
+    wire::{self, DecisionRequest},
 };
+
+/// A call about decisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecisionCall {
+    /// Decides on a withdrawal.
+    Decide,
+    /// Explains a decision.
+    Explain,
+    /// Lists decisions page by page.
+    List,
+    /// Streams decisions as they are made.
+    Stream,
+}
+
+/// The routes of the family.
+pub(crate) const ROUTES: &[Route] = &[
+    Route {
+        method: Method::POST,
+        path: "/v1/decisions",
+        permission: Permission::Decide,
+        action: Action::Decision(DecisionCall::Decide),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/decisions",
+        permission: Permission::ReadDecisions,
+        action: Action::Decision(DecisionCall::List),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/decisions/stream",
+        permission: Permission::ReadDecisions,
+        action: Action::Decision(DecisionCall::Stream),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/decisions/{id}",
+        permission: Permission::ReadDecisions,
+        action: Action::Decision(DecisionCall::Explain),
+    },
+];
+
+pub(crate) async fn serve(app: &Arc<App>, call: DecisionCall, request: Request) -> Response {
+    match call {
+        DecisionCall::Decide => json_response(decide(app, request).await),
+        DecisionCall::Explain => json_response(explain(app, request.uri()).await),
+        DecisionCall::List => json_response(list(app, request.uri()).await),
+        DecisionCall::Stream => stream(app, request.uri()).await,
+    }
+}
+
+async fn decide(app: &App, request: Request) -> Result<Value, Problem> {
+    let body = read_body(request, DECISION_BODY_BYTES_MAX).await?;
+    let DecisionRequest { withdrawal, idempotency_key, deadline } =
+        wire::decision_request(&body, app.ports().clock.now())
+            .map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
+    let deciding = app.ports().decisions.decide(withdrawal, idempotency_key, deadline);
+    match timeout(deadline + DEADLINE_GRACE, deciding).await {
+        Ok(Ok(decided)) => Ok(wire::answer_json(&decided)),
+        Ok(Err(DecideError::Busy { retry_after })) => Err(Problem::busy(retry_after)),
+        Ok(Err(DecideError::IdempotencyConflict)) => {
+            Err(Problem::new(Kind::IdempotencyConflict, "use a new key for a new request"))
+        }
+        Ok(Err(error @ DecideError::Unavailable { .. })) => {
+            tracing::error!(%error, "a withdrawal was not decided");
+            Err(Problem::new(Kind::Unavailable, "there is no decision; the withdrawal must not go ahead"))
+        }
+        Err(_elapsed) => {
+            tracing::error!(?deadline, "a withdrawal was not decided in time");
+            Err(Problem::new(Kind::DeadlineExceeded, "the withdrawal must not go ahead"))
+        }
+    }
+}
+
+async fn explain(app: &App, uri: &Uri) -> Result<Value, Problem> {
+    let id = uri.path().rsplit('/').next().unwrap_or_default();
+    match app.ports().decisions.explain(id).await {
+        Ok(Some(explained)) => Ok(wire::explanation_json(&explained)),
+        Ok(None) => Err(Problem::new(Kind::NotFound, "no decision has this id")),
+        Err(error) => {
+            tracing::error!(%error, "a decision was not explained");
+            Err(Problem::new(Kind::Unavailable, "decisions cannot be read at the moment"))
+        }
+    }
+}
 
 fn refused(error: &PageError) -> Problem {
     match error {
@@ -45,7 +131,7 @@ fn refused(error: &PageError) -> Problem {
 }
 
 /// `GET /v1/decisions`
-pub(crate) async fn list(app: &App, uri: &Uri) -> Result<Value, Problem> {
+async fn list(app: &App, uri: &Uri) -> Result<Value, Problem> {
     let mut query = Query::parse(uri)?;
     let after = query.take("after");
     let limit = query.count("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_MAX);
@@ -105,7 +191,7 @@ impl Stream {
 }
 
 /// `GET /v1/decisions/stream`
-pub(crate) async fn stream(app: &Arc<App>, uri: &Uri) -> Response {
+async fn stream(app: &Arc<App>, uri: &Uri) -> Response {
     match open(app, uri).await {
         Err(problem) => problem.into_response(),
         Ok(stream) => {

@@ -1,7 +1,7 @@
 //! The control API, version 1: where the exchange reports what happened and asks for decisions.
 //!
 //! A listener of its own, apart from the data path of the gateway. Every route needs a bearer token with the
-//! permission that [`ROUTES`] states; what is open to everybody stands in [`OPEN_ROUTES`]. Without TLS it listens on loopback only.
+//! permission that [`routes`] states; what is open to everybody stands in [`OPEN_ROUTES`]. Without TLS it listens on loopback only.
 //!
 //! | route | does |
 //! |---|---|
@@ -31,15 +31,18 @@
 //! Bodies, lines, connections, requests in flight and every time a peer can make us wait have named bounds in
 //! [`limits`].
 
+mod apps;
 mod auth;
 mod cases;
 mod config;
 mod dead_letters;
 mod decisions;
+mod events;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub mod limits;
 mod openapi;
+mod operation;
 mod people;
 mod ports;
 mod problem;
@@ -50,20 +53,24 @@ mod server;
 mod wire;
 
 pub use self::{
+    apps::AppCall,
     auth::{Permission, Token},
     cases::{
-        CaseFile, Cases, CasesError, DecisionReview, Order, alerts_json, case_id, case_json, cases_json,
-        review_json,
+        CaseCall, CaseFile, Cases, CasesError, DecisionReview, Order, alerts_json, case_id, case_json,
+        cases_json, review_json,
     },
     config::{BuildError, Config, Ports},
     dead_letters::{DeadLetter, DeadLetters},
+    decisions::DecisionCall,
+    events::EventCall,
     openapi::document_text,
-    people::{IdentityLog, NotRecorded, People},
+    operation::OperationCall,
+    people::{IdentityLog, NotRecorded, People, SessionCall},
     ports::{
         BoxFuture, Consents, DecideError, Decided, DecisionPage, Decisions, ExplainError, Explained,
         GrantError, Health, Intake, IntakeError, ListedDecision, Metrics, PageError, Recorded,
     },
-    route::{Action, CaseCall, OPEN_ROUTES, OpenAction, OpenRoute, ROUTES, Route},
+    route::{Action, OPEN_ROUTES, OpenAction, OpenRoute, Route, routes},
     screen::{ScreenAnswer, ScreenError, ScreenLine, ScreenRequest, Screenings, screened_json},
     server::Api,
     wire::{answer_json, assessment_json, explanation_json, lists_json},

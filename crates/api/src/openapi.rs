@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 
 use self::operations::{open_operation, operation};
 pub(crate) use self::page::page;
-use crate::{OPEN_ROUTES, ROUTES, problem::Kind};
+use crate::{OPEN_ROUTES, problem::Kind, routes};
 
 /// Version of the description: that of the API, not of the program.
 const VERSION: &str = "1.0.0";
@@ -201,7 +201,7 @@ fn described(
 /// The document.
 pub(crate) fn document() -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for route in ROUTES {
+    for route in routes() {
         let method = route.method.as_str().to_lowercase();
         let described = described(&method, route.path, &operation(route.action), Some(route.permission));
         paths.entry(route.path).or_default().insert(method, described);

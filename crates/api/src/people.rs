@@ -21,13 +21,38 @@ use identity::{
 use serde_json::{Value, json};
 
 use crate::{
-    BoxFuture,
+    BoxFuture, Permission,
     auth::{Caller, bearer},
     limits::SIGN_IN_BODY_BYTES_MAX,
     problem::{Kind, Problem},
-    route::{App, read_body, respond},
+    route::{Action, App, Route, json_response, read_body, respond},
     wire::{Fault, Fields},
 };
+
+/// A call about the caller's session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionCall {
+    /// Ends it.
+    End,
+    /// Says who calls.
+    Show,
+}
+
+/// The routes of the family that need a permission.
+pub(crate) const ROUTES: &[Route] = &[
+    Route {
+        method: Method::GET,
+        path: "/v1/session",
+        permission: Permission::OwnSession,
+        action: Action::Session(SessionCall::Show),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/session/end",
+        permission: Permission::OwnSession,
+        action: Action::Session(SessionCall::End),
+    },
+];
 
 /// Name of the cookie of a session.
 pub(crate) const COOKIE: &str = "__Host-caponier-session";
@@ -288,8 +313,15 @@ async fn signed_in(app: &App, request: Request) -> Result<(Value, String), Probl
     Ok((body, set))
 }
 
+pub(crate) fn serve(app: &App, call: SessionCall, caller: &Caller, headers: &HeaderMap) -> Response {
+    match call {
+        SessionCall::End => end(app, caller, headers),
+        SessionCall::Show => json_response(Ok(show(app, caller, headers))),
+    }
+}
+
 /// `GET /v1/session`
-pub(crate) fn show(app: &App, caller: &Caller, headers: &HeaderMap) -> Value {
+fn show(app: &App, caller: &Caller, headers: &HeaderMap) -> Value {
     let capabilities: Vec<&str> = caller.permissions().iter().map(|one| one.as_str()).collect();
     let mut shown = json!({ "actor": caller.actor().to_string(), "capabilities": capabilities });
     if let (Some(object), true, Some(cookie)) =
@@ -304,7 +336,7 @@ pub(crate) fn show(app: &App, caller: &Caller, headers: &HeaderMap) -> Value {
 }
 
 /// `POST /v1/session/end`
-pub(crate) fn end(app: &App, caller: &Caller, headers: &HeaderMap) -> Response {
+fn end(app: &App, caller: &Caller, headers: &HeaderMap) -> Response {
     match cookie(headers).filter(|_| caller.actor().kind().is_person()) {
         None => {
             Problem::new(Kind::NotFound, "the call was made by a token and not in a session").into_response()

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use auth::oauth::{ConsentError, grant_number};
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -11,63 +10,40 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodFilter, on},
 };
-use domain::{Actor, ApiKeyId};
-use fraud::cases::CaseError;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
     sync::{Semaphore, watch},
     time::timeout,
 };
 
 use crate::{
-    CasesError, Consents, DeadLetter, DecideError, GrantError, IntakeError, Permission, Ports, Recorded,
+    AppCall, CaseCall, DecisionCall, EventCall, OperationCall, Permission, Ports, SessionCall, apps,
     auth::Tokens,
-    cases, decisions,
-    limits::{
-        BODY_TIMEOUT, CASE_BODY_BYTES_MAX, CONSENT_BODY_BYTES_MAX, DEAD_LETTERS_PAGE_MAX, DEADLINE_GRACE,
-        DECISION_BODY_BYTES_MAX, EVENT_BODY_BYTES_MAX, REQUESTS_MAX, STREAMS_MAX,
-    },
-    openapi, people,
+    cases, decisions, events,
+    limits::{BODY_TIMEOUT, REQUESTS_MAX, STREAMS_MAX},
+    openapi, operation, people,
     problem::{Kind, Problem},
-    wire::{self, Answer, Batch, DecisionRequest, Fault, Judge, RefusedLine},
+    screen,
 };
 
-/// What a route does.
+/// What a route does, by family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Takes a customer's answer to an app.
-    AnswerApp,
-    /// Says what an app asks for.
-    AskForApp,
-    /// Lists alerts and cases, or works on a case.
+    /// Third-party apps.
+    App(AppCall),
+    /// Alerts and cases.
     Case(CaseCall),
-    /// Decides on a withdrawal.
-    Decide,
-    /// Explains a decision.
-    Explain,
-    /// Says what does not work.
-    Health,
-    /// Lists decisions page by page.
-    ListDecisions,
-    /// Lists what a customer has granted.
-    ListGrants,
-    /// Counters for a monitoring system.
-    Metrics,
-    /// Shows refused lines.
-    ReadDeadLetters,
-    /// Records events.
-    RecordEvents,
-    /// Ends a grant.
-    RevokeGrant,
+    /// Decisions.
+    Decision(DecisionCall),
+    /// Events.
+    Event(EventCall),
+    /// The installation.
+    Operation(OperationCall),
     /// Screens addresses.
     Screen,
-    /// Ends the caller's session.
-    SessionEnd,
-    /// Says who calls.
-    SessionShow,
-    /// Streams decisions as they are made.
-    StreamDecisions,
+    /// The caller's session.
+    Session(SessionCall),
 }
 
 /// What a route does that is open to everybody.
@@ -87,29 +63,6 @@ pub enum OpenAction {
     FinishSignIn,
     /// Describes the API for people.
     Page,
-}
-
-/// A call about cases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CaseCall {
-    /// Lists alerts.
-    Alerts,
-    /// Approves a proposal.
-    Approve,
-    /// Says who works on it.
-    Assign,
-    /// Takes a proposal back, or refuses it.
-    Decline,
-    /// Lists cases.
-    List,
-    /// Adds a note.
-    Note,
-    /// Proposes to release a held withdrawal.
-    Propose,
-    /// Says what it turned out to be.
-    Resolve,
-    /// Shows a case.
-    Show,
 }
 
 /// A route and what it takes to use it.
@@ -147,156 +100,21 @@ pub const OPEN_ROUTES: &[OpenRoute] = &[
     OpenRoute { method: Method::POST, path: "/v1/session/finish", action: OpenAction::FinishSignIn },
 ];
 
-/// Every route that needs a permission.
-pub const ROUTES: &[Route] = &[
-    Route {
-        method: Method::POST,
-        path: "/v1/events",
-        permission: Permission::WriteEvents,
-        action: Action::RecordEvents,
-    },
-    Route {
-        method: Method::GET,
-        path: "/v1/events/dead-letters",
-        permission: Permission::WriteEvents,
-        action: Action::ReadDeadLetters,
-    },
-    Route {
-        method: Method::POST,
-        path: "/v1/decisions",
-        permission: Permission::Decide,
-        action: Action::Decide,
-    },
-    Route {
-        method: Method::GET,
-        path: "/v1/decisions",
-        permission: Permission::ReadDecisions,
-        action: Action::ListDecisions,
-    },
-    Route {
-        method: Method::GET,
-        path: "/v1/decisions/stream",
-        permission: Permission::ReadDecisions,
-        action: Action::StreamDecisions,
-    },
-    Route {
-        method: Method::GET,
-        path: "/v1/decisions/{id}",
-        permission: Permission::ReadDecisions,
-        action: Action::Explain,
-    },
-    Route {
-        method: Method::POST,
-        path: "/v1/screen",
-        permission: Permission::Screen,
-        action: Action::Screen,
-    },
-    Route {
-        method: Method::GET,
-        path: "/v1/alerts",
-        permission: Permission::ReadCases,
-        action: Action::Case(CaseCall::Alerts),
-    },
-    Route {
-        method: Method::GET,
-        path: "/v1/cases",
-        permission: Permission::ReadCases,
-        action: Action::Case(CaseCall::List),
-    },
-    Route {
-        method: Method::GET,
-        path: "/v1/cases/{case}",
-        permission: Permission::ReadCases,
-        action: Action::Case(CaseCall::Show),
-    },
-    Route {
-        method: Method::POST,
-        path: "/v1/cases/{case}/assign",
-        permission: Permission::WorkCases,
-        action: Action::Case(CaseCall::Assign),
-    },
-    Route {
-        method: Method::POST,
-        path: "/v1/cases/{case}/notes",
-        permission: Permission::WorkCases,
-        action: Action::Case(CaseCall::Note),
-    },
-    Route {
-        method: Method::POST,
-        path: "/v1/cases/{case}/propose",
-        permission: Permission::WorkCases,
-        action: Action::Case(CaseCall::Propose),
-    },
-    Route {
-        method: Method::POST,
-        path: "/v1/cases/{case}/approve",
-        permission: Permission::ApproveReleases,
-        action: Action::Case(CaseCall::Approve),
-    },
-    Route {
-        method: Method::POST,
-        path: "/v1/cases/{case}/decline",
-        permission: Permission::WorkCases,
-        action: Action::Case(CaseCall::Decline),
-    },
-    Route {
-        method: Method::POST,
-        path: "/v1/cases/{case}/resolve",
-        permission: Permission::WorkCases,
-        action: Action::Case(CaseCall::Resolve),
-    },
-    Route {
-        method: Method::GET,
-        path: "/v1/oauth/authorizations/{handle}",
-        permission: Permission::ApproveOauth,
-        action: Action::AskForApp,
-    },
-    Route {
-        method: Method::POST,
-        path: "/v1/oauth/authorizations/{handle}",
-        permission: Permission::ApproveOauth,
-        action: Action::AnswerApp,
-    },
-    Route {
-        method: Method::POST,
-        path: "/v1/oauth/grants",
-        permission: Permission::ApproveOauth,
-        action: Action::ListGrants,
-    },
-    Route {
-        method: Method::POST,
-        path: "/v1/oauth/grants/{grant}/revoke",
-        permission: Permission::ApproveOauth,
-        action: Action::RevokeGrant,
-    },
-    Route {
-        method: Method::GET,
-        path: "/v1/session",
-        permission: Permission::OwnSession,
-        action: Action::SessionShow,
-    },
-    Route {
-        method: Method::POST,
-        path: "/v1/session/end",
-        permission: Permission::OwnSession,
-        action: Action::SessionEnd,
-    },
-    Route {
-        method: Method::GET,
-        path: "/v1/health",
-        permission: Permission::ReadHealth,
-        action: Action::Health,
-    },
-    Route {
-        method: Method::GET,
-        path: "/metrics",
-        permission: Permission::ReadMetrics,
-        action: Action::Metrics,
-    },
+/// Every family's routes.
+const FAMILIES: &[&[Route]] = &[
+    events::ROUTES,
+    decisions::ROUTES,
+    screen::ROUTES,
+    cases::ROUTES,
+    apps::ROUTES,
+    people::ROUTES,
+    operation::ROUTES,
 ];
 
-/// Media type of the counters: OpenMetrics 1.0 section "Overall Structure".
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Every route that needs a permission: the one authorisation table, each line beside what serves it.
+pub fn routes() -> impl Iterator<Item = &'static Route> {
+    FAMILIES.iter().copied().flatten()
+}
 
 /// What requests are served from.
 #[derive(Debug)]
@@ -353,7 +171,7 @@ impl App {
         drop(self.stopping.subscribe().wait_for(|stopped| *stopped).await);
     }
 
-    /// The router of [`ROUTES`]. Whatever is not a route asks for a token first as well, so that nothing is
+    /// The router of [`routes`]. Whatever is not a route asks for a token first as well, so that nothing is
     /// learned without one.
     pub(crate) fn router(self: &Arc<Self>) -> Router {
         let serve = |route: Option<&'static Route>, otherwise: Kind| {
@@ -364,7 +182,7 @@ impl App {
             }
         };
         let mut router = Router::new();
-        for route in ROUTES {
+        for route in routes() {
             let filter = if route.method == Method::GET { MethodFilter::GET } else { MethodFilter::POST };
             router = router.route(route.path, on(filter, serve(Some(route), Kind::NotFound)));
         }
@@ -427,24 +245,17 @@ impl App {
             return Problem::busy(std::time::Duration::from_secs(1)).into_response();
         };
         let response = match route.action {
-            Action::AnswerApp => json_response(self.answer_app(request).await),
-            Action::AskForApp => json_response(self.ask_for_app(request.uri())),
-            Action::Case(call) => json_response(self.case(call, caller.actor().clone(), request).await),
-            Action::Decide => json_response(self.decide(request).await),
-            Action::Explain => json_response(self.explain(request.uri()).await),
-            Action::Health => json_response(self.health()),
-            Action::ListDecisions => json_response(decisions::list(self, request.uri()).await),
-            Action::ListGrants => json_response(self.list_grants(request).await),
-            Action::Metrics => respond(self.ports.metrics.exposition(), OPENMETRICS),
-            Action::ReadDeadLetters => json_response(self.read_dead_letters(request.uri())),
-            Action::RecordEvents => {
-                json_response(self.record_events(&caller.actor().to_string(), request).await)
+            Action::App(call) => json_response(apps::serve(self, call, request).await),
+            Action::Case(call) => {
+                json_response(cases::serve(self, call, caller.actor().clone(), request).await)
             }
-            Action::RevokeGrant => json_response(self.revoke_grant(request).await),
+            Action::Decision(call) => decisions::serve(self, call, request).await,
+            Action::Event(call) => {
+                json_response(events::serve(self, call, &caller.actor().to_string(), request).await)
+            }
+            Action::Operation(call) => operation::serve(self, call),
             Action::Screen => self.screen(&caller.actor().to_string(), request).await,
-            Action::SessionEnd => people::end(self, &caller, request.headers()),
-            Action::SessionShow => json_response(Ok(people::show(self, &caller, request.headers()))),
-            Action::StreamDecisions => decisions::stream(self, request.uri()).await,
+            Action::Session(call) => people::serve(self, call, &caller, request.headers()),
         };
         tracing::debug!(
             caller = %caller.actor(),
@@ -454,235 +265,14 @@ impl App {
         );
         response
     }
-
-    async fn record_events(&self, caller: &str, request: Request) -> Result<Value, Problem> {
-        let body = read_body(request, EVENT_BODY_BYTES_MAX).await?;
-        let intake = &*self.ports.intake;
-        let now = self.ports.clock.now();
-        let Batch { events, refused } = wire::events(&body, Judge { now, intake })?;
-        let recorded = if events.is_empty() {
-            Recorded { accepted: 0, duplicates: 0, erased: 0 }
-        } else {
-            intake.record(events).await.map_err(|error| match error {
-                IntakeError::Busy { retry_after } => Problem::busy(retry_after),
-                IntakeError::Unavailable { .. } => {
-                    tracing::error!(%error, "events were refused");
-                    Problem::new(
-                        Kind::Unavailable,
-                        "the events may not be recorded; sending them again is safe",
-                    )
-                }
-            })?
-        };
-        // After the others are durable: a batch that is sent again leaves its letters once.
-        for line in &refused {
-            let fault = (line.fault.field.as_str(), line.fault.reason.as_str());
-            intake.dead_letters().push(DeadLetter::new(now, caller, line.line, fault, line.text));
-        }
-        let Recorded { accepted, duplicates, erased } = recorded;
-        if accepted + duplicates + erased == 0
-            && let Some(first) = refused.first()
-        {
-            let others = refused.iter().skip(1).map(RefusedLine::sentence).collect();
-            return Err(Problem::of_field(Kind::InvalidEvent, first.fault.clone())
-                .on_line(first.line)
-                .with_faults(others));
-        }
-        let mut answer = json!({ "accepted": accepted, "duplicates": duplicates, "erased": erased });
-        if !refused.is_empty() {
-            let lines: Vec<Value> = refused
-                .iter()
-                .map(|line| {
-                    json!({ "line": line.line, "field": line.fault.field, "reason": line.fault.reason })
-                })
-                .collect();
-            answer["refused"] = json!(lines);
-        }
-        Ok(answer)
-    }
-
-    fn read_dead_letters(&self, uri: &Uri) -> Result<Value, Problem> {
-        let mut from = 0;
-        for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-            let fault = |field: &str, reason: &str| {
-                let field = field.chars().take(64).collect();
-                Problem::of_field(Kind::InvalidRequest, Fault { field, reason: reason.to_owned() })
-            };
-            match pair.split_once('=') {
-                Some(("from", number)) => {
-                    from = number.parse().map_err(|_| fault("from", "expected a whole number"))?;
-                }
-                _ => return Err(fault(pair.split('=').next().unwrap_or_default(), "is not a parameter")),
-            }
-        }
-        Ok(self.ports.intake.dead_letters().page(from, DEAD_LETTERS_PAGE_MAX))
-    }
-
-    async fn decide(&self, request: Request) -> Result<Value, Problem> {
-        let body = read_body(request, DECISION_BODY_BYTES_MAX).await?;
-        let DecisionRequest { withdrawal, idempotency_key, deadline } =
-            wire::decision_request(&body, self.ports.clock.now())
-                .map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
-        let deciding = self.ports.decisions.decide(withdrawal, idempotency_key, deadline);
-        match timeout(deadline + DEADLINE_GRACE, deciding).await {
-            Ok(Ok(decided)) => Ok(wire::answer_json(&decided)),
-            Ok(Err(DecideError::Busy { retry_after })) => Err(Problem::busy(retry_after)),
-            Ok(Err(DecideError::IdempotencyConflict)) => {
-                Err(Problem::new(Kind::IdempotencyConflict, "use a new key for a new request"))
-            }
-            Ok(Err(error @ DecideError::Unavailable { .. })) => {
-                tracing::error!(%error, "a withdrawal was not decided");
-                Err(Problem::new(Kind::Unavailable, "there is no decision; the withdrawal must not go ahead"))
-            }
-            Err(_elapsed) => {
-                tracing::error!(?deadline, "a withdrawal was not decided in time");
-                Err(Problem::new(Kind::DeadlineExceeded, "the withdrawal must not go ahead"))
-            }
-        }
-    }
-
-    async fn explain(&self, uri: &Uri) -> Result<Value, Problem> {
-        let id = uri.path().rsplit('/').next().unwrap_or_default();
-        match self.ports.decisions.explain(id).await {
-            Ok(Some(explained)) => Ok(wire::explanation_json(&explained)),
-            Ok(None) => Err(Problem::new(Kind::NotFound, "no decision has this id")),
-            Err(error) => {
-                tracing::error!(%error, "a decision was not explained");
-                Err(Problem::new(Kind::Unavailable, "decisions cannot be read at the moment"))
-            }
-        }
-    }
-
-    async fn case(&self, call: CaseCall, actor: Actor, request: Request) -> Result<Value, Problem> {
-        let port = &*self.ports.cases;
-        let uri = request.uri().clone();
-        let id = || {
-            let unknown = || Problem::new(Kind::NotFound, "no case has this id");
-            cases::case_id(segment(&uri, 3)).ok_or_else(unknown)
-        };
-        match call {
-            CaseCall::Alerts => {
-                let query = cases::alert_query(&uri)?;
-                let alerts = port.alerts(query.what, query.max);
-                Ok(cases::alerts_json(&alerts, alerts.len() == query.max))
-            }
-            CaseCall::List => {
-                let query = cases::case_query(&uri)?;
-                let (filter, order) = query.what;
-                let files = port.cases(&filter, order, query.max).map_err(|error| case_problem(&error))?;
-                Ok(cases::cases_json(&files, files.len() == query.max))
-            }
-            CaseCall::Show => {
-                let file = port.case(id()?).map_err(|error| case_problem(&error))?;
-                Ok(cases::case_json(&file))
-            }
-            _ => {
-                let id = id()?;
-                let body = read_body(request, CASE_BODY_BYTES_MAX).await?;
-                let (revision, ask) = cases::ask(call, &body, |text| port.decision(text))
-                    .map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
-                let done = port.act(actor, id, Some(revision), ask).await;
-                done.map(|file| cases::case_json(&file)).map_err(|error| case_problem(&error))
-            }
-        }
-    }
-
-    fn consents(&self) -> Result<&dyn Consents, Problem> {
-        let none = || Problem::new(Kind::NotFound, "no apps are served: oauth.issuer is not configured");
-        self.ports.consents.as_deref().ok_or_else(none)
-    }
-
-    fn ask_for_app(&self, uri: &Uri) -> Result<Value, Problem> {
-        let view = self.consents()?.view(segment(uri, 4)).map_err(|error| grant_problem(&error))?;
-        Ok(wire::view_json(&view))
-    }
-
-    async fn answer_app(&self, request: Request) -> Result<Value, Problem> {
-        let consents = self.consents()?;
-        let uri = request.uri().clone();
-        let handle = segment(&uri, 4);
-        let body = read_body(request, CONSENT_BODY_BYTES_MAX).await?;
-        let answer = wire::answer(&body).map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
-        let redirect = match answer {
-            Answer::Deny => consents.deny(handle),
-            Answer::Approve(approval) => {
-                let view = consents.view(handle);
-                view.and_then(|view| consents.approve(handle, approval.of(view.scopes)))
-            }
-        };
-        redirect.map(|redirect| json!({ "redirect": redirect })).map_err(|error| grant_problem(&error))
-    }
-
-    async fn list_grants(&self, request: Request) -> Result<Value, Problem> {
-        let consents = self.consents()?;
-        let body = read_body(request, CONSENT_BODY_BYTES_MAX).await?;
-        let account =
-            wire::account_of(&body).map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
-        Ok(wire::grants_json(&consents.grants(&account)))
-    }
-
-    async fn revoke_grant(&self, request: Request) -> Result<Value, Problem> {
-        let consents = self.consents()?;
-        let number = ApiKeyId::parse(segment(request.uri(), 4)).ok().and_then(|id| grant_number(&id));
-        let body = read_body(request, CONSENT_BODY_BYTES_MAX).await?;
-        let account =
-            wire::account_of(&body).map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
-        let number = number.ok_or_else(|| grant_problem(&GrantError::GrantUnknown))?;
-        consents.revoke(account, number).await.map_err(|error| grant_problem(&error))?;
-        Ok(json!({ "revoked": true }))
-    }
-
-    fn health(&self) -> Result<Value, Problem> {
-        let faults = self.ports.health.faults();
-        if faults.is_empty() { Ok(json!({ "status": "ok" })) } else { Err(Problem::unhealthy(faults)) }
-    }
 }
 
 /// One part of a path, counted from the slash at its beginning.
-fn segment(uri: &Uri, index: usize) -> &str {
+pub(crate) fn segment(uri: &Uri, index: usize) -> &str {
     uri.path().split('/').nth(index).unwrap_or_default()
 }
 
-fn grant_problem(error: &GrantError) -> Problem {
-    let invalid = |field: &str| {
-        let fault = Fault { field: field.to_owned(), reason: error.to_string() };
-        Problem::of_field(Kind::InvalidRequest, fault)
-    };
-    match error {
-        GrantError::AccountErased => invalid("account"),
-        GrantError::Consent(ConsentError::Answered) => Problem::new(Kind::AlreadyAnswered, ""),
-        GrantError::Consent(ConsentError::Busy) => Problem::busy(std::time::Duration::from_secs(1)),
-        GrantError::Consent(ConsentError::Life) => invalid("days"),
-        GrantError::Consent(ConsentError::ScopesExceedRequest) => invalid("scopes"),
-        GrantError::Consent(ConsentError::TooManyGrants) => {
-            Problem::new(Kind::TooManyGrants, "the customer may end some first")
-        }
-        GrantError::Consent(_) | GrantError::GrantUnknown => Problem::new(Kind::NotFound, error.to_string()),
-        GrantError::Unavailable { .. } => {
-            tracing::error!(%error, "a grant was not ended");
-            Problem::new(Kind::Unavailable, "the grant may be in force still; sending it again is safe")
-        }
-    }
-}
-
-fn case_problem(error: &CasesError) -> Problem {
-    let kind = match error {
-        CasesError::Busy { retry_after } => return Problem::busy(*retry_after),
-        CasesError::Unavailable { .. } => {
-            tracing::error!(%error, "a case was not changed");
-            let detail = "look at the case again: it may have been changed or not";
-            return Problem::new(Kind::Unavailable, detail);
-        }
-        CasesError::UnknownDecision
-        | CasesError::Case(CaseError::NotFound { .. } | CaseError::UnknownDecision { .. }) => Kind::NotFound,
-        CasesError::Case(CaseError::OwnProposal { .. } | CaseError::NotAPerson { .. }) => Kind::FourEyes,
-        CasesError::Case(CaseError::Malformed) => Kind::InvalidRequest,
-        CasesError::Case(_) => Kind::CaseConflict,
-    };
-    Problem::new(kind, error.to_string())
-}
-
-fn json_response(result: Result<Value, Problem>) -> Response {
+pub(crate) fn json_response(result: Result<Value, Problem>) -> Response {
     result.map_or_else(IntoResponse::into_response, |body| respond(body.to_string(), "application/json"))
 }
 

@@ -2,19 +2,27 @@
 
 use axum::{
     extract::Request,
-    http::header::CONTENT_TYPE,
+    http::{Method, header::CONTENT_TYPE},
     response::{IntoResponse as _, Response},
 };
 use domain::{Network, Verdict};
 use serde_json::{Value, json};
 
 use crate::{
-    BoxFuture,
+    BoxFuture, Permission,
     limits::SCREEN_BODY_BYTES_MAX,
     problem::{Kind, Problem},
-    route::{App, read_body, respond},
+    route::{Action, App, Route, read_body, respond},
     wire,
 };
+
+/// The routes of the family.
+pub(crate) const ROUTES: &[Route] = &[Route {
+    method: Method::POST,
+    path: "/v1/screen",
+    permission: Permission::Screen,
+    action: Action::Screen,
+}];
 
 /// Media type of one JSON object a line.
 const NDJSON: &str = "application/x-ndjson";

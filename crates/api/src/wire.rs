@@ -80,7 +80,7 @@ mod tests {
         assert_eq!((batch.events.len(), types.len()), (21, 19));
         let request = decision_request(block("json").as_bytes(), now).unwrap();
         assert_eq!(request.withdrawal.amount.to_string(), "1000");
-        for route in crate::ROUTES {
+        for route in crate::routes() {
             let row = format!("| `{} {}` | `{}` |", route.method, route.path, route.permission.as_str());
             assert!(REFERENCE.contains(&row), "{row}");
         }

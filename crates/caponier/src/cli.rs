@@ -320,6 +320,17 @@ pub(crate) enum ListsCommand {
     Update(ListsUpdate),
     /// Say what importing would change, and change nothing; exit code 1 when it would change something.
     Diff(ListsImport),
+    /// Take a whole list out of force: nothing it names counts any more, and alerts that rested on it are taken back.
+    Remove {
+        /// Its name.
+        name: String,
+        /// Why; it stands in the journal.
+        #[arg(long)]
+        reason: String,
+        /// Confirms that addresses of the list are to be paid again.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Print a list as a TagPack.
     Export {
         /// Its name.
@@ -510,6 +521,9 @@ pub(crate) struct Demo {
     /// Print only the summary; with --json one object.
     #[arg(long)]
     pub(crate) headless: bool,
+    /// Print links to the console and stay under attack until Ctrl-C, as on a terminal.
+    #[arg(long, conflicts_with_all = ["headless", "serve"])]
+    pub(crate) stay: bool,
     /// Start the installation without attackers and run until SIGTERM.
     #[arg(long, conflicts_with = "headless")]
     pub(crate) serve: bool,

@@ -246,6 +246,15 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
             let remove = update.remove.as_deref().map(absolute).transpose()?;
             (Request::ListsUpdate { name: update.name, format: update.format, add, remove }, false)
         }
+        Command::Lists(ListsCommand::Remove { name, reason, yes }) => {
+            if !yes {
+                let message = format!(
+                    "withdrawals to addresses that only {name} speaks against are allowed then; add --yes if that is meant"
+                );
+                return Err(Failure::new(Exit::Usage, message));
+            }
+            (Request::ListsRemove { name, reason }, false)
+        }
         Command::Lists(ListsCommand::Export { name }) => (Request::ListsExport { name }, false),
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),
         Command::Cases(command) => (cases::request(command), false),

@@ -115,6 +115,10 @@ pub enum Request {
     ListsExport {
         name: String,
     },
+    ListsRemove {
+        name: String,
+        reason: String,
+    },
     /// What importing would change.
     ListsDiff {
         format: String,
@@ -607,6 +611,17 @@ pub struct ListDifference {
     pub after: Option<(String, String)>,
 }
 
+/// A list that is gone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RemovedList {
+    /// Its name.
+    pub name: String,
+    /// Addresses and texts it named; none where it was missing already.
+    pub listed: Option<u64>,
+    /// What past transfers are judged otherwise; `None` if they were not scored yet.
+    pub rescreened: Option<Rescreened>,
+}
+
 /// A changed list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdatedList {
@@ -775,6 +790,7 @@ pub enum Response {
     ListImported(ImportedList),
     Lists(Vec<ImportedList>),
     ListUpdated(UpdatedList),
+    ListRemoved(RemovedList),
     TagPack(String),
     ListDiff(ListDiff),
     Cases(serde_json::Value),

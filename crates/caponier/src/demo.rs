@@ -1,19 +1,21 @@
 //! The demo: everything on loopback, the real code, real TLS, a simulated exchange behind it.
 //!
 //! [`Installation`] is a complete installation in a folder of its own; [`scenarios`] drives honest users and
-//! attackers against it and checks what happened from the outside; `demo --serve` leaves it running for any
-//! outside client. The tests use the same installation.
+//! attackers against it and checks what happened from the outside; while somebody watches, [`stay`] keeps it under
+//! attack; `demo --serve` leaves it running for any outside client. The tests use the same installation.
 
 mod ca;
 pub mod client;
 pub mod installation;
 mod scenarios;
+mod stay;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
 
 use serde::Serialize;
 
 pub use self::installation::{Credential, Installation};
+use self::stay::Watched;
 use crate::{
     cli,
     clock::SystemClock,
@@ -71,6 +73,12 @@ pub struct Report {
     pub dir: Option<PathBuf>,
 }
 
+/// How a decision reads.
+fn decision_line(decision: &DecisionLine) -> String {
+    let DecisionLine { id, account, asked, verdict, message, .. } = decision;
+    format!("{verdict:<9} {account}, {asked}: {message} ({id})")
+}
+
 pub(crate) async fn run(options: cli::Demo, dir: Option<PathBuf>, json: bool) -> Result<Exit, Failure> {
     if options.serve {
         return serve(options.seed, dir, json).await;
@@ -82,7 +90,9 @@ pub(crate) async fn run(options: cli::Demo, dir: Option<PathBuf>, json: bool) ->
             output::line(text);
         }
     };
-    let mut report = scenarios::play(place.path(), options.seed, &mut tell)
+    let is_watched = options.stay || (!json && !options.headless && std::io::stdout().is_terminal());
+    let mut watched = if is_watched { Some(Watched::until(stop_signal()?)) } else { None };
+    let mut report = scenarios::play(place.path(), options.seed, &mut tell, watched.as_mut())
         .await
         .map_err(|error| Failure::new(Exit::Internal, format!("demo: {error:#}")))?;
     report.dir = kept.then(|| place.path().to_owned());
@@ -96,10 +106,11 @@ pub(crate) async fn run(options: cli::Demo, dir: Option<PathBuf>, json: bool) ->
                 output::line(scenarios::check_line(check));
             }
         }
-        output::line("\nwhat was decided, and why:");
-        for decision in &report.decisions {
-            let DecisionLine { id, account, asked, verdict, message, .. } = decision;
-            output::line(format!("{verdict:<9} {account}, {asked}: {message} ({id})"));
+        if !is_watched {
+            output::line("\nwhat was decided, and why:");
+            for decision in &report.decisions {
+                output::line(decision_line(decision));
+            }
         }
         let held = report.checks.iter().filter(|check| check.ok).count();
         output::line(format!(
@@ -110,7 +121,10 @@ pub(crate) async fn run(options: cli::Demo, dir: Option<PathBuf>, json: bool) ->
             report.entries
         ));
         if !kept {
-            output::line("try next: caponier demo --data-dir DIR, then caponier audit verify DIR/data");
+            output::line(
+                "try next: caponier demo --stay, and open the console; or caponier demo --data-dir DIR, then",
+            );
+            output::line("          caponier audit verify DIR/data");
         }
     }
     Ok(if report.ok { Exit::Ok } else { Exit::No })

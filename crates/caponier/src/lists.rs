@@ -48,7 +48,7 @@ impl ListGaps {
         in_force.iter().filter(new).collect()
     }
 
-    /// A list was imported and recorded: it is whole again.
+    /// A list was imported and recorded, or taken out of force: nothing is missing of it.
     pub fn close(&self, name: &str) {
         self.0.write().remove(name);
     }

@@ -152,6 +152,14 @@ pub(crate) fn response_text(response: &Response) -> String {
             list.changes,
             rescreened_text(list.rescreened)
         ),
+        Response::ListRemoved(list) => match list.listed {
+            Some(listed) => format!(
+                "{} is out of force, with the {listed} addresses it named{}",
+                list.name,
+                rescreened_text(list.rescreened)
+            ),
+            None => format!("{} was missing and is no longer expected", list.name),
+        },
         Response::ListDiff(diff) => diff_text(diff),
         Response::Cases(value) => cases::list_text(value),
         Response::Case(value) => cases::case_text(value),

@@ -67,11 +67,15 @@ pub enum Kind {
     Identity,
     /// The fraud engine judges by another bundle.
     FraudBundle,
+    /// A model suspects an address of a followed chain, or no longer does.
+    Suspicion,
+    /// A label list is no longer in force.
+    ListRemoved,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -91,6 +95,8 @@ impl Kind {
         Self::Screening,
         Self::Identity,
         Self::FraudBundle,
+        Self::Suspicion,
+        Self::ListRemoved,
     ];
 
     /// The stored number.
@@ -116,6 +122,8 @@ impl Kind {
             Self::Screening => 17,
             Self::Identity => 18,
             Self::FraudBundle => 19,
+            Self::Suspicion => 23,
+            Self::ListRemoved => 24,
         }
     }
 
@@ -148,6 +156,8 @@ impl Kind {
             Self::Screening => "screening",
             Self::Identity => "identity",
             Self::FraudBundle => "fraud_bundle",
+            Self::Suspicion => "suspicion",
+            Self::ListRemoved => "list_removed",
         }
     }
 }

@@ -16,6 +16,7 @@ mod event;
 mod fraud;
 mod house;
 mod screening;
+mod suspicion;
 
 pub use self::{
     ban::{Ban, BanEvent},
@@ -23,8 +24,12 @@ pub use self::{
     decision::{decode_decision, encode_decision},
     event::{decode_event, encode_event},
     fraud::{FraudBundle, decode_fraud_alert, encode_fraud_alert},
-    house::{BackupDrill, KekRotated, Lifecycle, LifecycleEvent, ListImported, Refusals, SubjectErased},
+    house::{
+        BackupDrill, KekRotated, Lifecycle, LifecycleEvent, ListImported, ListRemoved, Refusals,
+        SubjectErased,
+    },
     screening::{Rescreened, Screened, ScreenedAddress, Screening, TransferAlert},
+    suspicion::{Suspicion, SuspicionModel, SuspicionRaised, SuspicionWithdrawn},
 };
 
 /// Why bytes are not a payload of the expected kind.

@@ -6,10 +6,10 @@ use fraud::cases::{Ask, Disposition, Entity, Filter, NAME_BYTES_MAX, PAGE_MAX, P
 
 use super::{CasesError, Order, PAGE_DEFAULT};
 use crate::{
+    CaseCall,
     limits::ADDRESS_BYTES_MAX,
     problem::Problem,
     query::{Query, fault},
-    route::CaseCall,
     wire::{Fault, Fields},
 };
 

@@ -13,8 +13,8 @@ use super::{
     schemas::{account, amount, answer, described, request, text, time},
 };
 use crate::{
-    CaseFile, DecisionReview, alerts_json, case_json, cases::PAGE_DEFAULT, cases_json, problem::Kind,
-    route::CaseCall,
+    CaseCall, CaseFile, DecisionReview, alerts_json, case_json, cases::PAGE_DEFAULT, cases_json,
+    problem::Kind,
 };
 
 /// 2026-11-22T10:00:00Z.

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{Content, Operation, cases, samples, schemas, screening};
-use crate::{Action, OpenAction, problem::Kind};
+use crate::{
+    Action, AppCall, DecisionCall, EventCall, OpenAction, OperationCall, SessionCall, problem::Kind,
+};
 
 /// Groups of operations.
 pub(super) const TAGS: &[(&str, &str)] = &[
@@ -75,7 +77,7 @@ fn account_body() -> Content {
 #[expect(clippy::too_many_lines, reason = "one list of descriptions, each a few lines")]
 pub(super) fn operation(action: Action) -> Operation {
     match action {
-        Action::AnswerApp => Operation {
+        Action::App(AppCall::Answer) => Operation {
             id: "answerApp",
             tag: "apps",
             summary: "Takes a customer's answer to an app, once.",
@@ -93,7 +95,7 @@ pub(super) fn operation(action: Action) -> Operation {
             ),
             problems: &[Kind::NotFound, Kind::AlreadyAnswered, Kind::TooManyGrants],
         },
-        Action::AskForApp => Operation {
+        Action::App(AppCall::Ask) => Operation {
             id: "askForApp",
             tag: "apps",
             summary: "Says what an app asks a customer for.",
@@ -108,7 +110,7 @@ pub(super) fn operation(action: Action) -> Operation {
             problems: &[Kind::NotFound, Kind::AlreadyAnswered],
         },
         Action::Case(call) => cases::operation(call),
-        Action::Decide => Operation {
+        Action::Decision(DecisionCall::Decide) => Operation {
             id: "decide",
             tag: "decisions",
             summary: "Decides on a withdrawal before it happens.",
@@ -124,7 +126,7 @@ pub(super) fn operation(action: Action) -> Operation {
             answer: Content::json("What was decided.", schema("Decision"), vec![("hold", samples::answer())]),
             problems: &[Kind::IdempotencyConflict, Kind::Unavailable, Kind::DeadlineExceeded],
         },
-        Action::Explain => Operation {
+        Action::Decision(DecisionCall::Explain) => Operation {
             id: "explainDecision",
             tag: "decisions",
             summary: "Explains a decision.",
@@ -139,7 +141,7 @@ pub(super) fn operation(action: Action) -> Operation {
             ),
             problems: &[Kind::NotFound, Kind::Unavailable],
         },
-        Action::Health => Operation {
+        Action::Operation(OperationCall::Health) => Operation {
             id: "health",
             tag: "operation",
             summary: "Says whether the parts behind the API work.",
@@ -153,7 +155,7 @@ pub(super) fn operation(action: Action) -> Operation {
             ),
             problems: &[Kind::Unhealthy],
         },
-        Action::ListDecisions => Operation {
+        Action::Decision(DecisionCall::List) => Operation {
             id: "listDecisions",
             tag: "decisions",
             summary: "Lists decisions, oldest first, page by page.",
@@ -172,7 +174,7 @@ pub(super) fn operation(action: Action) -> Operation {
             ),
             problems: &[Kind::StaleCursor, Kind::Unavailable],
         },
-        Action::ListGrants => Operation {
+        Action::App(AppCall::ListGrants) => Operation {
             id: "listGrants",
             tag: "apps",
             summary: "Lists what a customer has granted.",
@@ -182,7 +184,7 @@ pub(super) fn operation(action: Action) -> Operation {
             answer: Content::json("Grants in force.", schema("Grants"), vec![("grants", samples::grants())]),
             problems: &[Kind::NotFound],
         },
-        Action::Metrics => Operation {
+        Action::Operation(OperationCall::Metrics) => Operation {
             id: "metrics",
             tag: "operation",
             summary: "Counters for a monitoring system.",
@@ -192,7 +194,7 @@ pub(super) fn operation(action: Action) -> Operation {
             answer: plain("application/openmetrics-text", "Every counter. No secret, no customer."),
             problems: &[],
         },
-        Action::ReadDeadLetters => Operation {
+        Action::Event(EventCall::DeadLetters) => Operation {
             id: "readDeadLetters",
             tag: "events",
             summary: "Shows the lines of batches that were refused.",
@@ -210,7 +212,7 @@ pub(super) fn operation(action: Action) -> Operation {
             ),
             problems: &[],
         },
-        Action::RecordEvents => Operation {
+        Action::Event(EventCall::Record) => Operation {
             id: "recordEvents",
             tag: "events",
             summary: "Records a batch of events.",
@@ -245,7 +247,7 @@ pub(super) fn operation(action: Action) -> Operation {
             ),
             problems: &[Kind::InvalidEvent, Kind::Unavailable],
         },
-        Action::RevokeGrant => Operation {
+        Action::App(AppCall::RevokeGrant) => Operation {
             id: "revokeGrant",
             tag: "apps",
             summary: "Ends a grant of a customer.",
@@ -260,7 +262,7 @@ pub(super) fn operation(action: Action) -> Operation {
             problems: &[Kind::NotFound, Kind::Unavailable],
         },
         Action::Screen => screening::operation(),
-        Action::SessionEnd => Operation {
+        Action::Session(SessionCall::End) => Operation {
             id: "endSession",
             tag: "people",
             summary: "Ends the caller's session.",
@@ -270,7 +272,7 @@ pub(super) fn operation(action: Action) -> Operation {
             answer: Content::json("It is ended.", schema("Ended"), vec![("ended", json!({ "ended": true }))]),
             problems: &[Kind::NotFound],
         },
-        Action::SessionShow => Operation {
+        Action::Session(SessionCall::Show) => Operation {
             id: "showSession",
             tag: "people",
             summary: "Says who calls, and what they may do.",
@@ -287,7 +289,7 @@ pub(super) fn operation(action: Action) -> Operation {
             ),
             problems: &[],
         },
-        Action::StreamDecisions => Operation {
+        Action::Decision(DecisionCall::Stream) => Operation {
             id: "streamDecisions",
             tag: "decisions",
             summary: "Streams decisions as they are made.",

@@ -5,7 +5,7 @@ use schema::{Conformance, Model, Request};
 use serde_json::{Value, json};
 
 use super::{document, operations};
-use crate::{CaseCall, ROUTES, wire};
+use crate::{CaseCall, routes, wire};
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi/control-v1.json");
 const NOW: UnixNanos = UnixNanos::from_secs(1_800_000_000);
@@ -41,7 +41,7 @@ fn every_route_is_described_once_with_what_it_needs() {
     for (.., operation) in &described {
         assert!(tags.contains(operation["tags"][0].as_str().unwrap()), "{operation}");
     }
-    for route in ROUTES {
+    for route in routes() {
         let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
         assert_eq!(operation["x-permission"], json!(route.permission.as_str()), "{}", route.path);
         for status in ["200", "401", "403", "503"] {
@@ -85,7 +85,9 @@ fn no_reference_is_dangling() {
 #[test]
 fn examples_of_requests_are_accepted_by_the_parsers() {
     assert!(is_event_batch(operations::EVENTS));
-    let one = operations::operation(crate::Action::RecordEvents).body[1].examples[0].1.to_string();
+    let one = operations::operation(crate::Action::Event(crate::EventCall::Record)).body[1].examples[0]
+        .1
+        .to_string();
     assert!(one.starts_with('[') && is_event_batch(&one), "{one}");
     for body in [operations::withdrawal(), operations::transfer()] {
         wire::decision_request(body.to_string().as_bytes(), NOW).unwrap();

@@ -31,8 +31,8 @@ use tokio::{
 use crate::{
     Action, BoxFuture, BuildError, Config, Consents, DeadLetters, DecideError, Decided, DecisionPage,
     Decisions, ExplainError, Explained, GrantError, Health, Intake, IntakeError, ListedDecision, Metrics,
-    OPEN_ROUTES, PageError, People, Permission, Ports, ROUTES, Recorded, ScreenAnswer, ScreenError,
-    ScreenRequest, Screenings, Token, limits,
+    OPEN_ROUTES, PageError, People, Permission, Ports, Recorded, ScreenAnswer, ScreenError, ScreenRequest,
+    Screenings, SessionCall, Token, limits, routes,
 };
 
 mod people;
@@ -424,9 +424,10 @@ fn assert_problem(answer: &Answer, status: u16, name: &str) {
 #[tokio::test]
 async fn every_route_refuses_the_unauthenticated_and_the_unauthorised() {
     let api = start().await;
-    for route in ROUTES {
+    for route in routes() {
         let path = concrete(route.path, "dec-7-aa");
-        let body = if route.action == Action::Decide { DECISION } else { EVENT };
+        let body =
+            if route.action == Action::Decision(crate::DecisionCall::Decide) { DECISION } else { EVENT };
         for authorization in [
             String::new(),
             "Authorization: Bearer \r\n".into(),
@@ -450,9 +451,10 @@ async fn every_route_refuses_the_unauthenticated_and_the_unauthorised() {
 async fn a_token_does_only_what_it_allows() {
     let api = start().await;
     for permission in Permission::ALL {
-        for route in ROUTES {
+        for route in routes() {
             let path = concrete(route.path, "unknown");
-            let body = if route.action == Action::Decide { DECISION } else { EVENT };
+            let body =
+                if route.action == Action::Decision(crate::DecisionCall::Decide) { DECISION } else { EVENT };
             let request = raw(route.method.as_str(), &path, Some(&secret_for(permission)), "", body);
             let allowed = api.exchange(&request).await.status != 403;
             assert_eq!(allowed, route.permission == permission, "{} {}", permission.as_str(), route.path);

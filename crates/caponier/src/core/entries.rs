@@ -229,6 +229,11 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
             put("labels", json!(list.entries));
             put("sha256", json!(hex::encode(list.sha256)));
         }
+        Kind::ListRemoved => {
+            let removed = record::ListRemoved::decode(payload).map_err(said)?;
+            put("list", json!(removed.name));
+            put("reason", json!(removed.reason));
+        }
         Kind::KekRotated => {
             let rotated = record::KekRotated::decode(payload).map_err(said)?;
             put("from", json!(rotated.from));

@@ -40,6 +40,7 @@ impl Core {
             | Request::SubjectsErase { .. }
             | Request::ListsImport { .. }
             | Request::ListsUpdate { .. }
+            | Request::ListsRemove { .. }
             | Request::BackupDrill
             | Request::AppsCreate { .. }
             | Request::AppsRevoke { .. }
@@ -150,6 +151,7 @@ impl Core {
                 let (add, remove) = (add.as_deref().map(Path::new), remove.as_deref().map(Path::new));
                 self.lists_update(&name, &format, add, remove).await
             }
+            Request::ListsRemove { name, reason } => self.lists_remove(&name, &reason).await,
             Request::BackupDrill => self.drill(progress).await.map(Response::Drilled),
             _ => Err(Failure::new(Exit::Internal, "not a change")),
         }

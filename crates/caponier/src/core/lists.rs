@@ -8,7 +8,7 @@ use watch::{Format, ListName, SourceFile};
 
 use super::{Core, chain, handle::record_failure};
 use crate::{
-    control::{ListDiff, ListDifference, Response, UpdatedList},
+    control::{ListDiff, ListDifference, RemovedList, Response, UpdatedList},
     exit::{Exit, Failure},
 };
 
@@ -36,6 +36,8 @@ pub(super) fn list_of(name: Option<&str>, path: &Path) -> Result<ListName, Failu
 
 /// Differences told one by one.
 const DIFFERENCES_MAX: usize = 100;
+/// Longest reason, in bytes.
+const REASON_BYTES_MAX: usize = 1_000;
 
 impl Core {
     /// What importing would change.
@@ -124,6 +126,36 @@ impl Core {
             listed: report.listed,
             rescreened,
         }))
+    }
+
+    /// Takes a whole list out of force.
+    ///
+    /// If we stop before the entry is written, the list counts as missing and nothing is screened until this is asked for again,
+    /// or the list is imported: a list never vanishes unsaid.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is no such list, neither in force nor recorded.
+    pub(super) async fn lists_remove(&self, name: &str, reason: &str) -> Result<Response, Failure> {
+        if reason.trim().is_empty() || reason.len() > REASON_BYTES_MAX || reason.chars().any(char::is_control)
+        {
+            let message = format!("--reason: 1 to {REASON_BYTES_MAX} bytes of printable text");
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        let list = list_name(name)?;
+        let listed = self.watch.lists().into_iter().find(|state| state.name == list);
+        let listed = listed.map(|state| state.addresses + state.texts);
+        if listed.is_none() && !self.ground.read(|fold| fold.lists().contains_key(name)) {
+            return Err(Failure::new(Exit::NotFound, format!("there is no list {name}")));
+        }
+        tokio::task::block_in_place(|| self.watch.remove(&list))
+            .map_err(|error| Failure::new(Exit::Io, chain(&error)))?;
+        let entry = record::ListRemoved { name: list.to_string(), reason: reason.to_owned() };
+        let at = self.clock.now();
+        let draft = Draft { at, subject: Subject::System, kind: Kind::ListRemoved, payload: entry.encode() };
+        self.ground.record(vec![draft]).await.map_err(|error| record_failure(&error))?;
+        self.gaps.close(name);
+        let rescreened = self.rescreen_after_change().await;
+        Ok(Response::ListRemoved(RemovedList { name: list.to_string(), listed, rescreened }))
     }
 
     /// A list as a TagPack.

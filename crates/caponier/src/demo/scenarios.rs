@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use super::{
     Check, Credential, DecisionLine, Installation, Report,
     client::{Answer, Client},
+    stay::{self, Watched},
 };
 use crate::{
     clock::SystemClock,
@@ -39,6 +40,10 @@ const STEPS: usize = 48;
 /// Requests of the flood, over this many connections. Bounded: a demo must not be a load test.
 const FLOOD_REQUESTS: usize = 600;
 const FLOOD_CONNECTIONS: usize = 4;
+
+/// Addresses on the list of the demo, and the name they are drawn by.
+const LISTED: usize = 50;
+const SANCTIONED: &str = "sanctioned";
 
 const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 66, 6, 6));
 const VICTIM: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 20));
@@ -75,13 +80,23 @@ impl Stage<'_> {
     }
 }
 
-/// Plays everything in `dir`.
-pub(super) async fn play(dir: &Path, seed: u64, tell: &mut dyn FnMut(&str)) -> anyhow::Result<Report> {
+/// Plays everything in `dir`. Where somebody watches, the installation stays, under attack, for as long as they do.
+pub(super) async fn play(
+    dir: &Path,
+    seed: u64,
+    tell: &mut dyn FnMut(&str),
+    watched: Option<&mut Watched>,
+) -> anyhow::Result<Report> {
     let clock = SystemClock;
     let mut stage = Stage { checks: Vec::new(), tell, clock, began: clock.now(), first_block: None };
     (stage.tell)("starting exchange, gateway, decision path, journal, log and backup on loopback ...");
     let installation = Installation::start(dir, seed, Arc::new(clock)).await?;
-    (stage.tell)(&format!("gateway {}\n", installation.gateway_url()));
+    if watched.is_some() {
+        for line in stay::doors(&installation).await? {
+            (stage.tell)(&line);
+        }
+    }
+    (stage.tell)(&format!("gateway    {}\n", installation.gateway_url()));
 
     stage.check("honest_users_trade", honest(&installation, seed).await);
 
@@ -90,24 +105,29 @@ pub(super) async fn play(dir: &Path, seed: u64, tell: &mut dyn FnMut(&str)) -> a
         .await?;
     let victim = installation.create_key("victim", &["read", "trade", "withdraw"], &["127.0.0.0/24"]).await?;
 
-    let altered = altered_request(&installation, &victim).await;
+    let altered = altered_request(&installation, &victim, 1).await;
     if altered.is_ok() {
         stage.blocked();
     }
     stage.check("altered_request_refused", altered);
-    stage.check("replayed_order_refused", replayed_order(&installation, &victim).await);
+    stage.check("replayed_order_refused", replayed_order(&installation, &victim, 1).await);
     stage.check("parallel_replays_pass_once", parallel_replays(&installation, &victim).await);
-    stage.check("stolen_key_elsewhere_refused", stolen_key(&installation, &victim).await);
+    stage.check("stolen_key_elsewhere_refused", stolen_key(&installation, &victim, 1).await);
     stage.check("read_only_key_cannot_withdraw", read_only(&installation, seed).await);
     stage.check("flood_is_limited", flood(&installation, &victim).await);
     stage.check("listed_address_is_denied", listed_address(&installation, &victim, seed).await);
-    stage.check("account_takeover_is_held", takeover(&installation, seed).await);
+    stage.check("account_takeover_is_held", takeover(&installation, seed, "taken-over").await);
     stage.check("revoked_key_stops_at_once", revoked_key(&installation).await);
     stage.check("erased_person_is_unreadable", erased_person(&installation, seed).await);
     stage.check("backup_drill_passes", drill(&installation).await);
     stage.check("books_balance", books(&installation));
 
     let decisions = decisions(&installation)?;
+    let elapsed = clock.now().since(stage.began);
+    if let Some(watched) = watched {
+        stay::summary(&installation, &decisions, &mut *stage.tell);
+        watched.stay(&installation, &victim, seed, &mut *stage.tell).await;
+    }
     let canaries = [victim.secret.clone(), "erased-canary-account".to_owned(), "victim".to_owned()];
     let core = Arc::clone(installation.running().core());
     installation.stop().await?;
@@ -116,7 +136,6 @@ pub(super) async fn play(dir: &Path, seed: u64, tell: &mut dyn FnMut(&str)) -> a
     stage.check("log_verifies", log_verifies(dir));
     stage.check("no_plaintext_on_disk", no_plaintext(dir, &canaries));
 
-    let elapsed = clock.now().since(stage.began);
     let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     Ok(Report {
         ok: stage.checks.iter().all(|check| check.ok),
@@ -263,18 +282,26 @@ fn okx_chain(asset: &str, network: Network) -> &'static str {
 }
 
 /// A body changed on the way, as in a request signed by the victim whose destination is swapped.
-async fn altered_request(installation: &Installation, victim: &Credential) -> anyhow::Result<String> {
+pub(super) async fn altered_request(
+    installation: &Installation,
+    victim: &Credential,
+    round: usize,
+) -> anyhow::Result<String> {
     let mut client = installation.client(VICTIM, Some(victim));
-    let signed = client.sign(Method::POST, "/api/v5/trade/order", &order("altered1"));
-    let answer = client.send(&signed.clone().with_body(&order("altered2"))).await?;
+    let signed = client.sign(Method::POST, "/api/v5/trade/order", &order(&format!("altered{round}a")));
+    let answer = client.send(&signed.clone().with_body(&order(&format!("altered{round}b")))).await?;
     expect(&answer, "50113")?;
     expect(&client.send(&signed).await?, "0").context("the unaltered request")?;
     Ok("changed body: 50113; the request as signed passes".to_owned())
 }
 
-async fn replayed_order(installation: &Installation, victim: &Credential) -> anyhow::Result<String> {
+pub(super) async fn replayed_order(
+    installation: &Installation,
+    victim: &Credential,
+    round: usize,
+) -> anyhow::Result<String> {
     let mut client = installation.client(VICTIM, Some(victim));
-    let signed = client.sign(Method::POST, "/api/v5/trade/order", &order("replay1"));
+    let signed = client.sign(Method::POST, "/api/v5/trade/order", &order(&format!("replay{round}")));
     expect(&client.send(&signed).await?, "0").context("the order itself")?;
     let again = client.send(&signed).await?;
     expect(&again, "50042")?;
@@ -300,9 +327,13 @@ async fn parallel_replays(installation: &Installation, victim: &Credential) -> a
     Ok("20 parallel copies of one order: 1 accepted, 19 refused".to_owned())
 }
 
-async fn stolen_key(installation: &Installation, victim: &Credential) -> anyhow::Result<String> {
+pub(super) async fn stolen_key(
+    installation: &Installation,
+    victim: &Credential,
+    round: usize,
+) -> anyhow::Result<String> {
     let mut thief = installation.client(ATTACKER, Some(victim));
-    let answer = place(&mut thief, "stolen1").await?;
+    let answer = place(&mut thief, &format!("stolen{round}")).await?;
     expect(&answer, "50110")?;
     Ok(format!("all credentials, other network: 50110 for {ATTACKER}"))
 }
@@ -319,7 +350,7 @@ async fn read_only(installation: &Installation, seed: u64) -> anyhow::Result<Str
 }
 
 /// One source sends as fast as it can; everybody else must not notice.
-async fn flood(installation: &Installation, victim: &Credential) -> anyhow::Result<String> {
+pub(super) async fn flood(installation: &Installation, victim: &Credential) -> anyhow::Result<String> {
     let mut flood = tokio::task::JoinSet::new();
     for _ in 0..FLOOD_CONNECTIONS {
         let mut attacker = installation.client(ATTACKER, None);
@@ -360,8 +391,9 @@ async fn listed_address(
     victim: &Credential,
     seed: u64,
 ) -> anyhow::Result<String> {
-    let mut random = SplitMix64::named(seed, "sanctioned");
-    let listed: Vec<String> = (0..50).map(|_| exchange::address::draw(Network::Tron, &mut random)).collect();
+    let mut random = SplitMix64::named(seed, SANCTIONED);
+    let listed: Vec<String> =
+        (0..LISTED).map(|_| exchange::address::draw(Network::Tron, &mut random)).collect();
     let dir = installation.path("lists");
     std::fs::create_dir_all(&dir)?;
     std::fs::write(dir.join("sanctioned_addresses_USDT.txt"), listed.join("\n") + "\n")?;
@@ -378,40 +410,87 @@ async fn listed_address(
 
     let before = books_of(installation, "victim", "USDT")?;
     let target = listed.get(17).context("fifty were drawn")?;
-    let mut client = installation.client(VICTIM, Some(victim));
-    let body = withdrawal("USDT", "USDT-TRC20", target, "100", "listed1");
-    let answer = client.call(Method::POST, "/api/v5/asset/withdrawal", &body).await?;
-    expect(&answer, "58217")?;
+    let answer = to_listed(installation, victim, target, 1).await?;
     ensure!(books_of(installation, "victim", "USDT")? == before, "funds moved all the same");
     let reasons = explain(installation, &answer).await?;
     ensure!(reasons.contains("watch.sanctioned_address"), "explained by {reasons}");
 
     // An address nobody listed passes, so it is the list that decides.
     let clean = exchange::address::draw(Network::Tron, &mut random);
+    let mut client = installation.client(VICTIM, Some(victim));
     let body = withdrawal("USDT", "USDT-TRC20", &clean, "100", "unlisted1");
     expect(&client.call(Method::POST, "/api/v5/asset/withdrawal", &body).await?, "0")
         .context("unlisted address")?;
     Ok(format!("58217, decision {}; an unlisted address passes", answer.decision_id().unwrap_or_default()))
 }
 
+/// A withdrawal to a listed address, which is denied.
+async fn to_listed(
+    installation: &Installation,
+    victim: &Credential,
+    target: &str,
+    round: usize,
+) -> anyhow::Result<Answer> {
+    let mut client = installation.client(VICTIM, Some(victim));
+    let body = withdrawal("USDT", "USDT-TRC20", target, "100", &format!("listed{round}"));
+    let answer = client.call(Method::POST, "/api/v5/asset/withdrawal", &body).await?;
+    expect(&answer, "58217")?;
+    Ok(answer)
+}
+
+/// A withdrawal to one of the addresses that were listed, another in each round.
+pub(super) async fn listed_again(
+    installation: &Installation,
+    victim: &Credential,
+    seed: u64,
+    round: usize,
+) -> anyhow::Result<String> {
+    let mut random = SplitMix64::named(seed, SANCTIONED);
+    let mut listed = (0..LISTED).map(|_| exchange::address::draw(Network::Tron, &mut random));
+    let target = listed.nth(round % LISTED).context("as many were drawn")?;
+    let answer = to_listed(installation, victim, &target, round).await?;
+    Ok(format!("58217, decision {}", answer.decision_id().unwrap_or_default()))
+}
+
+/// What everybody else does meanwhile: looks at a balance, places an order, takes it back.
+pub(super) async fn everyday(
+    installation: &Installation,
+    victim: &Credential,
+    round: usize,
+) -> anyhow::Result<()> {
+    let mut client = installation.client(VICTIM, Some(victim));
+    expect(&client.call(Method::GET, "/api/v5/account/balance", "").await?, "0")?;
+    let id = format!("everyday{round}");
+    expect(&place(&mut client, &id).await?, "0")?;
+    let body = json!({"instId": "BTC-USDT", "clOrdId": id}).to_string();
+    // It may have traded meanwhile.
+    let answer = client.call(Method::POST, "/api/v5/trade/cancel-order", &body).await?;
+    ensure!(answer.status == StatusCode::OK, "cancel answered {} {}", answer.status, answer.json);
+    Ok(())
+}
+
 /// The pattern of a takeover: password gone, new device, new address, most of the balance.
-async fn takeover(installation: &Installation, seed: u64) -> anyhow::Result<String> {
+pub(super) async fn takeover(
+    installation: &Installation,
+    seed: u64,
+    account: &str,
+) -> anyhow::Result<String> {
     let desk = installation.desk();
-    let owner = installation.open_account("taken-over", &[("USDT", Network::Tron, "20000")]).await?;
-    let key = installation.create_key("taken-over", &["read", "trade", "withdraw"], &["127.0.0.0/8"]).await?;
+    let owner = installation.open_account(account, &[("USDT", Network::Tron, "20000")]).await?;
+    let key = installation.create_key(account, &["read", "trade", "withdraw"], &["127.0.0.0/8"]).await?;
     let thief = Person { device: Some(DeviceId::parse("thief-phone")?), ip: ATTACKER, ..owner };
     desk.add_device(&thief)?;
     desk.login(&thief, true, false)?;
-    let address = exchange::address::draw(Network::Tron, &mut SplitMix64::named(seed, "takeover"));
+    let address = exchange::address::draw(Network::Tron, &mut SplitMix64::named(seed, account));
     desk.add_address(&thief, Network::Tron, &address)?;
     installation.settle().await?;
 
-    let before = books_of(installation, "taken-over", "USDT")?;
+    let before = books_of(installation, account, "USDT")?;
     let mut client = installation.client(ATTACKER, Some(&key));
     let body = withdrawal("USDT", "USDT-TRC20", &address, "19000", "takeover1");
     let answer = client.call(Method::POST, "/api/v5/asset/withdrawal", &body).await?;
     expect(&answer, "58204")?;
-    ensure!(books_of(installation, "taken-over", "USDT")? == before, "funds moved all the same");
+    ensure!(books_of(installation, account, "USDT")? == before, "funds moved all the same");
     let reasons = explain(installation, &answer).await?;
     ensure!(reasons.contains("fraud.account_takeover_pattern"), "explained by {reasons}");
     Ok(format!("58204 held, decision {}: {reasons}", answer.decision_id().unwrap_or_default()))

@@ -371,6 +371,10 @@ impl Fold {
                 let list = record::ListImported::decode(payload).map_err(|error| malformed(&error))?;
                 self.lists.insert(list.name.clone(), (at, list));
             }
+            Kind::ListRemoved => {
+                let removed = record::ListRemoved::decode(payload).map_err(|error| malformed(&error))?;
+                self.lists.remove(&removed.name);
+            }
             Kind::BackupDrill => {
                 let drill = record::BackupDrill::decode(payload).map_err(|error| malformed(&error))?;
                 self.last_drill = Some((at, drill));

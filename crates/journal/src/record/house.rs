@@ -126,6 +126,37 @@ impl ListImported {
     }
 }
 
+/// Payload of [`Kind::ListRemoved`]: a label list is no longer in force, and nothing it named counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListRemoved {
+    /// Name of the list.
+    pub name: String,
+    /// Why, in the operator's words.
+    pub reason: String,
+}
+
+impl ListRemoved {
+    /// The payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encoded(2, |cbor| {
+            cbor.text(&self.name).text(&self.reason);
+        })
+    }
+
+    /// The record of a payload.
+    ///
+    /// # Errors
+    /// [`RecordError`] naming what was expected where.
+    pub fn decode(payload: &[u8]) -> Result<Self, RecordError> {
+        let mut cbor = begin(payload, 2, "the end of a list")?;
+        let removed =
+            Self { name: cbor.text("a list name")?.to_owned(), reason: cbor.text("a reason")?.to_owned() };
+        cbor.end()?;
+        Ok(removed)
+    }
+}
+
 /// Payload of [`Kind::SubjectErased`]: the key of this pseudonym was destroyed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SubjectErased {

@@ -231,6 +231,8 @@ fn decode_all(payload: &[u8]) -> usize {
         decode_fraud_alert(payload).map(|record| encode_fraud_alert(&record)),
         FraudBundle::decode(payload).map(|record| record.encode()),
         Screening::decode(payload).map(|record| record.encode()),
+        ListRemoved::decode(payload).map(|record| record.encode()),
+        Suspicion::decode(payload).map(|record| record.encode()),
     ];
     let decoded: Vec<Vec<u8>> = again.into_iter().filter_map(Result::ok).collect();
     decoded.iter().for_each(|bytes| assert_eq!(bytes, payload));
@@ -388,9 +390,45 @@ proptest! {
             prop_assert_eq!(ChainAlert::decode(&alert.encode()), Ok(alert.clone()));
             near_misses(&alert.encode(), at, bit);
         }
+        let removed = ListRemoved { name: a.clone(), reason: b.clone() };
+        prop_assert_eq!(ListRemoved::decode(&removed.encode()), Ok(removed));
         near_misses(&refusals.encode(), at, bit);
         near_misses(&imported.encode(), at, bit);
         near_misses(&drill.encode(), at, bit);
+    }
+
+    #[test]
+    fn suspicions_round_trip(
+        texts: (String, String, String), numbers: (u32, u64, u64), hash: [u8; 32], some: bool, reasons: usize,
+        at: prop::sample::Index, bit: u8,
+    ) {
+        let (a, b, c) = texts;
+        let (probability, height, transactions) = numbers;
+        let raised = SuspicionRaised {
+            chain: a.clone(),
+            address: b.clone(),
+            model: hash,
+            probability,
+            height,
+            block: hash,
+            transaction: [7; 32],
+            transactions,
+            reasons: vec![c.clone(); reasons % 6],
+        };
+        let withdrawn = SuspicionWithdrawn {
+            chain: a.clone(),
+            address: b.clone(),
+            why: c.clone(),
+            by: some.then(|| a.clone()),
+            reason: b.clone(),
+        };
+        let model = SuspicionModel { chain: a.clone(), model: some.then_some(hash), name: b.clone(), version: c };
+        for record in [Suspicion::Raised(raised), Suspicion::Withdrawn(withdrawn), Suspicion::Model(model)] {
+            let payload = record.encode();
+            prop_assert_eq!(Suspicion::decode(&payload), Ok(record));
+            prop_assert_eq!(decode_all(&payload), 1);
+            near_misses(&payload, at, bit);
+        }
     }
 
     #[test]
