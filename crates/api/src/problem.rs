@@ -31,6 +31,7 @@ pub(crate) enum Kind {
     NotFound,
     PasskeyRefused,
     PermissionMissing,
+    RulesConflict,
     StaleCursor,
     TooManyGrants,
     Unauthenticated,
@@ -40,7 +41,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::AlreadyAnswered,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
@@ -58,6 +59,7 @@ impl Kind {
         Self::NotFound,
         Self::PasskeyRefused,
         Self::PermissionMissing,
+        Self::RulesConflict,
         Self::StaleCursor,
         Self::TooManyGrants,
         Self::Unauthenticated,
@@ -109,6 +111,9 @@ impl Kind {
             Self::PasskeyRefused => (StatusCode::FORBIDDEN, "passkey-refused", "the passkey is not believed"),
             Self::PermissionMissing => {
                 (StatusCode::FORBIDDEN, "permission-missing", "the token does not allow this")
+            }
+            Self::RulesConflict => {
+                (StatusCode::CONFLICT, "rules-conflict", "the rules are not in the state this rests on")
             }
             Self::StaleCursor => {
                 (StatusCode::GONE, "stale-cursor", "the cursor leads to where nothing is any more")

@@ -18,13 +18,14 @@ use tokio::{
 };
 
 use crate::{
-    AppCall, CaseCall, DecisionCall, EventCall, OperationCall, Permission, Ports, SessionCall, apps,
+    AppCall, CaseCall, DecisionCall, EventCall, OperationCall, Permission, Ports, RuleCall, SessionCall,
+    apps,
     auth::Tokens,
     cases, decisions, events,
     limits::{BODY_TIMEOUT, REQUESTS_MAX, STREAMS_MAX},
     openapi, operation, people,
     problem::{Kind, Problem},
-    screen,
+    rulebook, screen,
 };
 
 /// What a route does, by family.
@@ -40,6 +41,8 @@ pub enum Action {
     Event(EventCall),
     /// The installation.
     Operation(OperationCall),
+    /// Rules and models.
+    Rule(RuleCall),
     /// Screens addresses.
     Screen,
     /// The caller's session.
@@ -106,6 +109,7 @@ const FAMILIES: &[&[Route]] = &[
     decisions::ROUTES,
     screen::ROUTES,
     cases::ROUTES,
+    rulebook::ROUTES,
     apps::ROUTES,
     people::ROUTES,
     operation::ROUTES,
@@ -248,6 +252,9 @@ impl App {
             Action::App(call) => json_response(apps::serve(self, call, request).await),
             Action::Case(call) => {
                 json_response(cases::serve(self, call, caller.actor().clone(), request).await)
+            }
+            Action::Rule(call) => {
+                json_response(rulebook::serve(self, call, caller.actor().clone(), request).await)
             }
             Action::Decision(call) => decisions::serve(self, call, request).await,
             Action::Event(call) => {

@@ -5,16 +5,16 @@
 
 use std::time::Duration;
 
-use axum::extract::Request;
+use axum::{extract::Request, http::Method};
 use domain::Actor;
 use serde_json::Value;
 
 use crate::{
-    BoxFuture,
+    BoxFuture, Permission,
     limits::{RULES_BODY_BYTES_MAX, RULES_TEXT_BYTES_MAX},
     problem::{Kind, Problem},
     query::Query,
-    route::{read_body, segment},
+    route::{Action, App, Route, read_body, segment},
     wire::Fields,
 };
 
@@ -59,6 +59,100 @@ pub enum RuleCall {
     /// Shows a version.
     Version,
 }
+
+/// The routes of the family.
+pub(crate) const ROUTES: &[Route] = &[
+    Route {
+        method: Method::GET,
+        path: "/v1/rules",
+        permission: Permission::ReadRules,
+        action: Action::Rule(RuleCall::Rules),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/rules/text",
+        permission: Permission::ReadRules,
+        action: Action::Rule(RuleCall::Text),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/rules/check",
+        permission: Permission::WriteRules,
+        action: Action::Rule(RuleCall::Check),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/rules/versions",
+        permission: Permission::WriteRules,
+        action: Action::Rule(RuleCall::Keep),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/rules/versions/{version}",
+        permission: Permission::ReadRules,
+        action: Action::Rule(RuleCall::Version),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/rules/versions/{version}/backtest",
+        permission: Permission::WriteRules,
+        action: Action::Rule(RuleCall::Backtest),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/rules/versions/{version}/shadow",
+        permission: Permission::WriteRules,
+        action: Action::Rule(RuleCall::Shadow),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/rules/versions/{version}/shadow-end",
+        permission: Permission::WriteRules,
+        action: Action::Rule(RuleCall::ShadowEnd),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/rules/versions/{version}/return",
+        permission: Permission::ApproveRules,
+        action: Action::Rule(RuleCall::Return),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/backtests",
+        permission: Permission::ReadRules,
+        action: Action::Rule(RuleCall::Backtests),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/backtests/{backtest}",
+        permission: Permission::ReadRules,
+        action: Action::Rule(RuleCall::BacktestShow),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/backtests/{backtest}/cancel",
+        permission: Permission::WriteRules,
+        action: Action::Rule(RuleCall::BacktestCancel),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/models",
+        permission: Permission::ReadRules,
+        action: Action::Rule(RuleCall::Models),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/models/{model}",
+        permission: Permission::ReadRules,
+        action: Action::Rule(RuleCall::Model),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/models/{model}/try",
+        permission: Permission::WriteRules,
+        action: Action::Rule(RuleCall::ModelTry),
+    },
+];
 
 /// What is asked. Names of versions and models are as the caller wrote them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -241,12 +335,12 @@ fn words(fields: &mut Fields, name: &str, bytes_max: usize) -> Result<String, cr
 }
 
 /// Answers a call.
-pub(crate) async fn answer(
-    port: &dyn Rulebook,
+pub(crate) async fn serve(
+    app: &App,
     call: RuleCall,
     actor: Actor,
     request: Request,
 ) -> Result<Value, Problem> {
     let ask = asked(call, request).await?;
-    port.ask(actor, ask).await.map_err(|error| problem(&error))
+    app.ports().rules.ask(actor, ask).await.map_err(|error| problem(&error))
 }

@@ -143,7 +143,12 @@ impl Lives {
     ///
     /// # Errors
     /// [`Failure`] when one cannot be built, which loading it ruled out.
-    pub(crate) fn with(&self, place: Place, bundle: Option<Arc<Bundle>>, may_enforce: bool) -> Result<Self, Failure> {
+    pub(crate) fn with(
+        &self,
+        place: Place,
+        bundle: Option<Arc<Bundle>>,
+        may_enforce: bool,
+    ) -> Result<Self, Failure> {
         let mut lives = self.fresh()?;
         lives.0.retain(|(other, _)| *other != place);
         if let Some(bundle) = bundle {

@@ -2,6 +2,7 @@
 
 mod cases;
 mod doors;
+mod rules;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -21,8 +22,8 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::doors::Doors;
-use crate::{abuse, control::Response, core::Core};
+use self::{doors::Doors, rules::RulePages};
+use crate::{abuse, control::Response, core::Core, rulebook::Rulebook};
 
 /// Seconds of traffic shown.
 const SECONDS: usize = 120;
@@ -50,7 +51,7 @@ impl std::fmt::Debug for Pages {
 
 impl Pages {
     /// Of an installation and its gateway.
-    pub(crate) fn new(core: &Arc<Core>, gateway: &gateway::Gateway) -> Self {
+    pub(crate) fn new(core: &Arc<Core>, gateway: &gateway::Gateway, rulebook: &Arc<Rulebook>) -> Self {
         let shown = Arc::new(Shown {
             core: Arc::clone(core),
             gateway: gateway.metrics(),
@@ -60,7 +61,11 @@ impl Pages {
         });
         let doors = Doors::new(Arc::clone(&core.clock));
         let visitors = Arc::new(Guests { core: Arc::clone(core), doors: Arc::clone(&doors) });
-        let console = console::Console::new(console::Ports { sight: Arc::<Shown>::clone(&shown), visitors });
+        let console = console::Console::new(console::Ports {
+            sight: Arc::<Shown>::clone(&shown),
+            rules: Arc::new(RulePages(Arc::clone(rulebook))),
+            visitors,
+        });
         Self { console, shown, doors }
     }
 

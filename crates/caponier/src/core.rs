@@ -39,6 +39,7 @@ use watch::{
 };
 
 pub(crate) use self::entries::PAGE_ENTRIES_MAX;
+pub(crate) use self::models::path as model_path;
 pub use self::shipping::GroundSource;
 use crate::{
     adapters::{FraudSource, WatchSource},

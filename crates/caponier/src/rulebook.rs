@@ -8,9 +8,13 @@
 //! [`DAYS_MAX`] days back.
 
 mod backtest;
+mod json;
+mod models;
 pub(crate) mod report;
 pub(crate) mod tallies;
 mod words;
+
+pub(crate) use self::json::ApiRulebook;
 
 use std::{
     collections::VecDeque,
@@ -190,11 +194,16 @@ impl Rulebook {
         self.core.at_work(Place::Active).map_err(refused)
     }
 
+    /// The version in force.
+    pub(crate) fn in_force_name(&self) -> Option<String> {
+        let lives = self.core.ground.lives();
+        lives.at(Place::Active).map(|live| hex::encode(live.bundle().hash()))
+    }
+
     /// Sets at work, versions and backtests.
     pub(crate) fn book(&self) -> Book {
         let now = self.core.clock.now();
-        let (told, since) =
-            self.core.ground.read(|fold| (fold.tallies().told(now), fold.tallies().since()));
+        let (told, since) = self.core.ground.read(|fold| (fold.tallies().told(now), fold.tallies().since()));
         let lives = self.core.ground.lives();
         let sets = lives.iter().filter_map(|(place, live)| words::set(place, live, &told)).collect();
         let mut versions: Vec<VersionLine> = self
@@ -222,8 +231,7 @@ impl Rulebook {
 
     fn state(&self, digest: &Digest) -> &'static str {
         let lives = self.core.ground.lives();
-        let is_at =
-            |place: Place| lives.at(place).is_some_and(|live| live.bundle().hash() == *digest);
+        let is_at = |place: Place| lives.at(place).is_some_and(|live| live.bundle().hash() == *digest);
         if is_at(Place::Active) {
             "in force"
         } else if is_at(Place::Challenger) {
@@ -285,7 +293,8 @@ impl Rulebook {
     /// The bundle in force with other rules.
     fn draft(&self, text: &str) -> Result<(Digest, Pieces, Result<Bundle, BundleError>), RulebookError> {
         let (base, pieces) = self.in_force()?;
-        let bundle = pieces.bundle().map_err(|error| RulebookError::Unavailable { why: error.to_string() })?;
+        let bundle =
+            pieces.bundle().map_err(|error| RulebookError::Unavailable { why: error.to_string() })?;
         let why = "the bundle in force has no rules: name a file of rules in its bundle.toml".to_owned();
         let name = bundle.manifest().rules.clone().ok_or(RulebookError::NotFound { why })?;
         // As browsers send what was typed: lines end in CR LF.
@@ -330,7 +339,11 @@ impl Rulebook {
         if let (Some(old), Some(new)) = (present, bundle.rules())
             && (old.name(), old.version()) == (new.name(), new.version())
         {
-            let why = format!("raise [pack] version: {} {} is in force and says something else", old.name(), old.version());
+            let why = format!(
+                "raise [pack] version: {} {} is in force and says something else",
+                old.name(),
+                old.version()
+            );
             return Err(RulebookError::Invalid { why });
         }
         self.keep_pieces(actor, &pieces, note, base)
@@ -340,10 +353,17 @@ impl Rulebook {
     ///
     /// # Errors
     /// [`RulebookError::Invalid`] when the model does not fit the pack, or the bundle has no model.
-    pub(crate) fn keep_with_model(&self, actor: &Actor, model: Vec<u8>, name: &str) -> Result<String, RulebookError> {
+    pub(crate) fn keep_with_model(
+        &self,
+        actor: &Actor,
+        model: Vec<u8>,
+        name: &str,
+    ) -> Result<String, RulebookError> {
         let (base, pieces) = self.in_force()?;
-        let bundle = pieces.bundle().map_err(|error| RulebookError::Unavailable { why: error.to_string() })?;
-        let why = "the bundle in force has no model: name one and its thresholds in its bundle.toml".to_owned();
+        let bundle =
+            pieces.bundle().map_err(|error| RulebookError::Unavailable { why: error.to_string() })?;
+        let why =
+            "the bundle in force has no model: name one and its thresholds in its bundle.toml".to_owned();
         let file = bundle.manifest().model.clone().ok_or(RulebookError::Invalid { why })?;
         let pieces = pieces.with(&file, model);
         let bundle = pieces.bundle().map_err(|error| RulebookError::Invalid { why: error.to_string() })?;
@@ -361,12 +381,8 @@ impl Rulebook {
         note: String,
         base: Digest,
     ) -> Result<String, RulebookError> {
-        let about = About {
-            by: actor.to_string(),
-            at: self.core.clock.now().0,
-            note,
-            base: Some(hex::encode(base)),
-        };
+        let about =
+            About { by: actor.to_string(), at: self.core.clock.now().0, note, base: Some(hex::encode(base)) };
         let digest = self.versions.keep(pieces, &about, &self.core.spared()).map_err(refused)?;
         Ok(hex::encode(digest))
     }
@@ -433,7 +449,9 @@ impl Rulebook {
             return Err(RulebookError::Busy);
         }
         while jobs.list.len() >= JOBS_MAX {
-            let Some(oldest) = jobs.list.iter().position(Job::is_over) else { return Err(RulebookError::Busy) };
+            let Some(oldest) = jobs.list.iter().position(Job::is_over) else {
+                return Err(RulebookError::Busy);
+            };
             jobs.list.remove(oldest);
         }
         jobs.last += 1;
@@ -456,7 +474,8 @@ impl Rulebook {
                 jobs: Arc::clone(&self.jobs),
             };
             // A thread of its own and not one of the runtime's: the process need not wait for it when it stops.
-            let started = std::thread::Builder::new().name("backtest".to_owned()).spawn(move || worker.work());
+            let started =
+                std::thread::Builder::new().name("backtest".to_owned()).spawn(move || worker.work());
             if let Err(error) = started {
                 jobs.list.pop_back();
                 return Err(RulebookError::Unavailable { why: error.to_string() });
@@ -492,6 +511,10 @@ impl Rulebook {
         let conflict = |why: &str| Err(RulebookError::Conflict { why: why.to_owned() });
         if matches!(self.state(&digest), "in force" | "in shadow") {
             return conflict("this version is at work already");
+        }
+        if !self.versions.has(&digest) {
+            let why = "no version of a bundle has this SHA-256".to_owned();
+            return Err(RulebookError::NotFound { why });
         }
         if self.report(&digest).is_none() {
             return conflict("try it on the past first: it has no backtest");
@@ -539,7 +562,8 @@ impl Rulebook {
         if digest == from {
             return Err(RulebookError::Conflict { why: "this version is in force".to_owned() });
         }
-        let placed = self.core.place_bundle(Place::Active, Some(digest), Some(from), had_effect, &reason).await;
+        let placed =
+            self.core.place_bundle(Place::Active, Some(digest), Some(from), had_effect, &reason).await;
         placed.map_err(refused)
     }
 }

@@ -29,9 +29,8 @@ pub use self::{
     ports::{BoxFuture, NotDone, NotLetIn, Ports, Rules, Sight, Unavailable, Viewer, Visitors},
     router::{Console, STREAMS_MAX},
     view::{
-        rules,
         Backup, Ban, CaseFile, CaseLine, CaseStep, DecisionLine, DecisionPage, Deed, Drill, Entry, EntryPage,
-        Evidence, Explanation, Found, HeldLine, List, Live, Mode, Part, Second, Tone,
+        Evidence, Explanation, Found, HeldLine, List, Live, Mode, Part, Second, Tone, rules,
     },
 };
 

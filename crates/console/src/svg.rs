@@ -97,7 +97,8 @@ pub(crate) fn line(title: &str, (x, y): (&str, &str), points: &[(f64, f64)]) -> 
 
 /// What a score is worth: precision over recall, and what happened over what was said.
 pub(crate) fn worth(found: &FoundModel) -> Markup {
-    let curve: Vec<(f64, f64)> = found.curve.iter().map(|(_, recall, precision)| (*recall, *precision)).collect();
+    let curve: Vec<(f64, f64)> =
+        found.curve.iter().map(|(_, recall, precision)| (*recall, *precision)).collect();
     let reliability: Vec<(f64, f64)> = found.reliability.iter().map(|(_, said, was)| (*said, *was)).collect();
     html! {
         section.card {

@@ -36,6 +36,7 @@ use crate::{
 };
 
 mod people;
+mod rules;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const POWERLESS: &str = "fedcba9876543210fedcba9876543210";
@@ -343,6 +344,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
+        rules: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: Arc::clone(&backstage) as _,
         consents: Some(Arc::clone(&backstage) as _),
@@ -812,6 +814,7 @@ async fn tokens_cross_a_network_only_encrypted() {
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
+        rules: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: backstage as _,
         consents: None,

@@ -182,7 +182,8 @@ impl Versions {
         let oldest = kept.iter().filter(|(digest, _)| !spare.contains(digest) && !placed.contains(digest));
         let Some((digest, _)) = oldest.min_by_key(|(_, about)| about.as_ref().map_or(0, |about| about.at))
         else {
-            let why = format!("{VERSIONS_MAX} versions are kept and all of them judged: nothing can make room");
+            let why =
+                format!("{VERSIONS_MAX} versions are kept and all of them judged: nothing can make room");
             return Err(Failure::new(Exit::No, why));
         };
         let dir = self.dir(digest);
@@ -408,7 +409,11 @@ mod tests {
         assert_eq!(read.version(Place::Active, None), None);
         assert_eq!(read.version(Place::Challenger, None), Some([3; 32]));
         for bad in [
-            "", "{", "[]", "{\"active\":{}}", "{\"other\":{\"version\":\"00\",\"over\":null}}",
+            "",
+            "{",
+            "[]",
+            "{\"active\":{}}",
+            "{\"other\":{\"version\":\"00\",\"over\":null}}",
             "{\"active\":{\"version\":\"00\",\"over\":null}}",
         ] {
             fs::write(dir.path().join(VERSIONS_DIR).join(PLACES), bad).unwrap();

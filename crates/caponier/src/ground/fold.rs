@@ -164,7 +164,9 @@ impl Fold {
     }
 
     /// Which bundles judged, in whatever place, oldest first: the last [`JUDGED_MAX`] changes.
-    pub(crate) fn judged(&self) -> impl DoubleEndedIterator<Item = &(domain::UnixNanos, record::FraudBundle)> {
+    pub(crate) fn judged(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &(domain::UnixNanos, record::FraudBundle)> {
         self.judged.iter()
     }
 

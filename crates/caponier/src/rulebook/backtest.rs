@@ -108,7 +108,8 @@ struct Counting {
 impl Counting {
     fn new(question: &Question) -> Self {
         let set = question.bundle.rules();
-        let n_before = question.base.as_ref().and_then(|base| base.rules()).map_or(0, |set| set.rules().len());
+        let n_before =
+            question.base.as_ref().and_then(|base| base.rules()).map_or(0, |set| set.rules().len());
         Self {
             backtest: set.map(|set| Backtest::new(set, BacktestBounds::default(), SEED)),
             accounts: vec![BTreeSet::new(); set.map_or(0, |set| set.rules().len())],
@@ -147,12 +148,10 @@ impl Counting {
         let [a, b, c, d, e, f, g, h, ..] =
             judged.record.account.map_or([0; 16], |account| short(account.as_str().as_bytes()));
         let entity = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-        let is_decision = [kind::WITHDRAWAL_REQUESTED, kind::WITHDRAWAL_DECIDED].contains(&judged.record.kind);
-        let id = if is_decision {
-            ids.id(judged.entry).to_string()
-        } else {
-            format!("entry-{}", judged.entry)
-        };
+        let is_decision =
+            [kind::WITHDRAWAL_REQUESTED, kind::WITHDRAWAL_DECIDED].contains(&judged.record.kind);
+        let id =
+            if is_decision { ids.id(judged.entry).to_string() } else { format!("entry-{}", judged.entry) };
         backtest.record(hits, &Case { id: &id, entity, label });
         for hit in hits {
             let Some(accounts) = self.accounts.get_mut(hit.rule_idx) else { continue };

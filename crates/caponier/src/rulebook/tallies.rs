@@ -9,9 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use domain::{
-    AlertEntity, Decision, Event, EventId, EventKind, Finding, FraudAlert, LabelTarget, UnixNanos,
-};
+use domain::{AlertEntity, Decision, Event, EventId, EventKind, Finding, FraudAlert, LabelTarget, UnixNanos};
 
 /// Hits remembered; the oldest are forgotten first. 48 bytes each; few enough to be counted
 /// while everybody who records waits.

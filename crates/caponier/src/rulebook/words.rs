@@ -17,11 +17,7 @@ pub(super) fn rules_name(bundle: &Bundle) -> String {
 }
 
 /// A set at work with what its rules did; `None` for a bundle without rules.
-pub(super) fn set(
-    place: Place,
-    live: &Live,
-    told: &BTreeMap<(String, bool), Tally>,
-) -> Option<RuleSetView> {
+pub(super) fn set(place: Place, live: &Live, told: &BTreeMap<(String, bool), Tally>) -> Option<RuleSetView> {
     let bundle = live.bundle();
     let set = bundle.rules()?;
     let has_effect = live.is_enforced();

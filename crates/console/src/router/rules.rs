@@ -121,7 +121,8 @@ async fn draft(
         visit.answer_with(status, "Draft", &rules::edit(&draft.text, &note, checked, says))
     };
     if draft.text.len() > crate::RULES_TEXT_BYTES_MAX {
-        let says = format!("Rules of more than {} bytes are brought as a folder.", crate::RULES_TEXT_BYTES_MAX);
+        let says =
+            format!("Rules of more than {} bytes are brought as a folder.", crate::RULES_TEXT_BYTES_MAX);
         return again(StatusCode::PAYLOAD_TOO_LARGE, None, Some(&says));
     }
     let checked = match port.check(draft.text.clone()).await {
@@ -214,8 +215,7 @@ async fn act(
         let says = Some("The form is none of this page.");
         return visit.version(&console, &version, StatusCode::BAD_REQUEST, says).await;
     };
-    let needs =
-        if act.deed == "return" { Capability::ApproveRules } else { Capability::WriteRules };
+    let needs = if act.deed == "return" { Capability::ApproveRules } else { Capability::WriteRules };
     if let Some(refused) = visit.lacks(needs) {
         return refused;
     }

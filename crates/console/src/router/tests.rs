@@ -1,5 +1,7 @@
 //! Requests to the pages, as a browser makes them.
 
+mod rules;
+
 use axum::http::{Method, request};
 use domain::{Actor, ActorKind, UnixNanos, Verdict};
 use http_body_util::BodyExt as _;
@@ -196,7 +198,11 @@ impl Visitors for Roles {
 }
 
 fn console() -> Console {
-    Console::new(Ports { sight: Arc::new(Shown), visitors: Arc::new(Roles) })
+    Console::new(Ports {
+        sight: Arc::new(Shown),
+        rules: Arc::new(rules::Rulebook),
+        visitors: Arc::new(Roles),
+    })
 }
 
 fn asked(method: &Method, path: &str, session: Option<&str>) -> request::Builder {
@@ -226,6 +232,10 @@ fn all_pages() -> Vec<(String, &'static Page)> {
         ("/console/audit?from=3", &pages::AUDIT),
         ("/console/cases/12", &pages::CASES),
         ("/console/cases?all=1", &pages::CASES),
+        ("/console/rules/source", &pages::RULES),
+        ("/console/rules/source?of=0abc", &pages::RULES),
+        ("/console/rules/versions/0abc", &pages::RULES),
+        ("/console/models/0def", &pages::MODELS),
     ];
     let listed = PAGES.iter().map(|page| (page.path.to_owned(), page));
     listed.chain(below.into_iter().map(|(path, page)| (path.to_owned(), page))).collect()
