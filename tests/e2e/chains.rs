@@ -199,6 +199,152 @@ fn payments_from_listed_addresses_are_told_made_final_and_taken_back() {
     assert_eq!(refused.code, 74, "{refused:?}");
 }
 
+/// Trains a model that suspects whoever first receives many coins, on a recording made for that.
+fn model(home: &Path) -> std::path::PathBuf {
+    let address = |number: u32| format!("0x{number:040x}");
+    let mut transactions =
+        "block,ts,txidx,from,to,value_wei,gas_used,is_error,method_id,input_len\n".to_owned();
+    let mut windows = "account,start,quarter,illicit,split\n".to_owned();
+    for account in 1..=120_u32 {
+        let illicit = account % 3 == 0;
+        let coins = if illicit { 40 + account % 20 } else { 1 + account % 5 };
+        let row = format!(
+            "{account},{},0,{},{},{coins}000000000000000000,21000,0,0x,0\n",
+            1_500_000_000 + 600 * account,
+            address(10_000 + account),
+            address(account),
+        );
+        transactions.push_str(&row);
+        let split = if account <= 80 { "train" } else { "validate" };
+        windows.push_str(&format!("{},0,{},{},{split}\n", address(account), account / 81, u8::from(illicit)));
+    }
+    let (table, protocol) = (home.join("transactions.csv"), home.join("windows.csv"));
+    fs::write(&table, transactions).unwrap();
+    fs::write(&protocol, windows).unwrap();
+    let model = home.join("discovery.model");
+    let paths = [&table, &protocol, &model].map(|path| path.to_str().unwrap());
+    caponier(&[
+        "watch",
+        "evaluate",
+        "discovery",
+        "--k",
+        "2",
+        "--transactions",
+        paths[0],
+        "--windows",
+        paths[1],
+        "--model-out",
+        paths[2],
+    ])
+    .exits(0);
+    model
+}
+
+/// Waits until these addresses are suspected, and no others.
+fn suspected(config: &Path, expected: &[&str]) -> Value {
+    let mut seen = Value::Null;
+    for _ in 0..PATIENCE.as_millis() / 50 {
+        let done = finish(
+            Command::new(env!("CARGO_BIN_EXE_caponier"))
+                .args(["--json", "watch", "suspects", "--config"])
+                .arg(config),
+        );
+        seen = done.exits(0).json();
+        let found: Vec<String> = seen["suspects"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|suspect| suspect["address"].as_str().unwrap().to_lowercase())
+            .collect();
+        if found == expected {
+            return seen;
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    panic!("never {expected:?}: {seen}");
+}
+
+#[test]
+fn a_fresh_address_is_suspected_taken_back_with_its_block_and_cleared_by_a_person() {
+    let Some(node) = Anvil::start() else { return };
+    let home = folder();
+    let data = home.path().join("data");
+    let accounts = node.ask("eth_accounts", json!([]));
+    let payer = accounts[0].as_str().unwrap();
+    let pay = |to: &str, wei: u128| {
+        let payment = json!({"from": payer, "to": to, "value": format!("{wei:#x}"), "gas": "0x5208"});
+        node.ask("eth_sendTransaction", json!([payment]));
+        node.mine(1);
+    };
+    let coin = 1_000_000_000_000_000_000_u128;
+    let config = home.path().join("caponier.toml");
+    let without = format!(
+        "[data]\ndir = \"data\"\n[watch.evm.local]\nurl = \"http://{0}\"\nws_url = \"ws://{0}\"\nchain_id = 31337\n\
+         confirmations = 3\nstart = 0\npoll = \"200ms\"\n",
+        node.address
+    );
+    model(home.path());
+    let with = format!("{without}discovery_model = \"discovery.model\"\n");
+    fs::write(&config, &with).unwrap();
+    let at = config.to_str().unwrap();
+    let arguments = ["--json", "watch", "run", "--config", at];
+    let logs = home.path().join("logs");
+    let serving = Serving::start(&arguments, &logs);
+    let [one, two, small] = [1_u8, 2, 3].map(|number| format!("0x{}", format!("{number:02x}").repeat(20)));
+    pay(&one, 50 * coin);
+    pay(&small, 2 * coin);
+    pay(&two, 45 * coin);
+    let seen = suspected(&config, &[&one, &two]);
+    let reasons = seen["suspects"][0]["reasons"].as_array().unwrap();
+    assert!(reasons.iter().any(|reason| reason.as_str().unwrap().contains("inbound")), "{seen}");
+    let screen = |address: &str| caponier(&["--json", "screen", address, "--config", at]);
+    let told = screen(&one).json();
+    assert_eq!((&told["verdict"], &told["categories"]), (&json!("challenge"), &json!([])), "{told}");
+    assert_eq!(told["suspected"][0]["chain"], "local");
+    assert_eq!(screen(&small).json()["verdict"], "allow");
+    // The newest block did not happen.
+    node.ask("anvil_reorg", json!([1, []]));
+    node.mine(2);
+    suspected(&config, &[&one]);
+    // Killed before it can say goodbye, it knows what it said.
+    serving.kill();
+    pay(&two, 44 * coin);
+    let serving = Serving::start(&arguments, &logs);
+    suspected(&config, &[&one, &two]);
+    // A person knows better than a model.
+    let clear =
+        ["watch", "clear", one.as_str(), "--as", "ann", "--reason", "our own cold wallet", "--config", at];
+    caponier(&clear).exits(0);
+    caponier(&clear).exits(66);
+    suspected(&config, &[&two]);
+    assert_eq!(serving.stop(), 0);
+    let serving = Serving::start(&arguments, &logs);
+    node.mine(1);
+    followed(&data, &config, 7, 0);
+    suspected(&config, &[&two]);
+    assert_eq!(serving.stop(), 0);
+    // Without a model nobody is suspected.
+    fs::write(&config, &without).unwrap();
+    let serving = Serving::start(&arguments, &logs);
+    suspected(&config, &[]);
+    assert_eq!(serving.stop(), 0);
+    let done = caponier_on(&data, &["log", "--kind", "suspicion"]).exits(0);
+    let told: Vec<Value> = done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let count = |what: &str, why: Value| {
+        told.iter().filter(|entry| entry["what"] == what && entry["why"] == why).count()
+    };
+    assert_eq!(count("model", Value::Null), 2, "{told:?}");
+    assert_eq!(count("raised", Value::Null), 3, "{told:?}");
+    assert_eq!((count("withdrawn", json!("reorganisation")), count("withdrawn", json!("analyst"))), (1, 1));
+    assert_eq!(count("withdrawn", json!("model")), 1);
+    assert_sound(&data);
+    // A model that is none is named.
+    fs::write(home.path().join("discovery.model"), "no model").unwrap();
+    fs::write(&config, &with).unwrap();
+    let refused = caponier(&["--json", "screen", &one, "--config", at]).exits(65);
+    assert!(refused.text().contains("discovery.model"), "{}", refused.text());
+}
+
 #[test]
 fn a_chain_that_is_configured_wrongly_is_named_with_its_line() {
     let home = folder();

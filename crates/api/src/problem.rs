@@ -23,6 +23,7 @@ pub(crate) enum Kind {
     DeadlineExceeded,
     EncodingUnsupported,
     FourEyes,
+    Frozen,
     IdempotencyConflict,
     InvalidEvent,
     InvalidRequest,
@@ -41,7 +42,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::AlreadyAnswered,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
@@ -51,6 +52,7 @@ impl Kind {
         Self::DeadlineExceeded,
         Self::EncodingUnsupported,
         Self::FourEyes,
+        Self::Frozen,
         Self::IdempotencyConflict,
         Self::InvalidEvent,
         Self::InvalidRequest,
@@ -94,6 +96,11 @@ impl Kind {
                 "the body has a content encoding",
             ),
             Self::FourEyes => (StatusCode::FORBIDDEN, "four-eyes", "somebody else must do this"),
+            Self::Frozen => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "frozen",
+                "withdrawals are suspended; this one must not go ahead",
+            ),
             Self::IdempotencyConflict => (
                 StatusCode::CONFLICT,
                 "idempotency-conflict",

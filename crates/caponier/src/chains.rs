@@ -14,6 +14,7 @@ use domain::{Address, ChainFamily, Clock, Subject};
 use journal::{Draft, Kind, record::ChainAlert};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use scoring::model::file::FILE_BYTES_MAX;
 use tokio::{net::TcpStream, sync::watch as signal};
 use tokio_rustls::TlsConnector;
 use watch::follow::{
@@ -29,6 +30,7 @@ use watch::follow::{
 use watch::{
     Watch,
     assess::Followed,
+    discovery::{Detector, tokens_digest},
     flows::{self, Flows},
 };
 
@@ -41,6 +43,7 @@ use crate::{
     core::{Core, FLOWS_DIR, FOLLOW_DIR, chain as causes},
     exit::{Exit, Failure},
     ground::Ground,
+    suspicions::Recorder,
 };
 
 /// Most alerts made durable at once.
@@ -49,7 +52,10 @@ const ALERTS_AT_ONCE: usize = 256;
 const LINE_BYTES_MAX: usize = 512;
 
 /// Followers that are ready to run.
-pub(crate) struct Chains(Vec<Ready>);
+pub(crate) struct Chains {
+    followers: Vec<Ready>,
+    recorders: Vec<Recorder>,
+}
 
 /// Runs until it is told to stop.
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -68,7 +74,7 @@ enum Announcements {
 
 impl std::fmt::Debug for Chains {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|ready| &ready.name)).finish()
+        f.debug_list().entries(self.followers.iter().map(|ready| &ready.name)).finish()
     }
 }
 
@@ -101,12 +107,14 @@ impl Chains {
         if core.chains.set(cells).is_err() {
             return Err(Failure::new(Exit::Internal, "chains are opened once"));
         }
-        Ok(Self(ready))
+        Ok(Self { followers: ready, recorders: Recorder::all(core) })
     }
 
-    /// Follows until `stop` becomes true: one task for each chain.
+    /// Follows until `stop` becomes true: one task for each chain, and one that records whom its model suspects.
     pub(crate) fn spawn(self, stop: &signal::Receiver<bool>) -> Vec<tokio::task::JoinHandle<()>> {
-        self.0.into_iter().map(|ready| tokio::spawn((ready.run)(stop.clone()))).collect()
+        let recorders = self.recorders.into_iter().map(|recorder| tokio::spawn(recorder.run(stop.clone())));
+        let followers = self.followers.into_iter().map(|ready| tokio::spawn((ready.run)(stop.clone())));
+        followers.chain(recorders).collect()
     }
 }
 
@@ -189,11 +197,30 @@ pub(crate) fn flows(config: &Config, watch: &Arc<Watch>) -> Result<Vec<Followed>
             tokens: chain.tokens.clone(),
             transfers_max: chain.flows_max,
         };
-        let flows = Flows::open(settings, Arc::clone(watch))
+        let detector =
+            chain.discovery_model.as_deref().map(|path| detector(path, &chain.tokens)).transpose()?;
+        let flows = Flows::open_judging(settings, Arc::clone(watch), detector)
             .map_err(|error| Failure::new(Exit::Io, causes(&error)))?;
         Ok(Followed { flows: Arc::new(flows), network: chain.network(), stale_after: chain.stalled_after })
     })
     .collect()
+}
+
+/// The model that judges fresh addresses of a chain, on whose tokens it must have been trained if it looks at tokens.
+fn detector(path: &Path, tokens: &[Address]) -> Result<Arc<Detector>, Failure> {
+    let bad = |what: String| Failure::new(Exit::Input, format!("{}: {what}", path.display()));
+    let length = std::fs::metadata(path).map_err(|error| Failure::io(path.display(), error))?.len();
+    if length > FILE_BYTES_MAX as u64 {
+        return Err(bad(format!("is longer than {FILE_BYTES_MAX} bytes")));
+    }
+    let bytes = std::fs::read(path).map_err(|error| Failure::io(path.display(), error))?;
+    let detector = Detector::decode(&bytes).map_err(|error| bad(causes(&error)))?;
+    if detector.looks_at_tokens() && detector.tokens() != Some(tokens_digest(tokens).as_str()) {
+        let what = "the model looks at transfers of tokens, but was not trained on those that are genuine on this chain; train \
+                    one without a table of token transfers";
+        return Err(bad(what.to_owned()));
+    }
+    Ok(Arc::new(detector))
 }
 
 /// Alerts become entries of the journal.

@@ -284,6 +284,7 @@ pub struct Warnings {
     pub shadow: Vec<String>,
     pub exposure_hops: u32,
     pub exposure_share_bps: u32,
+    pub suspected: domain::Verdict,
     /// `watch.record_screenings = "all"`
     pub record_all_screenings: bool,
 }
@@ -508,6 +509,11 @@ impl Config {
                 shadow: read.list("watch.shadow"),
                 exposure_hops: read.count("watch.exposure_hops", 0..=8),
                 exposure_share_bps: read.count("watch.exposure_share_bps", 1..=10_000),
+                suspected: match read.one_of("watch.suspected", &["challenge", "hold", "report"]).as_str() {
+                    "hold" => domain::Verdict::Hold,
+                    "report" => domain::Verdict::Allow,
+                    _ => domain::Verdict::Challenge,
+                },
                 record_all_screenings: read.one_of("watch.record_screenings", &["all", "found"]) == "all",
             },
             chains: chains::read(&mut read),

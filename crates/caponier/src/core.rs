@@ -5,6 +5,7 @@
 
 mod apps;
 mod cases;
+mod emergency;
 mod entries;
 mod fraud_requests;
 mod handle;
@@ -48,11 +49,13 @@ use crate::{
     chains,
     config::Config,
     control::Reloaded,
+    emergency::Brake,
     exit::{Exit, Failure},
     ground::{Ground, Installation},
     lists::ListGaps,
     metrics::Meters,
     screenings::Screenings,
+    suspicions::GroundSuspicions,
 };
 
 /// Reads the configuration file again and puts in force what can be.
@@ -98,6 +101,7 @@ pub struct Core {
     pub(crate) installation: Installation,
     pub(crate) decider: Arc<Decider>,
     pub(crate) desk: Arc<Desk>,
+    pub(crate) brake: Arc<Brake>,
     pub(crate) publisher: Mutex<Publisher<Journal>>,
     pub(crate) shipper: Option<Mutex<Shipper>>,
     /// One batch of events at a time.
@@ -172,7 +176,8 @@ impl Core {
         }
 
         let followed = chains::flows(&config, &watch)?;
-        let assessor = Assessor::new(Arc::clone(&watch), followed, exposure_policy(&config));
+        let assessor = Assessor::new(Arc::clone(&watch), followed, exposure_policy(&config))
+            .with_suspicions(Arc::new(GroundSuspicions(Arc::clone(&ground))));
         let screenings = Arc::new(Screenings::new(ground.take_keyed_screenings()));
 
         let sources: Vec<Arc<dyn FindingSource>> = vec![
@@ -196,7 +201,10 @@ impl Core {
             installation.decision_ids(),
             Arc::clone(&clock),
         );
+        let decider = decider.with_freezes(Arc::clone(ground.emergencies().freezes()));
         let decider = decider.with_releases(Arc::new(GroundReleases(Arc::clone(&ground))));
+        let decider = Arc::new(decider);
+        let brake = Brake::new(Arc::clone(&ground), Arc::clone(&decider), Arc::clone(&clock));
         let desk = Desk::new(Arc::clone(&ground), installation.decision_ids(), Arc::clone(&clock));
         for keyed in ground.take_keyed_decisions() {
             decider.replay(keyed);
@@ -232,7 +240,8 @@ impl Core {
             meters: Arc::default(),
             dead_letters: api::DeadLetters::default(),
             installation,
-            decider: Arc::new(decider),
+            brake: Arc::new(brake),
+            decider,
             desk: Arc::new(desk),
             publisher: Mutex::new(publisher),
             shipper,
@@ -400,6 +409,7 @@ fn exposure_policy(config: &Config) -> Policy {
     let policy = Policy {
         hops: u8::try_from(settings.exposure_hops).unwrap_or(u8::MAX),
         share: f64::from(settings.exposure_share_bps) / 10_000.0,
+        suspected: settings.suspected,
         ..Policy::default()
     };
     policy.with_shadow(|warning| settings.shadow.iter().any(|name| name == warning.as_str()))

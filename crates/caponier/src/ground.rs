@@ -27,12 +27,16 @@ use gateway::Connections;
 use identity::{Change, Desk};
 use journal::{AppendError, Draft, EraseError, Journal, Kind, Opened, record};
 use parking_lot::Mutex;
-use watch::customers::{Customers, CustomersConfig};
+use watch::{
+    customers::{Customers, CustomersConfig},
+    suspicions::Suspicions,
+};
 
 use self::fold::{Fold, FoldError, Keys};
 pub use self::{bans::FoundBans, installation::Installation, recompute::Recomputed};
 use crate::{
     bundles::Lives,
+    emergency::Emergencies,
     exit::{Exit, Failure},
 };
 
@@ -42,9 +46,11 @@ pub struct Ground {
     registry: Arc<Registry>,
     ledger: Arc<Ledger>,
     people: Arc<Desk>,
+    emergencies: Arc<Emergencies>,
     fraud: ArcSwap<Fraud>,
     book: ArcSwap<AddressBook>,
     customers: ArcSwap<Customers>,
+    suspicions: ArcSwap<Suspicions>,
     lives: ArcSwap<Lives>,
     alerts: tokio::sync::Notify,
     fraud_config: fraud::Config,
@@ -97,10 +103,12 @@ impl Ground {
         let customers = Arc::new(Customers::new(customers_config.clone()));
         let ledger = Arc::new(Ledger::new(GRANTS_MAX));
         let people = Arc::new(Desk::default());
+        let emergencies = Arc::<Emergencies>::default();
         let keys = Keys {
             registry: Arc::clone(&registry),
             ledger: Arc::clone(&ledger),
             people: Arc::clone(&people),
+            emergencies: Arc::clone(&emergencies),
         };
         let mut fold = Fold::new(
             &journal,
@@ -121,9 +129,11 @@ impl Ground {
             registry,
             ledger,
             people,
+            emergencies,
             fraud: ArcSwap::new(fraud),
             book: ArcSwap::new(book),
             customers: ArcSwap::new(customers),
+            suspicions: ArcSwap::new(Arc::clone(fold.suspicions())),
             lives: ArcSwap::new(Arc::new(lives)),
             alerts: tokio::sync::Notify::new(),
             fraud_config,
@@ -157,6 +167,12 @@ impl Ground {
         &self.people
     }
 
+    /// What is stopped at present.
+    #[must_use]
+    pub const fn emergencies(&self) -> &Arc<Emergencies> {
+        &self.emergencies
+    }
+
     /// Records what was done about persons or programs; it has effect when this returns.
     ///
     /// # Errors
@@ -176,6 +192,12 @@ impl Ground {
     #[must_use]
     pub fn address_book(&self) -> Arc<AddressBook> {
         self.book.load_full()
+    }
+
+    /// Whom models suspect.
+    #[must_use]
+    pub fn suspicions(&self) -> Arc<Suspicions> {
+        self.suspicions.load_full()
     }
 
     /// What customers pay.
@@ -342,12 +364,14 @@ impl Ground {
             registry: Arc::clone(&self.registry),
             ledger: Arc::clone(&self.ledger),
             people: Arc::clone(&self.people),
+            emergencies: Arc::clone(&self.emergencies),
         });
         // The decider knows its keys already; those of the erased person lead to an entry that no longer opens.
         drop(rebuilt.take_keyed_decisions());
         drop(rebuilt.take_keyed_screenings());
         drop(rebuilt.take_bans());
         self.lives.store(Arc::new(rebuilt.lives().clone()));
+        self.suspicions.store(Arc::clone(rebuilt.suspicions()));
         *fold = rebuilt;
         self.fraud.store(fraud);
         self.book.store(book);

@@ -1,6 +1,7 @@
 //! What the user reads: text for people, one JSON object for programs, progress on a terminal.
 
 mod cases;
+mod emergency;
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -68,8 +69,10 @@ pub(crate) fn response_json(response: &Response) -> Value {
         Response::Screened(value)
         | Response::Explained(value)
         | Response::Fraud(value)
+        | Response::Suspects(value)
         | Response::Cases(value)
         | Response::Case(value)
+        | Response::Emergency(value)
         | Response::Alerts(value) => value.clone(),
         Response::Receipt(text) => serde_json::json!({"receipt": text}),
         Response::Learned(text) | Response::BansExported(text) => {
@@ -161,8 +164,13 @@ pub(crate) fn response_text(response: &Response) -> String {
             None => format!("{} was missing and is no longer expected", list.name),
         },
         Response::ListDiff(diff) => diff_text(diff),
+        Response::Suspects(value) => suspects_text(value),
+        Response::SuspectCleared { address } => {
+            format!("{address} is cleared: no model suspects it any more")
+        }
         Response::Cases(value) => cases::list_text(value),
         Response::Case(value) => cases::case_text(value),
+        Response::Emergency(value) => emergency::text(value),
         Response::Alerts(value) => cases::alerts_text(value),
         Response::Screened(value) => screened_text(value),
         Response::ScreenedAll(values) => values.iter().map(screened_text).collect::<Vec<_>>().join("\n"),
@@ -198,6 +206,26 @@ pub(crate) fn response_text(response: &Response) -> String {
             entries.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
         }
     }
+}
+
+fn suspects_text(value: &Value) -> String {
+    let Some(suspects) = value.get("suspects").and_then(Value::as_array).filter(|all| !all.is_empty()) else {
+        return "nobody is suspected".to_owned();
+    };
+    let lines = suspects.iter().map(|suspect| {
+        let text = |name: &str| suspect[name].as_str().unwrap_or_default();
+        let reasons = suspect["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        format!(
+            "{} {} block {} probability {} entry {}: {}",
+            text("address"),
+            text("chain"),
+            suspect["height"],
+            suspect["probability"],
+            suspect["entry"],
+            reasons.collect::<Vec<_>>().join("; ")
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A list a line each, anything else as it is.

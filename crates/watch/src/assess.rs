@@ -11,7 +11,12 @@
 //!
 //! Bounds: an exposure looks at `hops / epsilon` transfers for each asset and direction at most.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use chain::{exposure::Direction, label::Category};
 use domain::{
@@ -24,6 +29,7 @@ use crate::{
     customers::Warning,
     flows::{AssetExposure, Coverage, ExposedShare, Flows, Seen, SeenOnChains},
     import::hex,
+    suspicions::{Held, Suspicions},
 };
 
 /// Most steps of a path that are told.
@@ -37,6 +43,7 @@ const STEPS_TOLD_MAX: usize = 8;
 /// - `share`: 0.1, the least share of a category that is a finding; less is chance in busy parts of a chain.
 /// - `shares`: none, shares of single categories that differ.
 /// - `is_shadow`: both are, so that they are measured on the installation's own traffic first.
+/// - `suspected`: challenge: what a model alone says stops nobody for good.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     /// Transfers followed at most; none: exposure is not looked at.
@@ -51,6 +58,8 @@ pub struct Policy {
     pub is_exposure_shadow: bool,
     /// Whether stale knowledge only reports.
     pub is_stale_shadow: bool,
+    /// What a suspicion asks for; allow: it only reports.
+    pub suspected: Verdict,
 }
 
 impl Default for Policy {
@@ -62,6 +71,7 @@ impl Default for Policy {
             shares: BTreeMap::new(),
             is_exposure_shadow: true,
             is_stale_shadow: true,
+            suspected: Verdict::Challenge,
         }
     }
 }
@@ -129,6 +139,10 @@ pub struct Assessment {
     pub seen: Vec<SeenOn>,
     /// Exposures above the policy's share, strictest first.
     pub exposed: Vec<Exposed>,
+    /// What a model suspects it of, by chain.
+    pub suspected: Vec<Held>,
+    /// What that asks for.
+    pub suspected_verdict: Verdict,
     /// Chains that were looked at.
     pub knowledge: Vec<Knowledge>,
     /// Whether exposure only reports.
@@ -145,13 +159,32 @@ pub struct Assessor {
     watch: Arc<Watch>,
     followed: Vec<Followed>,
     policy: Policy,
+    suspicions: Arc<dyn Suspected>,
+}
+
+/// What models suspect: the port to the record of suspicions.
+pub trait Suspected: fmt::Debug + Send + Sync {
+    /// What is suspected of an address, by the name of the chain; empty for nearly all.
+    fn of(&self, address: &Address) -> Vec<Held>;
+}
+
+impl Suspected for Suspicions {
+    fn of(&self, address: &Address) -> Vec<Held> {
+        Self::of(self, address)
+    }
 }
 
 impl Assessor {
-    /// Over lists and followed chains.
+    /// Over lists and followed chains; nobody is suspected.
     #[must_use]
-    pub const fn new(watch: Arc<Watch>, followed: Vec<Followed>, policy: Policy) -> Self {
-        Self { watch, followed, policy }
+    pub fn new(watch: Arc<Watch>, followed: Vec<Followed>, policy: Policy) -> Self {
+        Self { watch, followed, policy, suspicions: Arc::new(Suspicions::default()) }
+    }
+
+    /// With what models suspect.
+    #[must_use]
+    pub fn with_suspicions(self, suspicions: Arc<dyn Suspected>) -> Self {
+        Self { suspicions, ..self }
     }
 
     /// The lists.
@@ -192,11 +225,17 @@ impl Assessor {
             screening,
             seen: Vec::new(),
             exposed: Vec::new(),
+            suspected: Vec::new(),
+            suspected_verdict: self.policy.suspected,
             knowledge: Vec::new(),
             is_exposure_shadow: self.policy.is_exposure_shadow,
             is_stale_shadow: self.policy.is_stale_shadow,
         };
         let Some(address) = assessment.screening.address else { return assessment };
+        assessment.suspected = self.suspicions.of(&address);
+        if !assessment.suspected.is_empty() {
+            assessment.verdict = assessment.verdict.max(self.policy.suspected);
+        }
         for chain in self.followed.iter().filter(|chain| chain.flows.family() == address.family()) {
             // The same address has the same holder on all chains of its family, but only the network that funds leave over
             // must be known to the last block.
@@ -248,11 +287,12 @@ impl Assessor {
     pub fn examine(&self, request: &WithdrawalRequest, now: UnixNanos) -> Vec<Finding> {
         let mut findings = self.watch.examine(request);
         let Destination::OnChain { network, address, .. } = &request.destination else { return findings };
-        if self.followed.is_empty() {
+        if self.followed.is_empty() && !self.is_suspected(address, *network) {
             return findings;
         }
         let assessment = self.assess(address, Some(*network), now);
         let shown = assessment.screening.canonical.clone().unwrap_or_default();
+        findings.extend(assessment.suspected.iter().map(|held| self.suspicion_finding(&shown, held)));
         findings.extend(assessment.exposed.iter().map(|exposed| self.exposure_finding(&shown, exposed)));
         findings.extend(
             assessment
@@ -261,10 +301,51 @@ impl Assessor {
                 .filter(|knowledge| knowledge.is_stale)
                 .map(|one| self.stale_finding(one)),
         );
-        if assessment.exposed.is_empty() && !assessment.knowledge.is_empty() && self.policy.hops > 0 {
+        if assessment.exposed.is_empty()
+            && assessment.suspected.is_empty()
+            && !assessment.knowledge.is_empty()
+            && self.policy.hops > 0
+        {
             findings.push(counter_evidence(&shown, &assessment, self.policy.hops));
         }
         findings
+    }
+
+    fn is_suspected(&self, text: &str, network: Network) -> bool {
+        let address = chain::address::decode(network.family(), text);
+        address.is_ok_and(|address| !self.suspicions.of(&address).is_empty())
+    }
+
+    fn suspicion_finding(&self, shown: &str, held: &Held) -> Finding {
+        let mut evidence = vec![
+            Evidence::new("address", shown.to_owned()),
+            Evidence::new("chain", held.chain.clone()),
+            Evidence::new("model_sha256", hex(&held.model)),
+            Evidence::new("probability", percent(f64::from(held.probability) / 1e6)),
+            Evidence::new("transactions_seen", held.transactions.to_string()),
+            Evidence::new("block", held.height.to_string()),
+            Evidence::new("recorded_at", held.at.to_string()),
+        ];
+        if held.transaction != [0; 32] {
+            evidence.push(Evidence::new("transaction", hex(&held.transaction)));
+        }
+        evidence.extend(held.reasons.iter().map(|reason| Evidence::new("reason", reason.clone())));
+        let is_shadow = self.policy.suspected == Verdict::Allow;
+        Finding {
+            source: FindingSource::Watch,
+            code: ReasonCode::new("watch.suspected_address"),
+            verdict: if is_shadow { Verdict::Challenge } else { self.policy.suspected },
+            shadow: is_shadow,
+            message: format!(
+                "the first transactions of the destination on {} are like those of addresses that turned out malicious; no \
+                 list names it",
+                held.chain
+            ),
+            evidence,
+            would_pass_if: Some(
+                "somebody who knows the address cleared it, or a newer model did not suspect it".to_owned(),
+            ),
+        }
     }
 
     fn exposure_finding(&self, shown: &str, exposed: &Exposed) -> Finding {

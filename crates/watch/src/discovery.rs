@@ -14,12 +14,14 @@
 
 mod detector;
 mod features;
+mod judge;
 mod traffic;
 mod window;
 
 pub use self::{
-    detector::{Detector, DetectorError, Reason, Suspicion, THRESHOLD, TRANSACTIONS},
+    detector::{Detector, DetectorError, Reason, Suspicion, THRESHOLD, TOKENS, TRANSACTIONS, tokens_digest},
     features::{FEATURES, feature_names, features},
-    traffic::{PEERS_MAX, Peer, Traffic},
-    window::{Direction, Step, TokenStep, WINDOW_MAX, Window},
+    judge::{Judge, JudgedBlock, JudgedCall, OPEN_MAX, Opinion, SUSPECTS_MAX, Suspect},
+    traffic::{Kept, PEERS_MAX, Peer, Traffic},
+    window::{Direction, Step, TokenStep, WINDOW_MAX, Window, WindowLen},
 };

@@ -4,7 +4,8 @@
 //! transactions ([`load`]), and keeps of them: transfers of the coin and of the tokens the operator named as genuine, as a
 //! graph for each asset ([`chain::exposure`]); clusters of addresses that spent together, where a transaction has several
 //! inputs ([`chain::cluster`]); when an address was first seen; worthless transfers that put an address into somebody's history;
-//! what each transaction looked like, for [`crate::discovery`].
+//! what each transaction looked like and who was known to be malicious when, for [`crate::discovery`]: with a model, fresh addresses
+//! are judged as blocks come, from the same log.
 //!
 //! What it is not: exact money (amounts of the graphs are `f64` of the smallest unit; the exact ones stand in the log), nor a
 //! judge: [`crate::assess`] says what an exposure asks for.
@@ -32,6 +33,7 @@ pub mod load;
 mod log;
 mod state;
 mod store;
+mod suspects;
 
 #[cfg(fuzzing)]
 pub(crate) use self::frame::rewritten;
@@ -43,4 +45,5 @@ pub use self::{
         Activity, AssetExposure, ClusterOf, Config, EvidenceStep, ExposedShare, Flows, FlowsStatus, Seen,
         SeenOnChains,
     },
+    suspects::{Changed, Standing},
 };

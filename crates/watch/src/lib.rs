@@ -38,6 +38,7 @@ pub mod replay;
 pub mod rescreen;
 mod screen;
 mod store;
+pub mod suspicions;
 pub mod table;
 
 pub use self::{

@@ -63,6 +63,8 @@ fn sample() -> Value {
         screening,
         seen: Vec::new(),
         exposed: Vec::new(),
+        suspected: Vec::new(),
+        suspected_verdict: Verdict::Challenge,
         knowledge: vec![knowledge],
         is_exposure_shadow: true,
         is_stale_shadow: true,
@@ -142,6 +144,21 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
         ],
         &[],
     );
+    let suspected = answer(
+        &[
+            ("chain", plain()),
+            ("verdict", verdict.clone()),
+            ("shadow", json!({ "type": "boolean", "description": "It only reports." })),
+            ("model_sha256", plain()),
+            ("probability", share()),
+            ("block", json!({ "type": "integer", "minimum": 0 })),
+            ("transaction", maybe("string")),
+            ("transactions_seen", json!({ "type": "integer", "minimum": 1 })),
+            ("reasons", json!({ "type": "array", "items": { "type": "string" } })),
+            ("recorded_at", time()),
+        ],
+        &[],
+    );
     let knowledge = answer(
         &[
             ("chain", plain()),
@@ -183,6 +200,7 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
                     ("labels", objects()),
                     ("more_labels", json!({ "type": "integer", "minimum": 0 })),
                     ("exposed", json!({ "type": "array", "items": exposed })),
+                    ("suspected", json!({ "type": "array", "items": suspected })),
                     ("seen", objects()),
                     ("knowledge", json!({ "type": "array", "items": knowledge })),
                     ("lists", json!({ "type": "array", "items": list })),

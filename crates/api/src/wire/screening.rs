@@ -126,6 +126,7 @@ pub fn assessment_json(line: &ScreenLine, assessment: &Assessment) -> Value {
         "labels": screening.labels.iter().take(LABELS_MAX).map(label_json).collect::<Vec<_>>(),
         "more_labels": more,
         "exposed": assessment.exposed.iter().map(|one| exposed_json(one, assessment.is_exposure_shadow)).collect::<Vec<_>>(),
+        "suspected": assessment.suspected.iter().map(|held| suspected_json(held, assessment.suspected_verdict)).collect::<Vec<_>>(),
         "seen": assessment.seen.iter().map(seen_json).collect::<Vec<_>>(),
         "knowledge": assessment.knowledge.iter().map(|one| knowledge_json(one, assessment.is_stale_shadow)).collect::<Vec<_>>(),
     })
@@ -159,6 +160,22 @@ fn label_json(label: &ListedLabel) -> Value {
         "first_seen": time(label.first_seen),
         "last_seen": time(label.last_seen),
         "verdict": label.verdict.as_str(),
+    })
+}
+
+fn suspected_json(held: &watch::suspicions::Held, verdict: Verdict) -> Value {
+    let is_shadow = verdict == Verdict::Allow;
+    json!({
+        "chain": held.chain,
+        "verdict": if is_shadow { Verdict::Challenge } else { verdict }.as_str(),
+        "shadow": is_shadow,
+        "model_sha256": hex(&held.model),
+        "probability": f64::from(held.probability) / 1e6,
+        "block": held.height,
+        "transaction": (held.transaction != [0; 32]).then(|| hex(&held.transaction)),
+        "transactions_seen": held.transactions,
+        "reasons": held.reasons,
+        "recorded_at": held.at.to_string(),
     })
 }
 

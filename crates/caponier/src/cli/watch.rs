@@ -10,6 +10,26 @@ pub(crate) enum WatchCommand {
     Run,
     /// Show how far each chain is followed.
     Status,
+    /// List the addresses a model suspects on followed chains, in the order they were recorded.
+    Suspects {
+        /// From this entry of the journal on.
+        #[arg(long, default_value_t = 0, value_name = "ENTRY")]
+        from: u64,
+        /// How many.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1000))]
+        limit: u64,
+    },
+    /// Say that a suspected address is harmless: no model suspects it any more.
+    Clear {
+        /// The address.
+        address: String,
+        /// Who says so.
+        #[arg(long = "as", value_name = "NAME")]
+        name: String,
+        /// Why; it stands in the journal.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Take recorded transactions in as the history of a chain of --config, from before it is followed. While nothing serves.
     Load(Load),
     /// Run recorded transactions past what watches live ones; say what it saw and how fast it was.

@@ -166,6 +166,7 @@ mode = "shadow"
 
 [watch]
 shadow = ["address_poisoning", "resembling_address", "shared_fresh_address", "exposure", "stale_chain"]
+suspected = "report"
 "#
     );
     text

@@ -38,7 +38,11 @@ pub(super) type Source = BufReader<Box<dyn Read>>;
 pub(super) fn watch(command: WatchCommand, json: bool) -> Result<Exit, Failure> {
     let value = match command {
         WatchCommand::Replay(options) => replay(&options)?,
-        WatchCommand::Load(_) | WatchCommand::Run | WatchCommand::Status => {
+        WatchCommand::Clear { .. }
+        | WatchCommand::Load(_)
+        | WatchCommand::Run
+        | WatchCommand::Status
+        | WatchCommand::Suspects { .. } => {
             return Err(Failure::new(Exit::Internal, "the command reads no recording"));
         }
         WatchCommand::Evaluate(EvaluateCommand::Poisoning(options)) => poisoning(&options)?,

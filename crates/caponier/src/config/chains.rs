@@ -30,12 +30,13 @@ const FLOWS_MIN: u64 = 1_000_000;
 const FLOWS_DEFAULT: u64 = 5_000_000;
 const EVM: &str = "watch.evm";
 const BITCOIN: &str = "watch.bitcoin";
-const EVM_FIELDS: [&str; 16] = [
+const EVM_FIELDS: [&str; 17] = [
     "addresses_file",
     "answer_size",
     "ca_file",
     "chain_id",
     "confirmations",
+    "discovery_model",
     "flows_max",
     "headers",
     "poll",
@@ -93,6 +94,8 @@ pub struct Chain {
     pub tokens: Vec<Address>,
     /// Most transfers kept for exposure; none: it is not looked at.
     pub flows_max: usize,
+    /// File of the model that judges fresh addresses; none: nobody is suspected.
+    pub discovery_model: Option<PathBuf>,
     /// Whether transfers of listed addresses that touch no watched one are told.
     pub tell_listed: bool,
     /// Whether transfers of watched addresses are told where no list says anything.
@@ -311,6 +314,11 @@ fn common(
         let message = format!("must be 0 (no flows are kept) or at least {FLOWS_MIN}");
         read.section_fault(key, section, "flows_max", message);
     }
+    let discovery_model = path(read, key, section, "discovery_model");
+    if discovery_model.is_some() && flows_max == 0 {
+        let message = "needs flows: flows_max must not be 0".to_owned();
+        read.section_fault(key, section, "discovery_model", message);
+    }
     let tells = |word: &str| tell.iter().any(|told| told == word);
     Some(Chain {
         name: section.name.clone(),
@@ -325,6 +333,7 @@ fn common(
         addresses_file: path(read, key, section, "addresses_file"),
         tokens,
         flows_max: usize::try_from(flows_max).unwrap_or(usize::MAX),
+        discovery_model,
         tell_listed: tells("listed"),
         tell_watched: tells("watched"),
     })

@@ -597,6 +597,13 @@ pub static KEYS: &[Key] = &[
         "smaller shares of bad money warn nobody",
     ),
     key(
+        "watch.suspected",
+        "\"challenge\"",
+        "What a withdrawal to an address asks for that a model alone suspects (discovery_model of a chain): challenge, hold, or \
+         report (told without effect).",
+        "addresses nobody has listed yet are paid without a question",
+    ),
+    key(
         "watch.record_screenings",
         "\"all\"",
         "Which screenings over the API are journalled before they are answered: all, or found (those that something \

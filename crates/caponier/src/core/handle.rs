@@ -41,6 +41,7 @@ impl Core {
             | Request::ListsImport { .. }
             | Request::ListsUpdate { .. }
             | Request::ListsRemove { .. }
+            | Request::SuspectsClear { .. }
             | Request::BackupDrill
             | Request::AppsCreate { .. }
             | Request::AppsRevoke { .. }
@@ -60,6 +61,7 @@ impl Core {
             Request::PeopleList => Ok(self.people_list()),
             Request::ServicesList => Ok(self.services_list()),
             Request::GrantsList { account } => self.grants_list(account.as_deref()),
+            Request::SuspectsList { from, limit } => Ok(self.suspects(from, limit)),
             Request::ListsStatus => Ok(Response::Lists(self.lists())),
             Request::ListsExport { name } => self.lists_export(&name),
             Request::ListsDiff { format, name, path } => {
@@ -79,6 +81,8 @@ impl Core {
             Request::CasesAct { case, by, revision, work } => {
                 self.cases_act(&case, &by, revision, work).await
             }
+            Request::EmergencyShow => Ok(self.emergency_show()),
+            Request::Emergency { by, work } => self.emergency(&by, work).await,
             Request::AlertsList { after, limit } => self.alerts_list(after, limit),
             Request::Screen { address, network } => self.screen(&address, network.as_deref()),
             Request::ScreenAll { lines } => self.screen_all(&lines),
@@ -150,6 +154,9 @@ impl Core {
             Request::ListsUpdate { name, format, add, remove } => {
                 let (add, remove) = (add.as_deref().map(Path::new), remove.as_deref().map(Path::new));
                 self.lists_update(&name, &format, add, remove).await
+            }
+            Request::SuspectsClear { address, by, reason } => {
+                self.suspect_clear(&address, &by, &reason).await
             }
             Request::ListsRemove { name, reason } => self.lists_remove(&name, &reason).await,
             Request::BackupDrill => self.drill(progress).await.map(Response::Drilled),

@@ -20,12 +20,13 @@ use fraud::{
 };
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
-use watch::{customers::Customers, rescreen::Ledger as PastTransfers};
+use watch::{customers::Customers, rescreen::Ledger as PastTransfers, suspicions::Suspicions};
 
 use crate::{rulebook::tallies::Tallies, screenings::KEYED_SCREENINGS_MAX};
 
 use crate::bundles::Lives;
 use crate::cases::{of_chain_alert, of_decision, of_fraud_alert};
+use crate::emergency::Emergencies;
 
 use super::{API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation};
 
@@ -52,6 +53,8 @@ pub(super) struct Keys {
     pub(super) ledger: Arc<Ledger>,
     /// Who uses the control API.
     pub(super) people: Arc<identity::Desk>,
+    /// What nobody may do at present.
+    pub(super) emergencies: Arc<Emergencies>,
 }
 
 impl Keys {
@@ -61,6 +64,7 @@ impl Keys {
             registry: Arc::new(Registry::new(API_KEYS_MAX, 0)),
             ledger: Arc::new(Ledger::new(GRANTS_MAX)),
             people: Arc::default(),
+            emergencies: Arc::default(),
         }
     }
 }
@@ -75,6 +79,7 @@ pub struct Fold {
     fraud: Arc<Fraud>,
     book: Arc<AddressBook>,
     customers: Arc<Customers>,
+    suspicions: Arc<Suspicions>,
     cases: Cases,
     models: lifecycle::Registry,
     tallies: Tallies,
@@ -121,6 +126,7 @@ impl Fold {
             fraud,
             book,
             customers,
+            suspicions: Arc::default(),
             cases: Cases::default(),
             models: lifecycle::Registry::default(),
             tallies: Tallies::default(),
@@ -144,6 +150,7 @@ impl Fold {
     }
 
     pub(super) fn adopt(&mut self, keys: Keys) {
+        keys.emergencies.replace_by(&self.keys.emergencies);
         self.keys = keys;
     }
 
@@ -197,6 +204,12 @@ impl Fold {
     #[must_use]
     pub const fn installation(&self) -> Option<&Installation> {
         self.installation.as_ref()
+    }
+
+    /// Whom models suspect.
+    #[must_use]
+    pub const fn suspicions(&self) -> &Arc<Suspicions> {
+        &self.suspicions
     }
 
     /// What people look at.
@@ -369,6 +382,10 @@ impl Fold {
                 let change = identity::Change::decode(payload).map_err(|error| malformed(&error))?;
                 self.keys.people.apply(change, at);
             }
+            Kind::Emergency => {
+                let entry = record::Emergency::decode(payload).map_err(|error| malformed(&error))?;
+                self.keys.emergencies.apply(position, entry, at)?;
+            }
             Kind::ListImported => {
                 let list = record::ListImported::decode(payload).map_err(|error| malformed(&error))?;
                 self.lists.insert(list.name.clone(), (at, list));
@@ -389,6 +406,10 @@ impl Fold {
             Kind::Screening => {
                 let screening = record::Screening::decode(payload).map_err(|error| malformed(&error))?;
                 self.screening(screening)?;
+            }
+            Kind::Suspicion => {
+                let suspicion = record::Suspicion::decode(payload).map_err(|error| malformed(&error))?;
+                crate::suspicions::apply(&self.suspicions, position, at, suspicion)?;
             }
             Kind::FraudAlert => {
                 let alert = record::decode_fraud_alert(payload).map_err(|error| malformed(&error))?;
@@ -501,12 +522,14 @@ impl Fold {
             );
         }
         parts.insert("api_keys".to_owned(), hex::encode(crypto::sha256(&[keys.as_bytes()])));
+        parts.insert("emergencies".to_owned(), hex::encode(self.keys.emergencies.digest()));
         parts.insert("people".to_owned(), hex::encode(self.keys.people.digest()));
         parts.insert("apps".to_owned(), hex::encode(crypto::sha256(&[self.apps_text().as_bytes()])));
         parts.insert("fraud".to_owned(), hex::encode(self.fraud.digest()));
         parts.extend(self.lives.digests());
         parts.insert("address_book".to_owned(), hex::encode(self.book.digest()));
         parts.insert("customers".to_owned(), hex::encode(self.customers.digest()));
+        parts.insert("suspicions".to_owned(), hex::encode(self.suspicions.digest()));
         parts.insert("transfers".to_owned(), hex::encode(self.transfers.digest()));
         parts.insert("cases".to_owned(), hex::encode(self.cases.digest()));
         parts.insert("models".to_owned(), hex::encode(self.models.digest()));

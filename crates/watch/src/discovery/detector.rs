@@ -1,9 +1,11 @@
 //! From a window to a suspicion.
 
 use chain::label::Confidence;
+use domain::Address;
 use scoring::{
     model::file::{FileError, ModelFile},
     shap::Explainer,
+    tree::{Node, Tree},
 };
 
 use super::{FEATURES, WINDOW_MAX, Window, features};
@@ -34,6 +36,22 @@ pub const THRESHOLD: &str = "threshold_logit";
 /// Name of the parameter of a model card that holds how many transactions the windows had which it was trained on.
 pub const TRANSACTIONS: &str = "transactions_per_window";
 
+/// Name of the parameter of a model card that says which tokens' transfers were in what it was trained on.
+pub const TOKENS: &str = "tokens_sha256";
+
+/// Features that depend on transfers of tokens.
+const TOKEN_FEATURES: [&str; 5] = ["token_in", "token_out", "tokens", "tokens_in", "token_senders"];
+
+/// Names a set of tokens: hexadecimal SHA-256 of their contracts' texts, sorted, each ended by a line feed.
+#[must_use]
+pub fn tokens_digest(tokens: &[Address]) -> String {
+    let mut texts: Vec<String> = tokens.iter().map(chain::address::encode).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    let lines: String = texts.into_iter().map(|text| text + "\n").collect();
+    crate::import::hex(&crypto::sha256(&[lines.as_bytes()]))
+}
+
 /// Judges windows.
 #[derive(Debug)]
 pub struct Detector {
@@ -41,6 +59,7 @@ pub struct Detector {
     explainer: Explainer,
     threshold: f64,
     transactions: usize,
+    sha256: [u8; 32],
 }
 
 /// An address is suspected.
@@ -90,7 +109,7 @@ impl Detector {
     /// # Errors
     /// [`DetectorError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DetectorError> {
-        Self::new(ModelFile::decode(bytes)?)
+        Ok(Self { sha256: crypto::sha256(&[bytes]), ..Self::new(ModelFile::decode(bytes)?)? })
     }
 
     /// Of a model with its card.
@@ -109,13 +128,37 @@ impl Detector {
             .and_then(|(_, value)| value.parse::<f64>().ok())
             .filter(|threshold| threshold.is_finite())
             .ok_or(DetectorError::Threshold)?;
-        Ok(Self { explainer: Explainer::new(&file.model), threshold, transactions, file })
+        let sha256 = crypto::sha256(&[&file.encode()?]);
+        Ok(Self { explainer: Explainer::new(&file.model), threshold, transactions, sha256, file })
     }
 
     /// The model and its card.
     #[must_use]
     pub const fn file(&self) -> &ModelFile {
         &self.file
+    }
+
+    /// Whether its score depends on transfers of tokens.
+    #[must_use]
+    pub fn looks_at_tokens(&self) -> bool {
+        let is_used = |at: usize| FEATURES.get(at).is_some_and(|(name, _)| TOKEN_FEATURES.contains(name));
+        self.file.model.trees().iter().flat_map(Tree::nodes).any(|node| match node {
+            Node::Split { feature, .. } => is_used(*feature as usize),
+            Node::Leaf { .. } => false,
+        })
+    }
+
+    /// The tokens it was trained on, as [`tokens_digest`] names them; `None` where its card does not say.
+    #[must_use]
+    pub fn tokens(&self) -> Option<&str> {
+        let params = &self.file.card.params;
+        params.iter().find(|(name, _)| name == TOKENS).map(|(_, value)| value.as_str())
+    }
+
+    /// SHA-256 of the file.
+    #[must_use]
+    pub const fn sha256(&self) -> [u8; 32] {
+        self.sha256
     }
 
     /// The logit above which an address is suspected.

@@ -53,6 +53,18 @@ pub struct Peer {
     pub tainted: f64,
 }
 
+/// What an address had done at some moment, for [`Traffic::restore`].
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Kept {
+    received: u32,
+    sent: u32,
+    others: u32,
+    coins: f64,
+    coins_in: f64,
+    coins_tainted: f64,
+    peers: usize,
+}
+
 /// What was seen of every address, by number.
 #[derive(Debug, Clone, Default)]
 pub struct Traffic {
@@ -79,6 +91,35 @@ impl Traffic {
     /// From now on an address is known to be malicious.
     pub fn mark(&mut self, number: u32) {
         self.account(number).marked = true;
+    }
+
+    /// From now on an address is not known to be malicious any more; what it passed on meanwhile stays tainted.
+    pub fn unmark(&mut self, number: u32) {
+        self.account(number).marked = false;
+    }
+
+    /// What is needed to take back what an address will do.
+    #[must_use]
+    pub fn keep(&self, number: u32) -> Kept {
+        let account = self.accounts.get(number as usize);
+        account.map_or_else(Kept::default, |account| Kept {
+            received: account.received,
+            sent: account.sent,
+            others: account.others,
+            coins: account.coins,
+            coins_in: account.coins_in,
+            coins_tainted: account.coins_tainted,
+            peers: account.peers.len(),
+        })
+    }
+
+    /// Takes back what an address did since; whether it is marked stays.
+    pub fn restore(&mut self, number: u32, kept: Kept) {
+        let account = self.account(number);
+        let Kept { received, sent, others, coins, coins_in, coins_tainted, peers } = kept;
+        (account.received, account.sent, account.others) = (received, sent, others);
+        (account.coins, account.coins_in, account.coins_tainted) = (coins, coins_in, coins_tainted);
+        account.peers.truncate(peers);
     }
 
     /// Takes in a transaction: `coins` are what it moved, in whole coins, nothing if it was reverted. Without a recipient it

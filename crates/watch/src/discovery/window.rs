@@ -68,6 +68,22 @@ pub struct TokenStep {
     pub other: u32,
 }
 
+/// How much a window holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WindowLen {
+    steps: usize,
+    tokens: usize,
+    tokens_more: u32,
+}
+
+impl WindowLen {
+    /// Whether that is nothing: no transaction yet.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.steps == 0
+    }
+}
+
 /// The transactions of one address from some point on, at most [`WINDOW_MAX`].
 #[derive(Debug, Clone, Default)]
 pub struct Window {
@@ -93,6 +109,19 @@ impl Window {
         } else {
             self.tokens_more = self.tokens_more.saturating_add(1);
         }
+    }
+
+    /// How much it holds.
+    #[must_use]
+    pub const fn len(&self) -> WindowLen {
+        WindowLen { steps: self.steps.len(), tokens: self.tokens.len(), tokens_more: self.tokens_more }
+    }
+
+    /// Forgets what came after it held so much.
+    pub fn truncate(&mut self, len: WindowLen) {
+        self.steps.truncate(len.steps);
+        self.tokens.truncate(len.tokens);
+        self.tokens_more = len.tokens_more;
     }
 
     /// The transactions, first to last.

@@ -107,6 +107,7 @@ impl BlockFlows {
             followed: true,
             ..Self::default()
         };
+        let mut transfers = facts.transfers.iter().peekable();
         for call in &facts.calls {
             let from = call.from.address();
             let to = call.to.or(call.created).map_or(Party::Nobody, |to| Party::Address(to.address()));
@@ -119,22 +120,29 @@ impl BlockFlows {
                 method: call.method,
             };
             block.coin(call.transaction, from, to, value, shape);
-        }
-        for transfer in &facts.transfers {
-            let TransferAsset::Token(contract) = transfer.asset else { continue };
-            let party = |account: evm::Account| match account {
-                evm::Account::ZERO => Party::Nobody,
-                account => Party::Address(account.address()),
-            };
-            let (from, to) = (party(transfer.from), party(transfer.to));
-            if transfer.value.is_zero() {
-                block.worthless(from, to);
-            } else if transfer.kind == TransferKind::Erc20 {
-                let value = transfer.value.to_u128().unwrap_or(u128::MAX);
-                block.token(transfer.transaction, contract.address(), (from, to), value, tokens);
+            // Behind its transaction, before the next one, as tables have them.
+            while let Some(transfer) = transfers.next_if(|next| next.transaction == call.transaction) {
+                block.log(transfer, tokens);
             }
         }
+        transfers.for_each(|transfer| block.log(transfer, tokens));
         block
+    }
+
+    /// Takes in what the log of a contract says.
+    fn log(&mut self, transfer: &evm::Transfer, tokens: &Tokens) {
+        let TransferAsset::Token(contract) = transfer.asset else { return };
+        let party = |account: evm::Account| match account {
+            evm::Account::ZERO => Party::Nobody,
+            account => Party::Address(account.address()),
+        };
+        let (from, to) = (party(transfer.from), party(transfer.to));
+        if transfer.value.is_zero() {
+            self.worthless(from, to);
+        } else if transfer.kind == TransferKind::Erc20 {
+            let value = transfer.value.to_u128().unwrap_or(u128::MAX);
+            self.token(transfer.transaction, contract.address(), (from, to), value, tokens);
+        }
     }
 
     /// Takes in a transaction of an EVM chain.

@@ -3,6 +3,8 @@
 //!
 //! ```text
 //! entry    = 1, block / 2, height u64                 blocks from the height on are taken back
+//!            / 3, marks u32, mark*                   from here on addresses are known to be malicious, or no longer
+//! mark     = tag u8, length u8, payload, known u8
 //! block    = height u64, hash 32, time u64, followed u8, first u32,
 //!            holders u32, holder*, movements u32, movement*, joined u32, group*, baits u32, bait*
 //! holder   = tag u8 (0: without an address), length u8, payload
@@ -24,6 +26,7 @@ pub(super) const COIN: u32 = u32::MAX;
 
 const BLOCK: u8 = 1;
 const UNDO: u8 = 2;
+const MARKS: u8 = 3;
 const IS_CALL: u8 = 1;
 const FAILED: u8 = 2;
 const CREATES: u8 = 4;
@@ -67,6 +70,8 @@ pub(super) struct Numbered {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Entry {
     Block(Numbered),
+    /// From here on these addresses are known to be malicious, or no longer.
+    Marks(Vec<(Address, bool)>),
     Undo(u64),
 }
 
@@ -129,6 +134,18 @@ fn count(out: &mut Vec<u8>, len: usize) {
 pub(super) fn encode_undo(out: &mut Vec<u8>, from: u64) {
     out.push(UNDO);
     out.extend_from_slice(&from.to_le_bytes());
+}
+
+/// Writes from where on addresses are known to be malicious, or no longer.
+pub(super) fn encode_marks(out: &mut Vec<u8>, marks: &[(Address, bool)]) {
+    out.push(MARKS);
+    count(out, marks.len());
+    for (address, known) in marks {
+        out.push(address.kind().tag());
+        out.push(u8::try_from(address.payload().len()).unwrap_or(u8::MAX));
+        out.extend_from_slice(address.payload());
+        out.push(u8::from(*known));
+    }
 }
 
 /// Writes a block, and notes where its movements stand.
@@ -246,8 +263,20 @@ impl Reader<'_> {
         match self.u8()? {
             UNDO => self.u64().map(Entry::Undo),
             BLOCK => self.block(start, holders).map(Entry::Block),
+            MARKS => self.marks().map(Entry::Marks),
             _ => None,
         }
+    }
+
+    fn marks(&mut self) -> Option<Vec<(Address, bool)>> {
+        (0..self.count(3)?)
+            .map(|_| {
+                let (tag, len) = (self.u8()?, usize::from(self.u8()?));
+                let payload = self.bytes.get(self.position..self.position.checked_add(len)?)?;
+                self.position += len;
+                Some((Address::new(AddressKind::from_tag(tag)?, payload)?, self.bool()?))
+            })
+            .collect()
     }
 
     fn block(&mut self, start: usize, holders: usize) -> Option<Numbered> {
@@ -328,6 +357,7 @@ pub(crate) fn rewritten(bytes: &[u8]) -> Option<bool> {
     while reader.position < bytes.len() {
         match reader.entry(holders)? {
             Entry::Undo(from) => encode_undo(&mut again, from),
+            Entry::Marks(marks) => encode_marks(&mut again, &marks),
             Entry::Block(mut block) => {
                 holders += block.holders.len();
                 let offsets: Vec<usize> = block.movements.iter().map(|moved| moved.offset).collect();
@@ -394,6 +424,7 @@ mod tests {
             let mut numbered = number(&block, &mut Holders::default()).unwrap();
             let mut bytes = Vec::new();
             encode_undo(&mut bytes, 3);
+            encode_marks(&mut bytes, &[(address(5), true), (address(6), false)]);
             encode_block(&mut bytes, &mut numbered);
             prop_assert_eq!(rewritten(&bytes), Some(true));
             // Whatever else is an entry is written again the same too, and a part of one is none.

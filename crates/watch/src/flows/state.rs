@@ -13,10 +13,11 @@ use foldhash::HashMap;
 
 use super::{
     block::Bait,
-    frame::{Moved, Numbered},
-    holders::Holders,
+    frame::{COIN, Moved, Numbered},
+    holders::{FIRST, Holders},
     log::Reading,
 };
+use crate::discovery::{Judge, JudgedBlock, JudgedCall};
 
 /// Blocks that can be taken back at once; deeper ones are taken back by reading the log again.
 pub const UNDO_BLOCKS: usize = 128;
@@ -27,6 +28,8 @@ const BAITERS_MAX: usize = 1 << 22;
 /// Transfers that are not merged before they are merged; and one for so many that are.
 const MERGE_MIN: usize = 100_000;
 const MERGE_DIVISOR: usize = 8;
+/// An address that appears so soon after watching began may be much older.
+pub(super) const WARM_UP: std::time::Duration = poisoning::ESTABLISHED_LEAD;
 
 /// A stretch of blocks that was taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +79,10 @@ pub(super) struct State {
     /// Members of clusters of several, by the cluster's name.
     cluster_sizes: HashMap<u32, u32>,
     baits: HashMap<u32, poisoning::Bait>,
+    /// Who is known to be malicious, as the log says.
+    known: foldhash::HashSet<Address>,
+    /// What judges fresh addresses, where a model was given.
+    pub(super) judge: Option<Judge>,
     open: VecDeque<Open>,
     pub(super) coverage: Vec<Coverage>,
     tip: Option<(u64, [u8; 32], u64)>,
@@ -136,9 +143,119 @@ impl State {
     fn grow(&mut self, label: &dyn Fn(&Address) -> u8) -> Result<(), DoesNotFit> {
         let known = self.labels.len();
         let new = self.holders.from(known);
+        if let Some(judge) = &mut self.judge {
+            for (number, holder) in (known..).zip(new) {
+                if let (Some(address), Ok(number)) = (holder, u32::try_from(number))
+                    && self.known.contains(address)
+                {
+                    judge.mark(number, true);
+                }
+            }
+        }
         self.labels.extend(new.iter().map(|holder| holder.as_ref().map_or(0, label)));
         self.first_seen.resize(self.labels.len(), 0);
         self.clusters.grow(self.labels.len()).map_err(|_| DoesNotFit)
+    }
+
+    /// From now on addresses are known to be malicious, or no longer.
+    pub(super) fn mark(&mut self, marks: &[(Address, bool)]) {
+        for (address, is_known) in marks {
+            if *is_known {
+                self.known.insert(*address)
+            } else {
+                self.known.remove(address)
+            };
+            // Whoever has no place yet is marked when it gets one.
+            if let Some(judge) = &mut self.judge
+                && let Some(number) =
+                    self.holders.find(address).filter(|number| (*number as usize) < self.labels.len())
+            {
+                judge.mark(number, *is_known);
+            }
+        }
+    }
+
+    /// What is missing for the marks of the log to be what the lists say, in the order of addresses.
+    pub(super) fn marks_missing(&self, label: &dyn Fn(&Address) -> u8) -> Vec<(Address, bool)> {
+        let mut marks: Vec<(Address, bool)> = (0_u32..)
+            .zip(&self.labels)
+            .filter(|(_, tag)| speaks_against(**tag))
+            .filter_map(|(number, _)| self.holders.address(number))
+            .filter(|address| !self.known.contains(address))
+            .map(|address| (address, true))
+            .collect();
+        let gone = self.known.iter().filter(|address| !speaks_against(label(address)));
+        marks.extend(gone.map(|address| (*address, false)));
+        marks.sort_unstable();
+        marks
+    }
+
+    /// Those of new holders that are known to be malicious and not marked yet.
+    pub(super) fn marks_of(
+        &self,
+        holders: &[Option<Address>],
+        label: &dyn Fn(&Address) -> u8,
+    ) -> Vec<(Address, bool)> {
+        let new = holders.iter().flatten().filter(|address| !self.known.contains(address));
+        new.filter(|address| speaks_against(label(address))).map(|address| (*address, true)).collect()
+    }
+
+    /// Has the transactions of a block judged.
+    fn judge(&mut self, block: &Numbered, undoable: bool) {
+        if self.judge.is_none() {
+            return;
+        }
+        let at = UnixNanos::from_secs(block.time_s);
+        let tells_new = block.height <= 1
+            || self.watched_since().is_some_and(|first| first.first <= 1 || at.since(first.since) >= WARM_UP);
+        let Some(judge) = &mut self.judge else { return };
+        judge.begin_block(JudgedBlock { height: block.height, hash: block.hash, at, tells_new }, undoable);
+        let somebody = |number: u32| (number as usize >= FIRST).then_some(number);
+        for moved in &block.movements {
+            let (from, to) = (somebody(moved.from), somebody(moved.to));
+            match (moved.asset, moved.call) {
+                (COIN, Some(call)) => judge.transaction(&JudgedCall {
+                    transaction: moved.transaction,
+                    from,
+                    to: to.filter(|_| !call.creates),
+                    value: moved.value,
+                    gas_used: call.gas_used,
+                    failed: call.failed,
+                    input_bytes: u64::from(call.input_bytes),
+                    method: call.method,
+                }),
+                // An allocation of the first block.
+                (COIN, None) if from.is_none() => judge.transaction(&JudgedCall {
+                    transaction: moved.transaction,
+                    from,
+                    to,
+                    value: moved.value,
+                    gas_used: 0,
+                    failed: false,
+                    input_bytes: 0,
+                    method: None,
+                }),
+                (COIN, None) => {}
+                (contract, _) => {
+                    if let (Some(from), Some(to)) = (from, to) {
+                        judge.token(contract, from, to);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The first of the stretches of blocks that follow each other up to the newest block.
+    fn watched_since(&self) -> Option<Coverage> {
+        let mut stretches = self.coverage.iter().rev();
+        let mut first = *stretches.next()?;
+        for before in stretches {
+            if before.last.checked_add(1) != Some(first.first) {
+                break;
+            }
+            first = *before;
+        }
+        Some(first)
     }
 
     /// Gives the holders of a block that does not count their numbers, which later blocks use.
@@ -169,6 +286,7 @@ impl State {
         }
         self.note(block, &mut Vec::new(), &mut Vec::new());
         self.cover(block);
+        self.judge(block, false);
         Ok(())
     }
 
@@ -196,6 +314,9 @@ impl State {
             && let Some(oldest) = self.open.pop_front()
         {
             self.clusters.settle(oldest.height);
+            if let Some(judge) = &mut self.judge {
+                judge.settle(oldest.height);
+            }
         }
         self.clusters.begin_block(block.height).map_err(|_| DoesNotFit)?;
         let mut by_asset: BTreeMap<u32, (Vec<Transfer>, Vec<u64>)> = BTreeMap::new();
@@ -216,6 +337,7 @@ impl State {
         let (mut first_seen, mut baits) = (Vec::new(), Vec::new());
         self.note(block, &mut first_seen, &mut baits);
         self.cover(block);
+        self.judge(block, true);
         self.open.push_back(Open {
             height: block.height,
             hash: block.hash,
@@ -314,6 +436,9 @@ impl State {
         let Ok(time) = u32::try_from(height) else { return false };
         if self.clusters.undo_to(height).is_err() {
             return false;
+        }
+        if let Some(judge) = &mut self.judge {
+            judge.undo_to(height);
         }
         for flows in self.assets.values_mut() {
             if flows.transfers.undo_to(time).is_err() {
@@ -465,8 +590,19 @@ impl State {
             }
             flows.offsets.iter().for_each(|offset| hash.update(&offset.to_le_bytes()));
         }
+        for (number, suspect) in self.judge.iter().flat_map(Judge::suspects) {
+            hash.update(&number.to_le_bytes());
+            hash.update(&suspect.height.to_le_bytes());
+            hash.update(&suspect.block);
+            hash.update(&suspect.suspicion.probability.to_bits().to_le_bytes());
+        }
         hash.finish()
     }
+}
+
+/// Whether a label of this tag is knowledge against its holder: a suspicion is what a model said, not knowledge.
+fn speaks_against(tag: u8) -> bool {
+    Category::from_tag(tag).is_some_and(|category| category.is_malicious() && category != Category::Suspected)
 }
 
 fn wants_merge(transfers: &Transfers) -> bool {

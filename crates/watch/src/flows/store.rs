@@ -21,11 +21,13 @@ use super::{
     frame::{self, COIN, Entry, Numbered},
     holders::{FIRST, Holders, NOBODY, NOWHERE},
     log::{Log, LogError, Replay},
-    state::{Coverage, DoesNotFit, Gathered, State, UNDO_BLOCKS},
+    state::{Coverage, DoesNotFit, Gathered, State, UNDO_BLOCKS, WARM_UP},
+    suspects::{Changed, SuspectNews},
 };
 use crate::{
     Watch,
     customers::Sightings,
+    discovery::{Detector, Judge},
     follow::{BlockSink, ChainEvent, SinkError},
 };
 
@@ -37,8 +39,6 @@ const RELABEL_AT_ONCE: usize = 1 << 16;
 const PENDING_BYTES: usize = 64 << 20;
 /// Bytes of one frame of a log that is written anew.
 const FRAME_BYTES: usize = 16 << 20;
-/// An address first seen so soon after watching began may be much older.
-const WARM_UP: std::time::Duration = poisoning::ESTABLISHED_LEAD;
 
 /// Of which chain, where, and how much is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,6 +173,8 @@ struct Writer {
     log: Log,
     /// What is in memory no longer follows from the log; it is read again at the next flush.
     rebuild: bool,
+    /// Suspects whose news wait until they are durable.
+    suspects: Changed,
 }
 
 /// The flows of one chain.
@@ -182,7 +184,11 @@ pub struct Flows {
     watch: Arc<Watch>,
     /// Taken before `state` where both are.
     writer: Mutex<Writer>,
-    state: RwLock<State>,
+    pub(super) state: RwLock<State>,
+    /// What judges fresh addresses.
+    detector: Option<Arc<Detector>>,
+    /// Whose suspicion changed and is durable.
+    pub(super) suspects: SuspectNews,
 }
 
 impl fmt::Debug for Flows {
@@ -200,17 +206,32 @@ impl Flows {
     ///
     /// # Errors
     /// [`LogError`]: a damaged log is not guessed at.
-    pub fn open(mut config: Config, watch: Arc<Watch>) -> Result<Self, LogError> {
+    pub fn open(config: Config, watch: Arc<Watch>) -> Result<Self, LogError> {
+        Self::open_judging(config, watch, None)
+    }
+
+    /// [`Flows::open`], with a model that judges fresh addresses, from the beginning of the log on.
+    ///
+    /// # Errors
+    /// [`LogError`], likewise.
+    pub fn open_judging(
+        mut config: Config,
+        watch: Arc<Watch>,
+        detector: Option<Arc<Detector>>,
+    ) -> Result<Self, LogError> {
         config.tokens.sort_unstable();
-        let log = Log::open(&config.dir, &config.chain, |_, _| ())?;
-        let state = build(&log, &log.replay(), &watch)?;
+        let mut log = Log::open(&config.dir, &config.chain, |_, _| ())?;
+        let mut state = build(&log, &log.replay(), &watch, detector.as_ref())?;
+        bring_marks(&mut log, &mut state, &watch);
         let chain = config.chain.as_str().into();
         Ok(Self {
             chain,
             config,
             watch,
-            writer: Mutex::new(Writer { log, rebuild: false }),
+            writer: Mutex::new(Writer { log, rebuild: false, suspects: Changed::All }),
             state: RwLock::new(state),
+            detector,
+            suspects: SuspectNews::default(),
         })
     }
 
@@ -247,6 +268,11 @@ impl Flows {
             writer.rebuild = true;
             return;
         };
+        let marks = state.marks_of(&numbered.holders, &label_of(&self.watch));
+        if !marks.is_empty() {
+            frame::encode_marks(&mut writer.log.pending, &marks);
+            state.mark(&marks);
+        }
         let at = writer.log.next_offset();
         frame::encode_block(&mut writer.log.pending, &mut numbered);
         for moved in numbered.movements.iter().filter(|moved| moved.moves()) {
@@ -276,9 +302,11 @@ impl Flows {
         let writer = &mut *writer;
         writer.log.flush()?;
         if writer.rebuild {
-            let state = build(&writer.log, &writer.log.replay(), &self.watch)?;
+            let mut state = build(&writer.log, &writer.log.replay(), &self.watch, self.detector.as_ref())?;
+            bring_marks(&mut writer.log, &mut state, &self.watch);
             *self.state.write() = state;
             writer.rebuild = false;
+            writer.suspects = Changed::All;
         } else {
             let mut state = self.state.write();
             state.unflushed.clear();
@@ -289,13 +317,17 @@ impl Flows {
             (state.transfers(), state.holders.len())
         };
         if transfers > self.config.transfers_max || holders > self.config.transfers_max.saturating_mul(2) {
-            self.forget_oldest(&mut writer.log)?;
+            self.forget_oldest(writer)?;
         }
         // Nobody takes in anything meanwhile: this is the writer. Whoever asks goes on with the graphs as they are.
         if self.state.read().wants_merge() {
             let merged = self.state.read().merged();
             self.state.write().put_merged(merged);
         }
+        if let Some(judge) = &mut self.state.write().judge {
+            writer.suspects.add(judge.take_changed());
+        }
+        self.suspects.tell(std::mem::take(&mut writer.suspects));
         Ok(())
     }
 
@@ -306,8 +338,8 @@ impl Flows {
     }
 
     /// Writes the log anew without the oldest blocks, down to three quarters of what is kept at most.
-    fn forget_oldest(&self, log: &mut Log) -> Result<(), LogError> {
-        let replay = log.replay();
+    fn forget_oldest(&self, writer: &mut Writer) -> Result<(), LogError> {
+        let replay = writer.log.replay();
         let mut sizes: Vec<(u64, usize, usize)> = Vec::new();
         replay.run(|entry, _| match entry {
             Entry::Undo(from) => while sizes.pop_if(|(height, ..)| *height >= from).is_some() {},
@@ -315,6 +347,7 @@ impl Flows {
                 let moving = block.movements.iter().filter(|moved| moved.moves()).count();
                 sizes.push((block.height, moving, block.holders.len()));
             }
+            Entry::Marks(_) => {}
         })?;
         let room = self.config.transfers_max / 4 * 3;
         let (mut transfers, mut holders, mut keep_from) = (0, 0, u64::MAX);
@@ -333,17 +366,13 @@ impl Flows {
         tracing::info!(chain = %self.chain, keep_from, "forgetting the oldest blocks");
         let survivors: BTreeSet<u64> =
             sizes.iter().map(|(height, ..)| *height).filter(|height| *height >= keep_from).collect();
-        self.rewrite(log, &replay, &mut std::iter::empty(), &survivors)
+        self.rewrite(&mut writer.log, &replay, &survivors)?;
+        writer.suspects = Changed::All;
+        Ok(())
     }
 
-    /// Writes the log anew: `before`, then those blocks of the old log whose heights survive.
-    fn rewrite(
-        &self,
-        log: &mut Log,
-        replay: &Replay,
-        before: &mut dyn Iterator<Item = BlockFlows>,
-        survivors: &BTreeSet<u64>,
-    ) -> Result<(), LogError> {
+    /// Writes the log anew with those blocks whose heights survive.
+    fn rewrite(&self, log: &mut Log, replay: &Replay, survivors: &BTreeSet<u64>) -> Result<(), LogError> {
         // The last entry of a height is the one that stands.
         let mut last: BTreeMap<u64, u64> = BTreeMap::new();
         replay.run(|entry, at| {
@@ -354,23 +383,36 @@ impl Flows {
         let mut old = Holders::default();
         log.replace(|write| {
             let (mut holders, mut body) = (Holders::default(), Vec::new());
-            let mut put = |block: &BlockFlows, last: bool| -> io::Result<()> {
+            let mut put = |body: &mut Vec<u8>, block: &BlockFlows, last: bool| -> io::Result<()> {
                 let mut numbered = frame::number(block, &mut holders)
                     .map_err(|_| io::Error::other("more addresses than can be numbered"))?;
-                frame::encode_block(&mut body, &mut numbered);
+                frame::encode_block(body, &mut numbered);
                 if last || body.len() >= FRAME_BYTES {
-                    write(&body)?;
+                    write(body)?;
                     body.clear();
                 }
                 Ok(())
             };
-            for block in before {
-                put(&block, false)?;
-            }
             let mut failed = None;
             let newest = survivors.last().copied();
+            // What was known before the first block that survives, at once.
+            let mut known: Option<BTreeSet<Address>> = Some(BTreeSet::new());
             let read = replay.run(|entry, at| {
-                let Entry::Block(block) = entry else { return };
+                let block = match (entry, &mut known) {
+                    (Entry::Block(block), _) => block,
+                    (Entry::Marks(marks), None) => return frame::encode_marks(&mut body, &marks),
+                    (Entry::Marks(marks), Some(known)) => {
+                        for (address, is_known) in marks {
+                            if is_known {
+                                known.insert(address)
+                            } else {
+                                known.remove(&address)
+                            };
+                        }
+                        return;
+                    }
+                    (Entry::Undo(_), _) => return,
+                };
                 for holder in block.holders.iter().copied() {
                     if old.add(holder).is_none() {
                         failed = Some(io::Error::other("more addresses than can be numbered"));
@@ -378,14 +420,20 @@ impl Flows {
                 }
                 let stands = survivors.contains(&block.height) && last.get(&block.height) == Some(&at);
                 if stands && failed.is_none() {
-                    failed = put(&addressed(&block, &old), newest == Some(block.height)).err();
+                    if let Some(known) = known.take().filter(|known| !known.is_empty()) {
+                        let marks: Vec<_> = known.into_iter().map(|address| (address, true)).collect();
+                        frame::encode_marks(&mut body, &marks);
+                    }
+                    let is_newest = newest == Some(block.height);
+                    failed = put(&mut body, &addressed(&block, &old), is_newest).err();
                 }
             });
             read.map_err(io::Error::other)?;
             failed.map_or(Ok(()), Err)?;
             if body.is_empty() { Ok(()) } else { write(&body) }
         })?;
-        let state = build(log, &log.replay(), &self.watch)?;
+        let mut state = build(log, &log.replay(), &self.watch, self.detector.as_ref())?;
+        bring_marks(log, &mut state, &self.watch);
         *self.state.write() = state;
         Ok(())
     }
@@ -395,7 +443,7 @@ impl Flows {
     #[must_use]
     pub fn relabel(&self) -> Vec<(Address, Option<Category>, Option<Category>)> {
         // Nothing may be rebuilt meanwhile, so that numbers stay what they are; holders may be added.
-        let _writer = self.writer.lock();
+        let mut writer = self.writer.lock();
         let mut changed = Vec::new();
         let mut from = 0;
         loop {
@@ -430,7 +478,9 @@ impl Flows {
             from += holders.len();
         }
         if !changed.is_empty() {
-            self.state.write().root_labels();
+            let mut state = self.state.write();
+            state.root_labels();
+            bring_marks(&mut writer.log, &mut state, &self.watch);
         }
         changed
     }
@@ -630,23 +680,43 @@ fn addressed(block: &Numbered, holders: &Holders) -> BlockFlows {
     }
 }
 
+/// Notes in the log who is known to be malicious from here on, so that what was known when is ground and not chance.
+fn bring_marks(log: &mut Log, state: &mut State, watch: &Watch) {
+    let marks = state.marks_missing(&label_of(watch));
+    if !marks.is_empty() {
+        frame::encode_marks(&mut log.pending, &marks);
+        state.mark(&marks);
+    }
+}
+
 /// What follows from a log.
-fn build(log: &Log, replay: &Replay, watch: &Watch) -> Result<State, LogError> {
+fn build(
+    log: &Log,
+    replay: &Replay,
+    watch: &Watch,
+    detector: Option<&Arc<Detector>>,
+) -> Result<State, LogError> {
     // First which blocks stand, then those, in order.
     let mut standing: Vec<(u64, u64)> = Vec::new();
     replay.run(|entry, at| match entry {
         Entry::Undo(from) => while standing.pop_if(|(height, _)| *height >= from).is_some() {},
         Entry::Block(block) => standing.push((block.height, at)),
+        Entry::Marks(_) => {}
     })?;
     let first_open = standing.len().saturating_sub(UNDO_BLOCKS);
     let label = label_of(watch);
     let mut state = State::default();
+    state.judge = detector.map(|detector| Judge::new(Arc::clone(detector)));
     state.reading = Some((log.reading(), log.durable_bytes()));
     let mut gathered = Some(Gathered::default());
     let mut next = 0;
     let mut fault = None;
     replay.run(|entry, at| {
-        let Entry::Block(block) = entry else { return };
+        let block = match entry {
+            Entry::Block(block) => block,
+            Entry::Marks(marks) => return state.mark(&marks),
+            Entry::Undo(_) => return,
+        };
         if fault.is_some() {
             return;
         }

@@ -5,3 +5,4 @@
 mod exposure;
 mod log;
 mod support;
+mod suspects;
