@@ -12,11 +12,13 @@ use crate::{
 
 /// Where the packages for Node are installed.
 const NODE: &str = "OKX_API_DIR";
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 8] = [
     "/console",
     "/console/decisions",
     "/console/bans",
     "/console/lists",
+    "/console/rules",
+    "/console/models",
     "/console/backups",
     "/console/audit",
 ];
