@@ -40,4 +40,5 @@ mod socket;
 mod stop;
 mod suspicions;
 mod traffic;
+mod trails;
 mod verify;
