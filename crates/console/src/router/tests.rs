@@ -662,7 +662,7 @@ async fn customers_of_an_address_are_shown_to_those_who_may_see_customers() {
     assert!(body.contains("Our customers") && body.contains("History"));
     for role in Role::ALL {
         let (status, _, body) = get_as(path, Some(role.as_str())).await;
-        let may = role.capabilities().any(|capability| capability == identity::Capability::ReadCases);
+        let may = role.capabilities().any(|capability| capability == Capability::ReadCases);
         assert!(status != StatusCode::OK || body.contains("Our customers") == may, "{}", role.as_str());
     }
 }
