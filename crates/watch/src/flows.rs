@@ -26,6 +26,7 @@
 //! log written anew. About 70 bytes of memory and 100 of disk for each transfer. [`UNDO_BLOCKS`] blocks are taken back at
 //! once; deeper ones by reading the log again. Outputs of unusual scripts have no address and lead nowhere.
 
+mod association;
 mod block;
 mod frame;
 mod holders;
@@ -38,6 +39,7 @@ mod suspects;
 #[cfg(fuzzing)]
 pub(crate) use self::frame::rewritten;
 pub use self::{
+    association::{Association, BUSY, NEIGHBOURS_MAX, NODES_MAX, SINK_PAYERS_MAX, TIES_MAX, Tie},
     block::{Bait, BlockFlows, Call, Movement, Party},
     log::{LogError, verify_logs},
     state::{Coverage, UNDO_BLOCKS},
