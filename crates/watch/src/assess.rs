@@ -294,6 +294,38 @@ impl Assessor {
         assessment
     }
 
+    /// The gravest exposure of an address on all chains of its family, by the policy.
+    #[must_use]
+    pub fn exposure_of(&self, address: &Address) -> Option<Exposed> {
+        let chains = self.followed.iter().filter(|chain| chain.flows.family() == address.family());
+        let mut gravest: Option<Exposed> = None;
+        for chain in chains {
+            let Some(seen) = chain.flows.seen(address, self.policy.hops, self.policy.epsilon) else {
+                continue;
+            };
+            for exposure in &seen.exposures {
+                for share in &exposure.shares {
+                    let Some(found) = self.exposed(chain.flows.chain(), exposure, share) else { continue };
+                    let weight = |one: &Exposed| one.share.direct + one.share.indirect;
+                    let is_graver = gravest.as_ref().is_none_or(|other| {
+                        let by_weight = weight(&found).total_cmp(&weight(other));
+                        (found.verdict, by_weight) > (other.verdict, std::cmp::Ordering::Equal)
+                    });
+                    if is_graver {
+                        gravest = Some(found);
+                    }
+                }
+            }
+        }
+        gravest
+    }
+
+    /// Over how many transfers money is followed; none: not at all.
+    #[must_use]
+    pub const fn hops(&self) -> u8 {
+        self.policy.hops
+    }
+
     /// What a share asks for; `None` below the policy's.
     fn exposed(&self, chain: &Arc<str>, exposure: &AssetExposure, share: &ExposedShare) -> Option<Exposed> {
         let least = self.policy.shares.get(&share.category).copied().unwrap_or(self.policy.share);

@@ -44,8 +44,8 @@ pub use self::{
     log::{LogError, verify_logs},
     state::{Coverage, UNDO_BLOCKS},
     store::{
-        Activity, AssetExposure, ClusterOf, Config, EvidenceStep, ExposedShare, Flows, FlowsStatus, Seen,
-        SeenOnChains,
+        AROUND_MAX, Activity, AssetExposure, ClusterOf, Config, EvidenceStep, ExposedShare, Flows,
+        FlowsStatus, Seen, SeenOnChains,
     },
     suspects::{Changed, Standing},
 };

@@ -90,6 +90,8 @@ pub struct Fold {
     transfers: PastTransfers,
     /// The lists past transfers were last scored against.
     rescreened: Option<[u8; 32]>,
+    /// The lists their exposure was last judged by.
+    exposures_judged: Option<[u8; 32]>,
     /// Collected while replaying; `None` once whoever screens has taken them, since it remembers its own.
     keyed_screenings: Option<VecDeque<record::Screened>>,
     /// Collected while replaying; `None` once the gateway has taken them, since it remembers its own.
@@ -130,6 +132,7 @@ impl Fold {
             keyed_decisions: Some(VecDeque::new()),
             transfers: PastTransfers::new(),
             rescreened: None,
+            exposures_judged: None,
             keyed_screenings: Some(VecDeque::new()),
             bans: Some(FoundBans::default()),
             failed: None,
@@ -244,6 +247,12 @@ impl Fold {
     #[must_use]
     pub const fn rescreened(&self) -> Option<[u8; 32]> {
         self.rescreened
+    }
+
+    /// The lists that the exposure of past transfers was last judged by.
+    #[must_use]
+    pub const fn exposures_judged(&self) -> Option<[u8; 32]> {
+        self.exposures_judged
     }
 
     /// Bans that may still matter. Taken once, by the gateway at start; nothing is collected afterwards.
@@ -444,18 +453,12 @@ impl Fold {
             }
             record::Screening::Rescreened(done) => self.rescreened = Some(done.lists),
             record::Screening::Alert(alert) => {
-                let category = match &alert.category {
-                    None => None,
-                    Some(name) => Some(
-                        Category::ALL
-                            .iter()
-                            .copied()
-                            .find(|category| category.as_str() == name)
-                            .ok_or_else(|| format!("{name:?} is no category"))?,
-                    ),
-                };
-                self.transfers.apply_alert(alert.entry, category);
+                self.transfers.apply_alert(alert.entry, category(alert.category.as_deref())?);
             }
+            record::Screening::Exposure(alert) => {
+                self.transfers.apply_exposure(alert.entry, category(alert.category.as_deref())?);
+            }
+            record::Screening::Exposures(judged) => self.exposures_judged = Some(judged.lists),
         }
         Ok(())
     }
@@ -502,6 +505,13 @@ impl Fold {
         }
         parts
     }
+}
+
+/// The category of a name, if there is one.
+fn category(name: Option<&str>) -> Result<Option<Category>, String> {
+    let Some(name) = name else { return Ok(None) };
+    let found = Category::ALL.iter().copied().find(|category| category.as_str() == name);
+    found.map(Some).ok_or_else(|| format!("{name:?} is no category"))
 }
 
 /// `BTC-USDT` as its two assets; contracts that expire or options have more parts and are no price of an asset.

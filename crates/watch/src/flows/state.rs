@@ -1,6 +1,6 @@
 //! What follows from the log: graphs, clusters, first sightings.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, hash_map::Entry};
 
 use chain::{
     cluster::Clusters,
@@ -414,8 +414,8 @@ impl State {
             if !is_creation || (moved.to as usize) < FIRST || (moved.from as usize) < FIRST {
                 continue;
             }
-            if !self.deployers.contains_key(&moved.to) {
-                self.deployers.insert(moved.to, moved.from);
+            if let Entry::Vacant(place) = self.deployers.entry(moved.to) {
+                place.insert(moved.from);
                 self.deployed.entry(moved.from).or_default().push(moved.to);
                 created.push(moved.to);
             }
