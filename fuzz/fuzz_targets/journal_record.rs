@@ -2,7 +2,8 @@
 #![no_main]
 
 use journal::record::{
-    BackupDrill, Ban, FraudBundle, KekRotated, Lifecycle, ListImported, ListRemoved, Refusals, Screening, SubjectErased, Suspicion,
+    BackupDrill, Ban, Emergency, FraudBundle, KekRotated, Lifecycle, ListImported, ListRemoved, Refusals, Screening,
+    SubjectErased, Suspicion,
     decode_decision, decode_event, decode_fraud_alert, encode_decision, encode_event, encode_fraud_alert,
 };
 use libfuzzer_sys::fuzz_target;
@@ -19,9 +20,10 @@ fuzz_target!(|data: &[u8]| {
         7 => Ban::decode(payload).map(|ban| ban.encode()),
         9 => decode_fraud_alert(payload).map(|alert| encode_fraud_alert(&alert)),
         10 => FraudBundle::decode(payload).map(|bundle| bundle.encode()),
+        11 => Emergency::decode(payload).map(|emergency| emergency.encode()),
         6 => Refusals::decode(payload).map(|refusals| refusals.encode()),
         8 => Screening::decode(payload).map(|screening| screening.encode()),
-        11 => ListRemoved::decode(payload).map(|removed| removed.encode()),
+        13 => ListRemoved::decode(payload).map(|removed| removed.encode()),
         12 => Suspicion::decode(payload).map(|suspicion| suspicion.encode()),
         _ => SubjectErased::decode(payload).map(|erased| erased.encode()),
     };

@@ -28,6 +28,7 @@ mod decisions;
 mod demo;
 mod described;
 mod disk_full;
+mod emergency;
 mod erasure;
 mod fraud;
 mod intent;

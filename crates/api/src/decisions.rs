@@ -87,6 +87,7 @@ async fn decide(app: &App, request: Request) -> Result<Value, Problem> {
     match timeout(deadline + DEADLINE_GRACE, deciding).await {
         Ok(Ok(decided)) => Ok(wire::answer_json(&decided)),
         Ok(Err(DecideError::Busy { retry_after })) => Err(Problem::busy(retry_after)),
+        Ok(Err(error @ DecideError::Frozen { .. })) => Err(Problem::new(Kind::Frozen, error.to_string())),
         Ok(Err(DecideError::IdempotencyConflict)) => {
             Err(Problem::new(Kind::IdempotencyConflict, "use a new key for a new request"))
         }

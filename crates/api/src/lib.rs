@@ -37,6 +37,7 @@ mod cases;
 mod config;
 mod dead_letters;
 mod decisions;
+mod emergency;
 mod events;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -62,6 +63,10 @@ pub use self::{
     config::{BuildError, Config, Ports},
     dead_letters::{DeadLetter, DeadLetters},
     decisions::DecisionCall,
+    emergency::{
+        ALARM_MINUTES_MAX, Alarm, Emergencies, EmergencyCall, EmergencyError, EmergencyState, FrozenScope,
+        REASON_BYTES_MAX, UnfreezeProposal, emergency_json, is_reason,
+    },
     events::EventCall,
     openapi::document_text,
     operation::OperationCall,

@@ -33,6 +33,8 @@ pub const DEADLINE_GRACE: Duration = Duration::from_secs(1);
 pub const CONSENT_BODY_BYTES_MAX: usize = 16 * 1024;
 /// Longest change of a case, in bytes: a text of 2,000 bytes, each escaped, and what is around it.
 pub const CASE_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Longest body of a call about emergencies, in bytes: a reason of 1,000 bytes, each escaped, and what is around it.
+pub const EMERGENCY_BODY_BYTES_MAX: usize = 8 * 1024;
 /// Longest body of an enrolment or a sign-in, in bytes: a browser's parts in base64.
 pub const SIGN_IN_BODY_BYTES_MAX: usize = 32 * 1024;
 /// Longest idempotency key, in bytes.

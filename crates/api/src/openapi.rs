@@ -9,6 +9,7 @@
 //! names each fault; so the description is written beside them and held to them by tests.
 
 mod cases;
+mod emergency;
 mod events;
 mod operations;
 mod page;

@@ -78,6 +78,12 @@ pub enum DecideError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The withdrawal was let through before, and its scope has been frozen since.
+    #[error("withdrawals of {scope} are frozen")]
+    Frozen {
+        /// What is frozen.
+        scope: String,
+    },
     /// The caller used one idempotency key for two different requests.
     #[error("idempotency key was already used for a different request")]
     IdempotencyConflict,

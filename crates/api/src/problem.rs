@@ -23,6 +23,7 @@ pub(crate) enum Kind {
     DeadlineExceeded,
     EncodingUnsupported,
     FourEyes,
+    Frozen,
     IdempotencyConflict,
     InvalidEvent,
     InvalidRequest,
@@ -40,7 +41,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::AlreadyAnswered,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
@@ -50,6 +51,7 @@ impl Kind {
         Self::DeadlineExceeded,
         Self::EncodingUnsupported,
         Self::FourEyes,
+        Self::Frozen,
         Self::IdempotencyConflict,
         Self::InvalidEvent,
         Self::InvalidRequest,
@@ -92,6 +94,11 @@ impl Kind {
                 "the body has a content encoding",
             ),
             Self::FourEyes => (StatusCode::FORBIDDEN, "four-eyes", "somebody else must do this"),
+            Self::Frozen => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "frozen",
+                "withdrawals are suspended; this one must not go ahead",
+            ),
             Self::IdempotencyConflict => (
                 StatusCode::CONFLICT,
                 "idempotency-conflict",

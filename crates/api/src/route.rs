@@ -18,9 +18,10 @@ use tokio::{
 };
 
 use crate::{
-    AppCall, CaseCall, DecisionCall, EventCall, OperationCall, Permission, Ports, SessionCall, apps,
+    AppCall, CaseCall, DecisionCall, EmergencyCall, EventCall, OperationCall, Permission, Ports, SessionCall,
+    apps,
     auth::Tokens,
-    cases, decisions, events,
+    cases, decisions, emergency, events,
     limits::{BODY_TIMEOUT, REQUESTS_MAX, STREAMS_MAX},
     openapi, operation, people,
     problem::{Kind, Problem},
@@ -36,6 +37,8 @@ pub enum Action {
     Case(CaseCall),
     /// Decisions.
     Decision(DecisionCall),
+    /// What is stopped at once, or let go on.
+    Emergency(EmergencyCall),
     /// Events.
     Event(EventCall),
     /// The installation.
@@ -108,6 +111,7 @@ const FAMILIES: &[&[Route]] = &[
     cases::ROUTES,
     apps::ROUTES,
     people::ROUTES,
+    emergency::ROUTES,
     operation::ROUTES,
 ];
 
@@ -250,6 +254,7 @@ impl App {
                 json_response(cases::serve(self, call, caller.actor().clone(), request).await)
             }
             Action::Decision(call) => decisions::serve(self, call, request).await,
+            Action::Emergency(call) => json_response(emergency::serve(self, call, &caller, request).await),
             Action::Event(call) => {
                 json_response(events::serve(self, call, &caller.actor().to_string(), request).await)
             }

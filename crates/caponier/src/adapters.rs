@@ -294,6 +294,7 @@ impl api::Decisions for ApiDecisions {
             let decided =
                 self.decisions.decide(request, idempotency_key, Some(deadline)).await.map_err(|error| {
                     match error {
+                        DecideError::Frozen { scope } => ApiDecideError::Frozen { scope },
                         DecideError::IdempotencyConflict => ApiDecideError::IdempotencyConflict,
                         error => {
                             tracing::error!(%error, "no decision about a withdrawal");

@@ -70,6 +70,8 @@ const CHANGES_WAITING_MAX: usize = 4096;
 /// How often new transfers are scored against the lists.
 const RESCREEN_EVERY: Duration = Duration::from_secs(1);
 
+/// How often the gateway is told whether the alarm is raised.
+const ALARM_EVERY: Duration = Duration::from_secs(1);
 /// How often counted refusals become entries.
 const REFUSALS_EVERY: Duration = Duration::from_secs(1);
 
@@ -211,6 +213,7 @@ impl App {
             })
             .map_err(|error| Failure::new(Exit::Usage, format!("gateway: {}", chain(&error))))?;
         core.ground.serves(gateway.connections());
+        core.brake.serves(gateway.control());
 
         if let Some(operators) = operators {
             gateway.bans().set_asn_table(operators);
@@ -235,6 +238,7 @@ impl App {
                     ground: Arc::clone(&core.ground),
                 }),
                 cases: Arc::clone(&core.desk) as _,
+                emergencies: Arc::clone(&core.brake) as _,
                 screenings: Arc::new(ApiScreenings::of(&core)),
                 health: Arc::new(Health(Arc::clone(&core))),
                 consents: apps.map(|server| {
@@ -358,6 +362,7 @@ impl App {
             tokio::spawn(record_uses(Arc::clone(&core.ground), uses)),
             tokio::spawn(record_changes(Arc::clone(&core.ground), changes)),
             tokio::spawn(flush_refusals(Arc::clone(&core), Arc::clone(&refusals))),
+            tokio::spawn(keep_alarm(Arc::clone(&core))),
             tokio::spawn(publish(Arc::clone(&core))),
             tokio::spawn(rescreen(Arc::clone(&core))),
             tokio::spawn(record_alerts(Arc::clone(&core))),
@@ -471,6 +476,16 @@ async fn flush_refusals(core: Arc<Core>, refusals: Arc<RefusalCounts>) {
         if let Err(failure) = record_refusals(&core, &refusals).await {
             tracing::error!(%failure, "counts of refused requests were not recorded");
         }
+    }
+}
+
+/// An alarm ends by itself, and a configuration that is read again does not end it.
+async fn keep_alarm(core: Arc<Core>) {
+    let mut tick = interval(ALARM_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        core.brake.tell_gateway();
     }
 }
 

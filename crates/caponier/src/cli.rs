@@ -2,6 +2,7 @@
 
 pub(crate) mod cases;
 pub(crate) mod docs;
+pub(crate) mod emergency;
 pub(crate) mod fraud;
 pub(crate) mod intent;
 pub(crate) mod people;
@@ -78,6 +79,16 @@ pub(crate) enum Command {
     /// What people look at: held withdrawals and alerts that belong together.
     #[command(subcommand)]
     Cases(cases::CasesCommand),
+    /// Deny every withdrawal of a scope from now on; one person is enough.
+    Freeze(emergency::Freeze),
+    /// Lift a freeze, by two persons.
+    #[command(subcommand)]
+    Unfreeze(emergency::UnfreezeCommand),
+    /// Put the gateway on its guard for a while.
+    #[command(subcommand)]
+    Alarm(emergency::AlarmCommand),
+    /// Say what is stopped at present: freezes, proposals to lift them, the alarm.
+    Emergency,
     /// What rules, models and chains found suspicious.
     #[command(subcommand)]
     Alerts(cases::AlertsCommand),

@@ -4,6 +4,7 @@ mod cases;
 mod connect;
 mod docs;
 mod doctor;
+mod emergency;
 mod follow;
 mod fraud;
 mod intent;
@@ -267,6 +268,10 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),
         Command::Cases(command) => (cases::request(command), false),
         Command::Alerts(command) => (cases::alerts_request(command), false),
+        Command::Freeze(freeze) => (emergency::freeze(freeze), true),
+        Command::Unfreeze(command) => (emergency::unfreeze(command), true),
+        Command::Alarm(command) => (emergency::alarm(command), true),
+        Command::Emergency => (Request::EmergencyShow, false),
         Command::Lists(ListsCommand::Diff(import)) => {
             let path = absolute(&import.path)?;
             (Request::ListsDiff { format: import.format, name: import.name, path }, false)

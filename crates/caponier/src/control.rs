@@ -160,6 +160,14 @@ pub enum Request {
         revision: Option<u64>,
         work: CaseWork,
     },
+    /// What is stopped at present.
+    EmergencyShow,
+    /// Stops something at once, or lets it go on.
+    Emergency {
+        /// Name of the operator.
+        by: String,
+        work: EmergencyWork,
+    },
     AlertsList {
         /// Position of the last one of the page before.
         after: Option<u64>,
@@ -228,6 +236,19 @@ pub enum CaseWork {
     Note { text: String },
     Propose { decision: String, reason: String },
     Resolve { disposition: String, reason: String },
+}
+
+/// Something to stop, or to let go on; scopes in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "each variant is the command of the same name; see the command line's help")]
+pub enum EmergencyWork {
+    AlarmEnd { reason: String },
+    AlarmRaise { minutes: u64, reason: String },
+    Freeze { scope: String, reason: String },
+    UnfreezeApprove { scope: String, proposal: u64 },
+    UnfreezeDecline { scope: String, proposal: u64, reason: String },
+    UnfreezePropose { scope: String, reason: String },
 }
 
 /// What can be asked about fraud.
@@ -781,21 +802,41 @@ pub enum Response {
     KeyRegistered(RegisteredKey),
     KeyShown(Box<ShownKey>),
     Keys(Vec<ListedKey>),
-    KeyChanged { key: String, state: String },
+    KeyChanged {
+        key: String,
+        state: String,
+    },
     AppCreated(ListedApp),
     Apps(Vec<ListedApp>),
-    AppRevoked { client_id: String },
+    AppRevoked {
+        client_id: String,
+    },
     Invited(InvitedUser),
     People(Vec<ListedUser>),
-    PersonRemoved { user: String },
-    RolesSet { user: String, roles: Vec<String> },
+    PersonRemoved {
+        user: String,
+    },
+    RolesSet {
+        user: String,
+        roles: Vec<String>,
+    },
     ServiceCreated(CreatedService),
     Services(Vec<ListedService>),
-    ServiceRevoked { name: String },
+    ServiceRevoked {
+        name: String,
+    },
     Grants(Vec<ListedGrant>),
-    GrantRevoked { grant: String },
-    KekRotated { from: u32, to: u32, rows: u64 },
-    SubjectErased { account: String },
+    GrantRevoked {
+        grant: String,
+    },
+    KekRotated {
+        from: u32,
+        to: u32,
+        rows: u64,
+    },
+    SubjectErased {
+        account: String,
+    },
     ListImported(ImportedList),
     Lists(Vec<ImportedList>),
     ListUpdated(UpdatedList),
@@ -805,6 +846,8 @@ pub enum Response {
     TagPack(String),
     ListDiff(ListDiff),
     Cases(serde_json::Value),
+    /// What is stopped.
+    Emergency(serde_json::Value),
     Case(serde_json::Value),
     Alerts(serde_json::Value),
     Screened(serde_json::Value),
@@ -814,16 +857,25 @@ pub enum Response {
     Backup(BackupState),
     Chains(Vec<ChainStatus>),
     Drilled(DrillResult),
-    Entries { next: u64, entries: Vec<serde_json::Value> },
+    Entries {
+        next: u64,
+        entries: Vec<serde_json::Value>,
+    },
     Reloaded(Reloaded),
     Learned(String),
     Fraud(serde_json::Value),
     Bans(Vec<ListedBan>),
     Banned(ListedBan),
-    BanLifted { target: String, lifted: bool },
+    BanLifted {
+        target: String,
+        lifted: bool,
+    },
     BansExported(String),
     BansImported(BansImported),
-    ConsoleLink { url: String, until: String },
+    ConsoleLink {
+        url: String,
+        until: String,
+    },
 }
 
 /// One line on the socket, from the server.

@@ -5,6 +5,7 @@
 
 mod apps;
 mod cases;
+mod emergency;
 mod entries;
 mod fraud_requests;
 mod handle;
@@ -46,6 +47,7 @@ use crate::{
     chains,
     config::Config,
     control::Reloaded,
+    emergency::Brake,
     exit::{Exit, Failure},
     ground::{Ground, Installation},
     lists::ListGaps,
@@ -97,6 +99,7 @@ pub struct Core {
     pub(crate) installation: Installation,
     pub(crate) decider: Arc<Decider>,
     pub(crate) desk: Arc<Desk>,
+    pub(crate) brake: Arc<Brake>,
     pub(crate) publisher: Mutex<Publisher<Journal>>,
     pub(crate) shipper: Option<Mutex<Shipper>>,
     /// One batch of events at a time.
@@ -196,7 +199,10 @@ impl Core {
             installation.decision_ids(),
             Arc::clone(&clock),
         );
+        let decider = decider.with_freezes(Arc::clone(ground.emergencies().freezes()));
         let decider = decider.with_releases(Arc::new(GroundReleases(Arc::clone(&ground))));
+        let decider = Arc::new(decider);
+        let brake = Brake::new(Arc::clone(&ground), Arc::clone(&decider), Arc::clone(&clock));
         let desk = Desk::new(Arc::clone(&ground), installation.decision_ids(), Arc::clone(&clock));
         for keyed in ground.take_keyed_decisions() {
             decider.replay(keyed);
@@ -232,7 +238,8 @@ impl Core {
             meters: Arc::default(),
             dead_letters: api::DeadLetters::default(),
             installation,
-            decider: Arc::new(decider),
+            brake: Arc::new(brake),
+            decider,
             desk: Arc::new(desk),
             publisher: Mutex::new(publisher),
             shipper,

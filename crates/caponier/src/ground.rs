@@ -35,6 +35,7 @@ use self::fold::{Fold, FoldError, Keys};
 pub use self::{bans::FoundBans, installation::Installation, recompute::Recomputed};
 use crate::{
     bundles::Lives,
+    emergency::Emergencies,
     exit::{Exit, Failure},
 };
 
@@ -44,6 +45,7 @@ pub struct Ground {
     registry: Arc<Registry>,
     ledger: Arc<Ledger>,
     people: Arc<Desk>,
+    emergencies: Arc<Emergencies>,
     fraud: ArcSwap<Fraud>,
     book: ArcSwap<AddressBook>,
     customers: ArcSwap<Customers>,
@@ -100,10 +102,12 @@ impl Ground {
         let customers = Arc::new(Customers::new(customers_config.clone()));
         let ledger = Arc::new(Ledger::new(GRANTS_MAX));
         let people = Arc::new(Desk::default());
+        let emergencies = Arc::<Emergencies>::default();
         let keys = Keys {
             registry: Arc::clone(&registry),
             ledger: Arc::clone(&ledger),
             people: Arc::clone(&people),
+            emergencies: Arc::clone(&emergencies),
         };
         let mut fold = Fold::new(
             &journal,
@@ -124,6 +128,7 @@ impl Ground {
             registry,
             ledger,
             people,
+            emergencies,
             fraud: ArcSwap::new(fraud),
             book: ArcSwap::new(book),
             customers: ArcSwap::new(customers),
@@ -159,6 +164,12 @@ impl Ground {
     #[must_use]
     pub const fn people(&self) -> &Arc<Desk> {
         &self.people
+    }
+
+    /// What is stopped at present.
+    #[must_use]
+    pub const fn emergencies(&self) -> &Arc<Emergencies> {
+        &self.emergencies
     }
 
     /// Records what was done about persons or programs; it has effect when this returns.
@@ -352,6 +363,7 @@ impl Ground {
             registry: Arc::clone(&self.registry),
             ledger: Arc::clone(&self.ledger),
             people: Arc::clone(&self.people),
+            emergencies: Arc::clone(&self.emergencies),
         });
         // The decider knows its keys already; those of the erased person lead to an entry that no longer opens.
         drop(rebuilt.take_keyed_decisions());

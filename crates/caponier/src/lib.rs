@@ -22,6 +22,7 @@ pub mod control;
 pub mod core;
 pub mod demo;
 pub mod drift;
+pub mod emergency;
 pub mod exit;
 pub mod ground;
 pub mod intake;

@@ -1,6 +1,7 @@
 //! What the user reads: text for people, one JSON object for programs, progress on a terminal.
 
 mod cases;
+mod emergency;
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -71,6 +72,7 @@ pub(crate) fn response_json(response: &Response) -> Value {
         | Response::Suspects(value)
         | Response::Cases(value)
         | Response::Case(value)
+        | Response::Emergency(value)
         | Response::Alerts(value) => value.clone(),
         Response::Receipt(text) => serde_json::json!({"receipt": text}),
         Response::Learned(text) | Response::BansExported(text) => {
@@ -168,6 +170,7 @@ pub(crate) fn response_text(response: &Response) -> String {
         }
         Response::Cases(value) => cases::list_text(value),
         Response::Case(value) => cases::case_text(value),
+        Response::Emergency(value) => emergency::text(value),
         Response::Alerts(value) => cases::alerts_text(value),
         Response::Screened(value) => screened_text(value),
         Response::ScreenedAll(values) => values.iter().map(screened_text).collect::<Vec<_>>().join("\n"),

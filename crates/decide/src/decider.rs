@@ -6,7 +6,7 @@ use domain::{AccountId, Clock, Decision, Finding, Verdict, WithdrawalRequest};
 use parking_lot::Mutex;
 
 use crate::{
-    DecisionId, DecisionIds, DecisionLog, FindingSource, Releases,
+    DecisionId, DecisionIds, DecisionLog, FindingSource, Freezes, Releases,
     combine::{combine, unavailable},
     idempotency::{KeyedDecision, Keys, Remembered, fingerprint, key_digest},
     release::released,
@@ -40,6 +40,13 @@ impl Default for Config {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecideError {
+    /// The withdrawal was let through before and is asked for again, and its scope has been frozen since. The same
+    /// request gets its first answer again once the freeze is lifted.
+    #[error("withdrawals of {scope} are frozen")]
+    Frozen {
+        /// What is frozen.
+        scope: String,
+    },
     /// The caller used one idempotency key for two different requests.
     #[error("idempotency key was already used for a different request")]
     IdempotencyConflict,
@@ -71,6 +78,9 @@ pub struct Decider {
     config: Config,
     sources: Vec<Arc<dyn FindingSource>>,
     releases: Option<Arc<dyn Releases>>,
+    freezes: Arc<Freezes>,
+    /// Decisions share it, from looking at the freezes to the record; a standstill has it alone.
+    turns: tokio::sync::RwLock<()>,
     log: Arc<dyn DecisionLog>,
     ids: DecisionIds,
     clock: Arc<dyn Clock>,
@@ -99,6 +109,8 @@ impl Config {
             config: self,
             sources,
             releases: None,
+            freezes: Arc::default(),
+            turns: tokio::sync::RwLock::new(()),
             log,
             ids,
             clock,
@@ -114,6 +126,18 @@ impl Decider {
     #[must_use]
     pub fn with_releases(self, releases: Arc<dyn Releases>) -> Self {
         Self { releases: Some(releases), ..self }
+    }
+
+    /// Lets nothing out of a scope that is frozen there.
+    #[must_use]
+    pub fn with_freezes(self, freezes: Arc<Freezes>) -> Self {
+        Self { freezes, ..self }
+    }
+
+    /// Waits until every decision under way is recorded, at most the deadline and one write, and lets none begin until
+    /// what it returns is dropped. What is recorded and takes effect meanwhile holds for every later decision.
+    pub async fn standstill(&self) -> Standstill<'_> {
+        Standstill { _turns: self.turns.write().await }
     }
 
     /// Decides. On return the decision is durable; the caller may act on it.
@@ -132,6 +156,7 @@ impl Decider {
     ) -> Result<Decided, DecideError> {
         let lane = self.lane(&request.account);
         let _in_order = lane.lock().await;
+        let _turn = self.turns.read().await;
         let remembered_as = match &idempotency_key {
             Some(key) if key.is_empty() || key.len() > KEY_BYTES_MAX => {
                 return Err(DecideError::IdempotencyKeyLength { got: key.len() });
@@ -148,7 +173,8 @@ impl Decider {
         };
 
         let deadline = deadline.map_or(self.config.deadline, |asked| asked.min(self.config.deadline));
-        let findings = self.gather(&request, deadline).await;
+        let mut findings = self.gather(&request, deadline).await;
+        findings.extend(self.freezes.covering(&request).map(|freeze| freeze.finding()));
         let asked = fingerprint(&request);
         let (verdict, findings) = self.with_release(&request, asked, combine(findings));
         let decision =
@@ -219,6 +245,12 @@ impl Decider {
         }
         let read = self.log.read(earlier.position).await;
         match read {
+            Ok(Some(decision)) if decision.verdict == Verdict::Allow => {
+                match self.freezes.covering(request) {
+                    Some(freeze) => Err(DecideError::Frozen { scope: freeze.scope.to_string() }),
+                    None => Ok(Decided { id: self.ids.id(earlier.position), decision }),
+                }
+            }
             Ok(Some(decision)) => Ok(Decided { id: self.ids.id(earlier.position), decision }),
             Ok(None) => {
                 Err(DecideError::Unavailable { why: "the earlier decision is no longer readable".into() })
@@ -245,6 +277,12 @@ impl Decider {
         }
         findings
     }
+}
+
+/// No decision is under way, and none begins.
+#[derive(Debug)]
+pub struct Standstill<'d> {
+    _turns: tokio::sync::RwLockWriteGuard<'d, ()>,
 }
 
 #[cfg(test)]

@@ -7,13 +7,14 @@
 //! under a velocity limit together.
 //!
 //! A withdrawal that was held and that people released meanwhile passes once, if nothing speaks against it that they did
-//! not see ([`Releases`]). A denial is never released.
+//! not see ([`Releases`]). A denial is never released. What is frozen is denied ([`Freezes`]).
 //!
 //! It does not know who the sources are, how the log stores anything, or what the caller does with the answer.
 
 mod address_book;
 mod combine;
 mod decider;
+mod freeze;
 mod id;
 mod idempotency;
 mod ports;
@@ -22,7 +23,8 @@ mod release;
 pub use self::{
     address_book::{AddressBook, AddressBookMode, AddressBookPolicy, EntryId, IN_BOOK, NOT_IN_BOOK},
     combine::{SOURCE_UNAVAILABLE, combine},
-    decider::{Config, DecideError, Decided, Decider},
+    decider::{Config, DecideError, Decided, Decider, Standstill},
+    freeze::{FREEZES_MAX, FROZEN, Freeze, FreezeScope, Freezes, MalformedFreezeScope},
     id::{DecisionId, DecisionIds, MalformedDecisionId},
     idempotency::{KeyedDecision, MAX_KEYS, fingerprint},
     ports::{BoxFuture, DecisionLog, FindingSource, LogUnavailable, Release, Releases, SourceUnavailable},

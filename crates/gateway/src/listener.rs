@@ -353,6 +353,13 @@ impl Control {
         self.shared.challenger.set_mode(mode);
     }
 
+    /// While an alarm is raised, browsers are asked for proof of work whatever the mode, and who would be banned in shadow
+    /// mode is banned. Bans that are switched off stay so.
+    pub fn set_alarm(&self, is_raised: bool) {
+        self.shared.challenger.set_alarm(is_raised);
+        self.shared.guard.set_alarm(is_raised);
+    }
+
     /// How much is with the exchange.
     #[must_use]
     pub fn load(&self) -> Load {

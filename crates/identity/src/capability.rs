@@ -12,8 +12,12 @@ pub enum Capability {
     ApproveReleases,
     /// Asking for decisions.
     Decide,
+    /// Stopping withdrawals at once.
+    FreezeOutflow,
     /// Having a session: what every person who signs in may do. No program.
     OwnSession,
+    /// Putting the gateway on its guard for a while.
+    RaiseAlarm,
     /// Reading alerts and cases.
     ReadCases,
     /// Reading decisions and their reasons.
@@ -24,6 +28,8 @@ pub enum Capability {
     ReadMetrics,
     /// Screening addresses.
     Screen,
+    /// Proposing and agreeing to let leave again what was stopped, with a second person.
+    UnfreezeOutflow,
     /// Working on cases: assigning, noting, proposing, resolving.
     WorkCases,
     /// Reporting events.
@@ -142,7 +148,26 @@ pub const TABLE: &[Row] = &[
         &[Role::Approver, Role::ComplianceOfficer],
     ),
     row(Capability::Decide, "decide", "asks for decisions", &[]),
+    row(
+        Capability::FreezeOutflow,
+        "freeze_outflow",
+        "stops withdrawals at once",
+        &[
+            Role::AmlAnalyst,
+            Role::Approver,
+            Role::ComplianceOfficer,
+            Role::FraudAnalyst,
+            Role::SecurityEngineer,
+            Role::Sre,
+        ],
+    ),
     row(Capability::OwnSession, "own_session", "has a session of its own and ends it", &Role::ALL),
+    row(
+        Capability::RaiseAlarm,
+        "raise_alarm",
+        "puts the gateway on its guard for a while",
+        &[Role::SecurityEngineer, Role::Sre],
+    ),
     row(Capability::ReadCases, "read_cases", "reads alerts and cases", INVESTIGATORS),
     row(Capability::ReadDecisions, "read_decisions", "reads decisions and their reasons", INVESTIGATORS),
     row(Capability::ReadHealth, "read_health", "reads the state of health", &Role::ALL),
@@ -157,6 +182,12 @@ pub const TABLE: &[Row] = &[
         "screen",
         "screens addresses",
         &[Role::AmlAnalyst, Role::ComplianceOfficer, Role::FraudAnalyst],
+    ),
+    row(
+        Capability::UnfreezeOutflow,
+        "unfreeze_outflow",
+        "proposes, or as a second person agrees, that what was stopped leaves again",
+        &[Role::Approver, Role::ComplianceOfficer, Role::SecurityEngineer],
     ),
     row(
         Capability::WorkCases,

@@ -67,6 +67,8 @@ pub enum Kind {
     Identity,
     /// The fraud engine judges by another bundle.
     FraudBundle,
+    /// People stopped something at once, or let it go on.
+    Emergency,
     /// A model suspects an address of a followed chain, or no longer does.
     Suspicion,
     /// A label list is no longer in force.
@@ -75,7 +77,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -95,6 +97,7 @@ impl Kind {
         Self::Screening,
         Self::Identity,
         Self::FraudBundle,
+        Self::Emergency,
         Self::Suspicion,
         Self::ListRemoved,
     ];
@@ -122,6 +125,7 @@ impl Kind {
             Self::Screening => 17,
             Self::Identity => 18,
             Self::FraudBundle => 19,
+            Self::Emergency => 20,
             Self::Suspicion => 23,
             Self::ListRemoved => 24,
         }
@@ -156,6 +160,7 @@ impl Kind {
             Self::Screening => "screening",
             Self::Identity => "identity",
             Self::FraudBundle => "fraud_bundle",
+            Self::Emergency => "emergency",
             Self::Suspicion => "suspicion",
             Self::ListRemoved => "list_removed",
         }

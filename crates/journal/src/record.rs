@@ -12,6 +12,7 @@ use crate::cbor::Unexpected;
 mod ban;
 mod chain_alert;
 mod decision;
+mod emergency;
 mod event;
 mod fraud;
 mod house;
@@ -22,6 +23,7 @@ pub use self::{
     ban::{Ban, BanEvent},
     chain_alert::ChainAlert,
     decision::{decode_decision, encode_decision},
+    emergency::{EMERGENCY_REASON_BYTES_MAX, Emergency},
     event::{decode_event, encode_event},
     fraud::{FraudBundle, decode_fraud_alert, encode_fraud_alert},
     house::{

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Content, Operation, cases, samples, schemas, screening};
+use super::{Content, Operation, cases, emergency, samples, schemas, screening};
 use crate::{
     Action, AppCall, DecisionCall, EventCall, OpenAction, OperationCall, SessionCall, problem::Kind,
 };
@@ -12,6 +12,7 @@ pub(super) const TAGS: &[(&str, &str)] = &[
     ("cases", "What people look at: held withdrawals and alerts that belong together."),
     ("decisions", "Whether money may leave, and why."),
     ("documentation", "This API, described. Needs no token."),
+    ("emergencies", "What one person stops at once, and two let go on."),
     ("events", "What happened at the exchange."),
     ("apps", "Third-party apps, for the exchange's own consent page. 404 unless oauth.issuer is configured."),
     ("people", "Persons and their sessions. 404 unless identity.origin is configured."),
@@ -110,6 +111,7 @@ pub(super) fn operation(action: Action) -> Operation {
             problems: &[Kind::NotFound, Kind::AlreadyAnswered],
         },
         Action::Case(call) => cases::operation(call),
+        Action::Emergency(call) => emergency::operation(call),
         Action::Decision(DecisionCall::Decide) => Operation {
             id: "decide",
             tag: "decisions",
@@ -124,7 +126,7 @@ pub(super) fn operation(action: Action) -> Operation {
                 vec![("on_chain", withdrawal()), ("internal", transfer())],
             )],
             answer: Content::json("What was decided.", schema("Decision"), vec![("hold", samples::answer())]),
-            problems: &[Kind::IdempotencyConflict, Kind::Unavailable, Kind::DeadlineExceeded],
+            problems: &[Kind::IdempotencyConflict, Kind::Frozen, Kind::Unavailable, Kind::DeadlineExceeded],
         },
         Action::Decision(DecisionCall::Explain) => Operation {
             id: "explainDecision",

@@ -192,6 +192,22 @@ fn the_document_and_the_parsers_agree() {
             }
         }
     }
+    for route in routes() {
+        let crate::Action::Emergency(call) = route.action else { continue };
+        let Some(body) = super::emergency::body(call) else { continue };
+        let parses = |text: &str| crate::emergency::ask(call, text.as_bytes()).is_ok();
+        assert!(conforms(&model, route.path, &body.to_string()) && parses(&body.to_string()), "{body}");
+        for field in body.as_object().unwrap().keys() {
+            for value in
+                [Value::Null, json!({}), json!(-1), json!(0), json!(""), json!(" "), json!("account:a")]
+            {
+                let mut changed = body.clone();
+                changed[field] = value;
+                let text = changed.to_string();
+                assert_eq!(conforms(&model, route.path, &text), parses(&text), "{text}");
+            }
+        }
+    }
     let approval = operations::approval();
     let path = "/v1/oauth/authorizations/x";
     assert!(conforms(&model, path, &approval.to_string()));

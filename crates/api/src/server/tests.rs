@@ -336,6 +336,41 @@ fn tokens() -> Vec<Token> {
     tokens
 }
 
+/// Says yes to everything, and remembers nothing.
+impl crate::Emergencies for Backstage {
+    fn state(&self) -> crate::EmergencyState {
+        crate::EmergencyState::default()
+    }
+
+    fn freeze(&self, _: domain::Actor, _: decide::FreezeScope, _: String) -> Stopped<'_> {
+        Box::pin(std::future::ready(Ok(self.state())))
+    }
+
+    fn propose(&self, _: domain::Actor, _: decide::FreezeScope, _: String) -> Stopped<'_> {
+        Box::pin(std::future::ready(Ok(self.state())))
+    }
+
+    fn approve(&self, actor: domain::Actor, _: decide::FreezeScope, _: u64) -> Stopped<'_> {
+        let actor = actor.to_string();
+        Box::pin(std::future::ready(Err(crate::EmergencyError::OwnProposal { actor })))
+    }
+
+    fn decline(&self, _: domain::Actor, scope: decide::FreezeScope, _: u64, _: String) -> Stopped<'_> {
+        let scope = scope.to_string();
+        Box::pin(std::future::ready(Err(crate::EmergencyError::NoProposal { scope })))
+    }
+
+    fn raise_alarm(&self, _: domain::Actor, _: u64, _: String) -> Stopped<'_> {
+        Box::pin(std::future::ready(Ok(self.state())))
+    }
+
+    fn end_alarm(&self, _: domain::Actor, _: String) -> Stopped<'_> {
+        Box::pin(std::future::ready(Err(crate::EmergencyError::NoAlarm)))
+    }
+}
+
+type Stopped<'a> = BoxFuture<'a, Result<crate::EmergencyState, crate::EmergencyError>>;
+
 async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
     let backstage = Arc::new(Backstage::default());
     let ports = Ports {
@@ -343,6 +378,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
+        emergencies: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: Arc::clone(&backstage) as _,
         consents: Some(Arc::clone(&backstage) as _),
@@ -812,6 +848,7 @@ async fn tokens_cross_a_network_only_encrypted() {
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
+        emergencies: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: backstage as _,
         consents: None,

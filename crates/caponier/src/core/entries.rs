@@ -420,10 +420,58 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
                 }
             }
         }
+        Kind::Emergency => emergency(words, &mut put, &record::Emergency::decode(payload).map_err(said)?),
         // The envelope says all there is to say.
         _ => {}
     }
     Ok(fields)
+}
+
+/// What was stopped or let go on. What is about one account is about that person.
+fn emergency(words: Words, put: &mut dyn FnMut(&str, Value), entry: &record::Emergency) {
+    use record::Emergency;
+
+    put("what", json!(entry.as_str()));
+    let scope = |scope: &str| match scope.strip_prefix("account:") {
+        Some(account) => format!("account:{}", words.id(account)),
+        None => scope.to_owned(),
+    };
+    let about_person = |scope: &str| scope.starts_with("account:") && !words.reveal;
+    let reason = |about: bool, reason: &str| if about { json!("...") } else { json!(reason) };
+    match entry {
+        Emergency::AlarmEnded { by, reason } => {
+            put("by", json!(by.to_string()));
+            put("reason", json!(reason));
+        }
+        Emergency::AlarmRaised { until, by, reason } => {
+            put("until", json!(until.to_string()));
+            put("by", json!(by.to_string()));
+            put("reason", json!(reason));
+        }
+        Emergency::Frozen { scope: of, by, reason: why } => {
+            put("scope", json!(scope(of)));
+            put("by", json!(by.to_string()));
+            put("reason", reason(about_person(of), why));
+        }
+        Emergency::UnfreezeDeclined { scope: of, proposal, by, reason: why } => {
+            put("scope", json!(scope(of)));
+            put("proposal", json!(proposal));
+            put("by", json!(by.to_string()));
+            put("reason", reason(about_person(of), why));
+        }
+        Emergency::UnfreezeProposed { scope: of, until, by, reason: why } => {
+            put("scope", json!(scope(of)));
+            put("until", json!(until.to_string()));
+            put("by", json!(by.to_string()));
+            put("reason", reason(about_person(of), why));
+        }
+        Emergency::Unfrozen { scope: of, proposal, proposed_by, approved_by } => {
+            put("scope", json!(scope(of)));
+            put("proposal", json!(proposal));
+            put("proposed_by", json!(proposed_by.to_string()));
+            put("approved_by", json!(approved_by.to_string()));
+        }
+    }
 }
 
 impl Core {

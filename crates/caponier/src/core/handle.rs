@@ -81,6 +81,8 @@ impl Core {
             Request::CasesAct { case, by, revision, work } => {
                 self.cases_act(&case, &by, revision, work).await
             }
+            Request::EmergencyShow => Ok(self.emergency_show()),
+            Request::Emergency { by, work } => self.emergency(&by, work).await,
             Request::AlertsList { after, limit } => self.alerts_list(after, limit),
             Request::Screen { address, network } => self.screen(&address, network.as_deref()),
             Request::ScreenAll { lines } => self.screen_all(&lines),

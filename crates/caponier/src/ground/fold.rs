@@ -26,6 +26,7 @@ use crate::screenings::KEYED_SCREENINGS_MAX;
 
 use crate::bundles::Lives;
 use crate::cases::{of_chain_alert, of_decision, of_fraud_alert};
+use crate::emergency::Emergencies;
 
 use super::{API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation};
 
@@ -49,6 +50,8 @@ pub(super) struct Keys {
     pub(super) ledger: Arc<Ledger>,
     /// Who uses the control API.
     pub(super) people: Arc<identity::Desk>,
+    /// What nobody may do at present.
+    pub(super) emergencies: Arc<Emergencies>,
 }
 
 impl Keys {
@@ -58,6 +61,7 @@ impl Keys {
             registry: Arc::new(Registry::new(API_KEYS_MAX, 0)),
             ledger: Arc::new(Ledger::new(GRANTS_MAX)),
             people: Arc::default(),
+            emergencies: Arc::default(),
         }
     }
 }
@@ -141,6 +145,7 @@ impl Fold {
     }
 
     pub(super) fn adopt(&mut self, keys: Keys) {
+        keys.emergencies.replace_by(&self.keys.emergencies);
         self.keys = keys;
     }
 
@@ -364,6 +369,10 @@ impl Fold {
                 let change = identity::Change::decode(payload).map_err(|error| malformed(&error))?;
                 self.keys.people.apply(change, at);
             }
+            Kind::Emergency => {
+                let entry = record::Emergency::decode(payload).map_err(|error| malformed(&error))?;
+                self.keys.emergencies.apply(position, entry, at)?;
+            }
             Kind::ListImported => {
                 let list = record::ListImported::decode(payload).map_err(|error| malformed(&error))?;
                 self.lists.insert(list.name.clone(), (at, list));
@@ -489,6 +498,7 @@ impl Fold {
             );
         }
         parts.insert("api_keys".to_owned(), hex::encode(crypto::sha256(&[keys.as_bytes()])));
+        parts.insert("emergencies".to_owned(), hex::encode(self.keys.emergencies.digest()));
         parts.insert("people".to_owned(), hex::encode(self.keys.people.digest()));
         parts.insert("apps".to_owned(), hex::encode(crypto::sha256(&[self.apps_text().as_bytes()])));
         parts.insert("fraud".to_owned(), hex::encode(self.fraud.digest()));

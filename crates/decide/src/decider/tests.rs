@@ -276,3 +276,91 @@ async fn a_release_answers_nothing_that_nobody_saw() {
     let held = other.decide(request("bob", "5"), None, None).await.unwrap().decision;
     assert_eq!(held.verdict, Verdict::Hold, "another account");
 }
+
+fn freeze(scope: &str) -> crate::Freeze {
+    let reason = "drill".to_owned();
+    crate::Freeze {
+        scope: scope.parse().unwrap(),
+        by: domain::Actor::operator(),
+        reason,
+        at: UnixNanos::from_secs(1),
+    }
+}
+
+#[tokio::test]
+async fn what_is_frozen_is_denied_and_an_earlier_yes_is_not_said_again() {
+    let log = Arc::new(Log::default());
+    let freezes = Arc::new(Freezes::default());
+    let decider = decider(&log, None).with_freezes(Arc::clone(&freezes));
+    let key = || Some("k".to_owned());
+    let first = decider.decide(request("alice", "1"), key(), None).await.unwrap();
+    assert_eq!(first.decision.verdict, Verdict::Allow);
+
+    freezes.freeze(freeze("asset:BTC"));
+    let denied = decider.decide(request("bob", "1"), None, None).await.unwrap();
+    assert_eq!(denied.decision.verdict, Verdict::Deny);
+    assert_eq!(denied.decision.leading().unwrap().code, crate::FROZEN);
+    let again = decider.decide(request("alice", "1"), key(), None).await;
+    assert_eq!(again.unwrap_err(), DecideError::Frozen { scope: "asset:BTC".into() });
+    assert_eq!(log.decisions.lock().len(), 2);
+
+    freezes.lift(&"asset:BTC".parse().unwrap());
+    assert_eq!(decider.decide(request("alice", "1"), key(), None).await.unwrap().id, first.id);
+    let other = decider.decide(request("carol", "1"), None, None).await.unwrap();
+    assert_eq!(other.decision.verdict, Verdict::Allow);
+}
+
+#[tokio::test]
+async fn a_release_does_not_pass_a_freeze() {
+    let log = Arc::new(Log::default());
+    let freezes = Arc::new(Freezes::default());
+    let desk = Desk {
+        log: Arc::clone(&log),
+        held: 0,
+        fingerprint: fingerprint(&request("alice", "1")),
+        reasons: vec![ReasonCode::new("test.second"), crate::FROZEN],
+        broken: AtomicBool::new(false),
+    };
+    let decider = decider(&log, None).with_freezes(Arc::clone(&freezes)).with_releases(Arc::new(desk));
+    decider.decide(request("alice", "9"), None, None).await.unwrap();
+    freezes.freeze(freeze("account:alice"));
+    let decided = decider.decide(request("alice", "1"), None, None).await.unwrap();
+    assert_eq!(decided.decision.verdict, Verdict::Deny);
+    freezes.lift(&"account:alice".parse().unwrap());
+    let decided = decider.decide(request("alice", "1"), None, None).await.unwrap();
+    assert_eq!(decided.decision.verdict, Verdict::Allow);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn behind_a_standstill_nothing_frozen_is_let_out() {
+    let log = Arc::new(Log::default());
+    let freezes = Arc::new(Freezes::default());
+    let decider = Arc::new(decider(&log, None).with_freezes(Arc::clone(&freezes)));
+    let tasks: Vec<_> = (0..200)
+        .map(|n| {
+            let decider = Arc::clone(&decider);
+            tokio::spawn(async move {
+                for _ in 0..n % 5 {
+                    tokio::task::yield_now().await;
+                }
+                drop(decider.decide(request(&format!("account-{n}"), "1"), None, None).await.unwrap());
+            })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    let before = {
+        let _still = decider.standstill().await;
+        let before = log.decisions.lock().len();
+        tokio::task::yield_now().await;
+        assert_eq!(log.decisions.lock().len(), before);
+        freezes.freeze(freeze("all"));
+        before
+    };
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let decisions = log.decisions.lock();
+    assert_eq!(decisions.len(), 200);
+    assert!(decisions.iter().take(before).all(|decision| decision.verdict == Verdict::Allow));
+    assert!(decisions.iter().skip(before).all(|decision| decision.verdict == Verdict::Deny));
+}

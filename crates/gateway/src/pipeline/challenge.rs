@@ -9,7 +9,7 @@
 
 use std::{
     borrow::Cow,
-    sync::atomic::{AtomicU8, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -81,6 +81,8 @@ pub(crate) struct Challenger {
     mode: AtomicU8,
     /// In force by itself until then, in nanoseconds.
     holds_until: AtomicU64,
+    /// Somebody says that there is an attack.
+    alarm: AtomicBool,
 }
 
 impl Challenger {
@@ -92,6 +94,7 @@ impl Challenger {
             bits: config.bits,
             mode: AtomicU8::new(0),
             holds_until: AtomicU64::new(0),
+            alarm: AtomicBool::new(false),
         };
         this.set_mode(config.mode);
         this
@@ -106,6 +109,11 @@ impl Challenger {
         self.mode.store(number, Ordering::Relaxed);
     }
 
+    /// While there is an alarm, browsers are asked whatever the mode.
+    pub(crate) fn set_alarm(&self, is_raised: bool) {
+        self.alarm.store(is_raised, Ordering::Relaxed);
+    }
+
     /// Requests are being shed.
     pub(crate) fn overloaded(&self, now: UnixNanos) {
         self.holds_until.fetch_max(now.plus(HOLDS).0, Ordering::Relaxed);
@@ -114,6 +122,7 @@ impl Challenger {
     /// Whether browsers are asked now.
     pub(crate) fn is_active(&self, now: UnixNanos) -> bool {
         match self.mode.load(Ordering::Relaxed) {
+            _ if self.alarm.load(Ordering::Relaxed) => true,
             0 => false,
             1 => now.0 < self.holds_until.load(Ordering::Relaxed),
             _ => true,

@@ -10,7 +10,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -53,6 +53,8 @@ impl AbuseMode {
 #[derive(Debug)]
 pub(crate) struct Guard {
     mode: AtomicU8,
+    /// Somebody says that there is an attack: what is in shadow has an effect.
+    alarm: AtomicBool,
     reputation: Reputation,
     census: Arc<Census>,
 }
@@ -61,7 +63,7 @@ impl Guard {
     /// `seed` is random and secret.
     pub(crate) fn new(config: &Abuse, census: Arc<Census>, seed: u64) -> Self {
         let reputation = Reputation::new(config.reputation.clone(), seed);
-        let guard = Self { mode: AtomicU8::new(0), reputation, census };
+        let guard = Self { mode: AtomicU8::new(0), alarm: AtomicBool::new(false), reputation, census };
         guard.set_mode(config.mode);
         guard
     }
@@ -73,7 +75,20 @@ impl Guard {
 
     fn set_mode(&self, mode: AbuseMode) {
         self.mode.store(mode.number(), Ordering::Relaxed);
-        self.reputation.set_shadow(mode != AbuseMode::Enforce);
+        self.settle();
+    }
+
+    pub(crate) fn set_alarm(&self, is_raised: bool) {
+        if self.alarm.swap(is_raised, Ordering::Relaxed) != is_raised {
+            self.settle();
+        }
+    }
+
+    /// Bans have an effect where the mode says so, and those of the shadow mode while there is an alarm.
+    fn settle(&self) {
+        let mode = self.mode();
+        let alarmed = mode == AbuseMode::Shadow && self.alarm.load(Ordering::Relaxed);
+        self.reputation.set_shadow(mode != AbuseMode::Enforce && !alarmed);
     }
 
     /// Until when a source is to be let go at once.

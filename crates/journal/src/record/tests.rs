@@ -1,9 +1,10 @@
 use std::net::IpAddr;
 
 use domain::{
-    AccountId, AlertEntity, Amount, Anonymizer, ApiKeyId, Asset, Channel, Country, Credential, Decision,
-    Destination, DeviceId, Event, EventContext, EventId, EventKind, Evidence, Finding, FindingSource,
-    FraudAlert, LabelTarget, Network, Ppm, ReasonCode, Side, UnixNanos, Verdict, WithdrawalRequest,
+    AccountId, Actor, ActorKind, AlertEntity, Amount, Anonymizer, ApiKeyId, Asset, Channel, Country,
+    Credential, Decision, Destination, DeviceId, Event, EventContext, EventId, EventKind, Evidence, Finding,
+    FindingSource, FraudAlert, LabelTarget, Network, Ppm, ReasonCode, Side, UnixNanos, Verdict,
+    WithdrawalRequest,
 };
 use keyring::Pseudonym;
 use proptest::{option, prelude::*, sample::select};
@@ -231,6 +232,7 @@ fn decode_all(payload: &[u8]) -> usize {
         decode_fraud_alert(payload).map(|record| encode_fraud_alert(&record)),
         FraudBundle::decode(payload).map(|record| record.encode()),
         Screening::decode(payload).map(|record| record.encode()),
+        Emergency::decode(payload).map(|record| record.encode()),
         ListRemoved::decode(payload).map(|record| record.encode()),
         Suspicion::decode(payload).map(|record| record.encode()),
     ];
@@ -286,6 +288,28 @@ proptest! {
         prop_assert_eq!(FraudBundle::decode(&payload), Ok(bundle));
         prop_assert_eq!(decode_all(&payload), 1);
         near_misses(&payload, at, bit);
+    }
+
+    #[test]
+    fn emergencies_round_trip(
+        scope in "[a-z:]{1,96}", reason in "\\PC{1,200}", names: (u32, u32), time: u64, at: prop::sample::Index,
+        bit: u8,
+    ) {
+        let actor = |kind, name: u32| Actor::new(kind, &name.to_string()).unwrap();
+        let (one, two) = (actor(ActorKind::User, names.0), actor(ActorKind::Operator, names.1));
+        for entry in [
+            Emergency::AlarmEnded { by: one.clone(), reason: reason.clone() },
+            Emergency::AlarmRaised { until: UnixNanos(time), by: one.clone(), reason: reason.clone() },
+            Emergency::Frozen { scope: scope.clone(), by: two.clone(), reason: reason.clone() },
+            Emergency::UnfreezeDeclined { scope: scope.clone(), proposal: time, by: one.clone(), reason: reason.clone() },
+            Emergency::UnfreezeProposed { scope: scope.clone(), until: UnixNanos(time), by: one.clone(), reason },
+            Emergency::Unfrozen { scope, proposal: time, proposed_by: one, approved_by: two },
+        ] {
+            let payload = entry.encode();
+            prop_assert_eq!(Emergency::decode(&payload), Ok(entry));
+            prop_assert_eq!(decode_all(&payload), 1);
+            near_misses(&payload, at, bit);
+        }
     }
 
     #[test]
