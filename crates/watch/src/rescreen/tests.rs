@@ -159,7 +159,7 @@ fn an_exposure_is_told_once_and_taken_back_once() {
     ledger.apply_event(3, &event(3, received(0xa1)));
     ledger.apply_event(5, &event(5, paid(0xa1)));
     ledger.apply_event(7, &event(7, received(0xb2)));
-    let address = |number: u64| chain::address::decode(Network::Ethereum.family(), &text(number)).unwrap();
+    let address = |number: u64| address::decode(Network::Ethereum.family(), &text(number)).unwrap();
     let judged =
         |category: Option<Category>| BTreeMap::from([(address(0xa1), category.map(|found| (found, 9)))]);
     let theft = judged(Some(Category::Theft));
