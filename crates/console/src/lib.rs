@@ -19,6 +19,7 @@ mod headers;
 mod layout;
 mod pages;
 mod ports;
+mod query;
 mod router;
 mod svg;
 mod time;
@@ -26,11 +27,14 @@ mod view;
 
 pub use self::{
     pages::{PAGES, Page},
-    ports::{BoxFuture, NotDone, NotLetIn, Ports, Sight, Unavailable, Viewer, Visitors},
+    ports::{BoxFuture, Casework, NotDone, NotLetIn, Nothing, Ports, Sight, Unavailable, Viewer, Visitors},
     router::{Console, STREAMS_MAX},
     view::{
-        Backup, Ban, CaseFile, CaseLine, CaseStep, DecisionLine, DecisionPage, Deed, Drill, Entry, EntryPage,
-        Evidence, Explanation, Found, HeldLine, List, Live, Mode, Part, Second, Tone,
+        AccountFile, ActivityLine, AddressFile, Backup, Ban, CaseFile, CaseFilter, CaseLine, CasePage,
+        DecisionFilter, DecisionLine, DecisionPage, Deed, Drill, Entry, EntryPage, Evidence, Explanation,
+        Export, ExportFilter, ExposureLine, Found, Graph, GraphEdge, GraphNode, HeldLine, LabelLine,
+        LinkLine, Links, List, Live, Mode, Moment, Neighbourhood, Part, Push, Rows, Score, Second, Tone,
+        TrailFilter,
     },
 };
 

@@ -1,7 +1,10 @@
 //! From a request to a page: one module for each family of pages, and what they have in common.
 
 mod cases;
+mod decisions;
 mod doors;
+mod export;
+mod inquiry;
 mod live;
 
 use std::sync::Arc;
@@ -9,7 +12,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Body,
-    extract::{Path, Query, Request, State, rejection::QueryRejection},
+    extract::{Query, Request, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse as _, Redirect, Response},
     routing::get,
@@ -22,7 +25,7 @@ use crate::{
     assets,
     headers::{IMMUTABLE, Nonce, secure},
     layout::{Frame, outside},
-    pages::{self, Page, audit, backups, bans, decisions, lists},
+    pages::{self, Page, audit, backups, bans, lists},
     ports::{Ports, Unavailable, Viewer},
 };
 
@@ -45,6 +48,7 @@ pub struct Console(Arc<Inside>);
 struct Inside {
     ports: Ports,
     streams: Arc<Semaphore>,
+    exports: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Console {
@@ -59,15 +63,17 @@ impl Console {
     /// Over what it shows and who may see it.
     #[must_use]
     pub fn new(ports: Ports) -> Self {
-        Self(Arc::new(Inside { ports, streams: Arc::new(Semaphore::new(STREAMS_MAX)) }))
+        Self(Arc::new(Inside {
+            ports,
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            exports: Arc::new(Semaphore::new(export::EXPORTS_MAX)),
+        }))
     }
 
     /// Everything below `/console`, and `/`, which leads there.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/", get(async || Redirect::to("/console")))
-            .route("/console/decisions", get(decision_list))
-            .route("/console/decisions/{id}", get(decision))
             .route("/console/bans", get(ban_list))
             .route("/console/lists", get(label_lists))
             .route("/console/backups", get(backup))
@@ -75,6 +81,9 @@ impl Console {
             .route("/console/assets/{file}", get(asset))
             .route("/console/{*rest}", get(not_found))
             .merge(cases::routes())
+            .merge(decisions::routes())
+            .merge(export::routes())
+            .merge(inquiry::routes())
             .merge(doors::routes())
             .merge(live::routes())
             .with_state(self.clone())
@@ -142,14 +151,6 @@ impl Visit {
         self.answer_with(StatusCode::SERVICE_UNAVAILABLE, self.page.name, &text)
     }
 
-    /// A case as it is now, with what came of the last form.
-    fn case(&self, console: &Console, id: &str, status: StatusCode, says: Option<&str>) -> Response {
-        match id.parse().ok().and_then(|id| console.0.ports.sight.case(id)) {
-            Some(file) => self.answer_with(status, "Case", &pages::cases::one(&file, &self.viewer, says)),
-            None => self.missing("There is no such case, or it was forgotten."),
-        }
-    }
-
     fn missing(&self, what: &str) -> Response {
         let text = html! { h1 { "Not here" } p { (what) } };
         self.answer_with(StatusCode::NOT_FOUND, "Not here", &text)
@@ -193,41 +194,6 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     let host = text(header::HOST).filter(|host| !host.is_empty());
     let origin = text(header::ORIGIN).and_then(|origin| origin.split_once("://"));
     matches!((host, origin), (Some(host), Some((_, origin))) if host.eq_ignore_ascii_case(origin))
-}
-
-#[derive(Deserialize)]
-struct Before {
-    before: Option<u64>,
-}
-
-async fn decision_list(
-    State(console): State<Console>,
-    query: Result<Query<Before>, QueryRejection>,
-    headers: HeaderMap,
-) -> Response {
-    let visit = match console.admit(&pages::DECISIONS, &headers) {
-        Ok(visit) => visit,
-        Err(response) => return *response,
-    };
-    let Ok(Query(Before { before })) = query else {
-        return visit.missing("The address names no page of decisions.");
-    };
-    match console.0.ports.sight.decisions(before).await {
-        Ok(page) => visit.answer(pages::DECISIONS.name, &decisions::list(&page)),
-        Err(error) => visit.unavailable(&error),
-    }
-}
-
-async fn decision(State(console): State<Console>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let visit = match console.admit(&pages::DECISIONS, &headers) {
-        Ok(visit) => visit,
-        Err(response) => return *response,
-    };
-    match console.0.ports.sight.decision(&id).await {
-        Ok(Some(explanation)) => visit.answer("Decision", &decisions::one(&explanation)),
-        Ok(None) => visit.missing("No decision has this id."),
-        Err(error) => visit.unavailable(&error),
-    }
 }
 
 async fn ban_list(State(console): State<Console>, headers: HeaderMap) -> Response {

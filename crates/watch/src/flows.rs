@@ -28,6 +28,7 @@
 
 mod association;
 mod block;
+mod dealings;
 mod frame;
 mod holders;
 pub mod load;
@@ -41,6 +42,7 @@ pub(crate) use self::frame::rewritten;
 pub use self::{
     association::{Association, BUSY, NEIGHBOURS_MAX, NODES_MAX, SINK_PAYERS_MAX, TIES_MAX, Tie},
     block::{Bait, BlockFlows, Call, Movement, Party},
+    dealings::{Dealing, Dealings, LOOKED_AT_MAX},
     log::{LogError, verify_logs},
     state::{Coverage, UNDO_BLOCKS},
     store::{
