@@ -93,14 +93,34 @@ async fn past_transfers_follow_the_lists_through_a_crash() {
         vec![(what.to_owned(), "withdrawal".to_owned()), (what.to_owned(), "deposit".to_owned())]
     };
     assert_eq!(told(&house), both("raised"));
+    // It is a case about the customer, until the list takes it back.
+    let cases = || {
+        let listed = house.ask(&["cases", "list", "--account", "walter"]).exits(0).json();
+        let cases = listed["cases"].as_array().unwrap().clone();
+        cases.iter().map(|case| case["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let show = |case: &str| house.ask(&["cases", "show", case]).exits(0).json();
+    let opened = cases();
+    assert_eq!(opened.len(), 1, "{opened:?}");
+    let told_in = show(&opened[0]);
+    let codes: Vec<_> =
+        told_in["triggers"].as_array().unwrap().iter().map(|line| line["code"].clone()).collect();
+    assert_eq!(codes, ["screening.withdrawal.scam", "screening.deposit.scam"], "{told_in}");
+    assert_eq!((&told_in["triggers"][0]["source"], &told_in["state"]), (&json!("screening"), &json!("open")));
     serving.kill();
     // Nothing serves: the import itself scores them.
     let imported = import(&house, "0x00000000000000000000000000000000000000c3");
     assert_eq!(imported["rescreened"]["retracted"], json!(2), "{imported}");
     let serving = house.serve();
     assert_eq!(told(&house), [both("raised"), both("retracted")].concat());
+    let moot = show(&opened[0]);
+    assert!(moot["triggers"].as_array().unwrap().iter().all(|line| line["is_retracted"] == true), "{moot}");
+    assert_eq!(moot["resolution"]["by"], json!("system:caponier"), "nobody had touched it: {moot}");
     let imported = import(&house, BAD);
     assert_eq!(imported["rescreened"]["raised"], json!(2), "{imported}");
+    let again = cases();
+    assert_eq!(again.len(), 2, "a new case: {again:?}");
+    house.ask(&["backup", "drill"]).exits(0);
     // The whole list goes, if that is confirmed.
     let remove = ["lists", "remove", "fresh", "--reason", "the vendor has closed"];
     assert!(house.ask(&remove).exits(64).text().contains("--yes"));

@@ -132,7 +132,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             logging::start_quiet(true);
             match fraud::request(command) {
                 Ok(request) => block_on(ask(&place, Request::Fraud(request), false, json)),
-                Err(command) => fraud::fraud(command, json),
+                Err(command) => fraud::fraud(command, &place, json),
             }
         }
         Command::Intent(command) => {

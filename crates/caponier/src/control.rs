@@ -268,6 +268,19 @@ pub enum FraudRequest {
     Drift,
     /// Models and which of them are in force.
     Models(ModelsRequest),
+    /// The journal's past as rows to learn from, written to a new file.
+    History {
+        /// Folder of the bundle whose pack computes the rows, absolute.
+        bundle: String,
+        /// First day of the rows, since 1970.
+        from: u32,
+        /// End of the days.
+        until: u32,
+        /// Kinds of records; empty for all that the bundle judges.
+        kinds: Vec<String>,
+        /// Where the file goes, absolute; it must not exist.
+        out: String,
+    },
     /// Decisions by the bundles are computed again from the journal.
     Recompute,
     /// The active bundle is to have an effect.

@@ -135,12 +135,12 @@ impl Ledger {
     }
 
     /// Takes in what was said of a transfer; `None` if that was taken back. A transfer that is forgotten changes nothing.
-    pub fn apply_alert(&mut self, entry: u64, category: Option<Category>) {
-        if let Ok(at) = self.transfers.binary_search_by_key(&entry, |past| past.entry)
-            && let Some(past) = self.transfers.get_mut(at)
-        {
-            past.alerted = category.map_or(0, Category::tag);
-        }
+    /// Yields what was said of it before.
+    pub fn apply_alert(&mut self, entry: u64, category: Option<Category>) -> Option<Category> {
+        let at = self.transfers.binary_search_by_key(&entry, |past| past.entry).ok()?;
+        let past = self.transfers.get_mut(at)?;
+        let before = std::mem::replace(&mut past.alerted, category.map_or(0, Category::tag));
+        Category::from_tag(before)
     }
 
     fn add(

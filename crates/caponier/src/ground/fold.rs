@@ -25,7 +25,7 @@ use watch::{customers::Customers, rescreen::Ledger as PastTransfers, suspicions:
 use crate::screenings::KEYED_SCREENINGS_MAX;
 
 use crate::bundles::Lives;
-use crate::cases::{of_chain_alert, of_decision, of_fraud_alert};
+use crate::cases::{of_chain_alert, of_decision, of_fraud_alert, take_transfer_alert, transfer};
 use crate::emergency::Emergencies;
 use crate::trails::{Sort, Trails};
 
@@ -289,7 +289,8 @@ impl Fold {
                         .map_err(|error| error.to_string())
                 }
             };
-            let stepped = step.and_then(|(kind, at, readable)| self.step(position, kind, at, readable));
+            let stepped =
+                step.and_then(|(kind, at, readable)| self.step(journal, position, kind, at, readable));
             if let Err(why) = stepped {
                 let error = FoldError { position, why };
                 self.failed = Some(error.clone());
@@ -302,6 +303,7 @@ impl Fold {
     /// Takes in one entry, whose payload is in `self.payload` unless its subject was erased.
     fn step(
         &mut self,
+        journal: &Journal,
         position: u64,
         kind: Kind,
         at: domain::UnixNanos,
@@ -417,7 +419,7 @@ impl Fold {
             }
             Kind::Screening => {
                 let screening = record::Screening::decode(payload).map_err(|error| malformed(&error))?;
-                self.screening(position, screening)?;
+                self.screening(journal, position, at, screening)?;
             }
             Kind::Suspicion => {
                 let suspicion = record::Suspicion::decode(payload).map_err(|error| malformed(&error))?;
@@ -484,7 +486,13 @@ impl Fold {
         Ok(())
     }
 
-    fn screening(&mut self, position: u64, screening: record::Screening) -> Result<(), String> {
+    fn screening(
+        &mut self,
+        journal: &Journal,
+        position: u64,
+        at: domain::UnixNanos,
+        screening: record::Screening,
+    ) -> Result<(), String> {
         match screening {
             record::Screening::Screened(screened) => {
                 if let Some(trails) = &mut self.trails {
@@ -511,7 +519,10 @@ impl Fold {
                             .ok_or_else(|| format!("{name:?} is no category"))?,
                     ),
                 };
-                self.transfers.apply_alert(alert.entry, category);
+                let before = self.transfers.apply_alert(alert.entry, category);
+                let moved = category.and_then(|_| transfer(journal, alert.entry));
+                let before = before.map(Category::as_str);
+                take_transfer_alert(&mut self.cases, (position, at), &alert, before, moved);
             }
         }
         Ok(())
