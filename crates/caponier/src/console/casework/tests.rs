@@ -153,19 +153,21 @@ async fn what_is_typed_leads_to_what_it_names() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "nightly: a million decisions, some minutes in debug"]
+#[ignore = "nightly: a million decisions, some minutes; the limit of a second is for an optimised build"]
 #[allow(clippy::disallowed_methods, reason = "a measurement")]
 async fn pages_are_ready_within_a_second_with_a_million_decisions() {
     let dir = TempDir::new().unwrap();
     let cabinet = cabinet(dir.path()).await;
     fill(&cabinet, 0, 1_000_000).await;
     let any = DecisionFilter::default();
+    // Finding a place in the journal is checksums, which a debug build does some twenty times slower.
+    let most = std::time::Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 1 });
     let timed = |what: &str, work: &dyn Fn()| {
         let begun = std::time::Instant::now();
         work();
         let took = begun.elapsed();
         eprintln!("{what}: {} ms", took.as_millis());
-        assert!(took.as_secs() < 1, "{what} took {took:?}");
+        assert!(took < most, "{what} took {took:?}");
     };
     timed("newest", &|| assert_eq!(cabinet.decisions(&any).unwrap().lines.len(), ROWS_MAX));
     timed("oldest", &|| {
