@@ -222,6 +222,31 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
                 put("ip", json!(words.ip(*ip)));
             }
         }
+        Kind::ChangeRequest => {
+            let entry = identity::requests::Entry::decode(payload).map_err(|error| error.to_string())?;
+            put("what", json!(entry.as_str()));
+            if let Some(by) = entry.by() {
+                put("by", json!(by.to_string()));
+            }
+            if let Some(request) = entry.request() {
+                put("request", json!(format!("chg-{request}")));
+            }
+            use identity::requests::Entry as Asked;
+            match entry {
+                Asked::Opened(opened) => {
+                    put("change", json!(opened.kind));
+                    put("summary", json!(opened.summary));
+                    put("digest", json!(hex::encode(opened.digest())));
+                    put("reason", json!(opened.reason));
+                    put("until", json!(opened.expires_at.to_string()));
+                }
+                Asked::Approved { digest, .. } => put("digest", json!(hex::encode(digest))),
+                Asked::Declined { reason, .. } => put("reason", json!(reason)),
+                Asked::Executed { outcome, .. } => put("outcome", json!(outcome)),
+                Asked::Failed { why, .. } => put("reason", json!(why)),
+                Asked::Withdrawn { .. } => {}
+            }
+        }
         Kind::ListImported => {
             let list = record::ListImported::decode(payload).map_err(said)?;
             put("list", json!(list.name));

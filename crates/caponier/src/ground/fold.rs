@@ -18,6 +18,7 @@ use fraud::{
     cases::{CaseEntry, Cases},
     lifecycle::{self, ModelEntry},
 };
+use identity::requests::{self, Requests};
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
 use watch::{customers::Customers, rescreen::Ledger as PastTransfers, suspicions::Suspicions};
@@ -80,6 +81,7 @@ pub struct Fold {
     suspicions: Arc<Suspicions>,
     cases: Cases,
     models: lifecycle::Registry,
+    requests: Requests,
     lives: Lives,
     /// Which bundle judges each place, as the journal says.
     bundles: BTreeMap<String, record::FraudBundle>,
@@ -126,6 +128,7 @@ impl Fold {
             suspicions: Arc::default(),
             cases: Cases::default(),
             models: lifecycle::Registry::default(),
+            requests: Requests::default(),
             lives,
             bundles: BTreeMap::new(),
             event_ids: EventIds::default(),
@@ -217,6 +220,12 @@ impl Fold {
     #[must_use]
     pub const fn models(&self) -> &lifecycle::Registry {
         &self.models
+    }
+
+    /// Changes that take two persons.
+    #[must_use]
+    pub const fn requests(&self) -> &Requests {
+        &self.requests
     }
 
     /// The newest import of each list, and when it was recorded.
@@ -464,6 +473,11 @@ impl Fold {
                 // One that breaks a rule changes nothing and is counted: whoever wrote it was told.
                 drop(self.cases.apply(position, at, entry));
             }
+            Kind::ChangeRequest => {
+                let entry = requests::Entry::decode(payload).map_err(|error| malformed(&error))?;
+                // One that breaks a rule changes nothing and is counted: whoever wrote it was told.
+                drop(self.requests.apply(position, at, entry));
+            }
             Kind::Model => {
                 let entry = ModelEntry::decode(payload).map_err(|error| malformed(&error))?;
                 if let ModelEntry::Drifted(drifted) = &entry {
@@ -564,6 +578,7 @@ impl Fold {
         parts.insert("suspicions".to_owned(), hex::encode(self.suspicions.digest()));
         parts.insert("transfers".to_owned(), hex::encode(self.transfers.digest()));
         parts.insert("cases".to_owned(), hex::encode(self.cases.digest()));
+        parts.insert("requests".to_owned(), hex::encode(self.requests.digest()));
         parts.insert("models".to_owned(), hex::encode(self.models.digest()));
         parts.insert("event_ids".to_owned(), self.event_ids.digest());
         for (name, (_, list)) in &self.lists {
