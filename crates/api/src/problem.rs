@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     Busy,
     CsrfMissing,
     CaseConflict,
+    ChangeConflict,
     DeadlineExceeded,
     EncodingUnsupported,
     FourEyes,
@@ -42,13 +43,14 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::AlreadyAnswered,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
         Self::Busy,
         Self::CsrfMissing,
         Self::CaseConflict,
+        Self::ChangeConflict,
         Self::DeadlineExceeded,
         Self::EncodingUnsupported,
         Self::FourEyes,
@@ -81,6 +83,9 @@ impl Kind {
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "too much is in progress"),
             Self::CaseConflict => {
                 (StatusCode::CONFLICT, "case-conflict", "the case is not in the state this rests on")
+            }
+            Self::ChangeConflict => {
+                (StatusCode::CONFLICT, "change-conflict", "the change is not possible as things stand")
             }
             Self::CsrfMissing => (
                 StatusCode::FORBIDDEN,

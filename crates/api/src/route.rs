@@ -18,10 +18,10 @@ use tokio::{
 };
 
 use crate::{
-    AppCall, CaseCall, DecisionCall, EmergencyCall, EventCall, OperationCall, Permission, Ports, RuleCall,
-    SessionCall, apps,
+    AppCall, CaseCall, ChangeCall, DecisionCall, EmergencyCall, EventCall, OperationCall, Permission, Ports,
+    RuleCall, SessionCall, apps,
     auth::Tokens,
-    cases, decisions, emergency, events,
+    cases, changes, decisions, emergency, events,
     limits::{BODY_TIMEOUT, REQUESTS_MAX, STREAMS_MAX},
     openapi, operation, people,
     problem::{Kind, Problem},
@@ -35,6 +35,8 @@ pub enum Action {
     App(AppCall),
     /// Alerts and cases.
     Case(CaseCall),
+    /// Changes that take two persons.
+    Change(ChangeCall),
     /// Decisions.
     Decision(DecisionCall),
     /// What is stopped at once, or let go on.
@@ -112,6 +114,7 @@ const FAMILIES: &[&[Route]] = &[
     screen::ROUTES,
     cases::ROUTES,
     rulebook::ROUTES,
+    changes::ROUTES,
     apps::ROUTES,
     people::ROUTES,
     emergency::ROUTES,
@@ -259,6 +262,7 @@ impl App {
             Action::Rule(call) => {
                 json_response(rulebook::serve(self, call, caller.actor().clone(), request).await)
             }
+            Action::Change(call) => json_response(changes::serve(self, call, &caller, request).await),
             Action::Decision(call) => decisions::serve(self, call, request).await,
             Action::Emergency(call) => json_response(emergency::serve(self, call, &caller, request).await),
             Action::Event(call) => {

@@ -81,6 +81,9 @@ pub enum Request {
         user: String,
         /// By name, in place of those before.
         roles: Vec<String>,
+        /// Name of the operator.
+        by: String,
+        reason: String,
     },
     /// A program's token, which is shown once.
     ServicesCreate {
@@ -160,6 +163,23 @@ pub enum Request {
         revision: Option<u64>,
         work: CaseWork,
     },
+    /// Changes that take two persons.
+    ChangesList {
+        state: Option<String>,
+        /// Go on behind this one.
+        after: Option<String>,
+        limit: u32,
+    },
+    ChangesShow {
+        change: String,
+    },
+    /// Says something about a change somebody asked for.
+    ChangesAct {
+        change: String,
+        /// Name of the operator.
+        by: String,
+        say: ChangeSay,
+    },
     /// What is stopped at present.
     EmergencyShow,
     /// Stops something at once, or lets it go on.
@@ -236,6 +256,16 @@ pub enum CaseWork {
     Note { text: String },
     Propose { decision: String, reason: String },
     Resolve { disposition: String, reason: String },
+}
+
+/// What is said about a change somebody asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "each variant is the command of the same name; see the command line's help")]
+pub enum ChangeSay {
+    Approve { digest: String },
+    Decline { reason: String },
+    Withdraw,
 }
 
 /// Something to stop, or to let go on; scopes in words.
@@ -860,6 +890,8 @@ pub enum Response {
     },
     TagPack(String),
     ListDiff(ListDiff),
+    Changes(serde_json::Value),
+    Change(serde_json::Value),
     Cases(serde_json::Value),
     /// What is stopped.
     Emergency(serde_json::Value),

@@ -16,7 +16,7 @@
 //! from deciding.
 //!
 //! # Bounds
-//! [`CASES_MAX`] cases, [`ALERTS_MAX`] alerts, [`PRICES_MAX`] prices, and what [`case`] says about each case. What makes
+//! [`CASES_MAX`] cases, [`ALERTS_MAX`] alerts, [`PRICES_MAX`] prices, and the bounds of each case. What makes
 //! room is the case closed longest ago, else the least urgent open one. A forgotten case takes its releases with it,
 //! which errs on the strict side.
 

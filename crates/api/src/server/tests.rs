@@ -1,6 +1,7 @@
 //! The whole API over real sockets, with ports that remember what reached them.
 
 mod cases;
+mod changes;
 
 use std::{
     future::pending,
@@ -62,6 +63,7 @@ struct Backstage {
     desk: Arc<identity::Desk>,
     reached: AtomicUsize,
     cases: std::sync::Mutex<fraud::cases::Cases>,
+    requests: std::sync::Mutex<identity::requests::Requests>,
     decided: AtomicUsize,
     news: Notify,
 }
@@ -380,6 +382,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
         screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
         rules: Arc::clone(&backstage) as _,
+        changes: Arc::clone(&backstage) as _,
         emergencies: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: Arc::clone(&backstage) as _,
@@ -851,6 +854,7 @@ async fn tokens_cross_a_network_only_encrypted() {
         screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
         rules: Arc::clone(&backstage) as _,
+        changes: Arc::clone(&backstage) as _,
         emergencies: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: backstage as _,

@@ -18,6 +18,7 @@ use fraud::{
     cases::{CaseEntry, Cases},
     lifecycle::{self, ModelEntry},
 };
+use identity::requests::{self, Requests};
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
 use watch::{customers::Customers, rescreen::Ledger as PastTransfers, suspicions::Suspicions};
@@ -84,6 +85,7 @@ pub struct Fold {
     cases: Cases,
     models: lifecycle::Registry,
     tallies: Tallies,
+    requests: Requests,
     lives: Lives,
     /// Which bundle judges each place, as the journal says.
     bundles: BTreeMap<String, record::FraudBundle>,
@@ -101,6 +103,8 @@ pub struct Fold {
     transfers: PastTransfers,
     /// The lists past transfers were last scored against.
     rescreened: Option<[u8; 32]>,
+    /// The lists their exposure was last judged by.
+    exposures_judged: Option<[u8; 32]>,
     /// Collected while replaying; `None` once whoever screens has taken them, since it remembers its own.
     keyed_screenings: Option<VecDeque<record::Screened>>,
     /// Collected while replaying; `None` once the gateway has taken them, since it remembers its own.
@@ -133,6 +137,7 @@ impl Fold {
             cases: Cases::default(),
             models: lifecycle::Registry::default(),
             tallies: Tallies::default(),
+            requests: Requests::default(),
             lives,
             bundles: BTreeMap::new(),
             judged: VecDeque::new(),
@@ -145,6 +150,7 @@ impl Fold {
             keyed_decisions: Some(VecDeque::new()),
             transfers: PastTransfers::new(),
             rescreened: None,
+            exposures_judged: None,
             keyed_screenings: Some(VecDeque::new()),
             bans: Some(FoundBans::default()),
             failed: None,
@@ -239,6 +245,12 @@ impl Fold {
         &self.models
     }
 
+    /// Changes that take two persons.
+    #[must_use]
+    pub const fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
     /// The newest import of each list, and when it was recorded.
     #[must_use]
     pub const fn lists(&self) -> &BTreeMap<String, (domain::UnixNanos, record::ListImported)> {
@@ -284,6 +296,12 @@ impl Fold {
     #[must_use]
     pub const fn rescreened(&self) -> Option<[u8; 32]> {
         self.rescreened
+    }
+
+    /// The lists that the exposure of past transfers was last judged by.
+    #[must_use]
+    pub const fn exposures_judged(&self) -> Option<[u8; 32]> {
+        self.exposures_judged
     }
 
     /// Bans that may still matter. Taken once, by the gateway at start; nothing is collected afterwards.
@@ -491,6 +509,11 @@ impl Fold {
                 // One that breaks a rule changes nothing and is counted: whoever wrote it was told.
                 drop(self.cases.apply(position, at, entry));
             }
+            Kind::ChangeRequest => {
+                let entry = requests::Entry::decode(payload).map_err(|error| malformed(&error))?;
+                // One that breaks a rule changes nothing and is counted: whoever wrote it was told.
+                drop(self.requests.apply(position, at, entry));
+            }
             Kind::Model => {
                 let entry = ModelEntry::decode(payload).map_err(|error| malformed(&error))?;
                 if let ModelEntry::Drifted(drifted) = &entry {
@@ -536,21 +559,16 @@ impl Fold {
             }
             record::Screening::Rescreened(done) => self.rescreened = Some(done.lists),
             record::Screening::Alert(alert) => {
-                let category = match &alert.category {
-                    None => None,
-                    Some(name) => Some(
-                        Category::ALL
-                            .iter()
-                            .copied()
-                            .find(|category| category.as_str() == name)
-                            .ok_or_else(|| format!("{name:?} is no category"))?,
-                    ),
-                };
+                let category = category(alert.category.as_deref())?;
                 let before = self.transfers.apply_alert(alert.entry, category);
                 let moved = category.and_then(|_| transfer(journal, alert.entry));
                 let before = before.map(Category::as_str);
                 take_transfer_alert(&mut self.cases, (position, at), &alert, before, moved);
             }
+            record::Screening::Exposure(alert) => {
+                self.transfers.apply_exposure(alert.entry, category(alert.category.as_deref())?);
+            }
+            record::Screening::Exposures(judged) => self.exposures_judged = Some(judged.lists),
         }
         Ok(())
     }
@@ -591,6 +609,7 @@ impl Fold {
         parts.insert("suspicions".to_owned(), hex::encode(self.suspicions.digest()));
         parts.insert("transfers".to_owned(), hex::encode(self.transfers.digest()));
         parts.insert("cases".to_owned(), hex::encode(self.cases.digest()));
+        parts.insert("requests".to_owned(), hex::encode(self.requests.digest()));
         parts.insert("models".to_owned(), hex::encode(self.models.digest()));
         parts.insert("event_ids".to_owned(), self.event_ids.digest());
         for (name, (_, list)) in &self.lists {
@@ -598,6 +617,13 @@ impl Fold {
         }
         parts
     }
+}
+
+/// The category of a name, if there is one.
+fn category(name: Option<&str>) -> Result<Option<Category>, String> {
+    let Some(name) = name else { return Ok(None) };
+    let found = Category::ALL.iter().copied().find(|category| category.as_str() == name);
+    found.map(Some).ok_or_else(|| format!("{name:?} is no category"))
 }
 
 /// `BTC-USDT` as its two assets; contracts that expire or options have more parts and are no price of an asset.
