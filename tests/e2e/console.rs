@@ -12,7 +12,7 @@ use crate::{
 
 /// Where the packages for Node are installed.
 const NODE: &str = "OKX_API_DIR";
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 18] = [
     "/console",
     "/console/decisions",
     "/console/graph",
@@ -27,6 +27,8 @@ const PAGES: [&str; 16] = [
     "/console/changes?all=1",
     "/console/bans",
     "/console/lists",
+    "/console/rules",
+    "/console/models",
     "/console/backups",
     "/console/audit",
 ];

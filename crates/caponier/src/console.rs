@@ -8,6 +8,7 @@ mod doors;
 mod export;
 mod graph;
 mod moments;
+mod rules;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -26,8 +27,8 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::{casework::Cabinet, changes::Waiting, doors::Doors};
-use crate::{abuse, control::Response, core::Core};
+use self::{casework::Cabinet, changes::Waiting, doors::Doors, rules::RulePages};
+use crate::{abuse, control::Response, core::Core, rulebook::Rulebook};
 
 /// Seconds of traffic shown.
 const SECONDS: usize = 120;
@@ -53,7 +54,7 @@ impl std::fmt::Debug for Pages {
 
 impl Pages {
     /// Of an installation and its gateway.
-    pub(crate) fn new(core: &Arc<Core>, gateway: &gateway::Gateway) -> Self {
+    pub(crate) fn new(core: &Arc<Core>, gateway: &gateway::Gateway, rulebook: &Arc<Rulebook>) -> Self {
         let shown = Arc::new(Shown {
             core: Arc::clone(core),
             gateway: gateway.metrics(),
@@ -66,7 +67,9 @@ impl Pages {
         let casework = Arc::new(Cabinet { core: Arc::clone(core) });
         let changes = Arc::new(Waiting(Arc::clone(&core.requests)));
         let sight = Arc::<Shown>::clone(&shown);
-        let console = console::Console::new(console::Ports { sight, casework, changes, visitors });
+        let rules = Arc::new(RulePages(Arc::clone(rulebook)));
+        let ports = console::Ports { sight, casework, changes, rules, visitors };
+        let console = console::Console::new(ports);
         Self { console, shown, doors }
     }
 

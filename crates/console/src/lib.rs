@@ -28,7 +28,8 @@ mod view;
 pub use self::{
     pages::{PAGES, Page},
     ports::{
-        BoxFuture, Casework, Changes, NotDone, NotLetIn, Nothing, Ports, Sight, Unavailable, Viewer, Visitors,
+        BoxFuture, Casework, Changes, NotDone, NotLetIn, Nothing, Ports, Rules, Sight, Unavailable, Viewer,
+        Visitors,
     },
     router::{Console, STREAMS_MAX},
     view::{
@@ -36,9 +37,11 @@ pub use self::{
         ChangeFile, ChangeLine, DecisionFilter, DecisionLine, DecisionPage, Deed, Drill, Entry, EntryPage,
         Evidence, Explanation, Export, ExportFilter, ExposureLine, Found, Graph, GraphEdge, GraphNode,
         HeldLine, LabelLine, LinkLine, Links, List, Live, Mode, Moment, Neighbourhood, Part, Push, Rows, Say,
-        Score, Second, Tone, TrailFilter,
+        Score, Second, Tone, TrailFilter, rules,
     },
 };
 
 /// Most rows a page shows at once.
 pub const ROWS_MAX: usize = 100;
+/// Longest text of rules that the editor takes, in bytes; larger sets are brought as a folder.
+pub const RULES_TEXT_BYTES_MAX: usize = 1 << 20;

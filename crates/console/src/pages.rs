@@ -11,7 +11,9 @@ pub(crate) mod decisions;
 pub(crate) mod graph;
 pub(crate) mod lists;
 pub(crate) mod live;
+pub(crate) mod models;
 pub(crate) mod moments;
+pub(crate) mod rules;
 
 use identity::Capability;
 use maud::{Markup, html};
@@ -38,11 +40,14 @@ pub(crate) const ADDRESSES: Page = page("/console/addresses", "Addresses", Capab
 pub(crate) const CHANGES: Page = page("/console/changes", "Changes", Capability::ReadChanges);
 pub(crate) const BANS: Page = page("/console/bans", "Attack view", Capability::ReadMetrics);
 pub(crate) const LISTS: Page = page("/console/lists", "Lists", Capability::ReadHealth);
+pub(crate) const RULES: Page = page("/console/rules", "Rules", Capability::ReadRules);
+pub(crate) const MODELS: Page = page("/console/models", "Models", Capability::ReadRules);
 pub(crate) const BACKUPS: Page = page("/console/backups", "Backups", Capability::ReadHealth);
 pub(crate) const AUDIT: Page = page("/console/audit", "Audit log", Capability::ReadHealth);
 
 /// Every page there is, in the order of the navigation.
-pub const PAGES: &[Page] = &[LIVE, CASES, CHANGES, DECISIONS, GRAPH, ADDRESSES, BANS, LISTS, BACKUPS, AUDIT];
+pub const PAGES: &[Page] =
+    &[LIVE, CASES, CHANGES, DECISIONS, GRAPH, ADDRESSES, RULES, MODELS, BANS, LISTS, BACKUPS, AUDIT];
 
 const fn page(path: &'static str, name: &'static str, capability: Capability) -> Page {
     Page { path, name, capability }

@@ -2,6 +2,7 @@
 
 mod casework;
 mod changes;
+mod rules;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -14,6 +15,8 @@ pub use self::{
     casework::{Casework, Nothing},
     changes::Changes,
 };
+
+pub use self::rules::Rules;
 
 /// A boxed future, so that ports stay object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -33,6 +36,8 @@ pub struct NotDone(pub String);
 pub struct Ports {
     /// What there is to see.
     pub sight: Arc<dyn Sight>,
+    /// Rules and models.
+    pub rules: Arc<dyn Rules>,
     /// Decisions, cases, customers and addresses.
     pub casework: Arc<dyn Casework>,
     /// Changes that take two persons.

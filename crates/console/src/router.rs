@@ -7,6 +7,8 @@ mod doors;
 mod export;
 mod inquiry;
 mod live;
+mod models;
+mod rules;
 
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
     routing::get,
 };
+use identity::Capability;
 use maud::{Markup, html};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -88,6 +91,8 @@ impl Console {
             .merge(inquiry::routes())
             .merge(doors::routes())
             .merge(live::routes())
+            .merge(models::routes())
+            .merge(rules::routes())
             .with_state(self.clone())
     }
 
@@ -151,6 +156,17 @@ impl Visit {
         let Self { viewer, nonce, page, waiting } = self;
         let frame = Frame { nonce, viewer, page, waiting: *waiting };
         html_answer(status, &self.nonce, frame.render(title, content))
+    }
+
+    /// The answer to somebody who may see the page and not do this.
+    fn lacks(&self, capability: Capability) -> Option<Response> {
+        (!self.viewer.may(capability)).then(|| {
+            let text = html! {
+                h1 { "Not for your role" }
+                p { "This needs " code { (capability.as_str()) } ", which none of your roles has." }
+            };
+            self.answer_with(StatusCode::FORBIDDEN, self.page.name, &text)
+        })
     }
 
     fn unavailable(&self, why: &Unavailable) -> Response {

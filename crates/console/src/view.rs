@@ -2,6 +2,7 @@
 
 mod casework;
 mod changes;
+pub mod rules;
 
 use domain::{UnixNanos, Verdict};
 

@@ -74,7 +74,7 @@ pub(crate) struct ServicesCreate {
 pub(crate) struct Why {
     /// Who you are; recorded as operator:NAME.
     #[arg(long = "as", value_name = "NAME", default_value = "local")]
-    pub(crate) name: String,
+    pub(crate) asker: String,
     /// Why, for whoever approves it.
     #[arg(long, value_name = "TEXT", default_value = "asked for on the command line")]
     pub(crate) reason: String,
@@ -85,11 +85,11 @@ impl UsersCommand {
     pub(crate) fn request(self) -> Request {
         match self {
             Self::Invite { user, roles, why } => {
-                Request::PeopleInvite { user, roles, by: why.name, reason: why.reason }
+                Request::PeopleInvite { user, roles, by: why.asker, reason: why.reason }
             }
             Self::List => Request::PeopleList,
             Self::Roles { user, roles, why } => {
-                Request::PeopleRoles { user, roles, by: why.name, reason: why.reason }
+                Request::PeopleRoles { user, roles, by: why.asker, reason: why.reason }
             }
             Self::Remove { user } => Request::PeopleRemove { user },
         }
@@ -101,7 +101,7 @@ impl ServicesCommand {
     pub(crate) fn request(self) -> Request {
         match self {
             Self::Create(ServicesCreate { name, capabilities, ips, days, why }) => {
-                let Why { name: by, reason } = why;
+                let Why { asker: by, reason } = why;
                 Request::ServicesCreate { name, capabilities, ips, days, by, reason }
             }
             Self::List => Request::ServicesList,

@@ -354,6 +354,26 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
                 put("raised", json!(done.raised));
                 put("retracted", json!(done.retracted));
             }
+            record::Screening::Exposure(alert) => {
+                put("what", json!(if alert.category.is_some() { "exposed" } else { "no longer exposed" }));
+                put("entry", json!(alert.entry));
+                put("way", json!(alert.way));
+                put("address", json!(words.id(&alert.address)));
+                put("category", json!(alert.category));
+                put("verdict", json!(alert.verdict.as_str()));
+                put("chain", json!(alert.chain));
+                put("share", json!(f64::from(alert.share) / 1e6));
+                put("hops", json!(alert.hops));
+                put("listed", json!(alert.listed.map(|listed| words.id(&listed))));
+                put("lists", json!(hex::encode(alert.lists)));
+            }
+            record::Screening::Exposures(judged) => {
+                put("what", json!("exposures judged"));
+                put("lists", json!(hex::encode(judged.lists)));
+                put("addresses", json!(judged.addresses));
+                put("raised", json!(judged.raised));
+                put("retracted", json!(judged.retracted));
+            }
             record::Screening::Alert(alert) => {
                 put("what", json!(if alert.category.is_some() { "raised" } else { "retracted" }));
                 put("entry", json!(alert.entry));

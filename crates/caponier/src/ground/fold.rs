@@ -23,7 +23,7 @@ use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
 use watch::{customers::Customers, rescreen::Ledger as PastTransfers, suspicions::Suspicions};
 
-use crate::screenings::KEYED_SCREENINGS_MAX;
+use crate::{rulebook::tallies::Tallies, screenings::KEYED_SCREENINGS_MAX};
 
 use crate::bundles::Lives;
 use crate::cases::{of_chain_alert, of_decision, of_fraud_alert, take_transfer_alert, transfer};
@@ -34,6 +34,9 @@ use super::{API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation};
 
 /// Event ids remembered for idempotency; the oldest are forgotten first. 32 bytes each, 64 MiB when full.
 pub const EVENT_IDS_MAX: usize = 1_000_000;
+
+/// Changes of who judges that are remembered.
+pub(crate) const JUDGED_MAX: usize = 1_024;
 
 /// Why the state cannot be brought up to the journal. Final until the next start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,10 +84,13 @@ pub struct Fold {
     suspicions: Arc<Suspicions>,
     cases: Cases,
     models: lifecycle::Registry,
+    tallies: Tallies,
     requests: Requests,
     lives: Lives,
     /// Which bundle judges each place, as the journal says.
     bundles: BTreeMap<String, record::FraudBundle>,
+    /// The newest of those that judged, oldest first.
+    judged: VecDeque<(domain::UnixNanos, record::FraudBundle)>,
     event_ids: EventIds,
     counts: BTreeMap<Kind, u64>,
     erased: u64,
@@ -97,6 +103,8 @@ pub struct Fold {
     transfers: PastTransfers,
     /// The lists past transfers were last scored against.
     rescreened: Option<[u8; 32]>,
+    /// The lists their exposure was last judged by.
+    exposures_judged: Option<[u8; 32]>,
     /// Collected while replaying; `None` once whoever screens has taken them, since it remembers its own.
     keyed_screenings: Option<VecDeque<record::Screened>>,
     /// Collected while replaying; `None` once the gateway has taken them, since it remembers its own.
@@ -128,9 +136,11 @@ impl Fold {
             suspicions: Arc::default(),
             cases: Cases::default(),
             models: lifecycle::Registry::default(),
+            tallies: Tallies::default(),
             requests: Requests::default(),
             lives,
             bundles: BTreeMap::new(),
+            judged: VecDeque::new(),
             event_ids: EventIds::default(),
             counts: BTreeMap::new(),
             erased: 0,
@@ -140,6 +150,7 @@ impl Fold {
             keyed_decisions: Some(VecDeque::new()),
             transfers: PastTransfers::new(),
             rescreened: None,
+            exposures_judged: None,
             keyed_screenings: Some(VecDeque::new()),
             bans: Some(FoundBans::default()),
             failed: None,
@@ -178,6 +189,18 @@ impl Fold {
     #[must_use]
     pub const fn bundles(&self) -> &BTreeMap<String, record::FraudBundle> {
         &self.bundles
+    }
+
+    /// Which bundles judged, in whatever place, oldest first: the last [`JUDGED_MAX`] changes.
+    pub(crate) fn judged(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &(domain::UnixNanos, record::FraudBundle)> {
+        self.judged.iter()
+    }
+
+    /// What rules did.
+    pub(crate) const fn tallies(&self) -> &Tallies {
+        &self.tallies
     }
 
     /// Entries taken in.
@@ -275,6 +298,12 @@ impl Fold {
         self.rescreened
     }
 
+    /// The lists that the exposure of past transfers was last judged by.
+    #[must_use]
+    pub const fn exposures_judged(&self) -> Option<[u8; 32]> {
+        self.exposures_judged
+    }
+
     /// Bans that may still matter. Taken once, by the gateway at start; nothing is collected afterwards.
     pub fn take_bans(&mut self) -> FoundBans {
         self.bans.take().unwrap_or_default()
@@ -334,6 +363,7 @@ impl Fold {
                 self.customers.apply(&event);
                 self.transfers.apply_event(position, &event);
                 self.lives.event(position, &event);
+                self.tallies.event(position, &event);
                 if let Some(trails) = &mut self.trails {
                     trails.event(position, &event);
                 }
@@ -350,6 +380,7 @@ impl Fold {
                 self.customers.apply_decision(&decision);
                 self.transfers.apply_decision(position, &decision);
                 self.lives.decision(position, &decision);
+                self.tallies.decision(position, at, &decision);
                 if let Some(trails) = &mut self.trails {
                     trails.decision(position, &decision);
                 }
@@ -437,6 +468,7 @@ impl Fold {
             Kind::FraudAlert => {
                 let alert = record::decode_fraud_alert(payload).map_err(|error| malformed(&error))?;
                 self.lives.alert_recorded(&alert.id);
+                self.tallies.alert(at, &alert);
                 if let (Some(trails), AlertEntity::Account(account)) = (&mut self.trails, &alert.entity) {
                     trails.account(position, account, Sort::Alert);
                 }
@@ -445,7 +477,11 @@ impl Fold {
             Kind::FraudBundle => {
                 let bundle = record::FraudBundle::decode(payload).map_err(|error| malformed(&error))?;
                 self.lives.bundle(&bundle);
-                self.bundles.insert(bundle.place.clone(), bundle);
+                self.bundles.insert(bundle.place.clone(), bundle.clone());
+                if self.judged.len() == JUDGED_MAX {
+                    self.judged.pop_front();
+                }
+                self.judged.push_back((at, bundle));
             }
             Kind::Refusals => {
                 let refusals = record::Refusals::decode(payload).map_err(|error| malformed(&error))?;
@@ -523,21 +559,16 @@ impl Fold {
             }
             record::Screening::Rescreened(done) => self.rescreened = Some(done.lists),
             record::Screening::Alert(alert) => {
-                let category = match &alert.category {
-                    None => None,
-                    Some(name) => Some(
-                        Category::ALL
-                            .iter()
-                            .copied()
-                            .find(|category| category.as_str() == name)
-                            .ok_or_else(|| format!("{name:?} is no category"))?,
-                    ),
-                };
+                let category = category(alert.category.as_deref())?;
                 let before = self.transfers.apply_alert(alert.entry, category);
                 let moved = category.and_then(|_| transfer(journal, alert.entry));
                 let before = before.map(Category::as_str);
                 take_transfer_alert(&mut self.cases, (position, at), &alert, before, moved);
             }
+            record::Screening::Exposure(alert) => {
+                self.transfers.apply_exposure(alert.entry, category(alert.category.as_deref())?);
+            }
+            record::Screening::Exposures(judged) => self.exposures_judged = Some(judged.lists),
         }
         Ok(())
     }
@@ -586,6 +617,13 @@ impl Fold {
         }
         parts
     }
+}
+
+/// The category of a name, if there is one.
+fn category(name: Option<&str>) -> Result<Option<Category>, String> {
+    let Some(name) = name else { return Ok(None) };
+    let found = Category::ALL.iter().copied().find(|category| category.as_str() == name);
+    found.map(Some).ok_or_else(|| format!("{name:?} is no category"))
 }
 
 /// `BTC-USDT` as its two assets; contracts that expire or options have more parts and are no price of an asset.

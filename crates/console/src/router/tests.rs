@@ -1,5 +1,7 @@
 //! Requests to the pages, as a browser makes them.
 
+mod rules;
+
 use axum::http::{Method, request};
 use domain::{Actor, ActorKind, UnixNanos, Verdict};
 use http_body_util::BodyExt as _;
@@ -355,7 +357,7 @@ impl Changes for Asked {
                 waits_for_viewer: waits,
             },
             reason: EVIL.to_owned(),
-            needs: identity::Capability::ApproveAccess,
+            needs: Capability::ApproveAccess,
             details: vec![(EVIL.to_owned(), EVIL.to_owned())],
             digest: "aa".repeat(32),
             payload_sha256: "bb".repeat(32),
@@ -405,6 +407,7 @@ fn console() -> Console {
         sight: Arc::new(Shown),
         casework: Arc::new(Desk),
         changes: Arc::new(Asked),
+        rules: Arc::new(rules::Rulebook),
         visitors: Arc::new(Roles),
     })
 }
@@ -436,6 +439,10 @@ fn all_pages() -> Vec<(String, &'static Page)> {
         ("/console/audit?from=3", &pages::AUDIT),
         ("/console/cases/12", &pages::CASES),
         ("/console/cases?all=1", &pages::CASES),
+        ("/console/rules/source", &pages::RULES),
+        ("/console/rules/source?of=0abc", &pages::RULES),
+        ("/console/rules/versions/0abc", &pages::RULES),
+        ("/console/models/0def", &pages::MODELS),
         (
             "/console/cases?q=%3Cscript%3E&state=open&priority=high&about=account&assignee=me&after=3",
             &pages::CASES,
@@ -745,7 +752,7 @@ async fn customers_of_an_address_are_shown_to_those_who_may_see_customers() {
     assert!(body.contains("Our customers") && body.contains("History"));
     for role in Role::ALL {
         let (status, _, body) = get_as(path, Some(role.as_str())).await;
-        let may = role.capabilities().any(|capability| capability == identity::Capability::ReadCases);
+        let may = role.capabilities().any(|capability| capability == Capability::ReadCases);
         assert!(status != StatusCode::OK || body.contains("Our customers") == may, "{}", role.as_str());
     }
 }
