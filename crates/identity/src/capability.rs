@@ -281,6 +281,11 @@ impl Capability {
         !matches!(self, Self::ApproveAccess | Self::ManageAccess | Self::OwnSession)
     }
 
+    /// Every capability that programs may have.
+    pub fn of_programs() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|one| one.is_of_programs())
+    }
+
     /// Its line of the table.
     #[must_use]
     pub fn row(self) -> &'static Row {

@@ -590,7 +590,11 @@ impl<'t> Reader<'t> {
             Some((Item::Map(entries), _)) => {
                 let parse = |text: &str| -> Result<Vec<api::Permission>, String> {
                     text.split(',')
-                        .map(|name| api::Permission::named(name.trim()).ok_or_else(|| name.trim().to_owned()))
+                        .map(|name| {
+                            api::Permission::named(name.trim())
+                                .filter(|one| one.is_of_programs())
+                                .ok_or_else(|| name.trim().to_owned())
+                        })
                         .collect()
                 };
                 let parsed: Result<Vec<_>, _> = entries
@@ -599,8 +603,15 @@ impl<'t> Reader<'t> {
                         parse(text.as_deref().unwrap_or_default())
                             .map(|permissions| (name.clone(), permissions))
                             .map_err(|bad| {
-                                let known = api::Permission::ALL.map(api::Permission::as_str).join(", ");
-                                (format!("{name}: {bad:?} is no permission; there are {known}"), span.clone())
+                                let known: Vec<&str> =
+                                    api::Permission::of_programs().map(api::Permission::as_str).collect();
+                                let known = known.join(", ");
+                                (
+                                    format!(
+                                        "{name}: {bad:?} is no permission of programs; there are {known}"
+                                    ),
+                                    span.clone(),
+                                )
                             })
                     })
                     .collect();

@@ -424,7 +424,7 @@ pub static KEYS: &[Key] = &[
     Key {
         path: "api.permissions",
         default: "{}",
-        meaning: "What a caller may do, where that is not everything: name = \"read_metrics, read_health\" out of \
+        meaning: "What a caller may do, where that is not everything a program may: name = \"read_metrics, read_health\" out of \
                   decide, read_decisions, read_health, read_metrics, screen and write_events. A monitoring system needs \
                   read_metrics alone.",
         attacker: "what the callers' tokens then allow",
