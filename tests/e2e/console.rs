@@ -12,7 +12,10 @@ use crate::{
 
 /// Where the packages for Node are installed.
 const NODE: &str = "OKX_API_DIR";
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 9] = [
+    "/console/emergency",
+    "/console/keys",
+    "/console/health",
     "/console",
     "/console/decisions",
     "/console/bans",

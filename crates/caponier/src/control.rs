@@ -842,7 +842,9 @@ pub enum Response {
     ListUpdated(UpdatedList),
     ListRemoved(RemovedList),
     Suspects(serde_json::Value),
-    SuspectCleared { address: String },
+    SuspectCleared {
+        address: String,
+    },
     TagPack(String),
     ListDiff(ListDiff),
     Cases(serde_json::Value),

@@ -26,11 +26,12 @@ mod view;
 
 pub use self::{
     pages::{PAGES, Page},
-    ports::{BoxFuture, NotDone, NotLetIn, Ports, Sight, Unavailable, Viewer, Visitors},
+    ports::{BoxFuture, NotDone, NotLetIn, Operations, Ports, Sight, Unavailable, Viewer, Visitors},
     router::{Console, STREAMS_MAX},
     view::{
-        Backup, Ban, CaseFile, CaseLine, CaseStep, DecisionLine, DecisionPage, Deed, Drill, Entry, EntryPage,
-        Evidence, Explanation, Found, HeldLine, List, Live, Mode, Part, Second, Tone,
+        Backup, Ban, BanDeed, CaseFile, CaseLine, CaseStep, Checked, DecisionLine, DecisionPage, Deed, Drill,
+        Emergency, Entry, EntryPage, Evidence, Explanation, Found, Guarded, Health, HeldLine, KeyDeed,
+        KeyFile, KeyLine, List, Live, Mode, Part, Proposed, Second, StopDeed, Stopped, Tone,
     },
 };
 

@@ -5,6 +5,9 @@ pub(crate) mod backups;
 pub(crate) mod bans;
 pub(crate) mod cases;
 pub(crate) mod decisions;
+pub(crate) mod emergency;
+pub(crate) mod health;
+pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod live;
 
@@ -27,13 +30,16 @@ pub struct Page {
 pub(crate) const LIVE: Page = page("/console", "Live", Capability::ReadHealth);
 pub(crate) const DECISIONS: Page = page("/console/decisions", "Decisions", Capability::ReadDecisions);
 pub(crate) const CASES: Page = page("/console/cases", "Cases", Capability::ReadCases);
+pub(crate) const EMERGENCY: Page = page("/console/emergency", "Emergency", Capability::ReadHealth);
+pub(crate) const KEYS: Page = page("/console/keys", "API keys", Capability::ReadKeys);
+pub(crate) const HEALTH: Page = page("/console/health", "Health", Capability::ReadMetrics);
 pub(crate) const BANS: Page = page("/console/bans", "Attack view", Capability::ReadMetrics);
 pub(crate) const LISTS: Page = page("/console/lists", "Lists", Capability::ReadHealth);
 pub(crate) const BACKUPS: Page = page("/console/backups", "Backups", Capability::ReadHealth);
 pub(crate) const AUDIT: Page = page("/console/audit", "Audit log", Capability::ReadHealth);
 
 /// Every page there is, in the order of the navigation.
-pub const PAGES: &[Page] = &[LIVE, CASES, DECISIONS, BANS, LISTS, BACKUPS, AUDIT];
+pub const PAGES: &[Page] = &[LIVE, EMERGENCY, CASES, DECISIONS, BANS, KEYS, LISTS, BACKUPS, AUDIT, HEALTH];
 
 const fn page(path: &'static str, name: &'static str, capability: Capability) -> Page {
     Page { path, name, capability }

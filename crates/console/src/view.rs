@@ -1,6 +1,12 @@
 //! What pages are rendered from: plain values, in words where the product has words.
 
+mod operations;
+
 use domain::{UnixNanos, Verdict};
+
+pub use self::operations::{
+    BanDeed, Checked, Emergency, Guarded, Health, KeyDeed, KeyFile, KeyLine, Proposed, StopDeed, Stopped,
+};
 
 /// Whether a part acts on what it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,6 +257,10 @@ pub struct EntryPage {
     pub from: u64,
     /// Entries in all.
     pub size: u64,
+    /// Only entries of this kind; empty for all.
+    pub kind: String,
+    /// Every kind there is.
+    pub kinds: Vec<&'static str>,
 }
 
 /// A case in one line.

@@ -14,6 +14,10 @@ pub enum Capability {
     Decide,
     /// Stopping withdrawals at once.
     FreezeOutflow,
+    /// Banning sources and letting them in again.
+    ManageBans,
+    /// Suspending and revoking API keys.
+    ManageKeys,
     /// Having a session: what every person who signs in may do. No program.
     OwnSession,
     /// Putting the gateway on its guard for a while.
@@ -24,8 +28,12 @@ pub enum Capability {
     ReadDecisions,
     /// Reading the state of health.
     ReadHealth,
+    /// Reading which API keys there are, and how they are used.
+    ReadKeys,
     /// Reading counters.
     ReadMetrics,
+    /// Rehearsing a restore.
+    RunDrills,
     /// Screening addresses.
     Screen,
     /// Proposing and agreeing to let leave again what was stopped, with a second person.
@@ -161,6 +169,13 @@ pub const TABLE: &[Row] = &[
             Role::Sre,
         ],
     ),
+    row(
+        Capability::ManageBans,
+        "manage_bans",
+        "bans sources and lets them in again",
+        &[Role::SecurityEngineer, Role::Sre],
+    ),
+    row(Capability::ManageKeys, "manage_keys", "suspends and revokes API keys", &[Role::SecurityEngineer]),
     row(Capability::OwnSession, "own_session", "has a session of its own and ends it", &Role::ALL),
     row(
         Capability::RaiseAlarm,
@@ -172,9 +187,21 @@ pub const TABLE: &[Row] = &[
     row(Capability::ReadDecisions, "read_decisions", "reads decisions and their reasons", INVESTIGATORS),
     row(Capability::ReadHealth, "read_health", "reads the state of health", &Role::ALL),
     row(
+        Capability::ReadKeys,
+        "read_keys",
+        "reads which API keys there are, and how they are used",
+        &[Role::ComplianceOfficer, Role::FraudAnalyst, Role::SecurityEngineer],
+    ),
+    row(
         Capability::ReadMetrics,
         "read_metrics",
         "reads counters",
+        &[Role::Admin, Role::SecurityEngineer, Role::Sre],
+    ),
+    row(
+        Capability::RunDrills,
+        "run_drills",
+        "rehearses a restore",
         &[Role::Admin, Role::SecurityEngineer, Role::Sre],
     ),
     row(
