@@ -5,7 +5,9 @@ use std::time::Duration;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 pub mod exchange_pack;
+pub mod histogram;
 pub mod keys;
+pub mod open_loop;
 
 /// Processor time of this thread so far.
 #[must_use]

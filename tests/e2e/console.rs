@@ -12,12 +12,20 @@ use crate::{
 
 /// Where the packages for Node are installed.
 const NODE: &str = "OKX_API_DIR";
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 17] = [
     "/console/emergency",
     "/console/keys",
     "/console/health",
     "/console",
     "/console/decisions",
+    "/console/graph",
+    "/console/graph?entity=account:customer-1",
+    "/console/graph?entity=ip:192.0.2.7",
+    "/console/accounts/customer-1",
+    "/console/accounts/customer-1?only=trade",
+    "/console/addresses",
+    "/console/addresses/any/1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
+    "/console/cases?all=1&q=nobody",
     "/console/bans",
     "/console/lists",
     "/console/backups",
@@ -85,7 +93,7 @@ async fn every_page_is_whole_in_a_browser_of_any_width_and_colour() {
     let serving = house.serve();
     let decision = with_decisions(&serving, &house).await;
     let page = browser.page(NOTES).await;
-    sign_in(&mut browser, &page, &serving, &link(&house, "security_engineer")).await;
+    sign_in(&mut browser, &page, &serving, &link(&house, "security_engineer,compliance_officer")).await;
     let first_case = "document.querySelector('td[data-label=case] a').getAttribute('href')";
 
     let base = format!("http://{}", serving.api());
@@ -236,4 +244,69 @@ async fn two_people_release_a_withdrawal_in_their_browsers() {
     until(&mut browser, &ada, "document.body.innerText.includes('user:ben changed it last')").await;
     drop(browser);
     assert_eq!(serving.stop(), 0);
+}
+
+/// Work on several cases without a mouse, and what is told of each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cases_are_worked_on_by_keyboard_and_taken_away_as_tables() {
+    let Some(mut browser) = Browser::start().await else { return };
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    with_decisions(&serving, &house).await;
+    let base = format!("http://{}", serving.api());
+    let page = browser.page(NOTES).await;
+    sign_in(&mut browser, &page, &serving, &link(&house, "compliance_officer")).await;
+    open(&mut browser, &page, &format!("{base}/console/cases")).await;
+    // j goes to the first case, a assigns it.
+    press(&mut browser, &page, "j", 74).await;
+    until(&mut browser, &page, "document.activeElement?.closest('[data-row]') != null").await;
+    press(&mut browser, &page, "a", 65).await;
+    until(&mut browser, &page, "document.body?.innerText.includes('assign: 1 done.') === true").await;
+    open(&mut browser, &page, &format!("{base}/console/cases?assignee=ada")).await;
+    assert_eq!(browser.value(&page, "document.querySelectorAll('[data-row]').length").await, json!(1));
+    // Without a reason nothing is written; with one it is, and the page of the case says so.
+    let choose = "document.querySelector('td input[type=checkbox]').checked = true";
+    browser.value(&page, choose).await;
+    browser.value(&page, "document.querySelector('button[value=note]').click()").await;
+    until(&mut browser, &page, "document.body?.innerText.includes('Say why') === true").await;
+    open(&mut browser, &page, &format!("{base}/console/cases?assignee=ada")).await;
+    browser.value(&page, choose).await;
+    let write = "{ document.querySelector('.bulk input[name=text]').value = 'asked <i>him</i>';
+        document.querySelector('button[value=note]').click(); }";
+    browser.value(&page, write).await;
+    until(&mut browser, &page, "document.body?.innerText.includes('note: 1 done.') === true").await;
+    browser.value(&page, "document.querySelector('td[data-label=case] a').click()").await;
+    until(&mut browser, &page, "document.body?.innerText.includes('asked <i>him</i>') === true").await;
+
+    // The same cases as a table, and nothing for those who may not see them.
+    let taken = "window.taken = undefined, fetch('/console/export/cases.csv?assignee=ada').then((answer) => answer.text())\
+                 .then((text) => { window.taken = text }), 0";
+    browser.value(&page, taken).await;
+    until(&mut browser, &page, "window.taken !== undefined").await;
+    let told = browser.value(&page, "window.taken").await;
+    let lines: Vec<&str> = told.as_str().unwrap().trim_end().split("\r\n").collect();
+    assert!(
+        lines.len() == 2 && lines[0].starts_with("case,entity,state") && lines[1].contains(",ada,"),
+        "{told}"
+    );
+    let found = "fetch('/console/find?q=customer-1').then((answer) => { window.found = answer.url }), 0";
+    browser.value(&page, found).await;
+    until(&mut browser, &page, "window.found?.endsWith('/console/accounts/customer-1') === true").await;
+
+    // Whoever is erased is gone from every page, and said to be.
+    house.ask(&["subjects", "erase", "customer-1", "--yes"]).exits(0);
+    open(&mut browser, &page, &format!("{base}/console/accounts/customer-1")).await;
+    assert_eq!(browser.value(&page, "document.body.innerText.includes('Erased.')").await, json!(true));
+    assert_eq!(browser.value(&page, "document.body.innerText.includes('12.5')").await, json!(false));
+    open(&mut browser, &page, &format!("{base}/console/graph?entity=ip:192.0.2.7")).await;
+    assert_eq!(browser.value(&page, "document.body.innerText.includes('customer-1')").await, json!(false));
+    drop(browser);
+    assert_eq!(serving.stop(), 0);
+}
+
+async fn press(browser: &mut Browser, page: &str, key: &str, code: u32) {
+    for kind in ["keyDown", "keyUp"] {
+        let press = json!({ "type": kind, "key": key, "text": key, "windowsVirtualKeyCode": code });
+        browser.ask(Some(page), "Input.dispatchKeyEvent", press).await;
+    }
 }

@@ -1,7 +1,12 @@
 //! What the console shows, and who may see it: its ports, filled from the installation.
 
+mod address;
 mod cases;
+mod casework;
 mod doors;
+mod export;
+mod graph;
+mod moments;
 mod operations;
 
 use std::{
@@ -11,27 +16,26 @@ use std::{
 };
 
 use console::{
-    Backup, Ban, BoxFuture, CaseFile, CaseLine, DecisionLine, DecisionPage, Deed, Drill, Entry, EntryPage,
-    Explanation, Found, List, Live, Mode, NotDone, Part, ROWS_MAX, Second, Sight, Unavailable, Viewer,
-    Visitors,
+    Backup, Ban, BoxFuture, DecisionLine, Drill, Entry, EntryPage, Evidence, List, Live, Mode, Part,
+    ROWS_MAX, Second, Sight, Unavailable, Viewer, Visitors,
 };
-use domain::{Actor, Decision, Finding, UnixNanos, Verdict};
+use domain::{Actor, UnixNanos};
 use identity::Role;
 use journal::{Kind, record};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::{doors::Doors, operations::Office};
+use self::{casework::Cabinet, doors::Doors, operations::Office};
 use crate::{abuse, control::Response, core::Core, exit::Failure};
 
 /// Seconds of traffic shown.
 const SECONDS: usize = 120;
 /// Newest decisions on the live page.
 const NEWEST: usize = 12;
-/// Entries looked at for one page of decisions: some 10 ms of reading.
+/// Entries looked at for the newest decisions: some 10 ms of reading.
 const SCAN_MAX: u64 = 20_000;
-/// Entries read at once when going backwards.
+/// Entries of a kind are looked for in so many at once.
 const STRIDE: u64 = 1_000;
 /// Longest value of an entry that is shown, in characters.
 const VALUE_CHARS_MAX: usize = 300;
@@ -62,8 +66,10 @@ impl Pages {
         let doors = Doors::new(Arc::clone(&core.clock));
         let visitors = Arc::new(Guests { core: Arc::clone(core), doors: Arc::clone(&doors) });
         let operations = Arc::new(Office { core: Arc::clone(core), started_at: shown.started_at });
+        let casework = Arc::new(Cabinet { core: Arc::clone(core) });
         let console = console::Console::new(console::Ports {
             sight: Arc::<Shown>::clone(&shown),
+            casework,
             operations,
             visitors,
         });
@@ -183,22 +189,6 @@ impl Shown {
         Second { forwarded: seen.forwarded, refused: seen.refusals.values().sum() }
     }
 
-    fn line(&self, position: u64, decision: &Decision) -> DecisionLine {
-        let request = &decision.request;
-        DecisionLine {
-            id: self.core.decider.ids().id(position).to_string(),
-            at: decision.decided_at,
-            account: request.account.to_string(),
-            amount: format!("{} {}", request.amount, request.asset),
-            destination: request.destination.text().to_owned(),
-            verdict: decision.verdict,
-            reason: match decision.leading() {
-                Some(finding) if decision.verdict != Verdict::Allow => finding.message.clone(),
-                _ => String::new(),
-            },
-        }
-    }
-
     /// Decisions among the entries from `from` to before `until`, oldest first. Those about erased persons are left out.
     fn decisions_between(&self, from: u64, until: u64) -> Result<Vec<DecisionLine>, Unavailable> {
         let unavailable = |error: &dyn std::fmt::Display| {
@@ -215,32 +205,10 @@ impl Shown {
                 && journal.open_payload_into(&entry, &mut payload).map_err(|error| unavailable(&error))?
             {
                 let decision = record::decode_decision(&payload).map_err(|error| unavailable(&error))?;
-                lines.push(self.line(position, &decision));
+                lines.push(casework::line(&self.core, position, &decision));
             }
         }
         Ok(lines)
-    }
-
-    /// The newest before a position, newest first, and where to go on.
-    fn decisions_before(&self, before: u64) -> Result<DecisionPage, Unavailable> {
-        let (mut at, mut lines) = (before, Vec::new());
-        let floor = before.saturating_sub(SCAN_MAX);
-        while at > floor && lines.len() < ROWS_MAX {
-            let from = at.saturating_sub(STRIDE).max(floor);
-            let mut found = self.decisions_between(from, at)?;
-            found.reverse();
-            let room = ROWS_MAX - lines.len();
-            at = match found.get(room) {
-                // More than a page holds: the next one begins behind the last that is shown.
-                Some(_) => found
-                    .get(room - 1)
-                    .and_then(|line| self.core.decider.ids().position(&line.id).ok())
-                    .unwrap_or(from),
-                None => from,
-            };
-            lines.extend(found.into_iter().take(room));
-        }
-        Ok(DecisionPage { lines, before: Some(at).filter(|at| *at > 0) })
     }
 
     /// Looks at what was recorded since the last call.
@@ -334,34 +302,6 @@ impl Shown {
         let lists = self.core.gaps.problem().map(|problem| format!("Withdrawals are refused: {problem}."));
         journal.into_iter().chain(lists).collect()
     }
-
-    fn explanation(&self, position: Option<u64>, decision: &Decision) -> Explanation {
-        let request = &decision.request;
-        let mut asked = vec![
-            ("network address".to_owned(), request.ip.to_string()),
-            (
-                "channel".to_owned(),
-                match &request.channel {
-                    domain::Channel::ApiKey(key) => format!("API key {key}"),
-                    domain::Channel::Exchange => "the exchange itself".to_owned(),
-                },
-            ),
-            ("requested".to_owned(), request.requested_at.to_string()),
-        ];
-        let optional = [
-            ("device", request.device.as_ref().map(ToString::to_string)),
-            ("client", request.client_ja4.clone()),
-            ("client's id", request.client_id.clone()),
-            ("fee", request.fee.map(|fee| fee.to_string())),
-        ];
-        asked.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-        Explanation {
-            line: self.line(position.unwrap_or(0), decision),
-            asked,
-            found: decision.findings.iter().map(found).collect(),
-            position,
-        }
-    }
 }
 
 impl Seconds {
@@ -382,18 +322,6 @@ impl Seconds {
     }
 }
 
-fn found(finding: &Finding) -> Found {
-    Found {
-        source: finding.source.as_str(),
-        code: finding.code.to_string(),
-        verdict: finding.verdict,
-        shadow: finding.shadow,
-        message: finding.message.clone(),
-        evidence: finding.evidence.iter().map(|seen| (seen.name.to_string(), seen.value.clone())).collect(),
-        would_pass_if: finding.would_pass_if.clone(),
-    }
-}
-
 /// A value of an entry in words; long ones are cut, since a page is not where they are read.
 fn in_words(value: &Value) -> String {
     let text = match value {
@@ -411,6 +339,11 @@ fn in_words(value: &Value) -> String {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
         None => text,
     }
+}
+
+/// What an entry says beside its envelope, name and value.
+fn entry_fields(told: Value) -> Vec<Evidence> {
+    entry(&told).map(|entry| entry.fields).unwrap_or_default()
 }
 
 fn entry(told: &Value) -> Option<Entry> {
@@ -448,39 +381,6 @@ impl Sight for Shown {
             entries: self.core.ground.journal().size(),
             bans: self.core.bans.get().map_or(0, |bans| abuse::list(bans).len()),
         }
-    }
-
-    fn decisions(&self, before: Option<u64>) -> BoxFuture<'_, Result<DecisionPage, Unavailable>> {
-        Box::pin(async move {
-            let size = self.core.ground.journal().size();
-            let before = before.unwrap_or(size).min(size);
-            tokio::task::block_in_place(|| self.decisions_before(before))
-        })
-    }
-
-    fn decision<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Explanation>, Unavailable>> {
-        Box::pin(async move {
-            let read = self.core.decider.explain(id).await.map_err(|error| {
-                tracing::error!(%error, "a decision cannot be shown");
-                Unavailable("The decision cannot be read at the moment.".to_owned())
-            })?;
-            Ok(read.map(|decided| {
-                let position = self.core.decider.ids().position(decided.id.as_str()).ok();
-                self.explanation(position, &decided.decision)
-            }))
-        })
-    }
-
-    fn cases(&self, all: bool) -> Vec<CaseLine> {
-        cases::list(&self.core.desk, &cases::unit(&self.core), all)
-    }
-
-    fn case(&self, id: u64) -> Option<CaseFile> {
-        cases::one(&self.core.desk, &cases::unit(&self.core), id)
-    }
-
-    fn act(&self, actor: Actor, case: u64, revision: u64, deed: Deed) -> BoxFuture<'_, Result<(), NotDone>> {
-        cases::act(&self.core.desk, actor, case, revision, deed)
     }
 
     fn bans(&self) -> Vec<Ban> {

@@ -117,6 +117,7 @@ impl Ground {
             Arc::clone(&customers),
             lives.clone(),
         );
+        fold.keep_trails();
         let total = journal.size();
         while fold.applied() < total {
             fold.catch_up(&journal, total.min(fold.applied() + REPLAY_STRIDE))
@@ -356,6 +357,7 @@ impl Ground {
             Arc::clone(&customers),
             fold.lives().fresh()?,
         );
+        rebuilt.keep_trails();
         rebuilt
             .catch_up(&self.journal, u64::MAX)
             .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;

@@ -39,4 +39,5 @@ mod socket;
 mod stop;
 mod suspicions;
 mod traffic;
+mod trails;
 mod verify;

@@ -7,17 +7,37 @@ function move(step) {
   const all = rows();
   const at = all.indexOf(document.activeElement?.closest("[data-row]"));
   const next = all[Math.min(Math.max(at + step, 0), all.length - 1)];
-  next?.querySelector("a")?.focus();
+  next?.querySelector("a, summary, input, button")?.focus();
+  next?.scrollIntoView({ block: "nearest" });
+}
+
+// The box of the row in which the focus is.
+const box = () => document.activeElement?.closest("[data-row]")?.querySelector("input[type=checkbox]");
+
+// What a page marked with a key: a button is pressed, a field is gone to. In a list it concerns the row in which one is, unless
+// others are chosen.
+function use(key) {
+  const marked = document.querySelector(`[data-row]:focus-within [data-key="${key}"]`) ?? document.querySelector(`[data-key="${key}"]`);
+  if (!marked) return false;
+  const row = box();
+  if (row && marked.form?.contains(row) && !marked.form.querySelector("input[type=checkbox]:checked")) row.checked = true;
+  if (marked.matches("button")) marked.click(); else marked.focus();
+  return true;
 }
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input, select, textarea")) return;
+  if (event.target.closest?.("input:not([type=checkbox]), select, textarea")) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
   const help = document.getElementById("keys");
   switch (event.key) {
     case "j": move(1); break;
     case "k": move(-1); break;
-    case "f": document.querySelector("input[type=search], input[name]")?.focus(); event.preventDefault(); break;
+    case "x": { const row = box(); if (row) row.checked = !row.checked; break; }
+    case "a": case "r": case "n": case "e": if (use(event.key)) event.preventDefault(); break;
+    case "f": (document.querySelector("form.filter input, input[type=search]") ?? document.querySelector("main input[name]"))?.focus(); event.preventDefault(); break;
     case "?": if (help) help.open ? help.close() : help.showModal(); break;
     default: return;
   }

@@ -77,6 +77,11 @@ impl Frame<'_> {
                         dl.pairs {
                             dt { kbd { "j" } " " kbd { "k" } } dd { "next and previous row" }
                             dt { kbd { "Enter" } } dd { "open the row" }
+                            dt { kbd { "x" } } dd { "choose the row" }
+                            dt { kbd { "a" } } dd { "assign to me: the case, or those chosen" }
+                            dt { kbd { "r" } } dd { "to the reason of a release, or of what is done with those chosen" }
+                            dt { kbd { "n" } } dd { "to the note" }
+                            dt { kbd { "e" } } dd { "to the reason for closing" }
                             dt { kbd { "f" } } dd { "to the filter" }
                             dt { kbd { "?" } } dd { "these keys" }
                         }

@@ -19,6 +19,7 @@ mod headers;
 mod layout;
 mod pages;
 mod ports;
+mod query;
 mod router;
 mod svg;
 mod time;
@@ -26,12 +27,18 @@ mod view;
 
 pub use self::{
     pages::{PAGES, Page},
-    ports::{BoxFuture, NotDone, NotLetIn, Operations, Ports, Sight, Unavailable, Viewer, Visitors},
+    ports::{
+        BoxFuture, Casework, NotDone, NotLetIn, Nothing, Operations, Ports, Sight, Unavailable, Viewer,
+        Visitors,
+    },
     router::{Console, STREAMS_MAX},
     view::{
-        Backup, Ban, BanDeed, CaseFile, CaseLine, CaseStep, Checked, DecisionLine, DecisionPage, Deed, Drill,
-        Emergency, Entry, EntryPage, Evidence, Explanation, Found, Guarded, Health, HeldLine, KeyDeed,
-        KeyFile, KeyLine, List, Live, Mode, Part, Proposed, Second, StopDeed, Stopped, Tone,
+        AccountFile, ActivityLine, AddressFile, Backup, Ban, BanDeed, CaseFile, CaseFilter, CaseLine,
+        CasePage, Checked, DecisionFilter, DecisionLine, DecisionPage, Deed, Drill, Emergency, Entry,
+        EntryPage, Evidence, Explanation, Export, ExportFilter, ExposureLine, Found, Graph, GraphEdge,
+        GraphNode, Guarded, Health, HeldLine, KeyDeed, KeyFile, KeyLine, LabelLine, LinkLine, Links, List,
+        Live, Mode, Moment, Neighbourhood, Part, Proposed, Push, Rows, Score, Second, StopDeed, Stopped,
+        Tone, TrailFilter,
     },
 };
 

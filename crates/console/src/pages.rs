@@ -1,15 +1,19 @@
 //! The pages: each a function from a view to markup.
 
+pub(crate) mod accounts;
+pub(crate) mod address;
 pub(crate) mod audit;
 pub(crate) mod backups;
 pub(crate) mod bans;
 pub(crate) mod cases;
 pub(crate) mod decisions;
 pub(crate) mod emergency;
+pub(crate) mod graph;
 pub(crate) mod health;
 pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod live;
+pub(crate) mod moments;
 
 use identity::Capability;
 use maud::{Markup, html};
@@ -33,13 +37,17 @@ pub(crate) const CASES: Page = page("/console/cases", "Cases", Capability::ReadC
 pub(crate) const EMERGENCY: Page = page("/console/emergency", "Emergency", Capability::ReadHealth);
 pub(crate) const KEYS: Page = page("/console/keys", "API keys", Capability::ReadKeys);
 pub(crate) const HEALTH: Page = page("/console/health", "Health", Capability::ReadMetrics);
+/// Pages of customers belong to the graph: both show who is behind a name.
+pub(crate) const GRAPH: Page = page("/console/graph", "Entity graph", Capability::ReadCases);
+pub(crate) const ADDRESSES: Page = page("/console/addresses", "Addresses", Capability::Screen);
 pub(crate) const BANS: Page = page("/console/bans", "Attack view", Capability::ReadMetrics);
 pub(crate) const LISTS: Page = page("/console/lists", "Lists", Capability::ReadHealth);
 pub(crate) const BACKUPS: Page = page("/console/backups", "Backups", Capability::ReadHealth);
 pub(crate) const AUDIT: Page = page("/console/audit", "Audit log", Capability::ReadHealth);
 
 /// Every page there is, in the order of the navigation.
-pub const PAGES: &[Page] = &[LIVE, EMERGENCY, CASES, DECISIONS, BANS, KEYS, LISTS, BACKUPS, AUDIT, HEALTH];
+pub const PAGES: &[Page] =
+    &[LIVE, EMERGENCY, CASES, DECISIONS, GRAPH, ADDRESSES, BANS, KEYS, LISTS, BACKUPS, AUDIT, HEALTH];
 
 const fn page(path: &'static str, name: &'static str, capability: Capability) -> Page {
     Page { path, name, capability }

@@ -1,14 +1,17 @@
 //! What the console needs from the rest of the product.
 
+mod casework;
+
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use domain::Actor;
 use identity::Capability;
 
 use crate::view::{
-    Backup, Ban, BanDeed, CaseFile, CaseLine, DecisionPage, Deed, Emergency, EntryPage, Explanation, Health,
-    KeyDeed, KeyFile, KeyLine, List, Live, StopDeed,
+    Backup, Ban, BanDeed, Emergency, EntryPage, Health, KeyDeed, KeyFile, KeyLine, List, Live, StopDeed,
 };
+
+pub use self::casework::{Casework, Nothing};
 
 /// A boxed future, so that ports stay object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -30,6 +33,8 @@ pub struct Ports {
     pub sight: Arc<dyn Sight>,
     /// What operators do.
     pub operations: Arc<dyn Operations>,
+    /// Decisions, cases, customers and addresses.
+    pub casework: Arc<dyn Casework>,
     /// Who may see it.
     pub visitors: Arc<dyn Visitors>,
 }
@@ -44,24 +49,6 @@ impl std::fmt::Debug for Ports {
 pub trait Sight: Send + Sync {
     /// The state of everything. Answers at once.
     fn live(&self) -> Live;
-
-    /// Decisions before a place in the journal, or the newest.
-    fn decisions(&self, before: Option<u64>) -> BoxFuture<'_, Result<DecisionPage, Unavailable>>;
-
-    /// One decision; `None` for an id that names none.
-    fn decision<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Explanation>, Unavailable>>;
-
-    /// Cases: open ones by urgency, or all of them newest first. At most [`crate::ROWS_MAX`].
-    fn cases(&self, all: bool) -> Vec<CaseLine>;
-
-    /// One case.
-    fn case(&self, id: u64) -> Option<CaseFile>;
-
-    /// Does something with a case that has this revision. On return it is durable.
-    ///
-    /// # Errors
-    /// [`NotDone`]; nothing was changed then.
-    fn act(&self, actor: Actor, case: u64, revision: u64, deed: Deed) -> BoxFuture<'_, Result<(), NotDone>>;
 
     /// Who is banned, the newest first.
     fn bans(&self) -> Vec<Ban>;

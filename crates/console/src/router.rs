@@ -3,8 +3,11 @@
 mod backups;
 mod bans;
 mod cases;
+mod decisions;
 mod doors;
 mod emergency;
+mod export;
+mod inquiry;
 mod keys;
 mod live;
 
@@ -26,7 +29,7 @@ use crate::{
     assets,
     headers::{IMMUTABLE, Nonce, secure},
     layout::{Frame, outside},
-    pages::{self, Page, audit, decisions, lists},
+    pages::{self, Page, audit, lists},
     ports::{Ports, Unavailable, Viewer},
 };
 
@@ -49,6 +52,7 @@ pub struct Console(Arc<Inside>);
 struct Inside {
     ports: Ports,
     streams: Arc<Semaphore>,
+    exports: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Console {
@@ -63,15 +67,17 @@ impl Console {
     /// Over what it shows and who may see it.
     #[must_use]
     pub fn new(ports: Ports) -> Self {
-        Self(Arc::new(Inside { ports, streams: Arc::new(Semaphore::new(STREAMS_MAX)) }))
+        Self(Arc::new(Inside {
+            ports,
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            exports: Arc::new(Semaphore::new(export::EXPORTS_MAX)),
+        }))
     }
 
     /// Everything below `/console`, and `/`, which leads there.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/", get(async || Redirect::to("/console")))
-            .route("/console/decisions", get(decision_list))
-            .route("/console/decisions/{id}", get(decision))
             .route("/console/lists", get(label_lists))
             .route("/console/health", get(health))
             .route("/console/audit", get(entries))
@@ -81,6 +87,9 @@ impl Console {
             .merge(cases::routes())
             .merge(backups::routes())
             .merge(bans::routes())
+            .merge(decisions::routes())
+            .merge(export::routes())
+            .merge(inquiry::routes())
             .merge(doors::routes())
             .merge(emergency::routes())
             .merge(keys::routes())
@@ -152,14 +161,6 @@ impl Visit {
         self.answer_with(StatusCode::SERVICE_UNAVAILABLE, self.page.name, &text)
     }
 
-    /// A case as it is now, with what came of the last form.
-    fn case(&self, console: &Console, id: &str, status: StatusCode, says: Option<&str>) -> Response {
-        match id.parse().ok().and_then(|id| console.0.ports.sight.case(id)) {
-            Some(file) => self.answer_with(status, "Case", &pages::cases::one(&file, &self.viewer, says)),
-            None => self.missing("There is no such case, or it was forgotten."),
-        }
-    }
-
     fn missing(&self, what: &str) -> Response {
         let text = html! { h1 { "Not here" } p { (what) } };
         self.answer_with(StatusCode::NOT_FOUND, "Not here", &text)
@@ -210,41 +211,6 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     let host = text(header::HOST).filter(|host| !host.is_empty());
     let origin = text(header::ORIGIN).and_then(|origin| origin.split_once("://"));
     matches!((host, origin), (Some(host), Some((_, origin))) if host.eq_ignore_ascii_case(origin))
-}
-
-#[derive(Deserialize)]
-struct Before {
-    before: Option<u64>,
-}
-
-async fn decision_list(
-    State(console): State<Console>,
-    query: Result<Query<Before>, QueryRejection>,
-    headers: HeaderMap,
-) -> Response {
-    let visit = match console.admit(&pages::DECISIONS, &headers) {
-        Ok(visit) => visit,
-        Err(response) => return *response,
-    };
-    let Ok(Query(Before { before })) = query else {
-        return visit.missing("The address names no page of decisions.");
-    };
-    match console.0.ports.sight.decisions(before).await {
-        Ok(page) => visit.answer(pages::DECISIONS.name, &decisions::list(&page)),
-        Err(error) => visit.unavailable(&error),
-    }
-}
-
-async fn decision(State(console): State<Console>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let visit = match console.admit(&pages::DECISIONS, &headers) {
-        Ok(visit) => visit,
-        Err(response) => return *response,
-    };
-    match console.0.ports.sight.decision(&id).await {
-        Ok(Some(explanation)) => visit.answer("Decision", &decisions::one(&explanation)),
-        Ok(None) => visit.missing("No decision has this id."),
-        Err(error) => visit.unavailable(&error),
-    }
 }
 
 async fn label_lists(State(console): State<Console>, headers: HeaderMap) -> Response {

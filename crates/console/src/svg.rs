@@ -1,5 +1,8 @@
 //! Charts drawn on the server: no script, no inline style, a table with the same numbers beside each.
 
+pub(crate) mod bars;
+pub(crate) mod layers;
+
 use maud::{Markup, PreEscaped, html};
 
 use crate::{time::count, view::Second};

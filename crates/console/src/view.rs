@@ -1,11 +1,15 @@
 //! What pages are rendered from: plain values, in words where the product has words.
 
+mod casework;
 mod operations;
 
 use domain::{UnixNanos, Verdict};
 
-pub use self::operations::{
-    BanDeed, Checked, Emergency, Guarded, Health, KeyDeed, KeyFile, KeyLine, Proposed, StopDeed, Stopped,
+pub use self::{
+    casework::*,
+    operations::{
+        BanDeed, Checked, Emergency, Guarded, Health, KeyDeed, KeyFile, KeyLine, Proposed, StopDeed, Stopped,
+    },
 };
 
 /// Whether a part acts on what it finds.
@@ -127,6 +131,8 @@ pub struct DecisionLine {
     pub amount: String,
     /// Where to.
     pub destination: String,
+    /// Over which network, if it is one whose addresses are understood.
+    pub network: Option<&'static str>,
     /// What was decided.
     pub verdict: Verdict,
     /// The reason that decided, for people; empty if nothing spoke against it.
@@ -146,7 +152,7 @@ pub struct DecisionPage {
 pub type Evidence = (String, String);
 
 /// What one source said.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Found {
     /// Who.
     pub source: &'static str,
@@ -162,10 +168,12 @@ pub struct Found {
     pub evidence: Vec<Evidence>,
     /// What would have changed it.
     pub would_pass_if: Option<String>,
+    /// The score behind it, where there is one.
+    pub score: Option<Score>,
 }
 
 /// A decision with everything behind it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
     /// In short.
     pub line: DecisionLine,
@@ -288,23 +296,8 @@ pub struct CaseLine {
     pub triggers: u64,
     /// The reason of the newest of them.
     pub newest: String,
-}
-
-/// Something that happened in a case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CaseStep {
-    /// When.
-    pub at: UnixNanos,
-    /// A person, or where it came from.
-    pub who: String,
-    /// What.
-    pub what: String,
-    /// What was written, or what else is known.
-    pub detail: String,
-    /// The decision it is about.
-    pub decision: Option<String>,
-    /// Whether a person did it.
-    pub by_person: bool,
+    /// Its state as a number, which a change names.
+    pub revision: u64,
 }
 
 /// A withdrawal of a case that waits or waited.
@@ -320,21 +313,8 @@ pub struct HeldLine {
     pub state: String,
     /// Who said what so far.
     pub detail: String,
-}
-
-/// A case with everything in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CaseFile {
-    /// In short.
-    pub line: CaseLine,
-    /// Its state as a number, which a change names.
-    pub revision: u64,
-    /// Withdrawals, oldest first.
-    pub held: Vec<HeldLine>,
-    /// What happened, newest first.
-    pub steps: Vec<CaseStep>,
-    /// What it turned out to be, and who said so.
-    pub resolution: Option<String>,
+    /// What was asked; `None` where it cannot be read back, or is one of too many.
+    pub asked: Option<DecisionLine>,
 }
 
 /// What somebody does with a case.

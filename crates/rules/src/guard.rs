@@ -146,7 +146,7 @@ impl Guard {
     }
 
     /// What is ordinary for each slot; weak ones may be anything.
-    fn values(&self, schema: &Schema, interner: &Interner) -> Result<Values, GuardError> {
+    fn values(&self, schema: &Schema, interner: &Interner) -> Result<Values<'static>, GuardError> {
         let slot = |name: &str| -> Result<SlotId, GuardError> {
             schema.slot(name).ok_or_else(|| GuardError::UnknownName {
                 name: name.to_owned(),

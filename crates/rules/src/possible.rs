@@ -16,7 +16,7 @@ use crate::{
     number::{compare, to_double},
     schema::{SlotId, Type},
     slots::Slots,
-    tree::{Double, Int, Logic, Money, Test, Text},
+    tree::{Double, Int, Leaf, Logic, Money, Test, Text},
 };
 
 /// What a condition can be, missing apart: any slot may be missing, and missing never makes a condition true.
@@ -61,16 +61,20 @@ const ANY_AMOUNT: Amounts = Range { low: None, high: None };
 /// Texts that are possible; `None` is any.
 type Texts = Option<BTreeSet<Symbol>>;
 
-/// The values each slot may have; any value where nothing is said.
+/// The values each slot may have. Where nothing is said: those of the event, or any value if there is none.
 #[derive(Debug, Default)]
-pub(crate) struct Values {
+pub(crate) struct Values<'e> {
     pub(crate) flags: BTreeMap<u16, bool>,
     pub(crate) ints: BTreeMap<u16, Ints>,
     pub(crate) doubles: BTreeMap<u16, Doubles>,
     pub(crate) amounts: BTreeMap<u16, Amounts>,
     pub(crate) texts: BTreeMap<u16, BTreeSet<Symbol>>,
-    /// Slots known to be missing, all others being known to be there; `None` if any slot may be missing.
-    missing: Option<BTreeSet<u16>>,
+    /// What it leaves out is missing, all else is known to be there; without an event any slot may be missing.
+    event: Option<&'e Slots>,
+    /// Slots that may have any value of their type all the same.
+    free: Vec<u16>,
+    /// Clauses that are known to be true or false, whatever their slots hold.
+    known: Vec<(&'e Leaf, bool)>,
 }
 
 /// How far, relative to its size, an amount as a float may lie from the amount.
@@ -84,55 +88,61 @@ pub(crate) const fn saturated(value: f64) -> i64 {
     value as i64
 }
 
-impl Values {
+impl<'e> Values<'e> {
     /// The values of one event.
-    pub(crate) fn of(slots: &Slots) -> Self {
-        let mut values = Self { missing: Some(BTreeSet::new()), ..Self::default() };
-        for (index, described) in (0..).zip(slots.schema().slots()) {
-            if slots.value(SlotId(index)).is_none() {
-                values.missing.get_or_insert_default().insert(index);
-            }
-            match described.ty {
-                Type::Bool => values.flags.extend(slots.bool_at(index).map(|value| (index, value))),
-                Type::Double => {
-                    let single = slots.double_at(index).map(|value| Range { low: value, high: value });
-                    values.doubles.extend(single.map(|range| (index, range)));
-                }
-                Type::Duration | Type::Int | Type::Timestamp => {
-                    let single = slots.int_at(index).map(|value| Range { low: value, high: value });
-                    values.ints.extend(single.map(|range| (index, range)));
-                }
-                Type::Money => {
-                    let single =
-                        slots.money_at(index).map(|value| Range { low: Some(value), high: Some(value) });
-                    values.amounts.extend(single.map(|range| (index, range)));
-                }
-                Type::String => {
-                    values
-                        .texts
-                        .extend(slots.symbol_at(index).map(|symbol| (index, BTreeSet::from([symbol]))));
-                }
-            }
-        }
-        values
+    pub(crate) fn of(event: &'e Slots) -> Self {
+        Self { event: Some(event), ..Self::default() }
     }
 
     /// Lets a number be its value or anything above (`is_up`) or below it.
     pub(crate) fn widen(&mut self, id: SlotId, is_up: bool) {
-        if let Some(range) = self.doubles.get_mut(&id.0) {
-            *range = if is_up {
-                Range { high: f64::INFINITY, ..*range }
-            } else {
-                Range { low: f64::NEG_INFINITY, ..*range }
-            };
+        let Some(event) = self.event else { return };
+        let slot = id.0;
+        match event.schema().describe(id).ty {
+            Type::Double => {
+                if let Some(value) = event.double_at(slot) {
+                    let range = if is_up {
+                        Range { low: value, high: f64::INFINITY }
+                    } else {
+                        Range { low: f64::NEG_INFINITY, high: value }
+                    };
+                    self.doubles.insert(slot, range);
+                }
+            }
+            Type::Duration | Type::Int | Type::Timestamp => {
+                if let Some(value) = event.int_at(slot) {
+                    let range = if is_up {
+                        Range { low: value, high: i64::MAX }
+                    } else {
+                        Range { low: i64::MIN, high: value }
+                    };
+                    self.ints.insert(slot, range);
+                }
+            }
+            Type::Money => {
+                let end = event.money_at(slot);
+                let range =
+                    if is_up { Range { low: end, high: None } } else { Range { low: None, high: end } };
+                self.amounts.insert(slot, range);
+            }
+            Type::Bool | Type::String => {}
         }
-        if let Some(range) = self.ints.get_mut(&id.0) {
-            *range =
-                if is_up { Range { high: i64::MAX, ..*range } } else { Range { low: i64::MIN, ..*range } };
-        }
-        if let Some(range) = self.amounts.get_mut(&id.0) {
-            *range = if is_up { Range { high: None, ..*range } } else { Range { low: None, ..*range } };
-        }
+    }
+
+    /// Lets a slot be anything with which a clause is true or false.
+    pub(crate) fn free(&mut self, id: SlotId, clause: &'e Leaf, truth: bool) {
+        self.free.push(id.0);
+        self.known.push((clause, truth));
+    }
+
+    /// Whether a slot is known to be missing.
+    fn is_absent(&self, slot: u16) -> bool {
+        self.event.is_some_and(|event| event.cell(slot).is_none() && !self.free.contains(&slot))
+    }
+
+    /// The event, for a slot of which nothing else is said.
+    fn event_at(&self, slot: u16) -> Option<&'e Slots> {
+        self.event.filter(|_| !self.free.contains(&slot))
     }
 
     /// Whether a condition can be true for some of these values.
@@ -142,15 +152,14 @@ impl Values {
 
     /// Whether a test reads a missing slot whatever else it does, and so is missing itself.
     fn is_missing(&self, test: &Test) -> bool {
-        let Some(missing) = &self.missing else { return false };
-        let int = |int: &Int| matches!(int, Int::Slot(slot) if missing.contains(slot));
-        let double = |double: &Double| matches!(double, Double::Slot(slot) if missing.contains(slot));
-        let money = |money: &Money| matches!(money, Money::Slot(slot) if missing.contains(slot));
-        let text = |text: &Text| matches!(text, Text::Slot(slot) if missing.contains(slot));
+        let int = |int: &Int| matches!(int, Int::Slot(slot) if self.is_absent(*slot));
+        let double = |double: &Double| matches!(double, Double::Slot(slot) if self.is_absent(*slot));
+        let money = |money: &Money| matches!(money, Money::Slot(slot) if self.is_absent(*slot));
+        let text = |text: &Text| matches!(text, Text::Slot(slot) if self.is_absent(*slot));
         match test {
             Test::Double(_, a, b) => double(a) || double(b),
             Test::DoubleIn(value, _) => double(value),
-            Test::Flag(slot) => missing.contains(slot),
+            Test::Flag(slot) => self.is_absent(*slot),
             Test::Has(_) | Test::Iff(..) => false,
             Test::Int(_, a, b) => int(a) || int(b),
             Test::IntIn(value, _) => int(value),
@@ -187,7 +196,10 @@ impl Values {
                 self.either(condition, self.logic(then), self.logic(otherwise), Can::or)
                     .unwrap_or(Can { can_be_true: false, can_be_false: false })
             }
-            Logic::Leaf(leaf) => self.test(&leaf.test),
+            Logic::Leaf(leaf) => match self.known.iter().find(|(known, _)| std::ptr::eq(*known, &**leaf)) {
+                Some((_, truth)) => Can { can_be_true: *truth, can_be_false: !truth },
+                None => self.test(&leaf.test),
+            },
             Logic::Not(part) => self.logic(part).not(),
         }
     }
@@ -226,15 +238,15 @@ impl Values {
                     can_be_false: !(one(value) && list.iter().any(inside)),
                 }
             }
-            Test::Flag(slot) => match self.flags.get(slot) {
-                Some(value) => Can { can_be_true: *value, can_be_false: !value },
+            Test::Flag(slot) => match self.flag(*slot) {
+                Some(value) => Can { can_be_true: value, can_be_false: !value },
                 None => Can::BOTH,
             },
-            Test::Has(slot) => match &self.missing {
-                Some(missing) if missing.contains(slot) => Can { can_be_true: false, can_be_false: true },
-                Some(_) => Can { can_be_true: true, can_be_false: false },
-                None => Can::BOTH,
-            },
+            Test::Has(slot) if self.event.is_some() => {
+                let is_absent = self.is_absent(*slot);
+                Can { can_be_true: !is_absent, can_be_false: is_absent }
+            }
+            Test::Has(_) => Can::BOTH,
             Test::Iff(same, a, b) => {
                 let (a, b) = (self.logic(a), self.logic(b));
                 let can = Can {
@@ -296,6 +308,10 @@ impl Values {
                 }
             },
         }
+    }
+
+    fn flag(&self, slot: u16) -> Option<bool> {
+        self.flags.get(&slot).copied().or_else(|| self.event_at(slot)?.bool_at(slot))
     }
 
     fn int(&self, int: &Int) -> Ints {
@@ -362,7 +378,11 @@ impl Values {
                 clamped(low.max(i128::from(a.low.min(0))), high.min(i128::from(a.high.max(0))))
             }
             Int::Size(_) => Range { low: 0, high: i64::MAX },
-            Int::Slot(slot) => self.ints.get(slot).copied().unwrap_or(ANY_INT),
+            Int::Slot(slot) => {
+                let single =
+                    || self.event_at(*slot)?.int_at(*slot).map(|value| Range { low: value, high: value });
+                self.ints.get(slot).copied().or_else(single).unwrap_or(ANY_INT)
+            }
             Int::Subtract(pair) => {
                 let (a, b) = both(pair);
                 clamped(i128::from(a.low) - i128::from(b.high), i128::from(a.high) - i128::from(b.low))
@@ -412,7 +432,11 @@ impl Values {
                 let value = self.double(value);
                 Range { low: -value.high, high: -value.low }
             }
-            Double::Slot(slot) => self.doubles.get(slot).copied().unwrap_or(ANY_DOUBLE),
+            Double::Slot(slot) => {
+                let single =
+                    || self.event_at(*slot)?.double_at(*slot).map(|value| Range { low: value, high: value });
+                self.doubles.get(slot).copied().or_else(single).unwrap_or(ANY_DOUBLE)
+            }
             Double::Subtract(pair) => {
                 let (a, b) = both(pair);
                 whole(a.low - b.high, a.high - b.low)
@@ -445,7 +469,14 @@ impl Values {
                 let value = self.money(value);
                 Range { low: value.high.map(|end| -end), high: value.low.map(|end| -end) }
             }
-            Money::Slot(slot) => self.amounts.get(slot).copied().unwrap_or(ANY_AMOUNT),
+            Money::Slot(slot) => {
+                let single = || {
+                    self.event_at(*slot)?
+                        .money_at(*slot)
+                        .map(|value| Range { low: Some(value), high: Some(value) })
+                };
+                self.amounts.get(slot).copied().or_else(single).unwrap_or(ANY_AMOUNT)
+            }
             Money::Subtract(pair) => {
                 let (a, b) = (self.money(&pair[0]), self.money(&pair[1]));
                 Range { low: sum(a.low, b.high.map(|end| -end)), high: sum(a.high, b.low.map(|end| -end)) }
@@ -463,7 +494,10 @@ impl Values {
                 let join = |a: Texts, b: Texts| Some(a?.union(&b?).copied().collect());
                 self.either(condition, self.text(then), self.text(otherwise), join).unwrap_or(None)
             }
-            Text::Slot(slot) => self.texts.get(slot).cloned(),
+            Text::Slot(slot) => {
+                let single = || self.event_at(*slot)?.symbol_at(*slot).map(|symbol| BTreeSet::from([symbol]));
+                self.texts.get(slot).cloned().or_else(single)
+            }
         }
     }
 }

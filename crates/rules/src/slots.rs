@@ -110,6 +110,24 @@ impl Slots {
         }
     }
 
+    /// Fills a slot with a string that the set or this event has.
+    pub(crate) fn set_symbol(&mut self, id: SlotId, symbol: Symbol) {
+        if let Some(cell) = self.cells.get_mut(id.index()) {
+            *cell = Cell { bits: u64::from(symbol.0), present: true };
+        }
+    }
+
+    /// Gives a slot the value it has in slots that this was cloned from.
+    pub(crate) fn copy_slot(&mut self, from: &Self, slot: u16) {
+        let index = usize::from(slot);
+        if let (Some(cell), Some(other)) = (self.cells.get_mut(index), from.cells.get(index)) {
+            *cell = *other;
+        }
+        if let (Some(money), Some(other)) = (self.money.get_mut(index), from.money.get(index)) {
+            *money = *other;
+        }
+    }
+
     /// Fills a slot. An integer also fills a slot of doubles. A float that is not finite makes it missing.
     ///
     /// # Errors

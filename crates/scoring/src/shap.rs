@@ -22,6 +22,8 @@
 //! different features the integrand is a polynomial of degree m-1, which Gauss-Legendre quadrature with m/2 points
 //! integrates exactly (as in Yu et al., "Linear `TreeSHAP`", 2022, who interpolate).
 //!
+//! A number at each point of the quadrature is one vector where the processor has vectors of 256 bits.
+//!
 //! # Bounds
 //! Time: splits times quadrature points (2 for paths of up to 4 different features, 4 up to 8, 6 up to 12). Memory: some
 //! 50 bytes a split, 80 more for one that repeats a feature of its path, and 40 KiB while a row is explained (1 MiB if
@@ -38,6 +40,7 @@ use crate::{
     tree::{Node, Tree},
 };
 use batch::{Batch, batches};
+use fearless_simd::{Level, Simd as _, dispatch};
 use walk::{Values, Walk};
 
 /// What each feature added to the score of one row.
@@ -103,6 +106,11 @@ impl Explainer {
     /// If the row does not have one value for each feature.
     #[must_use]
     pub fn explain(&self, row: &[f32]) -> Explanation {
+        self.explain_at(Level::new(), row)
+    }
+
+    /// With the vectors of a processor of this level; all give the same bits, since nothing is contracted or reordered.
+    fn explain_at(&self, level: Level, row: &[f32]) -> Explanation {
         assert_eq!(row.len(), self.n_features, "a row has one value for each feature of the model");
         let row = Row::new(row);
         let mut values: Values = [0.0; FEATURES_MAX];
@@ -111,17 +119,25 @@ impl Explainer {
             let (same, behind) =
                 rest.split_at(rest.iter().take_while(|batch| batch.kind == first.kind).count());
             match (first.kind.points, first.kind.is_large) {
-                (2, false) => Walk::<2, { batch::SLOTS }>::new().add(same, &row, &mut values),
-                (4, false) => Walk::<4, { batch::SLOTS }>::new().add(same, &row, &mut values),
-                (_, false) => Walk::<6, { batch::SLOTS }>::new().add(same, &row, &mut values),
-                (2, true) => Walk::<2, { batch::SLOTS_MAX }>::new().add(same, &row, &mut values),
-                (4, true) => Walk::<4, { batch::SLOTS_MAX }>::new().add(same, &row, &mut values),
-                (_, true) => Walk::<6, { batch::SLOTS_MAX }>::new().add(same, &row, &mut values),
+                (2, false) => walk::<2, { batch::SLOTS }>(level, same, &row, &mut values),
+                (4, false) => walk::<4, { batch::SLOTS }>(level, same, &row, &mut values),
+                (_, false) => walk::<6, { batch::SLOTS }>(level, same, &row, &mut values),
+                (2, true) => walk::<2, { batch::SLOTS_MAX }>(level, same, &row, &mut values),
+                (4, true) => walk::<4, { batch::SLOTS_MAX }>(level, same, &row, &mut values),
+                (_, true) => walk::<6, { batch::SLOTS_MAX }>(level, same, &row, &mut values),
             }
             rest = behind;
         }
         Explanation { base: self.base, values: values[..self.n_features].to_vec() }
     }
+}
+
+fn walk<const Q: usize, const N: usize>(level: Level, batches: &[Batch], row: &Row, values: &mut Values) {
+    let walk = Walk::<Q, N>::new();
+    dispatch!(level, simd => simd.vectorize(
+        #[inline(always)]
+        || walk.add(batches, row, values)
+    ));
 }
 
 fn expected_value(tree: &Tree) -> f64 {

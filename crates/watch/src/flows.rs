@@ -27,6 +27,7 @@
 //! once; deeper ones by reading the log again. Outputs of unusual scripts have no address and lead nowhere.
 
 mod block;
+mod dealings;
 mod frame;
 mod holders;
 pub mod load;
@@ -39,6 +40,7 @@ mod suspects;
 pub(crate) use self::frame::rewritten;
 pub use self::{
     block::{Bait, BlockFlows, Call, Movement, Party},
+    dealings::{Dealing, Dealings, LOOKED_AT_MAX},
     log::{LogError, verify_logs},
     state::{Coverage, UNDO_BLOCKS},
     store::{

@@ -1,65 +1,228 @@
 //! Cases as the console shows them, and what people do with them there.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
-use api::{Cases as _, CasesError, Order};
-use console::{BoxFuture, CaseFile, CaseLine, CaseStep, Deed, HeldLine, NotDone, ROWS_MAX};
+use api::{Cases as _, CasesError};
+use console::{
+    BoxFuture, CaseFile, CaseFilter, CaseLine, CasePage, DecisionLine, Deed, Found, HeldLine, Links, Moment,
+    NotDone, Tone, Unavailable,
+};
 use domain::{Actor, UnixNanos};
-use fraud::cases::{Ask, Case, Disposition, Filter, HeldItem, Review, Source};
+use fraud::cases::{Ask, Case, Disposition, Entity, Filter, HeldItem, Line, Priority, Review, Source};
+use journal::{Kind, Opened, record};
 
-use crate::{cases::Desk, core::Core};
+use super::{
+    casework::{Cabinet, LINKS_SHOWN},
+    moments::found,
+};
+use crate::{
+    cases::Desk,
+    core::Core,
+    trails::{Node, Sort, address_of},
+};
+
+/// Withdrawals of a case that are shown with what was asked.
+const ASKED_SHOWN: usize = 16;
+/// Entries of a customer beside those of the case itself.
+const AROUND_SHOWN: usize = 60;
+/// Addresses of a customer whose alerts are shown.
+const ADDRESSES_SHOWN: usize = 16;
+/// Cases about one customer on its page.
+const ABOUT_SHOWN: usize = 20;
 
 /// What expected losses are in.
 pub(super) fn unit(core: &Core) -> String {
     core.ground.read(|fold| fold.cases().policy().reference.to_string())
 }
 
-pub(super) fn list(desk: &Desk, unit: &str, all: bool) -> Vec<CaseLine> {
-    let order = if all { Order::Newest(None) } else { Order::Urgent(None) };
-    match desk.cases(&Filter::default(), order, ROWS_MAX) {
-        Ok(files) => files.iter().map(|file| line(&file.case, unit, file.now)).collect(),
-        Err(error) => {
-            tracing::error!(%error, "cases cannot be shown");
-            Vec::new()
-        }
-    }
+/// Whether a case is as a filter wants it, beyond what cases are filtered by themselves.
+fn fits(case: &Case, about: Option<&str>, text: Option<&str>) -> bool {
+    let is_about = about.is_none_or(|about| {
+        let sort = match &case.entity {
+            Entity::Account(_) => "account",
+            Entity::Other(name) => match name.split_once(':') {
+                Some(("address", _)) => "address",
+                Some(("network", _)) => "network",
+                _ => "other",
+            },
+        };
+        sort == about
+    });
+    is_about
+        && text.is_none_or(|text| {
+            case.entity.to_string().to_lowercase().contains(text)
+                || case.lines.back().is_some_and(|line| line.code.to_lowercase().contains(text))
+        })
 }
 
-pub(super) fn one(desk: &Desk, unit: &str, id: u64) -> Option<CaseFile> {
-    let file = desk.case(id).ok()?;
-    let (case, now) = (&file.case, file.now);
-    let id_of = |position: u64| file.decisions.get(&position).cloned();
-    let held = case.held.iter().filter_map(|item| Some(held(item, id_of(item.decision)?, now)));
-    let came = case.lines.iter().map(|line| CaseStep {
-        at: line.at,
-        who: line.source.as_str().replace('_', " "),
-        what: if line.is_retracted { "taken back".to_owned() } else { line.verdict.as_str().to_owned() },
-        detail: match &line.expected_loss {
-            Some(loss) => format!("{}, expected loss {loss} {unit}", line.code),
-            None => line.code.clone(),
-        },
-        decision: id_of(line.position).filter(|_| line.source == Source::Decision),
-        by_person: false,
-    });
-    let done = case.done.iter().map(|done| CaseStep {
-        at: done.at,
-        who: done.actor.to_string(),
-        what: done.what.to_owned(),
-        detail: done.text.clone().unwrap_or_default(),
-        decision: done.decision.and_then(id_of),
-        by_person: true,
-    });
-    let mut steps: Vec<CaseStep> = came.chain(done).collect();
-    steps.sort_by_key(|step| std::cmp::Reverse(step.at));
-    let resolution =
-        case.resolution.as_ref().map(|end| format!("{} by {}", end.disposition.as_str(), end.by));
-    Some(CaseFile {
-        line: line(case, unit, now),
-        revision: case.revision,
-        held: held.collect(),
-        steps,
-        resolution,
+/// Cases in the order asked for, at most `most`. At most as many are looked at as are remembered, some milliseconds.
+pub(super) fn page(core: &Core, wanted: &CaseFilter, most: usize) -> CasePage {
+    let now = core.clock.now();
+    let filter = Filter {
+        state: wanted.state.clone(),
+        entity: None,
+        assignee: wanted.assignee.clone(),
+        priority: wanted.priority.as_deref().and_then(Priority::named),
+    };
+    let text = wanted.text.as_ref().map(|text| text.to_lowercase());
+    let (about, text) = (wanted.about.as_deref(), text.as_deref());
+    // Closed cases have no urgency.
+    let newest_first = wanted.all || wanted.state.as_deref() == Some("resolved");
+    core.ground.read(|fold| {
+        let cases = fold.cases();
+        let unit = cases.policy().reference.to_string();
+        let after = wanted.after.filter(|_| !newest_first).and_then(|after| cases.case(after));
+        let mut lines: Vec<CaseLine> = if newest_first {
+            let found = cases.newest(&filter, wanted.after, now);
+            found
+                .filter(|case| fits(case, about, text))
+                .take(most + 1)
+                .map(|case| line(case, &unit, now))
+                .collect()
+        } else {
+            let found = cases.urgent(&filter, after, now);
+            found
+                .filter(|case| fits(case, about, text))
+                .take(most + 1)
+                .map(|case| line(case, &unit, now))
+                .collect()
+        };
+        let has_more = lines.len() > most;
+        lines.truncate(most);
+        let sizes = cases.sizes(now);
+        let after = lines.last().map(|line| line.id).filter(|_| has_more);
+        CasePage { lines, after, open: sizes.open, overdue: sizes.overdue, now }
     })
+}
+
+/// Cases about somebody, newest first.
+pub(super) fn about(core: &Core, entity: &Entity) -> Vec<CaseLine> {
+    let now = core.clock.now();
+    let filter = Filter { entity: Some(entity.to_string()), ..Filter::default() };
+    core.ground.read(|fold| {
+        let cases = fold.cases();
+        let unit = cases.policy().reference.to_string();
+        cases.newest(&filter, None, now).take(ABOUT_SHOWN).map(|case| line(case, &unit, now)).collect()
+    })
+}
+
+impl Cabinet {
+    pub(super) fn case_file(&self, id: u64) -> Result<Option<CaseFile>, Unavailable> {
+        let Ok(file) = self.core.desk.case(id) else { return Ok(None) };
+        let (case, now, unit) = (&file.case, file.now, unit(&self.core));
+        let id_of = |position: u64| file.decisions.get(&position).cloned();
+        let mut asked: Vec<u64> =
+            case.held.iter().rev().take(ASKED_SHOWN).map(|item| item.decision).collect();
+        asked.sort_unstable_by(|a, b| b.cmp(a));
+        asked.dedup();
+        let asked: HashMap<u64, DecisionLine> = self
+            .read_decisions(&asked)?
+            .into_iter()
+            .map(|(position, decision)| (position, self.line(position, &decision)))
+            .collect();
+        let held = case.held.iter().filter_map(|item| {
+            Some(held(item, id_of(item.decision)?, now, asked.get(&item.decision).cloned()))
+        });
+        let address = address_of(&case.entity);
+        let node = match (case.entity.account(), address) {
+            (Some(account), _) => Some(Node::Account(account.clone())),
+            (None, Some(address)) => Some(Node::Address(address)),
+            (None, None) => None,
+        };
+        let (moments, moments_in_all) = self.around(case, node.as_ref(), &unit)?;
+        let links = match &node {
+            Some(node) => self.links(node, LINKS_SHOWN, |_| true)?,
+            None => Links::default(),
+        };
+        let resolution =
+            case.resolution.as_ref().map(|end| format!("{} by {}", end.disposition.as_str(), end.by));
+        Ok(Some(CaseFile {
+            line: line(case, &unit, now),
+            revision: case.revision,
+            now,
+            account: case.entity.account().map(ToString::to_string),
+            address: address.map(|address| ::chain::address::encode(&address)),
+            held: held.collect(),
+            moments,
+            moments_in_all,
+            found: self.why(case),
+            links,
+            resolution,
+        }))
+    }
+
+    /// What was found when something last joined the case.
+    fn why(&self, case: &Case) -> Vec<Found> {
+        let journal = self.core.ground.journal();
+        let newest =
+            case.lines.iter().rev().filter(|line| line.source != Source::ChainAlert).find_map(|line| {
+                let entry = journal.entry(line.position).ok()??;
+                let Opened::Payload(payload) = journal.open_payload(&entry).ok()? else { return None };
+                match entry.kind {
+                    Kind::Decision => Some(record::decode_decision(&payload).ok()?.findings),
+                    Kind::FraudAlert => Some(record::decode_fraud_alert(&payload).ok()?.findings),
+                    _ => None,
+                }
+            });
+        newest.unwrap_or_default().iter().map(found).collect()
+    }
+
+    /// One timeline: what came together in the case, what people did, and what else happened to whom it is about.
+    fn around(
+        &self,
+        case: &Case,
+        node: Option<&Node>,
+        unit: &str,
+    ) -> Result<(Vec<Moment>, u64), Unavailable> {
+        let mut known: HashMap<u64, Sort> = HashMap::new();
+        let ours: HashSet<u64> = case
+            .lines
+            .iter()
+            .map(|line| line.position)
+            .chain(case.done.iter().map(|done| done.position))
+            .collect();
+        let mut all = 0;
+        if let Some(node) = node {
+            let (trail, addresses, steps) = self.trails(|trails| {
+                let (trail, _) = trails.trail(node, None, &[], AROUND_SHOWN, AROUND_SHOWN);
+                let addresses: Vec<Node> = trails
+                    .links(node)
+                    .0
+                    .into_iter()
+                    .map(|link| link.other)
+                    .filter(|other| matches!(other, Node::Address(_)))
+                    .take(ADDRESSES_SHOWN)
+                    .collect();
+                (trail, addresses, trails.steps_of(node))
+            })?;
+            all = steps;
+            known.extend(trail.iter().map(|found| (found.position, found.sort)));
+            known.extend(self.alerts_of_addresses(&addresses));
+        }
+        let mut positions: Vec<u64> = known.keys().copied().chain(ours.iter().copied()).collect();
+        positions.sort_unstable_by(|a, b| b.cmp(a));
+        positions.dedup();
+        let mut moments = self.moments(&positions, &known);
+        let weighed: HashMap<u64, &Line> = case.lines.iter().map(|line| (line.position, line)).collect();
+        for moment in &mut moments {
+            moment.in_case = ours.contains(&moment.position);
+            let Some(line) = weighed.get(&moment.position) else { continue };
+            moment.more.push(("reason".to_owned(), line.code.clone()));
+            moment.more.extend(
+                line.expected_loss.map(|loss| ("expected loss".to_owned(), format!("{loss} {unit}"))),
+            );
+            if line.is_retracted {
+                moment.what.push_str(", taken back");
+                moment.tone = Tone::Plain;
+            }
+        }
+        // The journal's order is that of recording; people read by when it happened.
+        moments.sort_by_key(|moment| (std::cmp::Reverse(moment.at), std::cmp::Reverse(moment.position)));
+        Ok((moments, all))
+    }
 }
 
 fn line(case: &Case, unit: &str, now: UnixNanos) -> CaseLine {
@@ -75,10 +238,11 @@ fn line(case: &Case, unit: &str, now: UnixNanos) -> CaseLine {
         assignee: case.assignee.clone(),
         triggers: case.triggers,
         newest: case.lines.back().map(|line| line.code.clone()).unwrap_or_default(),
+        revision: case.revision,
     }
 }
 
-fn held(item: &HeldItem, decision: String, now: UnixNanos) -> HeldLine {
+fn held(item: &HeldItem, decision: String, now: UnixNanos, asked: Option<DecisionLine>) -> HeldLine {
     let detail = match &item.review {
         Review::Held => String::new(),
         Review::Proposed { by, until, reason, .. } => {
@@ -98,6 +262,7 @@ fn held(item: &HeldItem, decision: String, now: UnixNanos) -> HeldLine {
         reasons: item.reasons.iter().map(ToString::to_string).collect(),
         state: item.review.state(now).to_owned(),
         detail,
+        asked,
     }
 }
 

@@ -488,6 +488,16 @@ impl Core {
         Ok(Response::Entries { next: until.max(from), entries: told })
     }
 
+    /// One entry in words, with the names of persons.
+    ///
+    /// # Errors
+    /// As [`Core::entries`].
+    pub(crate) fn entry_revealed(&self, seq: u64) -> Result<Option<Value>, Failure> {
+        let entry =
+            self.ground.journal().entry(seq).map_err(|error| Failure::new(Exit::Io, chain(&error)))?;
+        entry.map(|entry| self.entry_in_words(&entry, Words { reveal: true })).transpose()
+    }
+
     fn entry_in_words(&self, entry: &Entry, words: Words) -> Result<Value, Failure> {
         let mut told = Map::new();
         told.insert("seq".to_owned(), json!(entry.seq));

@@ -12,7 +12,7 @@ use auth::{
 };
 use chain::label::Category;
 use decide::{AddressBook, KeyedDecision};
-use domain::{Asset, EventId, EventKind};
+use domain::{AlertEntity, Asset, EventId, EventKind};
 use fraud::{
     Fraud,
     cases::{CaseEntry, Cases},
@@ -27,6 +27,7 @@ use crate::screenings::KEYED_SCREENINGS_MAX;
 use crate::bundles::Lives;
 use crate::cases::{of_chain_alert, of_decision, of_fraud_alert};
 use crate::emergency::Emergencies;
+use crate::trails::{Sort, Trails};
 
 use super::{API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation};
 
@@ -101,6 +102,8 @@ pub struct Fold {
     failed: Option<FoldError>,
     /// When the newest entry was recorded.
     latest: domain::UnixNanos,
+    /// Where things are; `None` in a fold that nobody looks into.
+    trails: Option<Box<Trails>>,
 }
 
 impl Fold {
@@ -138,7 +141,19 @@ impl Fold {
             bans: Some(FoundBans::default()),
             failed: None,
             latest: domain::UnixNanos(0),
+            trails: None,
         }
+    }
+
+    /// From here on remembers where things are, for people who look for them.
+    pub(super) fn keep_trails(&mut self) {
+        self.trails = Some(Box::default());
+    }
+
+    /// Where things are, in a fold that is looked into.
+    #[must_use]
+    pub(crate) fn trails(&self) -> Option<&Trails> {
+        self.trails.as_deref()
     }
 
     pub(super) fn adopt(&mut self, keys: Keys) {
@@ -308,6 +323,9 @@ impl Fold {
                 self.customers.apply(&event);
                 self.transfers.apply_event(position, &event);
                 self.lives.event(position, &event);
+                if let Some(trails) = &mut self.trails {
+                    trails.event(position, &event);
+                }
                 self.event_ids.insert(&event.id);
                 if let EventKind::OrderFilled { instrument, price, .. } = &event.kind
                     && let Some((base, quote)) = pair(instrument)
@@ -321,6 +339,9 @@ impl Fold {
                 self.customers.apply_decision(&decision);
                 self.transfers.apply_decision(position, &decision);
                 self.lives.decision(position, &decision);
+                if let Some(trails) = &mut self.trails {
+                    trails.decision(position, &decision);
+                }
                 if let Some(held) = decide::release_used(&decision) {
                     self.cases.used(held, position);
                 }
@@ -345,11 +366,24 @@ impl Fold {
                 };
                 if let Some(account) = account {
                     self.lives.key_change(position, &account, &change);
+                    // What a key has spent is said once an hour by every key that trades, and told by its orders.
+                    if let Some(trails) =
+                        self.trails.as_mut().filter(|_| !matches!(change, KeyChange::Spent { .. }))
+                    {
+                        trails.account(position, &account, Sort::Key);
+                    }
                 }
                 self.keys.registry.apply(change).map_err(|error| malformed(&error))?;
             }
             Kind::Oauth => {
                 let change = AppChange::decode(payload).map_err(|error| malformed(&error))?;
+                let account = match &change {
+                    AppChange::Granted(new) => Some(new.account.clone()),
+                    change => change.grant().and_then(|grant| self.keys.ledger.account_of(grant)),
+                };
+                if let (Some(trails), Some(account)) = (&mut self.trails, account) {
+                    trails.account(position, &account, Sort::Key);
+                }
                 match self.keys.ledger.apply(change) {
                     // Two customers at once may take the last place; for one of them the token is of no use.
                     Ok(()) | Err(AppApplyError::GrantsFull { .. }) => {}
@@ -383,7 +417,7 @@ impl Fold {
             }
             Kind::Screening => {
                 let screening = record::Screening::decode(payload).map_err(|error| malformed(&error))?;
-                self.screening(screening)?;
+                self.screening(position, screening)?;
             }
             Kind::Suspicion => {
                 let suspicion = record::Suspicion::decode(payload).map_err(|error| malformed(&error))?;
@@ -392,6 +426,9 @@ impl Fold {
             Kind::FraudAlert => {
                 let alert = record::decode_fraud_alert(payload).map_err(|error| malformed(&error))?;
                 self.lives.alert_recorded(&alert.id);
+                if let (Some(trails), AlertEntity::Account(account)) = (&mut self.trails, &alert.entity) {
+                    trails.account(position, account, Sort::Alert);
+                }
                 self.cases.trigger(&of_fraud_alert(position, at, alert));
             }
             Kind::FraudBundle => {
@@ -406,6 +443,9 @@ impl Fold {
             Kind::SubjectErased => self.lives.erased(),
             Kind::ChainAlert => {
                 let alert = record::ChainAlert::decode(payload).map_err(|error| malformed(&error))?;
+                if let Some(trails) = &mut self.trails {
+                    trails.chain_alert(position, &alert);
+                }
                 if alert.state == "retracted" {
                     self.cases.retract(&alert.id, at);
                 } else if let Some(trigger) = of_chain_alert(position, at, alert) {
@@ -414,6 +454,11 @@ impl Fold {
             }
             Kind::Case => {
                 let entry = CaseEntry::decode(payload).map_err(|error| malformed(&error))?;
+                if let (Some(trails), CaseEntry::Action(done)) = (&mut self.trails, &entry)
+                    && let Some(case) = self.cases.case(done.case)
+                {
+                    trails.case(position, &case.entity);
+                }
                 // One that breaks a rule changes nothing and is counted: whoever wrote it was told.
                 drop(self.cases.apply(position, at, entry));
             }
@@ -439,9 +484,12 @@ impl Fold {
         Ok(())
     }
 
-    fn screening(&mut self, screening: record::Screening) -> Result<(), String> {
+    fn screening(&mut self, position: u64, screening: record::Screening) -> Result<(), String> {
         match screening {
             record::Screening::Screened(screened) => {
+                if let Some(trails) = &mut self.trails {
+                    trails.screened(position, &screened);
+                }
                 if let Some(kept) = &mut self.keyed_screenings
                     && screened.idempotency_key.is_some()
                 {

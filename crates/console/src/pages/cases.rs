@@ -1,13 +1,20 @@
 //! Cases: what to look at first, and what people decide about it.
 
+use domain::UnixNanos;
 use identity::Capability;
 use maud::{Markup, html};
 
-use super::{badge, heading, nothing};
+use super::{
+    badge, decisions, heading,
+    moments::{account_of, finder, graph_of, links, timeline},
+    nothing,
+};
 use crate::{
     ports::Viewer,
-    time::moment,
-    view::{CaseFile, CaseLine, CaseStep, HeldLine, Tone},
+    query::address,
+    svg::layers::short,
+    time::{count, moment, span},
+    view::{CaseFile, CaseFilter, CaseLine, CasePage, HeldLine, Tone},
 };
 
 /// What a case may turn out to be, with what follows.
@@ -16,44 +23,202 @@ const DISPOSITIONS: [(&str, &str); 3] = [
     ("fraud", "fraud: it was not"),
     ("inconclusive", "inconclusive: nobody knows, nothing is learned"),
 ];
+pub(crate) const STATES: [&str; 4] = ["open", "assigned", "proposed", "resolved"];
+pub(crate) const PRIORITIES: [&str; 4] = ["low", "medium", "high", "critical"];
+pub(crate) const ABOUT: [&str; 4] = ["account", "address", "network", "other"];
+/// Characters of an entity shown in a list.
+const ENTITY_CHARS: usize = 40;
 
-pub(crate) fn list(lines: &[CaseLine], all: bool) -> Markup {
+/// The address of a list.
+pub(crate) fn list_of(path: &str, wanted: &CaseFilter, after: Option<u64>) -> String {
+    let after = after.map(|after| after.to_string());
+    address(
+        path,
+        &[
+            ("all", wanted.all.then_some("1")),
+            ("state", wanted.state.as_deref()),
+            ("priority", wanted.priority.as_deref()),
+            ("about", wanted.about.as_deref()),
+            ("assignee", wanted.assignee.as_deref()),
+            ("q", wanted.text.as_deref()),
+            ("after", after.as_deref()),
+        ],
+    )
+}
+
+pub(crate) fn list(page: &CasePage, wanted: &CaseFilter, viewer: &Viewer) -> Markup {
+    let lines = &page.lines;
+    let may_work = viewer.may(Capability::WorkCases);
+    let back = list_of("/console/cases", wanted, wanted.after);
     html! {
         (heading("Cases", "What belongs together about one customer or address, the most urgent first."))
+        dl.tiles.small {
+            div { dt { "open" } dd { (count(u64::try_from(page.open).unwrap_or(u64::MAX))) } }
+            div.(if page.overdue > 0 { "bad" } else { "good" }) { dt { "overdue" } dd { (count(u64::try_from(page.overdue).unwrap_or(u64::MAX))) } }
+        }
+        (finder())
         section.card {
+            (filter(wanted, viewer))
+            @if lines.is_empty() {
+                (nothing(if *wanted == CaseFilter::default() { "No case: nothing waits for people." } else { "No case is like that." }))
+            } @else if may_work {
+                form #bulk method="post" action="/console/cases/bulk" {
+                    input type="hidden" name="back" value=(back);
+                    (table(page, true))
+                    (bulk())
+                }
+            } @else { (table(page, false)) }
             p.pager {
-                @if all { a href="/console/cases" { "Open ones by urgency" } span { "All, newest first" } }
-                @else { span { "Open ones by urgency" } a href="/console/cases?all=1" { "All, newest first" } }
+                @if wanted.after.is_some() { a href=(list_of("/console/cases", wanted, None)) { "First page" } }
+                @if page.after.is_some() { a rel="next" href=(list_of("/console/cases", wanted, page.after)) { "Next page" } }
             }
-            @if lines.is_empty() { (nothing("No case: nothing waits for people.")) }
-            @else { (table(lines)) }
+            p.muted { "Take away: "
+                a href=(list_of("/console/export/cases.csv", wanted, None)) { "these cases as CSV" } ", "
+                a href=(list_of("/console/export/cases.ndjson", wanted, None)) { "as NDJSON" } "; "
+                a href="/console/export/alerts.csv" { "all alerts as CSV" } ", "
+                a href="/console/export/alerts.ndjson" { "as NDJSON" }
+            }
         }
     }
 }
 
-fn table(lines: &[CaseLine]) -> Markup {
+fn choice(name: &str, label: &str, any: &str, options: &[&str], chosen: Option<&str>) -> Markup {
     html! {
-        div.scroll { table.stack {
+        label { (label) select name=(name) {
+            option value="" { (any) }
+            @for option in options { option value=(option) selected[chosen == Some(option)] { (option) } }
+        } }
+    }
+}
+
+fn filter(wanted: &CaseFilter, viewer: &Viewer) -> Markup {
+    let mine = CaseFilter { assignee: Some(viewer.actor.id().to_owned()), ..CaseFilter::default() };
+    let everything = CaseFilter { all: true, ..CaseFilter::default() };
+    let ways = [
+        ("Open, by urgency", CaseFilter::default()),
+        ("Mine", mine),
+        (
+            "Waiting for a second person",
+            CaseFilter { state: Some("proposed".to_owned()), ..CaseFilter::default() },
+        ),
+        ("All, newest first", everything),
+    ];
+    html! {
+        p.chips { @for (words, way) in &ways {
+            a href=(list_of("/console/cases", way, None)) aria-current=[(way == &CaseFilter { after: None, ..wanted.clone() }).then_some("true")] { (words) }
+        } }
+        form.row.filter method="get" action="/console/cases" {
+            label { "Text" input type="search" name="q" maxlength="160" value=(wanted.text.as_deref().unwrap_or_default()); }
+            (choice("state", "State", "any", &STATES, wanted.state.as_deref()))
+            (choice("priority", "At least", "any priority", &PRIORITIES, wanted.priority.as_deref()))
+            (choice("about", "About", "anything", &ABOUT, wanted.about.as_deref()))
+            label { "Assigned to" input name="assignee" maxlength="64" value=(wanted.assignee.as_deref().unwrap_or_default()); }
+            label.check { input type="checkbox" name="all" value="1" checked[wanted.all]; " closed ones too" }
+            button { "Filter" }
+        }
+    }
+}
+
+fn table(page: &CasePage, with_boxes: bool) -> Markup {
+    html! {
+        div.scroll { table.stack.queue {
             thead { tr {
+                @if with_boxes { th { span.hidden { "choose" } } }
                 th { "case" } th { "priority" } th { "about" } th.number { "expected loss" } th { "state" }
                 th { "look by" } th { "newest reason" }
             } }
-            tbody { @for line in lines { tr data-row {
+            tbody { @for line in &page.lines { tr data-row {
+                @if with_boxes { td.box data-label="choose" {
+                    @if line.state != "resolved" {
+                        input type="checkbox" name="case" value=(format!("{}.{}", line.id, line.revision)) aria-label=(format!("choose case {}", line.id));
+                    }
+                } }
                 td data-label="case" { a href=(format!("/console/cases/{}", line.id)) { "case-" (line.id) } }
                 td data-label="priority" { (badge(urgency(&line.priority), &line.priority)) }
-                td data-label="about" { (line.entity) }
+                td data-label="about" { span title=(line.entity) { (short(&line.entity, ENTITY_CHARS)) } }
                 td.number data-label="expected loss" {
                     @if let Some(loss) = &line.expected_loss { (loss) } @else { span.muted { "unknown" } }
                 }
                 td data-label="state" {
-                    (line.state) @if let Some(who) = &line.assignee { " (" (who) ")" }
+                    (line.state) @if let Some(who) = &line.assignee { span.muted { " " (who) } }
                 }
-                td data-label="look by" {
-                    (moment(line.deadline)) @if line.is_overdue { " " (badge(Tone::Bad, "overdue")) }
-                }
-                td data-label="newest reason" { code { (line.newest) } " " span.muted { (line.triggers) " in all" } }
+                td data-label="look by" { (clock(line, page.now)) }
+                td data-label="newest reason" { code { (line.newest) } @if line.triggers > 1 { " " span.muted { (line.triggers) " in all" } } }
             } } }
         } }
+    }
+}
+
+/// What can be done with several at once; each is looked at by itself, and what came of each is told.
+fn bulk() -> Markup {
+    html! {
+        fieldset.bulk {
+            legend { "With those chosen" }
+            button name="deed" value="assign" data-key="a" formnovalidate { "Assign to me" }
+            label { "Reason" input name="text" data-key="r" maxlength="2000" placeholder="needed for what follows"; }
+            button name="deed" value="note" { "Write down" }
+            button name="deed" value="propose" { "Propose release" }
+            label { "It was" (dispositions(false)) }
+            button name="deed" value="resolve" { "Close" }
+            p.muted { "A release needs a second person, one withdrawal at a time, on the page of the case." }
+        }
+    }
+}
+
+fn dispositions(required: bool) -> Markup {
+    html! {
+        select name="disposition" required[required] {
+            option value="" { "choose" }
+            @for (name, words) in DISPOSITIONS { option value=(name) { (words) } }
+        }
+    }
+}
+
+/// What came of a bulk action.
+pub(crate) fn outcome(deed: &str, done: &[(u64, Result<String, String>)], back: &str) -> Markup {
+    let failed = done.iter().filter(|(_, result)| result.is_err()).count();
+    html! {
+        (heading("Done", "What came of each."))
+        p.card.notice.(if failed > 0 { "bad" } else { "good" }) role="status" {
+            (deed) ": " (done.len() - failed) " done" @if failed > 0 { ", " (failed) " not" } "."
+        }
+        section.card {
+            div.scroll { table.stack {
+                thead { tr { th { "case" } th { "result" } th { "what happened" } } }
+                tbody { @for (case, result) in done { tr data-row {
+                    td data-label="case" { a href=(format!("/console/cases/{case}")) { "case-" (case) } }
+                    @match result {
+                        Ok(says) => { td data-label="result" { (badge(Tone::Good, "done")) } td data-label="what" { (says) } }
+                        Err(says) => { td data-label="result" { (badge(Tone::Bad, "not done")) } td data-label="what" { (says) } }
+                    }
+                } } }
+            } }
+            p.pager { a href=(back) { "Back to the list" } }
+        }
+    }
+}
+
+/// How much time is left, as a clock that fills.
+fn clock(line: &CaseLine, now: UnixNanos) -> Markup {
+    if line.state == "resolved" {
+        return html! { span.muted { "closed" } };
+    }
+    if line.deadline == UnixNanos(u64::MAX) {
+        return html! { span.muted { "any time" } };
+    }
+    let all = line.deadline.since(line.opened_at).as_secs().max(1);
+    let gone = now.since(line.opened_at).as_secs().min(all);
+    html! {
+        div.clock {
+            @if line.is_overdue {
+                (badge(Tone::Bad, "overdue")) " " span { "by " (span(now.since(line.deadline).as_secs())) }
+            } @else if now > line.deadline {
+                span.muted { "was looked at" }
+            } @else {
+                progress max=(all) value=(gone) aria-label="time gone" {}
+                span { (span(line.deadline.since(now).as_secs())) " left" }
+            }
+        }
     }
 }
 
@@ -65,41 +230,82 @@ fn urgency(priority: &str) -> Tone {
     }
 }
 
+/// The cases of a customer, in short.
+pub(crate) fn brief(lines: &[CaseLine]) -> Markup {
+    if lines.is_empty() {
+        return nothing("No case about it.");
+    }
+    html! {
+        ul.plain { @for line in lines { li {
+            a href=(format!("/console/cases/{}", line.id)) { "case-" (line.id) } " "
+            (badge(urgency(&line.priority), &line.priority)) " " (line.state) " " span.muted { (line.newest) }
+        } } }
+    }
+}
+
 pub(crate) fn one(file: &CaseFile, viewer: &Viewer, says: Option<&str>) -> Markup {
     let line = &file.line;
     let is_open = file.resolution.is_none();
     let may_work = is_open && viewer.may(Capability::WorkCases);
+    let score = file.found.iter().find_map(|found| found.score.as_ref());
     html! {
         (heading(&format!("Case {}", line.id), "What came together, what waits, and what people did."))
         @if let Some(says) = says { p.card.notice.bad role="alert" { (says) } }
-        section.card {
-            p {
-                (badge(urgency(&line.priority), &line.priority)) " " b { (line.entity) } " "
-                @if let Some(resolution) = &file.resolution { (badge(Tone::Good, "resolved")) " " (resolution) }
-                @else { (line.state) @if let Some(who) = &line.assignee { " (" (who) ")" } }
-            }
-            dl.pairs {
-                dt { "expected loss" }
-                dd { @if let Some(loss) = &line.expected_loss { (loss) } @else { "unknown: it may be anything" } }
-                dt { "opened" } dd { (moment(line.opened_at)) }
-                @if is_open {
-                    dt { "look by" }
-                    dd { (moment(line.deadline)) @if line.is_overdue { " " (badge(Tone::Bad, "overdue")) } }
+        section.card.summary {
+            div.who-about {
+                p.name { (badge(urgency(&line.priority), &line.priority)) " " b { (line.entity) } }
+                p {
+                    @if let Some(resolution) = &file.resolution { (badge(Tone::Good, "resolved")) " " (resolution) }
+                    @else { (line.state) @if let Some(who) = &line.assignee { ", " b { (who) } " works on it" } @else { ", nobody works on it" } }
                 }
+                p.chips {
+                    @if let Some(account) = &file.account {
+                        a href=(account_of(account)) { "Everything of this customer" }
+                        a href=(graph_of(&format!("account:{account}"))) { "Who shares what" }
+                    }
+                    @if let Some(text) = &file.address {
+                        a href=(super::address::page_of(None, text)) { "The address" }
+                        a href=(graph_of(&format!("address:{text}"))) { "Who deals with it" }
+                    }
+                }
+            }
+            dl.facts {
+                div { dt { "expected loss" } dd { @if let Some(loss) = &line.expected_loss { (loss) } @else { "unknown" } } }
+                @if let Some(score) = score { div { dt { "model" } dd { (percent(score.ppm)) } } }
+                div { dt { "opened" } dd { (moment(line.opened_at)) } }
+                @if is_open { div { dt { "look by" } dd { (moment(line.deadline)) (clock(line, file.now)) } } }
             }
         }
         @if !file.held.is_empty() {
             section.card {
-                h2 { "Withdrawals" }
-                ul.plain { @for held in &file.held { li { (withdrawal(file, held, viewer)) } } }
+                h2 { "Withdrawals that wait or waited" }
+                ul.plain { @for held in &file.held { li data-row { (withdrawal(file, held, viewer)) } } }
             }
         }
-        @if may_work { (work(file)) }
+        @if !file.found.is_empty() {
+            section.card {
+                h2 { "Why" }
+                (decisions::findings(&file.found))
+            }
+        }
+        @if may_work { (work(file, viewer)) }
+        section.card {
+            h2 { "Linked" }
+            (links(&file.links, "Nothing is known to be linked to it."))
+        }
         section.card {
             h2 { "Timeline" }
-            ul.plain { @for step in &file.steps { li { (step_of(step)) } } }
+            (timeline(&file.moments, "Nothing is known of it any more."))
+            @if let Some(account) = &file.account {
+                p.pager { a href=(account_of(account)) { "All " (count(file.moments_in_all)) " entries of this customer" } }
+            }
         }
     }
+}
+
+/// `12.3 %` of millionths.
+pub(crate) fn percent(ppm: u32) -> String {
+    format!("{}.{} %", ppm / 10_000, ppm / 1_000 % 10)
 }
 
 /// A form of a case with the fields each has.
@@ -122,15 +328,20 @@ fn withdrawal(file: &CaseFile, held: &HeldLine, viewer: &Viewer) -> Markup {
         "refused" => Tone::Bad,
         _ => Tone::Warn,
     };
-    let reason = html! { label { "Reason" input name="text" required maxlength="2000"; } };
+    let reason = html! { label { "Reason" input name="text" required maxlength="2000" data-key="r"; } };
     html! {
         p {
             (badge(tone, &held.state)) " "
-            a href=(format!("/console/decisions/{}", held.decision)) { code { (held.decision) } }
-            " " (moment(held.at)) " "
-            @for (at, reason) in held.reasons.iter().enumerate() { @if at > 0 { ", " } code { (reason) } }
+            @if let Some(asked) = &held.asked {
+                b { (asked.amount) } " to " code { (asked.destination) } " "
+            }
+            span.muted { (moment(held.at)) }
         }
-        @if !held.detail.is_empty() { p.muted { (held.detail) } }
+        p {
+            @for (at, reason) in held.reasons.iter().enumerate() { @if at > 0 { ", " } code { (reason) } }
+            " " a href=(format!("/console/decisions/{}", held.decision)) { "the decision" }
+        }
+        @if !held.detail.is_empty() { p.said { (held.detail) } }
         @if is_open && viewer.may(Capability::WorkCases) && matches!(held.state.as_str(), "held" | "expired") {
             (form(file, "propose", decision, &html! { (reason) button { "Propose release" } }))
         }
@@ -139,46 +350,39 @@ fn withdrawal(file: &CaseFile, held: &HeldLine, viewer: &Viewer) -> Markup {
                 (form(file, "approve", decision, &html! { button { "Approve release" } }))
             }
             @if viewer.may(Capability::WorkCases) {
-                (form(file, "decline", decision, &html! { (reason) button { "Decline" } }))
+                (form(file, "decline", decision, &html! { (reason) button.quiet { "Decline" } }))
             }
         }
     }
 }
 
-fn work(file: &CaseFile) -> Markup {
+fn work(file: &CaseFile, viewer: &Viewer) -> Markup {
+    let me = viewer.actor.id();
     html! {
         section.card {
             h2 { "Work on it" }
-            (form(file, "assign", None, &html! {
-                label { "Assign to (empty: nobody)" input name="text" maxlength="64"; }
-                button { "Assign" }
-            }))
+            @if file.line.assignee.as_deref() != Some(me) {
+                (form(file, "assign", None, &html! {
+                    input type="hidden" name="text" value=(me);
+                    button data-key="a" { "Assign to me" }
+                }))
+            }
+            details {
+                summary { "Assign to somebody else" }
+                (form(file, "assign", None, &html! {
+                    label { "Name (empty: nobody)" input name="text" maxlength="64"; }
+                    button { "Assign" }
+                }))
+            }
             (form(file, "note", None, &html! {
-                label { "Note" input name="text" required maxlength="2000"; }
+                label.grow { "Note" input name="text" required maxlength="2000" data-key="n"; }
                 button { "Write down" }
             }))
             (form(file, "resolve", None, &html! {
-                label { "It was" select name="disposition" required {
-                    option value="" { "choose" }
-                    @for (name, words) in DISPOSITIONS { option value=(name) { (words) } }
-                } }
-                label { "Reason" input name="text" required maxlength="2000"; }
+                label { "It was" (dispositions(true)) }
+                label.grow { "Reason" input name="text" required maxlength="2000" data-key="e"; }
                 button { "Close the case" }
             }))
         }
-    }
-}
-
-fn step_of(step: &CaseStep) -> Markup {
-    html! {
-        p {
-            (moment(step.at)) " "
-            @if step.by_person { b { (step.who) } } @else { span.muted { (step.who) } } " "
-            (step.what) " "
-            @if let Some(decision) = &step.decision {
-                a href=(format!("/console/decisions/{decision}")) { code { (decision) } }
-            }
-        }
-        @if !step.detail.is_empty() { p.muted { (step.detail) } }
     }
 }

@@ -9,7 +9,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::{
     PAGES, ROWS_MAX,
-    ports::{BoxFuture, NotDone, NotLetIn, Operations, Sight, Visitors},
+    ports::{BoxFuture, Casework, NotDone, NotLetIn, Nothing, Operations, Sight, Visitors},
     view::*,
 };
 
@@ -23,6 +23,7 @@ fn line() -> DecisionLine {
         account: EVIL.to_owned(),
         amount: "1.5 BTC".to_owned(),
         destination: EVIL.to_owned(),
+        network: Some("tron"),
         verdict: Verdict::Deny,
         reason: EVIL.to_owned(),
     }
@@ -41,6 +42,7 @@ fn case_line() -> CaseLine {
         assignee: Some(EVIL.to_owned()),
         triggers: 2,
         newest: EVIL.to_owned(),
+        revision: 3,
     }
 }
 
@@ -63,72 +65,6 @@ impl Sight for Shown {
             entries: 42,
             bans: 1,
         }
-    }
-
-    fn decisions(&self, before: Option<u64>) -> BoxFuture<'_, Result<DecisionPage, Unavailable>> {
-        Box::pin(async move {
-            match before {
-                Some(7) => Err(Unavailable(EVIL.to_owned())),
-                _ => Ok(DecisionPage { lines: vec![line(); ROWS_MAX], before: Some(7) }),
-            }
-        })
-    }
-
-    fn decision<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Explanation>, Unavailable>> {
-        Box::pin(async move {
-            Ok((id == "d-1").then(|| Explanation {
-                line: line(),
-                asked: vec![(EVIL.to_owned(), EVIL.to_owned())],
-                found: vec![Found {
-                    source: "watch",
-                    code: EVIL.to_owned(),
-                    verdict: Verdict::Deny,
-                    shadow: true,
-                    message: EVIL.to_owned(),
-                    evidence: vec![(EVIL.to_owned(), EVIL.to_owned())],
-                    would_pass_if: Some(EVIL.to_owned()),
-                }],
-                position: Some(3),
-            }))
-        })
-    }
-
-    fn cases(&self, _all: bool) -> Vec<CaseLine> {
-        vec![case_line()]
-    }
-
-    fn case(&self, id: u64) -> Option<CaseFile> {
-        let held = |state: &str| HeldLine {
-            decision: "d-1".to_owned(),
-            at: UnixNanos::from_secs(1),
-            reasons: vec![EVIL.to_owned()],
-            state: state.to_owned(),
-            detail: EVIL.to_owned(),
-        };
-        let step = CaseStep {
-            at: UnixNanos::from_secs(1),
-            who: EVIL.to_owned(),
-            what: EVIL.to_owned(),
-            detail: EVIL.to_owned(),
-            decision: Some(EVIL.to_owned()),
-            by_person: true,
-        };
-        (id == 12).then(|| CaseFile {
-            line: case_line(),
-            revision: 3,
-            held: vec![held("held"), held("proposed")],
-            steps: vec![step],
-            resolution: None,
-        })
-    }
-
-    fn act(&self, actor: Actor, case: u64, revision: u64, deed: Deed) -> BoxFuture<'_, Result<(), NotDone>> {
-        Box::pin(async move {
-            match (case, revision) {
-                (12, 3) if deed == (Deed::Note { text: actor.id().to_owned() }) => Ok(()),
-                _ => Err(NotDone(format!("{deed:?} by {actor}, {EVIL}"))),
-            }
-        })
     }
 
     fn bans(&self) -> Vec<Ban> {
@@ -174,6 +110,222 @@ impl Sight for Shown {
             let entry = Entry { seq: from, at: EVIL.to_owned(), kind: EVIL.to_owned(), fields };
             Ok(EntryPage { entries: vec![entry], from, size: 9, kind, kinds: vec!["decision"] })
         })
+    }
+}
+
+fn found() -> Found {
+    let push = |logit| Push { name: EVIL.to_owned(), value: EVIL.to_owned(), logit };
+    Found {
+        source: "watch",
+        code: EVIL.to_owned(),
+        verdict: Verdict::Deny,
+        shadow: true,
+        message: EVIL.to_owned(),
+        evidence: vec![(EVIL.to_owned(), EVIL.to_owned())],
+        would_pass_if: Some(EVIL.to_owned()),
+        score: Some(Score { ppm: 931_500, pushes: vec![push(2.0), push(-1.0)] }),
+    }
+}
+
+fn moments() -> Vec<Moment> {
+    let moment = |in_case, decision: Option<&str>| Moment {
+        at: UnixNanos::from_secs(1),
+        sort: "access",
+        who: EVIL.to_owned(),
+        what: EVIL.to_owned(),
+        text: EVIL.to_owned(),
+        more: vec![(EVIL.to_owned(), EVIL.to_owned())],
+        tone: Tone::Warn,
+        position: 4,
+        decision: decision.map(str::to_owned),
+        in_case,
+    };
+    vec![moment(true, Some(EVIL)), moment(false, None)]
+}
+
+fn links() -> Links {
+    let line = LinkLine {
+        kind: "device",
+        name: EVIL.to_owned(),
+        entity: EVIL.to_owned(),
+        how: "used",
+        times: 2,
+        last: UnixNanos::from_secs(1),
+        others: 412,
+    };
+    Links { lines: vec![line], more: 7 }
+}
+
+fn graph() -> Graph {
+    let node = |column, href: Option<&str>| GraphNode {
+        kind: "account",
+        name: EVIL.to_owned(),
+        href: href.map(str::to_owned),
+        tone: Tone::Bad,
+        column,
+    };
+    Graph {
+        nodes: vec![node(0, Some("/console/graph?entity=account:x")), node(1, None)],
+        edges: vec![GraphEdge { ends: (0, 1), how: EVIL.to_owned(), weight: 0.7 }],
+        columns: vec!["it", "linked to it"],
+        left_out: vec![EVIL.to_owned()],
+    }
+}
+
+struct Desk;
+
+impl Casework for Desk {
+    fn decisions(&self, wanted: &DecisionFilter) -> Result<DecisionPage, Unavailable> {
+        match wanted.before {
+            Some(7) => Err(Unavailable(EVIL.to_owned())),
+            Some(8) => Ok(DecisionPage { lines: Vec::new(), before: Some(3) }),
+            _ => Ok(DecisionPage { lines: vec![line(); ROWS_MAX], before: Some(7) }),
+        }
+    }
+
+    fn decision<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Explanation>, Unavailable>> {
+        Box::pin(async move {
+            Ok((id == "d-1").then(|| Explanation {
+                line: line(),
+                asked: vec![(EVIL.to_owned(), EVIL.to_owned())],
+                found: vec![found()],
+                position: Some(3),
+            }))
+        })
+    }
+
+    fn cases(&self, wanted: &CaseFilter) -> CasePage {
+        let lines = if wanted.text.as_deref() == Some("none") { Vec::new() } else { vec![case_line()] };
+        CasePage { lines, after: Some(12), open: 1, overdue: 1, now: UnixNanos::from_secs(9) }
+    }
+
+    fn case(&self, id: u64) -> Result<Option<CaseFile>, Unavailable> {
+        let held = |state: &str| HeldLine {
+            decision: "d-1".to_owned(),
+            at: UnixNanos::from_secs(1),
+            reasons: vec![EVIL.to_owned()],
+            state: state.to_owned(),
+            detail: EVIL.to_owned(),
+            asked: Some(line()),
+        };
+        Ok((id == 12).then(|| CaseFile {
+            line: case_line(),
+            revision: 3,
+            now: UnixNanos::from_secs(9),
+            account: Some(EVIL.to_owned()),
+            address: Some(EVIL.to_owned()),
+            held: vec![held("held"), held("proposed")],
+            moments: moments(),
+            moments_in_all: 9,
+            found: vec![found()],
+            links: links(),
+            resolution: None,
+        }))
+    }
+
+    fn act(&self, actor: Actor, case: u64, revision: u64, deed: Deed) -> BoxFuture<'_, Result<(), NotDone>> {
+        Box::pin(async move {
+            match (case, revision) {
+                (12, 3) if deed == (Deed::Note { text: actor.id().to_owned() }) => Ok(()),
+                (12, 3) if deed == (Deed::Assign { to: Some(actor.id().to_owned()) }) => Ok(()),
+                (12, 3) if matches!(&deed, Deed::Propose { decision, .. } if decision == "d-1") => Ok(()),
+                _ => Err(NotDone(format!("{deed:?} by {actor}, {EVIL}"))),
+            }
+        })
+    }
+
+    fn account(&self, account: &str, wanted: &TrailFilter) -> Result<AccountFile, Nothing> {
+        if account == "nobody" {
+            return Err(Nothing::Unknown(EVIL.to_owned()));
+        }
+        Ok(AccountFile {
+            account: EVIL.to_owned(),
+            is_erased: account == "erased",
+            moments: if wanted.sorts.is_empty() { moments() } else { Vec::new() },
+            moments_in_all: 9,
+            next: Some(5),
+            links: links(),
+            cases: vec![case_line()],
+        })
+    }
+
+    fn address(
+        &self,
+        network: Option<&str>,
+        address: &str,
+        sees_customers: bool,
+    ) -> Result<AddressFile, Nothing> {
+        let label = LabelLine {
+            text: EVIL.to_owned(),
+            category: EVIL.to_owned(),
+            verdict: Verdict::Deny,
+            confidence: EVIL.to_owned(),
+            list: EVIL.to_owned(),
+            imported_at: UnixNanos::from_secs(1),
+            source: EVIL.to_owned(),
+            licence: String::new(),
+            said: (Some(UnixNanos::from_secs(1)), None),
+        };
+        let exposure = |category: Option<&str>| ExposureLine {
+            of: EVIL.to_owned(),
+            way: "received from",
+            category: category.map(str::to_owned),
+            direct: 0.25,
+            indirect: 0.5,
+            hops: 2,
+            tone: Tone::Bad,
+        };
+        Ok(AddressFile {
+            network: network.map(str::to_owned),
+            asked: address.to_owned(),
+            canonical: None,
+            invalid: Some(EVIL.to_owned()),
+            verdict: Verdict::Deny,
+            reasons: vec![EVIL.to_owned()],
+            labels: vec![label],
+            is_contradictory: true,
+            seen: vec![(EVIL.to_owned(), UnixNanos::from_secs(1), UnixNanos::from_secs(0))],
+            activity: vec![ActivityLine {
+                of: EVIL.to_owned(),
+                received: 1,
+                received_amount: 2.0,
+                paid: 3,
+                paid_amount: 4.0,
+                counterparties: 5,
+            }],
+            exposures: vec![exposure(Some(EVIL)), exposure(None)],
+            flow: Some(graph()),
+            chains: vec![(EVIL.to_owned(), EVIL.to_owned())],
+            lists: vec![(EVIL.to_owned(), UnixNanos::from_secs(1), 7)],
+            customers: sees_customers.then(links),
+            moments: sees_customers.then(moments),
+        })
+    }
+
+    fn graph(&self, entity: &str) -> Result<Neighbourhood, Nothing> {
+        match entity {
+            "account:nobody" => Err(Nothing::Unknown("nobody".to_owned())),
+            _ => Ok(Neighbourhood { kind: "account", name: EVIL.to_owned(), href: None, graph: graph() }),
+        }
+    }
+
+    fn find(&self, text: &str) -> Option<String> {
+        (text == "customer-1").then(|| "/console/accounts/customer-1".to_owned())
+    }
+
+    fn rows(&self, table: Export, wanted: &ExportFilter) -> Result<Rows, Unavailable> {
+        let row: Vec<String> = table.columns().iter().map(|column| format!("={column}")).collect();
+        let filter = |before| {
+            let decisions = DecisionFilter { before: Some(before), ..wanted.decisions.clone() };
+            Some(Box::new(ExportFilter { decisions, ..ExportFilter::default() }))
+        };
+        match (table, wanted.decisions.before) {
+            (Export::Decisions, None) => Ok(Rows { rows: vec![row; 2], next: filter(5) }),
+            (Export::Decisions, Some(5)) => Ok(Rows { rows: vec![row; 2], next: filter(4) }),
+            (Export::Decisions, Some(1)) => Ok(Rows { rows: vec![row; 100_000], next: filter(1) }),
+            (Export::Decisions, Some(_)) => Err(Unavailable("the disk is gone".to_owned())),
+            _ => Ok(Rows { rows: vec![row], next: None }),
+        }
     }
 }
 
@@ -350,7 +502,12 @@ async fn what_is_frozen_stands_on_every_page() {
 }
 
 fn console() -> Console {
-    Console::new(Ports { sight: Arc::new(Shown), operations: Arc::new(Office), visitors: Arc::new(Roles) })
+    Console::new(Ports {
+        sight: Arc::new(Shown),
+        casework: Arc::new(Desk),
+        operations: Arc::new(Office),
+        visitors: Arc::new(Roles),
+    })
 }
 
 fn asked(method: &Method, path: &str, session: Option<&str>) -> request::Builder {
@@ -383,6 +540,18 @@ fn all_pages() -> Vec<(String, &'static Page)> {
         ("/console/cases?all=1", &pages::CASES),
         ("/console/keys/k-1", &pages::KEYS),
         ("/console/keys?account=x", &pages::KEYS),
+        (
+            "/console/cases?q=%3Cscript%3E&state=open&priority=high&about=account&assignee=me&after=3",
+            &pages::CASES,
+        ),
+        ("/console/cases?q=none", &pages::CASES),
+        ("/console/decisions?before=8&verdict=hold&account=x&q=%22%3E%3Cimg", &pages::DECISIONS),
+        ("/console/accounts/customer-1", &pages::GRAPH),
+        ("/console/accounts/customer-1?only=trade,money&from=3", &pages::GRAPH),
+        ("/console/accounts/erased", &pages::GRAPH),
+        ("/console/graph?entity=account:customer-1", &pages::GRAPH),
+        ("/console/addresses/tron/T1", &pages::ADDRESSES),
+        ("/console/addresses/any/%3Cscript%3Ealert(1)", &pages::ADDRESSES),
     ];
     let listed = PAGES.iter().map(|page| (page.path.to_owned(), page));
     listed.chain(below.into_iter().map(|(path, page)| (path.to_owned(), page))).collect()
@@ -455,6 +624,14 @@ async fn what_is_not_there_and_what_cannot_be_shown_say_so() {
         ("/console/decisions/none", StatusCode::NOT_FOUND, "No decision has this id."),
         ("/console/decisions?before=x", StatusCode::NOT_FOUND, "no page of decisions"),
         ("/console/decisions?before=7", StatusCode::SERVICE_UNAVAILABLE, "&lt;script&gt;"),
+        ("/console/decisions?verdict=maybe", StatusCode::NOT_FOUND, "no page of decisions"),
+        ("/console/cases?state=lost", StatusCode::NOT_FOUND, "no list of cases"),
+        ("/console/cases?after=x", StatusCode::NOT_FOUND, "no list of cases"),
+        ("/console/accounts/nobody", StatusCode::NOT_FOUND, "&lt;script&gt;"),
+        ("/console/accounts/x?only=lies", StatusCode::NOT_FOUND, "no page of a customer"),
+        ("/console/graph?entity=account:nobody", StatusCode::NOT_FOUND, "nobody"),
+        ("/console/find?q=somebody", StatusCode::NOT_FOUND, "Nothing found"),
+        ("/console/export/people.csv", StatusCode::NOT_FOUND, "no such table"),
         ("/console/audit?from=-1", StatusCode::NOT_FOUND, "from is a number"),
         ("/console/none", StatusCode::NOT_FOUND, "no page under this address"),
     ] {
@@ -549,13 +726,19 @@ fn templates_use_a_small_part_of_htmx() {
     let sources = [
         include_str!("../layout.rs"),
         include_str!("../pages.rs"),
+        include_str!("../pages/accounts.rs"),
+        include_str!("../pages/address.rs"),
         include_str!("../pages/audit.rs"),
         include_str!("../pages/backups.rs"),
         include_str!("../pages/bans.rs"),
         include_str!("../pages/cases.rs"),
         include_str!("../pages/decisions.rs"),
+        include_str!("../pages/graph.rs"),
         include_str!("../pages/lists.rs"),
         include_str!("../pages/live.rs"),
+        include_str!("../pages/moments.rs"),
+        include_str!("../svg/bars.rs"),
+        include_str!("../svg/layers.rs"),
     ];
     for word in
         sources.iter().flat_map(|source| source.split_whitespace()).filter(|word| word.starts_with("hx-"))
@@ -611,4 +794,112 @@ async fn forms_are_offered_to_those_who_may_use_them() {
         let deeds = ["propose", "approve", "resolve"];
         assert_eq!(deeds.map(|deed| body.contains(&format!("value=\"{deed}\""))), offered, "{role}");
     }
+}
+
+#[tokio::test]
+async fn what_somebody_types_leads_to_its_page_for_those_who_may_look_for_it() {
+    let (status, headers, _) = get_as("/console/find?q=%20customer-1%20", Some("viewer")).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    assert_eq!(headers[header::LOCATION], "/console/accounts/customer-1");
+    // That somebody is a customer is nothing for an auditor.
+    assert_eq!(get_as("/console/find?q=customer-1", Some("auditor")).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(get_as("/console/find?q=customer-1", None).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn customers_of_an_address_are_shown_to_those_who_may_see_customers() {
+    let path = "/console/addresses/tron/T1";
+    let (_, _, body) = get_as(path, Some("aml_analyst")).await;
+    assert!(body.contains("Our customers") && body.contains("History"));
+    for role in Role::ALL {
+        let (status, _, body) = get_as(path, Some(role.as_str())).await;
+        let may = role.capabilities().any(|capability| capability == Capability::ReadCases);
+        assert!(status != StatusCode::OK || body.contains("Our customers") == may, "{}", role.as_str());
+    }
+}
+
+async fn bulk(role: &str, site: &str, form: &str) -> (StatusCode, String) {
+    let request = asked(&Method::POST, "/console/cases/bulk", Some(role))
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header("sec-fetch-site", site)
+        .body(Body::from(form.to_owned()))
+        .unwrap();
+    let (status, _, body) = answer(request).await;
+    (status, body)
+}
+
+#[tokio::test]
+async fn several_cases_at_once_each_tell_what_came_of_them() {
+    // One is as it was, one has changed since, one was never there.
+    let form = "case=12.3&case=12.2&case=99.0&deed=note&text=fraud_analyst&back=%2Fconsole%2Fcases%3Fq%3Dx";
+    let (status, body) = bulk("fraud_analyst", "same-origin", form).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.contains("1 done, 2 not") && body.contains("href=\"/console/cases?q=x\""), "{body}");
+    assert!(!body.contains("<script>"));
+    let (_, body) = bulk("fraud_analyst", "same-origin", "case=12.3&deed=assign").await;
+    assert!(body.contains("1 done."), "{body}");
+    // Proposals are made for what waits; agreeing is left to whoever looks at each.
+    let (_, body) = bulk("fraud_analyst", "same-origin", "case=12.3&deed=propose&text=x").await;
+    assert!(body.contains("one release proposed"), "{body}");
+    let (status, _) = bulk("compliance_officer", "same-origin", "case=12.3&deed=approve&text=x").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_bulk_form_without_a_reason_a_right_or_an_origin_does_nothing() {
+    let note = "case=12.3&deed=note&text=fraud_analyst";
+    assert_eq!(bulk("fraud_analyst", "cross-site", note).await.0, StatusCode::FORBIDDEN);
+    for role in ["viewer", "approver", "admin"] {
+        assert_eq!(bulk(role, "same-origin", note).await.0, StatusCode::FORBIDDEN, "{role}");
+    }
+    for (form, says) in [
+        ("case=12.3&deed=note&text=%20", "Say why"),
+        ("deed=note&text=x", "Choose at least one"),
+        ("case=12.3&deed=resolve&text=x", "Choose what it was"),
+        ("case=12&deed=note&text=x", "none of this page"),
+        ("case=12.3&deed=note&text=x&more=1", "none of this page"),
+        ("case=12.3&deed=drop&text=x", "none of this page"),
+    ] {
+        let (status, body) = bulk("fraud_analyst", "same-origin", form).await;
+        assert!(status == StatusCode::BAD_REQUEST && body.contains(says), "{form}: {status}");
+    }
+    // A way back leads nowhere but to a list.
+    let away = "case=12.3&deed=assign&back=https%3A%2F%2Fevil.test";
+    let (_, body) = bulk("fraud_analyst", "same-origin", away).await;
+    assert!(!body.contains("evil.test"));
+}
+
+#[tokio::test]
+async fn tables_are_taken_away_by_those_who_see_their_page_without_formulas_and_to_the_end() {
+    for role in Role::ALL {
+        for (file, page) in
+            [("cases.csv", &pages::CASES), ("alerts.ndjson", &pages::CASES), ("bans.csv", &pages::BANS)]
+        {
+            let (status, ..) = get_as(&format!("/console/export/{file}"), Some(role.as_str())).await;
+            let may = role.capabilities().any(|capability| capability == page.capability);
+            assert_eq!(status == StatusCode::OK, may, "{file} as {}", role.as_str());
+        }
+    }
+    let (_, headers, body) = get_as("/console/export/bans.csv", Some("sre")).await;
+    assert_eq!(headers[header::CONTENT_DISPOSITION], "attachment; filename=\"caponier-bans.csv\"");
+    assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+    let lines: Vec<&str> = body.split("\r\n").collect();
+    assert_eq!(lines[0], "target,reason,since,until,in_force,evidence");
+    assert!(lines[1].starts_with("\"'=target\",\"'=reason\""), "{body}");
+    // Two parts, and then the disk is gone: what was sent says that it is not all.
+    let (status, _, body) = get_as("/console/export/decisions.ndjson?verdict=hold", Some("viewer")).await;
+    let lines: Vec<serde_json::Value> =
+        body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((status, lines.len()), (StatusCode::OK, 5));
+    assert_eq!(lines[0]["verdict"], "=verdict");
+    assert_eq!(lines[4]["incomplete"], "the disk is gone");
+    // A table without an end has one.
+    let (_, _, body) = get_as("/console/export/decisions.csv?before=1", Some("viewer")).await;
+    let lines: Vec<&str> = body.trim_end().split("\r\n").collect();
+    assert_eq!(lines.len(), 1 + 200_000 + 1);
+    assert!(lines.last().unwrap().contains("cut off after 200000 rows"));
+    assert_eq!(
+        get_as("/console/export/decisions.csv?before=x", Some("viewer")).await.0,
+        StatusCode::NOT_FOUND
+    );
 }

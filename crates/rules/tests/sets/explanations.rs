@@ -63,12 +63,22 @@ fn the_nearest_clause_is_told() {
     check("has(amount)", "amount were missing");
     check("new_device ? risk > 0.5 : vpn", "risk were <= 0.5");
     check("withdrawals_24h in [1, 2, 3, 4]", "withdrawals_24h were not in [1, 2, 3, 4]");
+    // What one alternative leaves is taken by the next: the search goes on, and says no more than it has proven.
+    check("withdrawals_24h >= -2 || withdrawals_24h == -3", "withdrawals_24h were <= -4");
+    check("withdrawals_24h == 3 || withdrawals_24h == 4", "withdrawals_24h were <= 2");
+    check("withdrawals_24h > 1 && withdrawals_24h < 5 && withdrawals_24h != 4", "withdrawals_24h were 4");
+    check("country == 'DE' || country == 'FR'", "country were a text that this rule does not name");
+    check("amount > 1000.0 || amount == 1000.0", "amount were <= 999.9999999999999 USD");
+    check("new_device ? risk > 0.5 : amount > 1.0", "risk were <= 0.5");
+    check("risk > 0.5 ? new_device : !new_device", "risk were <= 0.5");
     let values = [("since_password", Duration(1)), ("value", Money(Amount::parse("7.5").unwrap()))];
     let check = |when: &str, expected: &str| {
         assert_eq!(would_pass_if(when, &values).as_deref(), Some(expected), "{when}")
     };
     check("since_password < duration('90m')", "since_password were >= 1h30m");
     check("value > money('5')", "value were <= 5 USDT");
+    check("value >= money('5')", "value were < 5 USDT");
+    check("value >= money('5') || value == money('4.99')", "value were <= 4.98 USDT");
     check("!has(amount)", "amount were known");
 }
 

@@ -192,6 +192,11 @@ fn every_kind_of_batch_is_exact() {
     let model = Model::new(names, 0.25, trees).unwrap();
     for row in [[0.1; 9], [0.9; 9], [0.0, 0.9, 0.2, 0.8, f32::NAN, 0.7, 0.4, 0.6, 0.5]] {
         close(&model, &row).unwrap();
+        // The least vectors any processor has and the most this one has.
+        let explainer = Explainer::new(&model);
+        let [least, most] = [Level::baseline(), Level::new()].map(|level| explainer.explain_at(level, &row));
+        let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&least.values), bits(&most.values));
     }
 }
 

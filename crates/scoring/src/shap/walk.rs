@@ -96,6 +96,7 @@ impl<const Q: usize, const N: usize> Walk<Q, N> {
     }
 
     /// Adds the effects of the batches to the values.
+    #[inline(always)]
     pub(super) fn add(mut self, batches: &[Batch], row: &Row, values: &mut Values) {
         for batch in batches {
             self.answer(batch, row);
@@ -110,6 +111,7 @@ impl<const Q: usize, const N: usize> Walk<Q, N> {
     }
 
     /// Where the row goes, and what follows from it for features that repeat.
+    #[inline(always)]
     fn answer(&mut self, batch: &Batch, row: &Row) {
         let points = Quadrature::<Q>::RULE.points;
         for (question, goes_right) in batch.questions.iter().zip(self.goes_right.iter_mut()) {
@@ -130,6 +132,7 @@ impl<const Q: usize, const N: usize> Walk<Q, N> {
         }
     }
 
+    #[inline(always)]
     fn descend(&mut self, batch: &Batch) {
         for &root in &batch.roots {
             self.cells[usize::from(root) & (N - 1)].product = Curve([1.0; Q]);
@@ -148,6 +151,7 @@ impl<const Q: usize, const N: usize> Walk<Q, N> {
     }
 
     /// The splits where the way down becomes the way up.
+    #[inline(always)]
     fn turn(&mut self, batch: &Batch) {
         let (forks, twigs) = (batch.inner.len(), batch.inner.len() + batch.forks.len());
         let leaves = twigs + batch.twigs.len();
@@ -181,6 +185,7 @@ impl<const Q: usize, const N: usize> Walk<Q, N> {
         }
     }
 
+    #[inline(always)]
     fn ascend(&mut self, batch: &Batch) {
         for (slot, split) in batch.inner.iter().enumerate().rev() {
             let slot = slot & (N - 1);
@@ -216,6 +221,7 @@ fn leaf<const Q: usize, const N: usize>(
 }
 
 /// Slots of the child that the row takes and of the other.
+#[inline(always)]
 fn children<const N: usize>(split: &Inner, side: usize) -> [usize; 2] {
     [split.children[side], split.children[1 - side]].map(|slot| usize::from(slot) & (N - 1))
 }

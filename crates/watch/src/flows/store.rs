@@ -604,6 +604,11 @@ impl Flows {
         self.state.read().digest()
     }
 
+    /// Looks at what follows from the log.
+    pub(super) fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.read())
+    }
+
     fn first_seen(&self, address: &Address) -> Option<UnixNanos> {
         let state = self.state.read();
         state.first_seen(state.holders.find(address)?)

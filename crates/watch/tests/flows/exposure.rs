@@ -158,3 +158,30 @@ fn sightings_say_only_what_is_certain() {
     assert_eq!(context.look_alike_first_seen, Some(UnixNanos::from_secs(1_600_012_000 + month)));
     assert_eq!(context.bait.dust, 1);
 }
+
+#[test]
+fn counterparties_that_moved_most_are_told_and_those_a_list_names_come_first() {
+    let dir = TempDir::new().unwrap();
+    let lists = watch(dir.path());
+    import(&lists, "bad", &[(3, "theft")]);
+    let flows = flows(dir.path(), &lists);
+    let paid =
+        vec![payment(3, 5, 1), payment(4, 5, 70), payment(6, 5, 30), payment(4, 5, 30), payment(5, 8, 9)];
+    flows.take(&block(1, 1, paid));
+    let told = flows.dealings(&address(5), 2);
+    let lines: Vec<_> = told
+        .dealings
+        .iter()
+        .map(|one| (one.direction, one.other, one.category, one.amount, one.transfers, one.height))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            (Direction::Source, Some(address(3)), Some(Category::Theft), 1.0, 1, 1),
+            (Direction::Source, Some(address(4)), None, 100.0, 2, 1),
+            (Direction::Destination, Some(address(8)), None, 9.0, 1, 1),
+        ]
+    );
+    assert_eq!((told.more, told.is_partial), (1, false));
+    assert_eq!(flows.dealings(&address(99), 2), watch::flows::Dealings::default());
+}

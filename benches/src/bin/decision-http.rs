@@ -1,0 +1,129 @@
+//! Decisions and events over HTTP: how long requests take that come at a given rate, against a process that serves with its
+//! journal.
+//!
+//! `decision-http ADDRESS:PORT TOKEN_FILE decisions|events [RATE] [SECONDS] [CONNECTIONS] [BATCH]`. RATE requests a second:
+//! withdrawals of 20,000 accounts to some 140,000 addresses, or batches of BATCH events about these accounts (orders, deposits,
+//! logins). Budget: p99 of a decision below 5 ms at 5,000/s on two processors; the load comes from the same machine and takes
+//! its share of them. Verdicts and the codes of reasons are counted, since an answer that a source did not give in time is quick too.
+#![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+#![allow(clippy::disallowed_methods, reason = "events are told with the time they happen at")]
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Result, bail, ensure};
+use benches::{
+    mix,
+    open_loop::{Schedule, post, run},
+};
+use domain::UnixNanos;
+
+const N_ACCOUNTS: u64 = 20_000;
+/// Addresses that one account pays to.
+const N_ADDRESSES: u64 = 7;
+/// Different words that are counted.
+const WORDS_MAX: usize = 64;
+
+fn now() -> UnixNanos {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixNanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+fn withdrawal(n: u64) -> String {
+    let random = mix(n);
+    let account = random % N_ACCOUNTS;
+    let to = mix(account * N_ADDRESSES + (random >> 20) % N_ADDRESSES);
+    format!(
+        "{{\"type\":\"withdrawal\",\"withdrawal\":{{\"account\":\"load-{account}\",\"asset\":\"USDT\",\"amount\":\"{}.{:02}\",\
+         \"network\":\"ethereum\",\"address\":\"0x{to:016x}{:016x}{:08x}\",\"ip\":\"198.51.100.{}\",\"device\":\"d-{account}\"}}}}",
+        1 + (random >> 30) % 900,
+        (random >> 40) % 100,
+        mix(to),
+        to >> 40,
+        account % 250
+    )
+}
+
+fn event(run: u64, n: u64, at: UnixNanos) -> String {
+    let random = mix(n ^ run);
+    let account = random % N_ACCOUNTS;
+    let head =
+        format!("{{\"id\":\"load-{run:x}-{n}\",\"account\":\"load-{account}\",\"occurred_at\":\"{at}\"");
+    match (random >> 20) % 4 {
+        0 => format!(
+            "{head},\"type\":\"login\",\"success\":true,\"second_factor\":true,\"device\":\"d-{account}\",\
+             \"ip\":\"198.51.100.{}\",\"country\":\"CH\",\"asn\":64500}}\n",
+            account % 250
+        ),
+        1 => format!(
+            "{head},\"type\":\"deposit\",\"asset\":\"USDT\",\"amount\":\"{0}\",\"value\":\"{0}\",\"network\":\"ethereum\"}}\n",
+            1 + (random >> 30) % 900
+        ),
+        _ => format!(
+            "{head},\"type\":\"order_filled\",\"instrument\":\"BTC-USDT\",\"quantity\":\"0.01\",\"price\":\"65000\"}}\n"
+        ),
+    }
+}
+
+/// Counts what follows each mark in a text, up to the next quotation mark.
+fn count(words: &mut BTreeMap<String, u64>, text: &str, mark: &str) {
+    for rest in text.split(mark).skip(1) {
+        let word = rest.split('"').next().unwrap_or_default();
+        if words.len() < WORDS_MAX || words.contains_key(word) {
+            *words.entry(word.to_owned()).or_default() += 1;
+        }
+    }
+}
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [host, token_file, kind, rest @ ..] = arguments.as_slice() else {
+        bail!(
+            "decision-http ADDRESS:PORT TOKEN_FILE decisions|events [RATE] [SECONDS] [CONNECTIONS] [BATCH]"
+        );
+    };
+    let number = |at: usize, default: u64| rest.get(at).map_or(Ok(default), |text| text.parse());
+    let (rate, seconds, connections, batch) =
+        (number(0, 5_000)?, number(1, 20)?, number(2, 64)?, number(3, 1)?);
+    let are_decisions = match kind.as_str() {
+        "decisions" => true,
+        "events" => false,
+        other => bail!("decisions or events, not {other}"),
+    };
+    ensure!(batch > 0, "nothing to tell");
+    let token = std::fs::read_to_string(token_file)?.trim().to_owned();
+    let schedule = Schedule { host: host.clone(), rate, seconds, connections };
+    let begun = now();
+    let request = |n: u64| {
+        if are_decisions {
+            return post(host, "/v1/decisions", &token, "application/json", &withdrawal(n));
+        }
+        let at = now();
+        let body: String = (0..batch).map(|line| event(begun.0, n * batch + line, at)).collect();
+        post(host, "/v1/events", &token, "application/x-ndjson", &body)
+    };
+    let words: Mutex<[BTreeMap<String, u64>; 2]> = Mutex::default();
+    let answered = |body: &[u8]| {
+        if are_decisions && let Ok(text) = std::str::from_utf8(body) {
+            let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+            count(&mut words[0], text, "\"verdict\":\"");
+            count(&mut words[1], text, "\"code\":\"");
+        }
+    };
+    let outcome = run(&schedule, request, answered)?;
+    println!("{kind}, {rate} requests/s over {connections} connections: {outcome}");
+    if !are_decisions {
+        println!("{:.0} events/s", outcome.rate() * batch as f64);
+    }
+    for (what, words) in
+        ["verdicts", "reasons"].iter().zip(words.into_inner().unwrap_or_else(PoisonError::into_inner))
+    {
+        for (word, count) in words {
+            println!("  {what}: {word} {count}");
+        }
+    }
+    Ok(())
+}
