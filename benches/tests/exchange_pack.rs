@@ -49,7 +49,7 @@ fn unseen_stories_are_told_apart() {
 
 #[test]
 #[ignore = "nightly: ten large stories"]
-fn ten_unseen_stories_are_told_apart() {
+fn nightly_ten_unseen_stories_are_told_apart() {
     let seeds: Vec<u64> = (301..311).collect();
     assert_figures(&figures(&seeds, 2_000, 60), 0.9, 0.001);
 }

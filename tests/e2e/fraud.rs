@@ -257,6 +257,6 @@ async fn kill_9_changes_no_feature_no_score_and_no_alert() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "nightly: a hundred kills take some minutes"]
-async fn a_hundred_kills_change_nothing() {
+async fn nightly_a_hundred_kills_change_nothing() {
     kill_and_compare(100).await;
 }

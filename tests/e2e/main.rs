@@ -33,6 +33,7 @@ mod erasure;
 mod fraud;
 mod intent;
 mod interop;
+mod journal_models;
 mod limits;
 mod models;
 mod monitoring;

@@ -93,14 +93,34 @@ async fn past_transfers_follow_the_lists_through_a_crash() {
         vec![(what.to_owned(), "withdrawal".to_owned()), (what.to_owned(), "deposit".to_owned())]
     };
     assert_eq!(told(&house), both("raised"));
+    // It is a case about the customer, until the list takes it back.
+    let cases = || {
+        let listed = house.ask(&["cases", "list", "--account", "walter"]).exits(0).json();
+        let cases = listed["cases"].as_array().unwrap().clone();
+        cases.iter().map(|case| case["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let show = |case: &str| house.ask(&["cases", "show", case]).exits(0).json();
+    let opened = cases();
+    assert_eq!(opened.len(), 1, "{opened:?}");
+    let told_in = show(&opened[0]);
+    let codes: Vec<_> =
+        told_in["triggers"].as_array().unwrap().iter().map(|line| line["code"].clone()).collect();
+    assert_eq!(codes, ["screening.withdrawal.scam", "screening.deposit.scam"], "{told_in}");
+    assert_eq!((&told_in["triggers"][0]["source"], &told_in["state"]), (&json!("screening"), &json!("open")));
     serving.kill();
     // Nothing serves: the import itself scores them.
     let imported = import(&house, "0x00000000000000000000000000000000000000c3");
     assert_eq!(imported["rescreened"]["retracted"], json!(2), "{imported}");
     let serving = house.serve();
     assert_eq!(told(&house), [both("raised"), both("retracted")].concat());
+    let moot = show(&opened[0]);
+    assert!(moot["triggers"].as_array().unwrap().iter().all(|line| line["is_retracted"] == true), "{moot}");
+    assert_eq!(moot["resolution"]["by"], json!("system:caponier"), "nobody had touched it: {moot}");
     let imported = import(&house, BAD);
     assert_eq!(imported["rescreened"]["raised"], json!(2), "{imported}");
+    let again = cases();
+    assert_eq!(again.len(), 2, "a new case: {again:?}");
+    house.ask(&["backup", "drill"]).exits(0);
     // The whole list goes, if that is confirmed.
     let remove = ["lists", "remove", "fresh", "--reason", "the vendor has closed"];
     assert!(house.ask(&remove).exits(64).text().contains("--yes"));
@@ -127,6 +147,62 @@ async fn past_transfers_follow_the_lists_through_a_crash() {
     assert_eq!(screen(&house, &serving, json!({ "address": BAD })).await.0, 503);
     assert_eq!(house.ask(&confirmed).exits(0).json()["listed"], Value::Null);
     assert_eq!(screen(&house, &serving, json!({ "address": BAD })).await.0, 200);
+    assert_eq!(serving.stop(), 0);
+    assert_sound(house.data());
+}
+
+/// What was said of the exposure of past transfers: what, category, hops.
+fn exposures(house: &House) -> Vec<(String, String, u64)> {
+    let log = house.ask(&["log", "--kind", "screening", "--reveal"]).exits(0);
+    let entries =
+        log.text().lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
+    let alerts = entries.iter().filter(|entry| entry["hops"].is_u64());
+    let word = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+    alerts
+        .map(|entry| (word(entry, "what"), word(entry, "category"), entry["hops"].as_u64().unwrap()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exposure_over_others_of_past_transfers_follows_the_lists() {
+    // A node that is not there: what was loaded is known all the same.
+    let more = "[watch.evm.ethereum]\nurl = \"http://127.0.0.1:9\"\nchain_id = 1\n";
+    let house = House::build(Settings { more, ..Settings::default() }).await;
+    // The bad one pays another, which pays the one that pays the customer.
+    let middle = "0x00000000000000000000000000000000000000b2";
+    let payer = "0x00000000000000000000000000000000000000c3";
+    let rows = format!(
+        "block,ts,txidx,from,to,value_wei,gas_used,is_error,method_id,input_len\n\
+         1,1000,0,{BAD},{middle},500,21000,0,0x,0\n2,1012,0,{middle},{payer},400,21000,0,0x,0\n"
+    );
+    let table = house.path("transactions.csv");
+    fs::write(&table, rows).unwrap();
+    let load = ["watch", "load", "--chain", "ethereum", "--transactions", table.to_str().unwrap()];
+    house.ask(&load).exits(0);
+    let serving = house.serve();
+    let event = json!({
+        "id": "e-1", "account": "walter", "occurred_at": "2026-01-02T03:04:05Z", "asset": "ETH", "amount": "1",
+        "network": "ethereum", "type": "deposit", "from": payer,
+    });
+    let (status, recorded) =
+        house.control_api(&serving, "POST", "/v1/events", event.to_string()).await.unwrap();
+    assert_eq!((status, &recorded["accepted"]), (200, &json!(1)), "{recorded}");
+    assert_eq!(exposures(&house), []);
+    let imported = import(&house, BAD);
+    // The payer itself is on no list.
+    assert_eq!(imported["rescreened"]["raised"], json!(0), "{imported}");
+    let raised = ("exposed".to_owned(), "scam".to_owned(), 2);
+    assert_eq!(exposures(&house), std::slice::from_ref(&raised));
+    serving.kill();
+    // Nothing serves while the label goes.
+    import(&house, "0x00000000000000000000000000000000000000d4");
+    let retracted = ("no longer exposed".to_owned(), String::new(), 0);
+    assert_eq!(exposures(&house), [raised.clone(), retracted.clone()]);
+    let serving = house.serve();
+    import(&house, BAD);
+    assert_eq!(exposures(&house), [raised.clone(), retracted.clone(), raised.clone()]);
+    house.ask(&["lists", "remove", "fresh", "--reason", "test", "--yes"]).exits(0);
+    assert_eq!(exposures(&house), [raised.clone(), retracted.clone(), raised, retracted]);
     assert_eq!(serving.stop(), 0);
     assert_sound(house.data());
 }

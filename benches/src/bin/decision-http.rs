@@ -4,7 +4,9 @@
 //! `decision-http ADDRESS:PORT TOKEN_FILE decisions|events [RATE] [SECONDS] [CONNECTIONS] [BATCH]`. RATE requests a second:
 //! withdrawals of 20,000 accounts to some 140,000 addresses, or batches of BATCH events about these accounts (orders, deposits,
 //! logins). Budget: p99 of a decision below 5 ms at 5,000/s on two processors; the load comes from the same machine and takes
-//! its share of them. Verdicts and the codes of reasons are counted, since an answer that a source did not give in time is quick too.
+//! its share of them. What decides is what the process has in force: promote a bundle first
+//! (`docs/operating/fraud-live.md`) to have its model and rules in the figures. Verdicts and the codes of reasons are
+//! counted, since a decision that a source did not answer in time is quick too.
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 #![allow(clippy::disallowed_methods, reason = "events are told with the time they happen at")]
 
@@ -20,6 +22,7 @@ use benches::{
     open_loop::{Schedule, post, run},
 };
 use domain::UnixNanos;
+use serde_json::Value;
 
 const N_ACCOUNTS: u64 = 20_000;
 /// Addresses that one account pays to.
@@ -68,13 +71,11 @@ fn event(run: u64, n: u64, at: UnixNanos) -> String {
     }
 }
 
-/// Counts what follows each mark in a text, up to the next quotation mark.
-fn count(words: &mut BTreeMap<String, u64>, text: &str, mark: &str) {
-    for rest in text.split(mark).skip(1) {
-        let word = rest.split('"').next().unwrap_or_default();
-        if words.len() < WORDS_MAX || words.contains_key(word) {
-            *words.entry(word.to_owned()).or_default() += 1;
-        }
+/// Counts a word of an answer.
+fn count(words: &mut BTreeMap<String, u64>, word: Option<&Value>) {
+    let word = word.and_then(Value::as_str).unwrap_or("none");
+    if words.len() < WORDS_MAX || words.contains_key(word) {
+        *words.entry(word.to_owned()).or_default() += 1;
     }
 }
 
@@ -107,10 +108,12 @@ fn main() -> Result<()> {
     };
     let words: Mutex<[BTreeMap<String, u64>; 2]> = Mutex::default();
     let answered = |body: &[u8]| {
-        if are_decisions && let Ok(text) = std::str::from_utf8(body) {
+        if are_decisions && let Ok(answer) = serde_json::from_slice::<Value>(body) {
             let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
-            count(&mut words[0], text, "\"verdict\":\"");
-            count(&mut words[1], text, "\"code\":\"");
+            count(&mut words[0], answer.get("verdict"));
+            for reason in answer.get("reasons").and_then(Value::as_array).into_iter().flatten() {
+                count(&mut words[1], reason.get("code"));
+            }
         }
     };
     let outcome = run(&schedule, request, answered)?;

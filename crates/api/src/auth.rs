@@ -48,6 +48,11 @@ impl Caller {
         Self { actor, permissions }
     }
 
+    /// As ports know it.
+    pub(crate) fn principal(&self) -> identity::Principal {
+        identity::Principal { actor: self.actor.clone(), capabilities: self.permissions.clone() }
+    }
+
     /// All it may do.
     pub(crate) fn permissions(&self) -> &[Permission] {
         &self.permissions

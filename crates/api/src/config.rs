@@ -6,8 +6,8 @@ use domain::Clock;
 use tokio::net::TcpListener;
 
 use crate::{
-    Api, Cases, Consents, Decisions, Emergencies, Health, Intake, Metrics, People, Screenings, Token,
-    auth::Tokens, route::App,
+    Api, Cases, ChangeRequests, Consents, Decisions, Emergencies, Health, Intake, Metrics, People,
+    Screenings, Token, auth::Tokens, route::App,
 };
 
 /// How the API listens and who may call.
@@ -34,6 +34,8 @@ pub struct Ports {
     pub screenings: Arc<dyn Screenings>,
     /// Where people work on cases.
     pub cases: Arc<dyn Cases>,
+    /// Where changes that take two persons wait.
+    pub changes: Arc<dyn ChangeRequests>,
     /// Who stops things at once.
     pub emergencies: Arc<dyn Emergencies>,
     /// Whether the parts work.

@@ -34,6 +34,7 @@
 mod apps;
 mod auth;
 mod cases;
+mod changes;
 mod config;
 mod dead_letters;
 mod decisions;
@@ -60,6 +61,7 @@ pub use self::{
         CaseCall, CaseFile, Cases, CasesError, DecisionReview, Order, alerts_json, case_id, case_json,
         cases_json, review_json,
     },
+    changes::{ChangeCall, ChangeFile, ChangeRequests, ChangesError, change_id, change_json, changes_json},
     config::{BuildError, Config, Ports},
     dead_letters::{DeadLetter, DeadLetters},
     decisions::DecisionCall,

@@ -9,6 +9,7 @@
 //! names each fault; so the description is written beside them and held to them by tests.
 
 mod cases;
+mod changes;
 mod emergency;
 mod events;
 mod operations;
@@ -82,6 +83,7 @@ struct Operation {
 fn path_parameter(name: &str) -> Value {
     let (schema, description, example) = match name {
         "case" => (schemas::text(64), "Id of a case, as listed.", "case-7"),
+        "change" => (schemas::text(64), "Id of a change request, as listed.", "chg-42"),
         "grant" => (schemas::text(64), "Id of a grant, as listed.", "grant-07070707070707070707070707070707"),
         "handle" => (schemas::text(128), "As in the address the customer's browser was sent to.", "fresh"),
         _ => (schemas::text(64), "Id of a decision.", "dec-7-00112233445566aa"),

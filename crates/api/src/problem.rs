@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     Busy,
     CsrfMissing,
     CaseConflict,
+    ChangeConflict,
     DeadlineExceeded,
     EncodingUnsupported,
     FourEyes,
@@ -41,13 +42,14 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::AlreadyAnswered,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
         Self::Busy,
         Self::CsrfMissing,
         Self::CaseConflict,
+        Self::ChangeConflict,
         Self::DeadlineExceeded,
         Self::EncodingUnsupported,
         Self::FourEyes,
@@ -79,6 +81,9 @@ impl Kind {
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "too much is in progress"),
             Self::CaseConflict => {
                 (StatusCode::CONFLICT, "case-conflict", "the case is not in the state this rests on")
+            }
+            Self::ChangeConflict => {
+                (StatusCode::CONFLICT, "change-conflict", "the change is not possible as things stand")
             }
             Self::CsrfMissing => (
                 StatusCode::FORBIDDEN,

@@ -18,10 +18,10 @@ use tokio::{
 };
 
 use crate::{
-    AppCall, CaseCall, DecisionCall, EmergencyCall, EventCall, OperationCall, Permission, Ports, SessionCall,
-    apps,
+    AppCall, CaseCall, ChangeCall, DecisionCall, EmergencyCall, EventCall, OperationCall, Permission, Ports,
+    SessionCall, apps,
     auth::Tokens,
-    cases, decisions, emergency, events,
+    cases, changes, decisions, emergency, events,
     limits::{BODY_TIMEOUT, REQUESTS_MAX, STREAMS_MAX},
     openapi, operation, people,
     problem::{Kind, Problem},
@@ -35,6 +35,8 @@ pub enum Action {
     App(AppCall),
     /// Alerts and cases.
     Case(CaseCall),
+    /// Changes that take two persons.
+    Change(ChangeCall),
     /// Decisions.
     Decision(DecisionCall),
     /// What is stopped at once, or let go on.
@@ -109,6 +111,7 @@ const FAMILIES: &[&[Route]] = &[
     decisions::ROUTES,
     screen::ROUTES,
     cases::ROUTES,
+    changes::ROUTES,
     apps::ROUTES,
     people::ROUTES,
     emergency::ROUTES,
@@ -253,6 +256,7 @@ impl App {
             Action::Case(call) => {
                 json_response(cases::serve(self, call, caller.actor().clone(), request).await)
             }
+            Action::Change(call) => json_response(changes::serve(self, call, &caller, request).await),
             Action::Decision(call) => decisions::serve(self, call, request).await,
             Action::Emergency(call) => json_response(emergency::serve(self, call, &caller, request).await),
             Action::Event(call) => {

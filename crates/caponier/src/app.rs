@@ -70,6 +70,9 @@ const CHANGES_WAITING_MAX: usize = 4096;
 /// How often new transfers are scored against the lists.
 const RESCREEN_EVERY: Duration = Duration::from_secs(1);
 
+/// How often changes are looked for that are approved and not done.
+const CHANGES_EVERY: Duration = Duration::from_secs(2);
+
 /// How often the gateway is told whether the alarm is raised.
 const ALARM_EVERY: Duration = Duration::from_secs(1);
 /// How often counted refusals become entries.
@@ -238,6 +241,7 @@ impl App {
                     ground: Arc::clone(&core.ground),
                 }),
                 cases: Arc::clone(&core.desk) as _,
+                changes: Arc::clone(&core.requests) as _,
                 emergencies: Arc::clone(&core.brake) as _,
                 screenings: Arc::new(ApiScreenings::of(&core)),
                 health: Arc::new(Health(Arc::clone(&core))),
@@ -367,6 +371,7 @@ impl App {
             tokio::spawn(rescreen(Arc::clone(&core))),
             tokio::spawn(record_alerts(Arc::clone(&core))),
             tokio::spawn(record_shifts(Arc::clone(&core))),
+            tokio::spawn(finish_changes(Arc::clone(&core))),
         ];
         if let Some(pages) = pages {
             background.push(tokio::spawn(pages.count(until(stopping.clone()))));
@@ -466,6 +471,16 @@ async fn record_refusals(core: &Core, refusals: &RefusalCounts) -> Result<(), Fa
         return Ok(());
     }
     core.ground.record(drafts).await.map(drop).map_err(|error| Failure::new(Exit::Io, error.to_string()))
+}
+
+/// Does what two persons agreed to and a crash, or a full queue of the journal, left undone.
+async fn finish_changes(core: Arc<Core>) {
+    let mut tick = interval(CHANGES_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        core.requests.resume().await;
+    }
 }
 
 async fn flush_refusals(core: Arc<Core>, refusals: Arc<RefusalCounts>) {

@@ -8,8 +8,8 @@
 
 use std::{
     fs::{self, File},
-    io::Read as _,
-    path::Path,
+    io::{BufWriter, Read as _},
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -27,6 +27,7 @@ use journal::{
     AppendError, Draft, Kind,
     record::{self, FraudBundle, Refusals},
 };
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::{
@@ -65,9 +66,18 @@ impl Place {
     }
 }
 
-/// The bundles at work.
+/// Where a history of the journal is written to.
+pub(crate) type HistoryFile = fraud::history::Writer<BufWriter<File>>;
+
+/// The bundles at work, how they drift, and whoever writes down what they see.
 #[derive(Debug, Clone, Default)]
-pub struct Lives(Vec<(Place, Arc<Live>)>, Arc<Drifts>);
+pub struct Lives {
+    lives: Vec<(Place, Arc<Live>)>,
+    drifts: Arc<Drifts>,
+    history: Option<Arc<Mutex<HistoryFile>>>,
+    /// Where the bundle of each place was read from.
+    folders: Vec<(Place, PathBuf)>,
+}
 
 impl Lives {
     /// Loads what the configuration names.
@@ -76,14 +86,55 @@ impl Lives {
     /// [`Failure`] with the file at fault; nothing is changed then.
     pub fn load(config: &Config) -> Result<Self, Failure> {
         let config::Fraud { bundles, bundle, challenger, enforce, .. } = &config.fraud;
-        let mut lives = Vec::new();
+        let (mut lives, mut folders) = (Vec::new(), Vec::new());
         for (place, name) in [(Place::Active, bundle), (Place::Challenger, challenger)] {
             let (Some(dir), Some(name)) = (bundles, name) else { continue };
-            let bundle = Arc::new(read(&dir.join(name))?);
+            let dir = dir.join(name);
+            let bundle = Arc::new(read(&dir)?);
+            folders.push((place, dir));
             let may_enforce = *enforce && place == Place::Active;
             lives.push((place, Arc::new(fresh(bundle, may_enforce)?)));
         }
-        Ok(Self(lives, Arc::default()))
+        Ok(Self { lives, folders, ..Self::default() })
+    }
+
+    /// Bundles without state, for questions about the past alone.
+    ///
+    /// # Errors
+    /// As [`Lives::fresh`].
+    pub(crate) fn of(bundles: &[Arc<Bundle>]) -> Result<Self, Failure> {
+        let live =
+            |bundle: &Arc<Bundle>| Ok((Place::Challenger, Arc::new(fresh(Arc::clone(bundle), false)?)));
+        let lives = bundles.iter().map(live).collect::<Result<_, Failure>>()?;
+        Ok(Self { lives, ..Self::default() })
+    }
+
+    /// The same bundles without state, but another one in this place.
+    ///
+    /// # Errors
+    /// As [`Lives::fresh`].
+    pub(crate) fn replacing(&self, place: Place, bundle: Bundle) -> Result<Self, Failure> {
+        let mut lives = self.fresh()?;
+        if let (Some((_, live)), Some(before)) =
+            (lives.lives.iter_mut().find(|(other, _)| *other == place), self.at(place))
+        {
+            *live = Arc::new(fresh(Arc::new(bundle), before.may_enforce())?);
+        }
+        Ok(lives)
+    }
+
+    /// Where the bundle of a place was read from.
+    pub(crate) fn folder(&self, place: Place) -> Option<&Path> {
+        self.folders.iter().find(|(other, _)| *other == place).map(|(_, dir)| dir.as_path())
+    }
+
+    /// One bundle, whose records are written down while the journal is replayed into it.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be built, which loading it ruled out.
+    pub(crate) fn writing(bundle: Arc<Bundle>, history: Arc<Mutex<HistoryFile>>) -> Result<Self, Failure> {
+        let lives = vec![(Place::Challenger, Arc::new(fresh(bundle, false)?))];
+        Ok(Self { lives, history: Some(history), ..Self::default() })
     }
 
     /// The same bundles without state.
@@ -91,22 +142,26 @@ impl Lives {
     /// # Errors
     /// [`Failure`] when one cannot be built, which loading it ruled out.
     pub fn fresh(&self) -> Result<Self, Failure> {
-        let lives = self.0.iter().map(|(place, live)| {
+        let lives = self.lives.iter().map(|(place, live)| {
             let fresh = live.fresh().map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
             Ok((*place, Arc::new(fresh)))
         });
-        lives.collect::<Result<_, Failure>>().map(|lives| Self(lives, Arc::default()))
+        lives.collect::<Result<_, Failure>>().map(|lives| Self {
+            lives,
+            folders: self.folders.clone(),
+            ..Self::default()
+        })
     }
 
     /// The bundle of a place.
     #[must_use]
     pub fn at(&self, place: Place) -> Option<&Arc<Live>> {
-        self.0.iter().find(|(other, _)| *other == place).map(|(_, live)| live)
+        self.lives.iter().find(|(other, _)| *other == place).map(|(_, live)| live)
     }
 
     /// Each with its place.
     pub fn iter(&self) -> impl Iterator<Item = (Place, &Arc<Live>)> {
-        self.0.iter().map(|(place, live)| (*place, live))
+        self.lives.iter().map(|(place, live)| (*place, live))
     }
 
     /// Whether these are the bundles of those places, byte for byte.
@@ -121,32 +176,42 @@ impl Lives {
     /// What they say about a request.
     #[must_use]
     pub fn examine(&self, request: &WithdrawalRequest) -> Vec<Finding> {
-        self.0.iter().flat_map(|(_, live)| live.examine(request)).collect()
+        self.lives.iter().flat_map(|(_, live)| live.examine(request)).collect()
     }
 
     fn apply(&self, seq: u64, entry: &Entry<'_>) {
         for (place, live) in self.iter() {
             live.apply_with(seq, entry, |judged| {
+                if let Some(history) = &self.history {
+                    history.lock().record(judged);
+                }
                 if let Some(scores) = judged.scores {
-                    self.1.record(place, live.bundle(), judged.row, scores.model);
+                    self.drifts.record(place, live.bundle(), judged.row, scores.model);
                 }
             });
             // What is judged in this place now, so that the past of a bundle is no news.
-            self.1.settle(place, live.bundle(), live.activation().0);
+            self.drifts.settle(place, live.bundle(), live.activation().0);
         }
     }
 
     pub(crate) fn seed(&self, seed: [u8; 16]) {
-        self.0.iter().for_each(|(_, live)| live.seed(seed));
+        self.lives.iter().for_each(|(_, live)| live.seed(seed));
     }
 
     pub(crate) fn event(&self, seq: u64, event: &Event) {
         if let EventKind::Label { is_fraud, .. } = &event.kind {
             for (place, live) in self.iter() {
-                self.1.label(place, live.bundle(), *is_fraud);
+                self.drifts.label(place, live.bundle(), *is_fraud);
             }
         }
         self.apply(seq, &Entry::Event(event));
+        if let (Some(history), EventKind::Label { target, is_fraud, .. }) = (&self.history, &event.kind) {
+            for (_, live) in self.iter() {
+                if let Some(id) = live.labelled(target) {
+                    history.lock().label(seq, id, *is_fraud);
+                }
+            }
+        }
     }
 
     pub(crate) fn decision(&self, seq: u64, decision: &Decision) {
@@ -180,7 +245,7 @@ impl Lives {
     }
 
     pub(crate) fn alert_recorded(&self, id: &str) {
-        self.0.iter().for_each(|(_, live)| live.alert_recorded(id));
+        self.lives.iter().for_each(|(_, live)| live.alert_recorded(id));
     }
 
     /// From here on the bundle of a place is another one.
@@ -193,30 +258,30 @@ impl Lives {
 
     /// A person was erased: what the past looks like without them is no news.
     pub(crate) fn erased(&self) {
-        self.0.iter().for_each(|(_, live)| live.forget_pending());
-        self.1.forget_pending();
+        self.lives.iter().for_each(|(_, live)| live.forget_pending());
+        self.drifts.forget_pending();
     }
 
     /// How far features, scores and labels have moved.
     #[must_use]
     pub fn drifts(&self) -> &Drifts {
-        &self.1
+        &self.drifts
     }
 
     /// Alerts that wait for their entry.
     fn pending(&self, most: usize) -> Vec<FraudAlert> {
-        self.0.iter().flat_map(|(_, live)| live.pending(most)).take(most).collect()
+        self.lives.iter().flat_map(|(_, live)| live.pending(most)).take(most).collect()
     }
 
     /// Whether some alert waits for its entry.
     #[must_use]
     pub(crate) fn has_pending(&self) -> bool {
-        self.0.iter().any(|(_, live)| live.has_pending())
+        self.lives.iter().any(|(_, live)| live.has_pending())
     }
 
     /// Digests of their states, by place.
     pub(crate) fn digests(&self) -> impl Iterator<Item = (String, String)> {
-        self.0
+        self.lives
             .iter()
             .map(|(place, live)| (format!("fraud_bundle.{}", place.as_str()), hex::encode(live.digest())))
     }

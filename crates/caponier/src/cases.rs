@@ -12,10 +12,10 @@ use domain::{
     FraudAlert, LabelTarget, Ppm, Subject, UnixNanos, Verdict,
 };
 use fraud::cases::{
-    Action, AlertLine, Ask, AtRisk, Case, CaseEntry, CaseError, Entity, Filter, Held, PAGE_MAX, Policy,
-    Review, Source, Trigger,
+    Action, AlertLine, Ask, AtRisk, Case, CaseEntry, CaseError, Cases, Entity, Filter, Held, PAGE_MAX,
+    Policy, Review, Source, Trigger,
 };
-use journal::{AppendError, Draft, Kind, Opened, record};
+use journal::{AppendError, Draft, Journal, Kind, Opened, record};
 
 use crate::ground::{Ground, RecordError};
 
@@ -108,6 +108,69 @@ pub(crate) fn of_chain_alert(position: u64, at: UnixNanos, alert: record::ChainA
         held: None,
         about: None,
     })
+}
+
+/// Under which name an alert about a past transfer may be taken back.
+fn transfer_alert(entry: u64, category: &str) -> String {
+    format!("transfer:{entry}:{category}")
+}
+
+/// What a list now says of a transfer of the past: it joins the case of whose transfer it was, and what was said of it
+/// before is taken back there. `moved`: whose transfer the entry tells of, and of how much.
+pub(crate) fn take_transfer_alert(
+    cases: &mut Cases,
+    (position, at): (u64, UnixNanos),
+    alert: &record::TransferAlert,
+    before: Option<&str>,
+    moved: Option<(AccountId, AtRisk)>,
+) {
+    if let (Some(category), Some((account, at_risk)), true) =
+        (&alert.category, moved, alert.verdict > Verdict::Allow)
+    {
+        cases.trigger(&Trigger {
+            source: Source::Screening,
+            position,
+            at,
+            entity: Entity::Account(account),
+            code: format!("screening.{}.{category}", alert.way),
+            verdict: alert.verdict,
+            at_risk,
+            probability_ppm: None,
+            alert: Some(transfer_alert(alert.entry, category)),
+            held: None,
+            about: Some(alert.entry),
+        });
+    }
+    // After the new one: a case that is still about something is not closed in between.
+    if let Some(before) = before.filter(|before| alert.category.as_deref() != Some(before)) {
+        cases.withdraw(&transfer_alert(alert.entry, before), at);
+    }
+}
+
+/// Whose transfer an entry tells of, and of how much; `None` where that can no longer be read.
+pub(crate) fn transfer(journal: &Journal, entry: u64) -> Option<(AccountId, AtRisk)> {
+    let entry = journal.entry(entry).ok()??;
+    let Opened::Payload(payload) = journal.open_payload(&entry).ok()? else { return None };
+    match entry.kind {
+        Kind::Decision => {
+            let request = record::decode_decision(&payload).ok()?.request;
+            Some((request.account, AtRisk::Asset { asset: request.asset, amount: request.amount }))
+        }
+        Kind::Event => {
+            let event = record::decode_event(&payload).ok()?;
+            let at_risk = match (event.context.value, event.kind) {
+                (Some(value), _) => AtRisk::Value(value),
+                (
+                    None,
+                    EventKind::Deposit { asset, amount, .. }
+                    | EventKind::WithdrawalAccepted { asset, amount, .. },
+                ) => AtRisk::Asset { asset, amount },
+                _ => AtRisk::Unknown,
+            };
+            Some((event.account, at_risk))
+        }
+        _ => None,
+    }
 }
 
 /// `decide` asks for releases.

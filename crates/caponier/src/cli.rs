@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod cases;
+pub(crate) mod changes;
 pub(crate) mod docs;
 pub(crate) mod emergency;
 pub(crate) mod fraud;
@@ -79,6 +80,9 @@ pub(crate) enum Command {
     /// What people look at: held withdrawals and alerts that belong together.
     #[command(subcommand)]
     Cases(cases::CasesCommand),
+    /// What takes two persons: asked for by one, approved by another.
+    #[command(subcommand)]
+    Changes(changes::ChangesCommand),
     /// Deny every withdrawal of a scope from now on; one person is enough.
     Freeze(emergency::Freeze),
     /// Lift a freeze, by two persons.

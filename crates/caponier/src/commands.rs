@@ -132,7 +132,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             logging::start_quiet(true);
             match fraud::request(command) {
                 Ok(request) => block_on(ask(&place, Request::Fraud(request), false, json)),
-                Err(command) => fraud::fraud(command, json),
+                Err(command) => fraud::fraud(command, &place, json),
             }
         }
         Command::Intent(command) => {
@@ -267,6 +267,7 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         Command::Lists(ListsCommand::Export { name }) => (Request::ListsExport { name }, false),
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),
         Command::Cases(command) => (cases::request(command), false),
+        Command::Changes(command) => (command.request(), false),
         Command::Alerts(command) => (cases::alerts_request(command), false),
         Command::Freeze(freeze) => (emergency::freeze(freeze), true),
         Command::Unfreeze(command) => (emergency::unfreeze(command), true),

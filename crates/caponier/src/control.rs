@@ -81,6 +81,9 @@ pub enum Request {
         user: String,
         /// By name, in place of those before.
         roles: Vec<String>,
+        /// Name of the operator.
+        by: String,
+        reason: String,
     },
     /// A program's token, which is shown once.
     ServicesCreate {
@@ -160,6 +163,23 @@ pub enum Request {
         revision: Option<u64>,
         work: CaseWork,
     },
+    /// Changes that take two persons.
+    ChangesList {
+        state: Option<String>,
+        /// Go on behind this one.
+        after: Option<String>,
+        limit: u32,
+    },
+    ChangesShow {
+        change: String,
+    },
+    /// Says something about a change somebody asked for.
+    ChangesAct {
+        change: String,
+        /// Name of the operator.
+        by: String,
+        say: ChangeSay,
+    },
     /// What is stopped at present.
     EmergencyShow,
     /// Stops something at once, or lets it go on.
@@ -238,6 +258,16 @@ pub enum CaseWork {
     Resolve { disposition: String, reason: String },
 }
 
+/// What is said about a change somebody asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "each variant is the command of the same name; see the command line's help")]
+pub enum ChangeSay {
+    Approve { digest: String },
+    Decline { reason: String },
+    Withdraw,
+}
+
 /// Something to stop, or to let go on; scopes in words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
@@ -268,6 +298,19 @@ pub enum FraudRequest {
     Drift,
     /// Models and which of them are in force.
     Models(ModelsRequest),
+    /// The journal's past as rows to learn from, written to a new file.
+    History {
+        /// Folder of the bundle whose pack computes the rows, absolute.
+        bundle: String,
+        /// First day of the rows, since 1970.
+        from: u32,
+        /// End of the days.
+        until: u32,
+        /// Kinds of records; empty for all that the bundle judges.
+        kinds: Vec<String>,
+        /// Where the file goes, absolute; it must not exist.
+        out: String,
+    },
     /// Decisions by the bundles are computed again from the journal.
     Recompute,
     /// The active bundle is to have an effect.
@@ -847,6 +890,8 @@ pub enum Response {
     },
     TagPack(String),
     ListDiff(ListDiff),
+    Changes(serde_json::Value),
+    Change(serde_json::Value),
     Cases(serde_json::Value),
     /// What is stopped.
     Emergency(serde_json::Value),

@@ -5,6 +5,7 @@
 
 mod apps;
 mod cases;
+mod change_requests;
 mod emergency;
 mod entries;
 mod fraud_requests;
@@ -41,6 +42,7 @@ use watch::{
 pub(crate) use self::entries::PAGE_ENTRIES_MAX;
 pub use self::shipping::GroundSource;
 use crate::{
+    access,
     adapters::{FraudSource, WatchSource},
     bundles::Lives,
     cases::{Desk, GroundReleases},
@@ -52,6 +54,7 @@ use crate::{
     ground::{Ground, Installation},
     lists::ListGaps,
     metrics::Meters,
+    requests::Requests,
     screenings::Screenings,
     suspicions::GroundSuspicions,
 };
@@ -108,7 +111,9 @@ pub struct Core {
     /// One batch of events at a time.
     pub(crate) intake_turn: tokio::sync::Mutex<()>,
     /// One change of keys, lists or subjects at a time.
-    changes: tokio::sync::Mutex<()>,
+    changes: Arc<tokio::sync::Mutex<()>>,
+    /// Changes that take two persons.
+    pub(crate) requests: Arc<Requests>,
     /// How the configuration is read again; set while serving.
     pub(crate) reload: std::sync::OnceLock<Box<dyn Reload>>,
     /// What the followers of chains say of themselves; set while they run.
@@ -211,6 +216,10 @@ impl Core {
             decider.replay(keyed);
         }
 
+        let changes = Arc::new(tokio::sync::Mutex::new(()));
+        let requests = Requests::new(Arc::clone(&ground), Arc::clone(&clock), Arc::clone(&changes));
+        access::register(&requests, &ground);
+
         let signer = || {
             NoteSigner::new(&config.log.origin, installation.log_key())
                 .map_err(|error| Failure::new(Exit::Usage, format!("log.origin: {error}")))
@@ -247,7 +256,8 @@ impl Core {
             publisher: Mutex::new(publisher),
             shipper,
             intake_turn: tokio::sync::Mutex::new(()),
-            changes: tokio::sync::Mutex::new(()),
+            changes,
+            requests: Arc::new(requests),
             reload: std::sync::OnceLock::new(),
             chains: std::sync::OnceLock::new(),
 

@@ -237,6 +237,26 @@ impl Ground {
         Ok(PreparedLives(scratch))
     }
 
+    /// Replays the journal as it is now into bundles that nothing else is asked of; yields the entries replayed.
+    ///
+    /// # Errors
+    /// [`Failure`] when an entry cannot be read or does not fit.
+    pub(crate) fn replay(&self, lives: Lives, progress: &mut dyn FnMut(u64, u64)) -> Result<u64, Failure> {
+        let fraud = Fraud::new(self.fraud_config.clone())
+            .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
+        let customers = Arc::new(Customers::new(self.customers_config.clone()));
+        let mut scratch =
+            Fold::new(&self.journal, Keys::scratch(), Arc::new(fraud), Arc::default(), customers, lives);
+        let total = self.journal.size();
+        while scratch.applied() < total {
+            scratch
+                .catch_up(&self.journal, total.min(scratch.applied() + REPLAY_STRIDE))
+                .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
+            progress(scratch.applied(), total);
+        }
+        Ok(total)
+    }
+
     /// Puts bundles to work in place of the present ones, all at once. Only what was recorded since they were prepared
     /// is taken in while everybody waits.
     ///

@@ -5,6 +5,7 @@
 //! that is the pillars' work.
 
 pub mod abuse;
+mod access;
 pub mod acme;
 pub mod adapters;
 mod api_model;
@@ -33,6 +34,7 @@ pub mod metrics;
 mod output;
 mod policy;
 pub mod refusals;
+mod requests;
 mod screenings;
 mod secret_file;
 mod socket;

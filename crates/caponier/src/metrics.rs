@@ -27,7 +27,9 @@ use prometheus_client::{
 
 use watch::follow::{Phase, Status, StatusCell};
 
-use crate::{bundles::Place, core::Core};
+mod fraud;
+
+use crate::core::Core;
 
 /// Counters of the parts that keep none of their own.
 #[derive(Debug)]
@@ -280,6 +282,8 @@ impl Collector for Whole {
             "Releases of held withdrawals nobody used",
             count(cases.releases),
         )?;
+        let age = cases.oldest.map_or(0, |opened| now.since(opened).as_secs());
+        to.gauge("caponier_cases_oldest_seconds", "Since the oldest open case was opened", age)?;
         to.counter("caponier_cases_forgotten", "Cases that made room", cases.forgotten)?;
         to.counter("caponier_cases_ignored", "Entries that broke a rule of cases", cases.ignored)?;
         let (models, champions, ignored) = self.core.ground.read(|fold| {
@@ -292,14 +296,7 @@ impl Collector for Whole {
         to.gauge("caponier_models", "Models that are kept", count(models))?;
         to.gauge("caponier_models_champions", "Feature packs with a model in force", count(champions))?;
         to.counter("caponier_models_ignored", "Entries that broke a gate of models", ignored)?;
-        let lives = self.core.ground.lives();
-        to.counter("caponier_fraud_shifts", "Shifts of what bundles are fed and say", lives.drifts().told())?;
-        let worst = Place::ALL.map(|place| ([("place", place.as_str())], lives.drifts().worst(place)));
-        to.gauges(
-            "caponier_fraud_psi_millionths",
-            "Largest stability index of the last window, in millionths; 250000 is a shift",
-            worst.iter().filter_map(|(labels, psi)| Some((labels.as_slice(), (*psi)?))),
-        )?;
+        self.fraud(&mut to)?;
 
         let departures: Vec<_> =
             seen.departures.iter().map(|(label, count)| ([("departure", *label)], *count)).collect();

@@ -1,6 +1,7 @@
 //! What the user reads: text for people, one JSON object for programs, progress on a terminal.
 
 mod cases;
+mod changes;
 mod emergency;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -164,6 +165,8 @@ pub(crate) fn response_text(response: &Response) -> String {
             None => format!("{} was missing and is no longer expected", list.name),
         },
         Response::ListDiff(diff) => diff_text(diff),
+        Response::Changes(value) => changes::list_text(value),
+        Response::Change(value) => changes::one_text(value),
         Response::Suspects(value) => suspects_text(value),
         Response::SuspectCleared { address } => {
             format!("{address} is cleared: no model suspects it any more")

@@ -1,20 +1,21 @@
 //! Screenings for the API and the command line, journalled; and past transfers scored again when a list changes.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
+use ::chain::label::Category;
 use api::{ScreenAnswer, ScreenError, ScreenLine, ScreenRequest};
-use domain::{AccountId, Clock, Subject, UnixNanos, Verdict};
+use domain::{AccountId, Address, Clock, Ppm, Subject, UnixNanos, Verdict};
 use journal::{Draft, Kind, Opened, record};
 use parking_lot::Mutex;
 use watch::{
-    assess::{Assessment, Assessor},
-    rescreen::News,
+    assess::{Assessment, Assessor, Exposed},
+    rescreen::{ExposureNews, News},
 };
 
 use crate::{
@@ -35,6 +36,8 @@ const FOUND_PER_ENTRY: usize = 128;
 const ADDRESS_BYTES_MAX: usize = 128;
 /// Alerts made durable at once.
 const ALERTS_AT_ONCE: usize = 256;
+/// Addresses whose exposure is judged in one go; some milliseconds each at worst.
+const EXPOSURES_AT_ONCE: usize = 500;
 /// Alerts of one re-screening that are logged one by one.
 const LOGGED_MAX: usize = 10;
 
@@ -52,8 +55,23 @@ pub(crate) struct Screenings {
     keyed: Mutex<Keyed>,
     /// Entries below this were scored against the lists in force.
     scored_to: AtomicU64,
+    /// Addresses of past transfers whose exposure is to be judged.
+    exposures: Mutex<Exposures>,
     /// One re-screening at a time, or an alert could be raised twice.
     scoring: tokio::sync::Mutex<()>,
+    /// Whether labels were looked up since the start.
+    relabelled: AtomicBool,
+}
+
+/// What is left of judging exposures again.
+#[derive(Debug, Default)]
+struct Exposures {
+    left: BTreeSet<Address>,
+    /// Whether the journal is to be told when nothing is left.
+    is_told: bool,
+    judged: u64,
+    raised: u64,
+    retracted: u64,
 }
 
 #[derive(Debug, Default)]
@@ -266,20 +284,16 @@ impl Core {
         }
         let failed = |error: RecordError| Failure::new(Exit::Io, chain(&error));
         if all {
-            let watch = &self.watch;
-            tokio::task::block_in_place(|| {
-                // Exposure follows the lists as well.
-                for followed in self.assessor.followed() {
-                    drop(followed.flows.relabel());
-                }
-                watch.lists()
-            });
+            tokio::task::block_in_place(|| self.relabel());
         }
         let from = if all { 0 } else { self.screenings.scored_to.load(Ordering::Relaxed) };
         let lists = self.watch.version();
         let (scan, to, before) =
             self.ground.read(|fold| (fold.transfers().scan(from), fold.applied(), fold.rescreened()));
         let news = tokio::task::block_in_place(|| scan.news(&self.watch));
+        if !all && self.assessor.hops() > 0 && !self.assessor.followed().is_empty() {
+            self.screenings.exposures.lock().left.extend(scan.addresses());
+        }
         let looked = scan.looked();
         let transfers = u64::try_from(looked.transfers).unwrap_or(u64::MAX);
         let mut done = Rescreened { transfers, ..Rescreened::default() };
@@ -317,7 +331,124 @@ impl Core {
             self.ground.record(vec![draft]).await.map_err(failed)?;
         }
         self.screenings.scored_to.store(to, Ordering::Relaxed);
+        self.judge_exposures(lists, at).await.map_err(failed)?;
         Ok(done)
+    }
+
+    /// Has the chains go by the lists in force, and finds past transfers whose exposure may be another one by that: those around
+    /// holders whose label changed, or all if nobody knows, as after a stop.
+    fn relabel(&self) {
+        let hops = self.assessor.hops();
+        let judged = self.ground.read(|fold| fold.exposures_judged());
+        let mut is_anybody = judged.is_none_or(|judged| judged != self.watch.version())
+            && !self.screenings.relabelled.swap(true, Ordering::Relaxed);
+        let mut around = BTreeSet::new();
+        for followed in self.assessor.followed() {
+            let changed = followed.flows.relabel();
+            let changed: Vec<Address> = changed.into_iter().map(|(address, ..)| address).collect();
+            if hops == 0 || changed.is_empty() {
+                continue;
+            }
+            match followed.flows.around(&changed, hops) {
+                Some(holders) => around.extend(holders),
+                None => is_anybody = true,
+            }
+        }
+        if hops == 0 || self.assessor.followed().is_empty() {
+            return;
+        }
+        let scan = self.ground.read(|fold| fold.transfers().scan(0));
+        let mut exposures = self.screenings.exposures.lock();
+        exposures.is_told = true;
+        let theirs = scan.addresses().iter().copied();
+        exposures.left.extend(theirs.filter(|address| is_anybody || around.contains(address)));
+    }
+
+    /// Judges the exposure of some addresses of past transfers and journals what is to be said otherwise. The rest follows with the
+    /// next call; after a stop all are judged again.
+    async fn judge_exposures(&self, lists: [u8; 32], at: UnixNanos) -> Result<(), RecordError> {
+        let (some, is_last): (Vec<Address>, bool) = {
+            let exposures = self.screenings.exposures.lock();
+            if exposures.left.is_empty() && !exposures.is_told {
+                return Ok(());
+            }
+            let some = exposures.left.iter().take(EXPOSURES_AT_ONCE).copied().collect();
+            (some, exposures.left.len() <= EXPOSURES_AT_ONCE)
+        };
+        let (mut raised, mut retracted) = (0, 0);
+        if !some.is_empty() {
+            let scan = self.ground.read(|fold| fold.transfers().scan(0));
+            let judged: BTreeMap<Address, Option<(Category, Exposed)>> = tokio::task::block_in_place(|| {
+                let judge = |address: &Address| {
+                    let found = self.assessor.exposure_of(address);
+                    (*address, found.map(|exposed| (exposed.share.category, exposed)))
+                };
+                some.iter().map(judge).collect()
+            });
+            let news = scan.exposure_news(&judged);
+            for some in news.chunks(ALERTS_AT_ONCE) {
+                let drafts: Vec<Draft> = tokio::task::block_in_place(|| {
+                    some.iter().filter_map(|news| self.exposure_alert(news, lists, at)).collect()
+                });
+                for news in some {
+                    if news.now.is_some() { raised += 1 } else { retracted += 1 }
+                }
+                if !drafts.is_empty() {
+                    self.ground.record(drafts).await?;
+                }
+            }
+        }
+        let done = {
+            let mut exposures = self.screenings.exposures.lock();
+            for address in &some {
+                exposures.left.remove(address);
+            }
+            exposures.judged += u64::try_from(some.len()).unwrap_or(u64::MAX);
+            exposures.raised += raised;
+            exposures.retracted += retracted;
+            let is_done = is_last && exposures.left.is_empty();
+            is_done.then(|| std::mem::take(&mut *exposures))
+        };
+        if let Some(done) = done.filter(|done| done.is_told)
+            && self.ground.read(|fold| fold.exposures_judged()) != Some(lists)
+        {
+            let judged = record::ExposuresJudged {
+                lists,
+                addresses: done.judged,
+                raised: done.raised,
+                retracted: done.retracted,
+            };
+            let payload = record::Screening::Exposures(judged).encode();
+            let draft = Draft { at, subject: Subject::System, kind: Kind::Screening, payload };
+            self.ground.record(vec![draft]).await?;
+        }
+        Ok(())
+    }
+
+    /// The entry about the exposure of a transfer, under the key of whose transfer it is; none where that person was erased.
+    fn exposure_alert(
+        &self,
+        news: &ExposureNews<'_, Exposed>,
+        lists: [u8; 32],
+        at: UnixNanos,
+    ) -> Option<Draft> {
+        let account = self.account_of(news.entry)?;
+        let exposed = news.now.map(|(_, exposed)| exposed);
+        let share = exposed.map(|one| one.share.direct + one.share.indirect);
+        let alert = record::TransferExposure {
+            entry: news.entry,
+            way: news.way.as_str().to_owned(),
+            address: ::chain::address::encode(&news.address),
+            category: news.now.map(|(category, _)| category.as_str().to_owned()),
+            verdict: exposed.map_or(Verdict::Allow, |one| one.verdict),
+            chain: exposed.map_or_else(String::new, |one| one.chain.to_string()),
+            share: share.and_then(Ppm::of).map_or(0, Ppm::get),
+            hops: exposed.map_or(0, |one| u64::from(one.share.hops)),
+            listed: exposed.and_then(|one| one.share.holder).map(|holder| ::chain::address::encode(&holder)),
+            lists,
+        };
+        let payload = record::Screening::Exposure(alert).encode();
+        Some(Draft { at, subject: Subject::Account(account), kind: Kind::Screening, payload })
     }
 
     /// [`Core::rescreen`] after a list has changed. What fails is tried again by whoever serves, and on the next start.

@@ -19,9 +19,17 @@ const BYTES_MAX: u64 = 64 << 10;
 /// # Errors
 /// As the file system reports.
 pub(crate) fn create(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = open_new(path)?;
     file.write_all(content)?;
     file.sync_all()
+}
+
+/// Opens a new file only its owner can read; refuses to replace one.
+///
+/// # Errors
+/// As the file system reports.
+pub(crate) fn open_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Reads a secret of one line, without its line end.

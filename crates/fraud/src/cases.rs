@@ -16,7 +16,7 @@
 //! from deciding.
 //!
 //! # Bounds
-//! [`CASES_MAX`] cases, [`ALERTS_MAX`] alerts, [`PRICES_MAX`] prices, and what [`case`] says about each case. What makes
+//! [`CASES_MAX`] cases, [`ALERTS_MAX`] alerts, [`PRICES_MAX`] prices, and the bounds of each case. What makes
 //! room is the case closed longest ago, else the least urgent open one. A forgotten case takes its releases with it,
 //! which errs on the strict side.
 
@@ -204,6 +204,8 @@ pub struct Sizes {
     pub open: usize,
     /// Of those, past their deadline at the moment asked for.
     pub overdue: usize,
+    /// When the oldest open case was opened.
+    pub oldest: Option<UnixNanos>,
     /// All cases remembered.
     pub cases: usize,
     /// Cases that made room.
@@ -371,6 +373,17 @@ impl Cases {
             let by = Actor::system();
             case.resolution = Some(Resolution { disposition: Disposition::Inconclusive, by, at });
             self.close(id);
+        }
+    }
+
+    /// As [`Cases::retract`], of an alert that may be raised anew under its name: what is said of a past transfer changes
+    /// with the lists. Its line stays, retracted.
+    pub fn withdraw(&mut self, alert: &str, at: UnixNanos) {
+        self.retract(alert, at);
+        let alert = case::cut(alert);
+        let Some(case) = self.alert_in.remove(&alert).and_then(|id| self.cases.get_mut(&id)) else { return };
+        for line in case.lines.iter_mut().filter(|line| line.alert.as_ref() == Some(&alert)) {
+            line.alert = None;
         }
     }
 
@@ -652,6 +665,12 @@ impl Cases {
         Sizes {
             open: self.open.len(),
             overdue: self.open.iter().filter(overdue).count(),
+            oldest: self
+                .open
+                .iter()
+                .filter_map(|(_, id)| self.cases.get(id))
+                .map(|case| case.opened_at)
+                .min(),
             cases: self.cases.len(),
             forgotten: self.forgotten,
             ignored: self.ignored,

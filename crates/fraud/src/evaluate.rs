@@ -20,7 +20,7 @@ use scoring::{
     model::Model,
 };
 
-use self::protocol::{Fold, ProtocolError, Selection, card_precision};
+use self::protocol::{Fold, Judged, ProtocolError, Selection, card_precision};
 use crate::{
     feed::{Feed, FeedError},
     recording::Recording,
@@ -79,6 +79,12 @@ pub struct Table {
 }
 
 impl Table {
+    /// Of rows that are there already, one for each event; `ranks`: the order of subjects among equal scores.
+    pub(crate) fn of(matrix: Matrix, ranks: Vec<u32>) -> Self {
+        let row = (0..matrix.n_rows()).map(Some).collect();
+        Self { matrix, row, ranks, duplicates: 0 }
+    }
+
     /// Streams the recording through the pack and keeps the rows that the folds need. Everything before them warms
     /// the state up; nothing after the last test day is looked at.
     ///
@@ -206,18 +212,35 @@ pub struct FoldResult {
     pub model: Model,
 }
 
+/// Events that are learned from or judged, and where they come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// What they are called.
+    pub name: &'a str,
+    /// SHA-256 of what was read.
+    pub sha256: [u8; 32],
+    /// Day, subject and label of each event.
+    pub judged: &'a [Judged],
+}
+
+impl<'a> From<&'a Recording> for Source<'a> {
+    fn from(recording: &'a Recording) -> Self {
+        Self { name: recording.name(), sha256: recording.sha256(), judged: recording.judged() }
+    }
+}
+
 /// Trains and judges one fold.
 ///
 /// # Errors
 /// [`EvaluateError`].
-pub fn run(
-    recording: &Recording,
+pub fn run<'a>(
+    source: impl Into<Source<'a>>,
     table: &Table,
     fold: &Fold,
     params: &Params,
     capacity: usize,
 ) -> Result<FoldResult, EvaluateError> {
-    let judged = recording.judged();
+    let judged = source.into().judged;
     let mut selection = fold.select(judged);
     // A repeated event has no row.
     selection.train.retain(|event| table.row[*event].is_some());

@@ -23,6 +23,7 @@
 pub mod cases;
 pub mod evaluate;
 pub mod feed;
+pub mod history;
 pub mod lifecycle;
 pub mod live;
 pub mod mapping;

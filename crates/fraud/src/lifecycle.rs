@@ -19,6 +19,7 @@
 
 pub mod compare;
 pub mod drift;
+pub mod thresholds;
 
 mod entry;
 

@@ -24,6 +24,6 @@ pub use domain::{AlertEntity, FraudAlert as Alert};
 pub use self::{
     binding::{ANOMALY_SLOT, BindError, SCORE_SLOT, TIME_SLOT},
     bundle::{Bundle, BundleError, MANIFEST, ReadFile},
-    engine::{Judged, Live, LiveCounts, PENDING_MAX, QUIET_MAX},
+    engine::{Judged, Live, LiveCounts, PENDING_MAX, QUIET_MAX, SCORE_RANGES, Tally},
     judge::{REASONS_MAX, RULES_TOLD_MAX, Scores},
 };

@@ -89,7 +89,7 @@ const FOLDS: [(u32, [usize; 4]); 8] = [
 
 #[test]
 #[ignore = "nightly: reads a million and a half rows; 15 s unoptimised"]
-fn every_fold_has_the_published_rows_and_frauds() {
+fn nightly_every_fold_has_the_published_rows_and_frauds() {
     let Some(recording) = recording() else { return };
     assert_eq!(recording.len(), 1_466_282 + 38_346);
     let is_fraud = |row: &&usize| recording.judged()[**row].fraud == Some(true);
@@ -122,7 +122,7 @@ fn assert_at_least(got: [f64; 3], want: [f64; 3]) {
 /// precision 0.687 at best on the book's test weeks).
 #[test]
 #[ignore = "nightly: trains 16 models on the whole set"]
-fn the_packs_reach_what_is_asked_of_them() {
+fn nightly_the_packs_reach_what_is_asked_of_them() {
     let Some(recording) = recording() else { return };
     // The book's four test weeks, and the four before the last of them.
     assert_at_least(figures(&recording, "book", 136), [0.870, 0.680, 0.298]);
@@ -134,7 +134,7 @@ fn the_packs_reach_what_is_asked_of_them() {
 /// Events without labels or ids stream through as well.
 #[test]
 #[ignore = "nightly: 118,000 events, 10 s unoptimised"]
-fn transfers_between_accounts_are_replayed() {
+fn nightly_transfers_between_accounts_are_replayed() {
     let path = format!("{DIR}/../amlsim/20K_cycle200/transactions.csv.zst");
     let Some(csv) = unpacked(&path) else { return };
     let mapping = mapping("amlsim");

@@ -6,6 +6,8 @@
 /// Something one may be allowed. The order is that of the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Capability {
+    /// Agreeing to what others propose about persons, programs and their roles.
+    ApproveAccess,
     /// Answering for customers whether apps may act for them, and ending that.
     ApproveOauth,
     /// Agreeing to what others propose to release.
@@ -14,6 +16,8 @@ pub enum Capability {
     Decide,
     /// Stopping withdrawals at once.
     FreezeOutflow,
+    /// Inviting persons, making tokens for programs, ending both, and proposing roles.
+    ManageAccess,
     /// Banning sources and letting them in again.
     ManageBans,
     /// Suspending and revoking API keys.
@@ -24,6 +28,8 @@ pub enum Capability {
     RaiseAlarm,
     /// Reading alerts and cases.
     ReadCases,
+    /// Reading what is proposed and what became of it.
+    ReadChanges,
     /// Reading decisions and their reasons.
     ReadDecisions,
     /// Reading the state of health.
@@ -144,6 +150,12 @@ const INVESTIGATORS: &[Role] = &[
 /// The table: every capability once, in the order of the variants, with the roles that have it.
 pub const TABLE: &[Row] = &[
     row(
+        Capability::ApproveAccess,
+        "approve_access",
+        "agrees to what others propose about persons, programs and their roles",
+        &[Role::Admin, Role::Approver, Role::SecurityEngineer],
+    ),
+    row(
         Capability::ApproveOauth,
         "approve_oauth",
         "answers for customers whether apps may act for them",
@@ -170,6 +182,12 @@ pub const TABLE: &[Row] = &[
         ],
     ),
     row(
+        Capability::ManageAccess,
+        "manage_access",
+        "invites persons, makes tokens for programs, ends both, proposes roles",
+        &[Role::Admin],
+    ),
+    row(
         Capability::ManageBans,
         "manage_bans",
         "bans sources and lets them in again",
@@ -184,6 +202,21 @@ pub const TABLE: &[Row] = &[
         &[Role::SecurityEngineer, Role::Sre],
     ),
     row(Capability::ReadCases, "read_cases", "reads alerts and cases", INVESTIGATORS),
+    row(
+        Capability::ReadChanges,
+        "read_changes",
+        "reads what is proposed and what became of it",
+        &[
+            Role::Admin,
+            Role::AmlAnalyst,
+            Role::Approver,
+            Role::Auditor,
+            Role::ComplianceOfficer,
+            Role::FraudAnalyst,
+            Role::SecurityEngineer,
+            Role::Sre,
+        ],
+    ),
     row(Capability::ReadDecisions, "read_decisions", "reads decisions and their reasons", INVESTIGATORS),
     row(Capability::ReadHealth, "read_health", "reads the state of health", &Role::ALL),
     row(
@@ -228,7 +261,7 @@ pub const TABLE: &[Row] = &[
 impl Capability {
     /// Every capability.
     pub const ALL: [Self; TABLE.len()] = {
-        let mut all = [Self::ApproveOauth; TABLE.len()];
+        let mut all = [Self::ApproveAccess; TABLE.len()];
         let mut at = 0;
         while at < all.len() {
             all[at] = TABLE[at].capability;
@@ -236,6 +269,12 @@ impl Capability {
         }
         all
     };
+
+    /// Whether programs may have it. A session is a person's, and so is what takes two persons.
+    #[must_use]
+    pub const fn is_of_programs(self) -> bool {
+        !matches!(self, Self::ApproveAccess | Self::ManageAccess | Self::OwnSession)
+    }
 
     /// Its line of the table.
     #[must_use]

@@ -156,6 +156,46 @@ impl Desk {
         self.directory.read().anybody_enrolled()
     }
 
+    /// A person's roles, in the order of names; `None` for one who is not known.
+    #[must_use]
+    pub fn roles(&self, user: &str) -> Option<Vec<Role>> {
+        self.directory.read().roles(user)
+    }
+
+    /// SHA-256 of the secret of the invitation a person holds.
+    #[must_use]
+    pub fn invite_of(&self, user: &str) -> Option<[u8; 32]> {
+        self.directory.read().invite_of(user)
+    }
+
+    /// SHA-256 of a program's token.
+    #[must_use]
+    pub fn token_of(&self, service: &str) -> Option<[u8; 32]> {
+        self.directory.read().token_of(service)
+    }
+
+    /// Whether somebody else than these has a passkey and this capability.
+    #[must_use]
+    pub fn somebody_else_may(&self, capability: Capability, except: &[&str]) -> bool {
+        self.directory.read().somebody_else_may(capability, except)
+    }
+
+    /// Whether there is room for a person, or one more passkey of theirs.
+    ///
+    /// # Errors
+    /// [`Refused::Full`].
+    pub fn room_for_user(&self, user: &str) -> Result<(), Refused> {
+        self.directory.read().room_for_user(user)
+    }
+
+    /// Whether there is room for a program.
+    ///
+    /// # Errors
+    /// [`Refused::Full`].
+    pub fn room_for_service(&self, name: &str) -> Result<(), Refused> {
+        self.directory.read().room_for_service(name)
+    }
+
     // Programs.
 
     /// An account for a program, in place of one of that name. `token` is what it will present.

@@ -178,6 +178,30 @@ impl Directory {
         self.users.contains_key(user)
     }
 
+    /// A person's roles; `None` for one who is not known.
+    pub(crate) fn roles(&self, user: &str) -> Option<Vec<Role>> {
+        self.users.get(user).map(|user| user.roles.iter().copied().collect())
+    }
+
+    /// The digest of the invitation a person holds.
+    pub(crate) fn invite_of(&self, user: &str) -> Option<[u8; 32]> {
+        self.users.get(user)?.invite.map(|(digest, _)| digest)
+    }
+
+    /// The digest of a program's token.
+    pub(crate) fn token_of(&self, service: &str) -> Option<[u8; 32]> {
+        self.services.get(service).map(|(service, _)| service.token)
+    }
+
+    /// Whether somebody else than these has a passkey and this capability.
+    pub(crate) fn somebody_else_may(&self, capability: Capability, except: &[&str]) -> bool {
+        self.users.iter().any(|(name, user)| {
+            !user.passkeys.is_empty()
+                && !except.iter().any(|other| crate::requests::is_same_person(name, other))
+                && user.roles.iter().any(|role| capability.row().roles.contains(role))
+        })
+    }
+
     /// Whether anybody can sign in.
     pub(crate) fn anybody_enrolled(&self) -> bool {
         self.users.values().any(|user| !user.passkeys.is_empty())

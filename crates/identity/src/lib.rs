@@ -8,15 +8,16 @@
 //!
 //! # Reading order
 //! [`Capability`], the one table of what there is to be allowed and which [`Role`] has it; [`Change`], what is
-//! recorded; [`Desk`], what the API asks; [`webauthn`], how a passkey proves itself.
+//! recorded; [`Desk`], what the API asks; [`webauthn`], how a passkey proves itself; [`requests`], what takes two.
 //!
 //! # Bounds
-//! [`USERS_MAX`], [`SERVICES_MAX`], [`PASSKEYS_MAX`], [`SESSIONS_MAX`], [`CEREMONIES_MAX`].
+//! [`USERS_MAX`], [`SERVICES_MAX`], [`PASSKEYS_MAX`], [`SESSIONS_MAX`], [`CEREMONIES_MAX`], and those of [`requests`].
 
 mod capability;
 mod change;
 mod desk;
 mod directory;
+pub mod requests;
 mod session;
 pub mod webauthn;
 

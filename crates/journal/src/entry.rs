@@ -67,6 +67,8 @@ pub enum Kind {
     Identity,
     /// The fraud engine judges by another bundle.
     FraudBundle,
+    /// A change was proposed that takes two persons, or something became of one. Opaque here.
+    ChangeRequest,
     /// People stopped something at once, or let it go on.
     Emergency,
     /// A model suspects an address of a followed chain, or no longer does.
@@ -77,7 +79,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -98,6 +100,7 @@ impl Kind {
         Self::Identity,
         Self::FraudBundle,
         Self::Emergency,
+        Self::ChangeRequest,
         Self::Suspicion,
         Self::ListRemoved,
     ];
@@ -126,6 +129,7 @@ impl Kind {
             Self::Identity => 18,
             Self::FraudBundle => 19,
             Self::Emergency => 20,
+            Self::ChangeRequest => 21,
             Self::Suspicion => 23,
             Self::ListRemoved => 24,
         }
@@ -160,6 +164,7 @@ impl Kind {
             Self::Screening => "screening",
             Self::Identity => "identity",
             Self::FraudBundle => "fraud_bundle",
+            Self::ChangeRequest => "change_request",
             Self::Emergency => "emergency",
             Self::Suspicion => "suspicion",
             Self::ListRemoved => "list_removed",

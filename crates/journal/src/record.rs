@@ -30,7 +30,9 @@ pub use self::{
         BackupDrill, KekRotated, Lifecycle, LifecycleEvent, ListImported, ListRemoved, Refusals,
         SubjectErased,
     },
-    screening::{Rescreened, Screened, ScreenedAddress, Screening, TransferAlert},
+    screening::{
+        ExposuresJudged, Rescreened, Screened, ScreenedAddress, Screening, TransferAlert, TransferExposure,
+    },
     suspicion::{Suspicion, SuspicionModel, SuspicionRaised, SuspicionWithdrawn},
 };
 

@@ -2,7 +2,8 @@
 //!
 //! A reason says what raised the score; this says what would lower it enough, in words such as "would pass if the
 //! amount were at most 210". Trees are step functions: along one feature the logit changes only at thresholds, so all
-//! values of a feature are tried exactly by walking each tree once with that feature left open.
+//! values of a feature are tried exactly. One pass over the model does it for all features: another value of a feature leaves the
+//! row's way down a tree at a split on that feature, so what is off that way is walked with the feature left open, and nothing else.
 //!
 //! One feature is tried before two. Among changes that suffice, the one that crosses the smallest share of its
 //! feature's thresholds wins: thresholds lie where the training rows are, so this is a distance without units. What
@@ -12,18 +13,20 @@
 //! direction.
 //!
 //! # Bounds
-//! [`CHANGEABLE_MAX`] features, [`PROFILES_MAX`] walks over the model, two changes. With many features the search for
-//! two is therefore not exhaustive; what it finds is right, but there may be a smaller pair.
+//! [`CHANGEABLE_MAX`] features, [`PASSES_MAX`] passes over the model, two changes. With many features the search for
+//! two is therefore not exhaustive: the first change is one of those that lower the logit most. What it finds is right, but
+//! there may be a smaller pair.
 
 use crate::{
+    matrix::FEATURES_MAX,
     model::Model,
-    tree::{Node, Tree, goes_left},
+    tree::{DEPTH_MAX, Node, Tree, goes_left},
 };
 
 /// Features that may change.
 pub const CHANGEABLE_MAX: usize = 64;
-/// Walks over the model for one answer.
-pub const PROFILES_MAX: usize = 2_000;
+/// Passes over the model for one answer.
+pub const PASSES_MAX: usize = 48;
 /// Values of the first feature of a pair that are tried.
 const FIRST_VALUES_MAX: usize = 8;
 
@@ -87,6 +90,8 @@ struct Candidate {
     high: f32,
     /// Thresholds crossed, as a share of the feature's.
     distance: f64,
+    /// With this change alone.
+    logit: f64,
 }
 
 /// Finds the smallest change that brings the logit below `threshold`. Unknown values are not changed.
@@ -110,9 +115,9 @@ pub fn counterfactual(
         .take(CHANGEABLE_MAX)
         .copied()
         .collect();
-    let mut profiles_left = PROFILES_MAX;
-    one(model, row, threshold, &changeable, &mut profiles_left)
-        .or_else(|| two(model, row, threshold, &changeable, &mut profiles_left))
+    let profiles = profiles(model, row, &changeable);
+    one(model, row, threshold, &changeable, &profiles)
+        .or_else(|| two(model, row, threshold, &changeable, &profiles))
 }
 
 fn one(
@@ -120,13 +125,12 @@ fn one(
     row: &[f32],
     threshold: f64,
     changeable: &[Changeable],
-    profiles_left: &mut usize,
+    profiles: &[Vec<Segment>],
 ) -> Option<Counterfactual> {
     let mut best: Option<(f64, Counterfactual)> = None;
-    for change in changeable {
-        let Some(segments) = profile(model, row, change.feature, profiles_left) else { break };
+    for (change, segments) in changeable.iter().zip(profiles) {
         let from = row[change.feature];
-        let Some(candidate) = nearest_below(&segments, from, change.direction, threshold) else { continue };
+        let Some(candidate) = nearest_below(segments, from, change.direction, threshold) else { continue };
         if best.as_ref().is_some_and(|(distance, _)| *distance <= candidate.distance) {
             continue;
         }
@@ -135,7 +139,7 @@ fn one(
         let logit = model.logit(&changed);
         // The profile adds in another order; the model has the last word.
         if logit < threshold {
-            let Candidate { to, low, high, distance } = candidate;
+            let Candidate { to, low, high, distance, .. } = candidate;
             let changes = vec![Change { feature: change.feature, from, to, low, high }];
             best = Some((distance, Counterfactual { changes, logit }));
         }
@@ -148,103 +152,173 @@ fn two(
     row: &[f32],
     threshold: f64,
     changeable: &[Changeable],
-    profiles_left: &mut usize,
+    profiles: &[Vec<Segment>],
 ) -> Option<Counterfactual> {
+    let mut firsts: Vec<(Changeable, Candidate)> = Vec::new();
+    for (first, segments) in changeable.iter().zip(profiles) {
+        let candidates = falling(segments, row[first.feature], first.direction);
+        firsts.extend(candidates.into_iter().map(|candidate| (*first, candidate)));
+    }
+    firsts.sort_by(|a, b| a.1.logit.total_cmp(&b.1.logit)); // stable
+    // The first pass was over the row itself, the last two are over what is found.
+    firsts.truncate(PASSES_MAX - 3);
     let mut best: Option<(f64, [usize; 2], Vec<f32>)> = None;
-    'search: for first in changeable {
-        let Some(segments) = profile(model, row, first.feature, profiles_left) else { break };
-        for candidate in falling(&segments, row[first.feature], first.direction) {
-            let mut changed = row.to_vec();
-            changed[first.feature] = candidate.to;
-            for second in changeable.iter().filter(|second| second.feature != first.feature) {
-                let Some(segments) = profile(model, &changed, second.feature, profiles_left) else {
-                    break 'search;
-                };
-                let from = row[second.feature];
-                let Some(found) = nearest_below(&segments, from, second.direction, threshold) else {
-                    continue;
-                };
-                let distance = candidate.distance + found.distance;
-                if best.as_ref().is_some_and(|(least, ..)| *least <= distance) {
-                    continue;
-                }
-                let mut both = changed.clone();
-                both[second.feature] = found.to;
-                if model.logit(&both) < threshold {
-                    best = Some((distance, [first.feature, second.feature], both));
-                }
+    for (first, candidate) in firsts {
+        let mut changed = row.to_vec();
+        changed[first.feature] = candidate.to;
+        let seconds: Vec<Changeable> =
+            changeable.iter().filter(|second| second.feature != first.feature).copied().collect();
+        for (second, segments) in seconds.iter().zip(&self::profiles(model, &changed, &seconds)) {
+            let from = row[second.feature];
+            let Some(found) = nearest_below(segments, from, second.direction, threshold) else {
+                continue;
+            };
+            let distance = candidate.distance + found.distance;
+            if best.as_ref().is_some_and(|(least, ..)| *least <= distance) {
+                continue;
+            }
+            let mut both = changed.clone();
+            both[second.feature] = found.to;
+            if model.logit(&both) < threshold {
+                best = Some((distance, [first.feature, second.feature], both));
             }
         }
     }
     let (_, features, both) = best?;
-    // The range of each with the other changed; two walks beyond the bound.
+    // The range of each with the other changed.
     let mut changes = Vec::with_capacity(2);
     for feature in features {
-        let segments = profile(model, &both, feature, &mut 1)?;
-        let (low, high) = around(&segments, both[feature], threshold)?;
+        let open = [Changeable { feature, direction: Direction::Either }];
+        let profile = self::profiles(model, &both, &open);
+        let (low, high) = around(profile.first()?, both[feature], threshold)?;
         changes.push(Change { feature, from: row[feature], to: both[feature], low, high });
     }
     Some(Counterfactual { changes, logit: model.logit(&both) })
 }
 
-/// The logit for every value of one feature, from the lowest; `None` when no walk is left.
-fn profile(model: &Model, row: &[f32], feature: usize, left: &mut usize) -> Option<Vec<Segment>> {
-    *left = left.checked_sub(1)?;
-    let mut start = model.base_logit();
-    // Where the logit changes, and by how much.
-    let mut steps: Vec<(f32, f64)> = Vec::new();
-    for tree in model.trees() {
-        open(tree, 0, row, feature, (f32::NEG_INFINITY, f32::INFINITY), &mut start, &mut steps);
-    }
-    steps.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut segments = vec![Segment { low: f32::NEG_INFINITY, high: f32::INFINITY, logit: start }];
-    for (at, change) in steps {
-        let last = segments.len() - 1;
-        let logit = segments[last].logit + change;
-        if segments[last].low == at {
-            segments[last].logit = logit;
-        } else {
-            segments[last].high = at;
-            segments.push(Segment { low: at, high: f32::INFINITY, logit });
-        }
-    }
-    Some(segments)
+/// Of one feature: the logit at minus infinity, and where it changes by how much.
+#[derive(Debug, Clone)]
+struct Steps {
+    start: f64,
+    steps: Vec<(f32, f64)>,
 }
 
-/// Collects the leaves a row can reach when one feature is anywhere in a range.
+impl Steps {
+    /// Within a range the logit is higher by so much.
+    fn add(&mut self, (low, high): (f32, f32), more: f64) {
+        if low == f32::NEG_INFINITY {
+            self.start += more;
+        } else {
+            self.steps.push((low, more));
+        }
+        if high < f32::INFINITY {
+            self.steps.push((high, -more));
+        }
+    }
+
+    /// From the lowest value to the highest.
+    fn segments(mut self) -> Vec<Segment> {
+        self.steps.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut segments = vec![Segment { low: f32::NEG_INFINITY, high: f32::INFINITY, logit: self.start }];
+        for (at, change) in self.steps {
+            let last = segments.len() - 1;
+            let logit = segments[last].logit + change;
+            if segments[last].low == at {
+                segments[last].logit = logit;
+            } else {
+                segments[last].high = at;
+                segments.push(Segment { low: at, high: f32::INFINITY, logit });
+            }
+        }
+        segments
+    }
+}
+
+/// A split on the row's way down: where it stands, its feature and threshold, and whether the row goes left.
+#[derive(Debug, Clone, Copy, Default)]
+struct Passed {
+    feature: usize,
+    threshold: f32,
+    is_left: bool,
+    /// The child the row does not go to.
+    other: usize,
+}
+
+/// The logit for every value of each of these features, whose values are known, from the lowest; each with the others as
+/// they are.
+fn profiles(model: &Model, row: &[f32], changeable: &[Changeable]) -> Vec<Vec<Segment>> {
+    let mut places = [usize::MAX; FEATURES_MAX];
+    for (place, change) in changeable.iter().enumerate() {
+        places[change.feature] = place;
+    }
+    let logit = model.logit(row);
+    let mut all = vec![Steps { start: logit, steps: Vec::new() }; changeable.len()];
+    for tree in model.trees() {
+        let mut way = [Passed::default(); DEPTH_MAX as usize];
+        let mut length = 0;
+        let mut at = 0;
+        let here = loop {
+            match tree.nodes()[at] {
+                Node::Leaf { value, .. } => break f64::from(value),
+                Node::Split { feature, threshold, missing_left, right, .. } => {
+                    let feature = usize::from(feature);
+                    let is_left = goes_left(row[feature], threshold, missing_left);
+                    let (next, other) =
+                        if is_left { (at + 1, right as usize) } else { (right as usize, at + 1) };
+                    way[length] = Passed { feature, threshold, is_left, other };
+                    length += 1;
+                    at = next;
+                }
+            }
+        };
+        for (index, passed) in way[..length].iter().enumerate() {
+            let Some(steps) = all.get_mut(places[passed.feature]) else { continue };
+            // Where the splits above on the same feature let the row come here.
+            let (mut low, mut high) = (f32::NEG_INFINITY, f32::INFINITY);
+            for above in way[..index].iter().filter(|above| above.feature == passed.feature) {
+                if above.is_left {
+                    high = high.min(above.threshold);
+                } else {
+                    low = low.max(above.threshold);
+                }
+            }
+            let range = if passed.is_left {
+                (low.max(passed.threshold), high)
+            } else {
+                (low, high.min(passed.threshold))
+            };
+            if range.0 < range.1 {
+                open(tree, passed.other, row, passed.feature, range, here, steps);
+            }
+        }
+    }
+    all.into_iter().map(Steps::segments).collect()
+}
+
+/// Adds what a subtree gives instead of `here` when one feature is anywhere in a range.
 fn open(
     tree: &Tree,
     at: usize,
     row: &[f32],
     feature: usize,
     (low, high): (f32, f32),
-    start: &mut f64,
-    steps: &mut Vec<(f32, f64)>,
+    here: f64,
+    steps: &mut Steps,
 ) {
     match tree.nodes()[at] {
-        Node::Leaf { value, .. } => {
-            let value = f64::from(value);
-            if low == f32::NEG_INFINITY {
-                *start += value;
-            } else {
-                steps.push((low, value));
-            }
-            if high < f32::INFINITY {
-                steps.push((high, -value));
-            }
-        }
+        Node::Leaf { value, .. } => steps.add((low, high), f64::from(value) - here),
         Node::Split { feature: own, threshold, missing_left, right, .. } => {
             if usize::from(own) == feature {
                 if low < threshold {
-                    open(tree, at + 1, row, feature, (low, high.min(threshold)), start, steps);
+                    open(tree, at + 1, row, feature, (low, high.min(threshold)), here, steps);
                 }
                 if threshold < high {
-                    open(tree, right as usize, row, feature, (low.max(threshold), high), start, steps);
+                    open(tree, right as usize, row, feature, (low.max(threshold), high), here, steps);
                 }
             } else {
                 let is_left = goes_left(row[usize::from(own)], threshold, missing_left);
                 let next = if is_left { at + 1 } else { right as usize };
-                open(tree, next, row, feature, (low, high), start, steps);
+                open(tree, next, row, feature, (low, high), here, steps);
             }
         }
     }
@@ -288,7 +362,8 @@ fn nearest_below(
     let to = outward(segments.len(), from, direction).find(|&to| segments[to].logit < threshold)?;
     let nearest = nearest_value(segments, from, to);
     let (low, high) = around(segments, nearest, threshold)?;
-    Some(Candidate { to: nearest, low, high, distance: distance(segments.len(), from, to) })
+    let distance = distance(segments.len(), from, to);
+    Some(Candidate { to: nearest, low, high, distance, logit: segments[to].logit })
 }
 
 /// The range around a value in which every logit is below the threshold.
@@ -313,6 +388,7 @@ fn falling(segments: &[Segment], value: f32, direction: Direction) -> Vec<Candid
                 low: segments[to].low,
                 high: segments[to].high,
                 distance: distance(segments.len(), from, to),
+                logit: least,
             });
         }
     }
@@ -377,6 +453,31 @@ mod tests {
         assert_eq!(counterfactual(&model, &[250.0, 5.0], 0.0, &up), None);
         assert_eq!(counterfactual(&model, &[250.0, 5.0], 0.0, &BOTH[..1]), None);
         assert_eq!(counterfactual(&model, &[250.0, f32::NAN], -3.0, &BOTH[1..]), None);
+    }
+
+    /// Every segment is what the model says at its ends, of models that know unknown values too.
+    #[test]
+    fn profiles_are_the_model_along_each_feature() {
+        let model = model(4, |amount, age| amount > 150.0 || age < 20.0 || (amount > 40.0 && age > 45.0));
+        for row in [[250.0f32, 5.0], [0.0, 50.0], [151.0, 21.0]] {
+            for (feature, segments) in profiles(&model, &row, &BOTH).iter().enumerate() {
+                assert!(segments.len() > 5, "{segments:?}");
+                assert_eq!(segments[0].low, f32::NEG_INFINITY);
+                assert!(
+                    segments.windows(2).all(|pair| pair[0].high == pair[1].low && pair[0].low < pair[0].high)
+                );
+                for segment in segments {
+                    for value in [segment.low.next_up(), segment.high] {
+                        let mut changed = row;
+                        changed[feature] = value;
+                        assert!(
+                            (model.logit(&changed) - segment.logit).abs() < 1e-9,
+                            "{feature} {segment:?}"
+                        );
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use chain::{exposure::Direction, label::Category};
+use chain::{exposure::Direction, label::Category, propagation::EdgeKind};
 use domain::{
     Address, Destination, Evidence, Finding, FindingSource, Network, ReasonCode, UnixNanos, Verdict,
     WithdrawalRequest,
@@ -27,7 +27,7 @@ use domain::{
 use crate::{
     Screening, Watch,
     customers::Warning,
-    flows::{AssetExposure, Coverage, ExposedShare, Flows, Seen, SeenOnChains},
+    flows::{AssetExposure, Association, Coverage, ExposedShare, Flows, Seen, SeenOnChains},
     import::hex,
     suspicions::{Held, Suspicions},
 };
@@ -43,6 +43,7 @@ const STEPS_TOLD_MAX: usize = 8;
 /// - `share`: 0.1, the least share of a category that is a finding; less is chance in busy parts of a chain.
 /// - `shares`: none, shares of single categories that differ.
 /// - `is_shadow`: both are, so that they are measured on the installation's own traffic first.
+/// - `association`: 0.5: one tie to a known holder with as many harmless ones as bad ones around is less.
 /// - `suspected`: challenge: what a model alone says stops nobody for good.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
@@ -58,6 +59,10 @@ pub struct Policy {
     pub is_exposure_shadow: bool,
     /// Whether stale knowledge only reports.
     pub is_stale_shadow: bool,
+    /// Least confidence of a label derived from others that is a finding.
+    pub association: f64,
+    /// Whether derived labels only report.
+    pub is_association_shadow: bool,
     /// What a suspicion asks for; allow: it only reports.
     pub suspected: Verdict,
 }
@@ -71,6 +76,8 @@ impl Default for Policy {
             shares: BTreeMap::new(),
             is_exposure_shadow: true,
             is_stale_shadow: true,
+            association: 0.5,
+            is_association_shadow: true,
             suspected: Verdict::Challenge,
         }
     }
@@ -128,6 +135,15 @@ pub struct Exposed {
     pub verdict: Verdict,
 }
 
+/// A label derived from others it is tied to, on one chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Derived {
+    /// The operator's name of the chain.
+    pub chain: Arc<str>,
+    /// What, and by which path.
+    pub association: Association,
+}
+
 /// All that is known about an address at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assessment {
@@ -143,6 +159,10 @@ pub struct Assessment {
     pub suspected: Vec<Held>,
     /// What that asks for.
     pub suspected_verdict: Verdict,
+    /// Labels derived for it from others, by chain.
+    pub derived: Vec<Derived>,
+    /// Whether those only report.
+    pub is_association_shadow: bool,
     /// Chains that were looked at.
     pub knowledge: Vec<Knowledge>,
     /// Whether exposure only reports.
@@ -226,6 +246,8 @@ impl Assessor {
             seen: Vec::new(),
             exposed: Vec::new(),
             suspected: Vec::new(),
+            derived: Vec::new(),
+            is_association_shadow: self.policy.is_association_shadow,
             suspected_verdict: self.policy.suspected,
             knowledge: Vec::new(),
             is_exposure_shadow: self.policy.is_exposure_shadow,
@@ -250,12 +272,19 @@ impl Assessor {
                     assessment.exposed.extend(exposed);
                 }
                 assessment.seen.push(SeenOn { chain: Arc::clone(name), seen });
+                let derived = chain.flows.association(&address);
+                let derived = derived.filter(|found| found.confidence >= self.policy.association);
+                let derived = derived.map(|association| Derived { chain: Arc::clone(name), association });
+                assessment.derived.extend(derived);
             }
         }
         assessment.exposed.sort_by(|a, b| {
             let weight = |exposed: &Exposed| exposed.share.direct + exposed.share.indirect;
             b.verdict.cmp(&a.verdict).then(weight(b).total_cmp(&weight(a)))
         });
+        if !assessment.derived.is_empty() && !self.policy.is_association_shadow {
+            assessment.verdict = assessment.verdict.max(Verdict::Challenge);
+        }
         if let Some(first) = assessment.exposed.first().filter(|_| !self.policy.is_exposure_shadow) {
             assessment.verdict = assessment.verdict.max(first.verdict);
         }
@@ -263,6 +292,38 @@ impl Assessor {
             assessment.verdict = assessment.verdict.max(Verdict::Hold);
         }
         assessment
+    }
+
+    /// The gravest exposure of an address on all chains of its family, by the policy.
+    #[must_use]
+    pub fn exposure_of(&self, address: &Address) -> Option<Exposed> {
+        let chains = self.followed.iter().filter(|chain| chain.flows.family() == address.family());
+        let mut gravest: Option<Exposed> = None;
+        for chain in chains {
+            let Some(seen) = chain.flows.seen(address, self.policy.hops, self.policy.epsilon) else {
+                continue;
+            };
+            for exposure in &seen.exposures {
+                for share in &exposure.shares {
+                    let Some(found) = self.exposed(chain.flows.chain(), exposure, share) else { continue };
+                    let weight = |one: &Exposed| one.share.direct + one.share.indirect;
+                    let is_graver = gravest.as_ref().is_none_or(|other| {
+                        let by_weight = weight(&found).total_cmp(&weight(other));
+                        (found.verdict, by_weight) > (other.verdict, std::cmp::Ordering::Equal)
+                    });
+                    if is_graver {
+                        gravest = Some(found);
+                    }
+                }
+            }
+        }
+        gravest
+    }
+
+    /// Over how many transfers money is followed; none: not at all.
+    #[must_use]
+    pub const fn hops(&self) -> u8 {
+        self.policy.hops
     }
 
     /// What a share asks for; `None` below the policy's.
@@ -293,6 +354,8 @@ impl Assessor {
         let assessment = self.assess(address, Some(*network), now);
         let shown = assessment.screening.canonical.clone().unwrap_or_default();
         findings.extend(assessment.suspected.iter().map(|held| self.suspicion_finding(&shown, held)));
+        let derived = assessment.derived.iter();
+        findings.extend(derived.map(|derived| self.derived_finding(&shown, derived)));
         findings.extend(assessment.exposed.iter().map(|exposed| self.exposure_finding(&shown, exposed)));
         findings.extend(
             assessment
@@ -303,6 +366,7 @@ impl Assessor {
         );
         if assessment.exposed.is_empty()
             && assessment.suspected.is_empty()
+            && assessment.derived.is_empty()
             && !assessment.knowledge.is_empty()
             && self.policy.hops > 0
         {
@@ -344,6 +408,39 @@ impl Assessor {
             evidence,
             would_pass_if: Some(
                 "somebody who knows the address cleared it, or a newer model did not suspect it".to_owned(),
+            ),
+        }
+    }
+
+    fn derived_finding(&self, shown: &str, derived: &Derived) -> Finding {
+        let found = &derived.association;
+        let mut evidence = vec![
+            Evidence::new("address", shown.to_owned()),
+            Evidence::new("chain", derived.chain.to_string()),
+            Evidence::new("category", found.category.as_str()),
+            Evidence::new("confidence", percent(found.confidence)),
+            Evidence::new("illicit_share", percent(found.score)),
+            Evidence::new("known_around", format!("{} bad, {} harmless", found.illicit, found.licit)),
+            Evidence::new("path", ties(found)),
+        ];
+        if let Some(last) = found.path.last() {
+            evidence.extend(self.label_of(last.address));
+        }
+        Finding {
+            source: FindingSource::Watch,
+            code: ReasonCode::new("watch.derived_label"),
+            verdict: Verdict::Challenge,
+            shadow: self.policy.is_association_shadow,
+            message: format!(
+                "the destination is tied on {} to {} over {} of deployment, first funding or a shared sink",
+                derived.chain,
+                holders(found.category),
+                if found.path.len() == 1 { "one step".to_owned() } else { format!("{} steps", found.path.len()) },
+            ),
+            evidence,
+            would_pass_if: Some(
+                "the list no longer named the holder at the end of the path, or more harmless holders stood around it"
+                    .to_owned(),
             ),
         }
     }
@@ -490,6 +587,21 @@ fn holders(category: Category) -> String {
     format!("holders listed as {}", category.as_str().replace('_', " "))
 }
 
+/// Ties in one line.
+fn ties(found: &Association) -> String {
+    let steps = found.path.iter().map(|tie| {
+        let how = match (tie.kind, tie.acted) {
+            (EdgeKind::Deployment, true) => "created by",
+            (EdgeKind::Deployment, false) => "creator of",
+            (EdgeKind::Funding, true) => "first funded by",
+            (EdgeKind::Funding, false) => "first funder of",
+            _ => "pays the same sink as",
+        };
+        format!("{how} {}", chain::address::encode(&tie.address))
+    });
+    steps.collect::<Vec<_>>().join(", ")
+}
+
 /// A path in one line: each step's address, block and transaction.
 fn path(share: &ExposedShare) -> String {
     let steps = share.path.iter().take(STEPS_TOLD_MAX).map(|step| {
@@ -501,7 +613,6 @@ fn path(share: &ExposedShare) -> String {
     steps.collect::<Vec<_>>().join(", then ")
 }
 
-/// The warnings of an assessment.
 impl Policy {
     /// With those warnings only reporting that are named.
     #[must_use]
@@ -509,6 +620,7 @@ impl Policy {
         Self {
             is_exposure_shadow: is_shadow(Warning::Exposure),
             is_stale_shadow: is_shadow(Warning::StaleChain),
+            is_association_shadow: is_shadow(Warning::Association),
             ..self
         }
     }

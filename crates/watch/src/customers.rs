@@ -44,6 +44,8 @@ pub enum Warning {
     ResemblingAddress,
     /// Several customers pay an address nobody knew before today.
     SharedFreshAddress,
+    /// The destination is tied to holders a list speaks against ([`crate::flows::Association`]).
+    Association,
     /// Money of the destination came from, or went to, holders a list speaks against ([`crate::assess`]).
     Exposure,
     /// What is known of the destination's chain is old ([`crate::assess`]).
@@ -52,10 +54,11 @@ pub enum Warning {
 
 impl Warning {
     /// Every warning.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::AddressPoisoning,
         Self::ResemblingAddress,
         Self::SharedFreshAddress,
+        Self::Association,
         Self::Exposure,
         Self::StaleChain,
     ];
@@ -67,6 +70,7 @@ impl Warning {
             Self::AddressPoisoning => "address_poisoning",
             Self::ResemblingAddress => "resembling_address",
             Self::SharedFreshAddress => "shared_fresh_address",
+            Self::Association => "association",
             Self::Exposure => "exposure",
             Self::StaleChain => "stale_chain",
         }
@@ -97,6 +101,7 @@ impl Default for CustomersConfig {
             shadow: BTreeSet::from([
                 Warning::ResemblingAddress,
                 Warning::SharedFreshAddress,
+                Warning::Association,
                 Warning::Exposure,
                 Warning::StaleChain,
             ]),

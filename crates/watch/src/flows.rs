@@ -26,6 +26,7 @@
 //! log written anew. About 70 bytes of memory and 100 of disk for each transfer. [`UNDO_BLOCKS`] blocks are taken back at
 //! once; deeper ones by reading the log again. Outputs of unusual scripts have no address and lead nowhere.
 
+mod association;
 mod block;
 mod dealings;
 mod frame;
@@ -39,13 +40,14 @@ mod suspects;
 #[cfg(fuzzing)]
 pub(crate) use self::frame::rewritten;
 pub use self::{
+    association::{Association, BUSY, NEIGHBOURS_MAX, NODES_MAX, SINK_PAYERS_MAX, TIES_MAX, Tie},
     block::{Bait, BlockFlows, Call, Movement, Party},
     dealings::{Dealing, Dealings, LOOKED_AT_MAX},
     log::{LogError, verify_logs},
     state::{Coverage, UNDO_BLOCKS},
     store::{
-        Activity, AssetExposure, ClusterOf, Config, EvidenceStep, ExposedShare, Flows, FlowsStatus, Seen,
-        SeenOnChains,
+        AROUND_MAX, Activity, AssetExposure, ClusterOf, Config, EvidenceStep, ExposedShare, Flows,
+        FlowsStatus, Seen, SeenOnChains,
     },
     suspects::{Changed, Standing},
 };

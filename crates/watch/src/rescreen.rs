@@ -9,11 +9,13 @@
 //! journal, alerts included, so after a stop anywhere the next [`Scan::news`] finds exactly what is missing. A transfer is
 //! named by the position of its entry.
 //!
-//! What it is not: a judge of indirect exposure; only transfers whose own address a label names are scored.
+//! What is said of a transfer's exposure over others ([`Ledger::apply_exposure`], [`Scan::exposure_news`]) is remembered beside it. Which
+//! addresses that may have changed for is the caller's to say: those around the holders whose label changed
+//! ([`crate::flows::Flows::around`]).
 //!
 //! Bounds: [`TRANSFERS_MAX`] transfers of 32 bytes, the oldest are forgotten, and their addresses of some 60.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use chain::{address, label::Category};
 use domain::{AccountId, Address, Decision, Destination, Event, EventKind, Network, Verdict};
@@ -59,6 +61,19 @@ pub struct News {
     pub now: Option<(Category, Verdict)>,
 }
 
+/// A transfer whose exposure is to be spoken of, or no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExposureNews<'e, E> {
+    /// Position of the transfer's entry in the journal.
+    pub entry: u64,
+    /// Which way the funds went.
+    pub way: Way,
+    /// To or from which address.
+    pub address: Address,
+    /// What it is exposed to now, and whatever was said of that; `None` retracts.
+    pub now: Option<(Category, &'e E)>,
+}
+
 /// What a re-screening looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Looked {
@@ -79,6 +94,8 @@ struct Past {
     is_unreported: bool,
     /// Tag of the category last alerted; zero for none.
     alerted: u8,
+    /// Likewise, of the exposure over others.
+    exposed: u8,
 }
 
 /// Transfers of one installation.
@@ -135,11 +152,20 @@ impl Ledger {
     }
 
     /// Takes in what was said of a transfer; `None` if that was taken back. A transfer that is forgotten changes nothing.
-    pub fn apply_alert(&mut self, entry: u64, category: Option<Category>) {
+    /// Yields what was said of it before.
+    pub fn apply_alert(&mut self, entry: u64, category: Option<Category>) -> Option<Category> {
+        let at = self.transfers.binary_search_by_key(&entry, |past| past.entry).ok()?;
+        let past = self.transfers.get_mut(at)?;
+        let before = std::mem::replace(&mut past.alerted, category.map_or(0, Category::tag));
+        Category::from_tag(before)
+    }
+
+    /// Takes in what was said of a transfer's exposure; `None` if that was taken back.
+    pub fn apply_exposure(&mut self, entry: u64, category: Option<Category>) {
         if let Ok(at) = self.transfers.binary_search_by_key(&entry, |past| past.entry)
             && let Some(past) = self.transfers.get_mut(at)
         {
-            past.alerted = category.map_or(0, Category::tag);
+            past.exposed = category.map_or(0, Category::tag);
         }
     }
 
@@ -192,6 +218,7 @@ impl Ledger {
             way,
             is_unreported: is_decided,
             alerted: 0,
+            exposed: 0,
         });
         if self.transfers.len() > TRANSFERS_MAX {
             self.forget_oldest();
@@ -252,6 +279,7 @@ impl Ledger {
         for past in &self.transfers {
             hash.update(&past.entry.to_le_bytes());
             hash.update(&[u8::from(past.way == Way::Deposit), u8::from(past.is_unreported), past.alerted]);
+            hash.update(&[past.exposed]);
             if let Some(address) = self.addresses.get(past.address as usize) {
                 hash.update(&[address.kind().tag()]);
                 hash.update(address.payload());
@@ -279,6 +307,32 @@ impl Scan {
     #[must_use]
     pub fn newest(&self) -> Option<u64> {
         self.transfers.last().map(|past| past.entry)
+    }
+
+    /// The addresses, each once.
+    #[must_use]
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// What is to be said of the exposure of the transfers of these addresses, given what each is exposed to now.
+    #[must_use]
+    pub fn exposure_news<'e, E>(
+        &self,
+        judged: &'e BTreeMap<Address, Option<(Category, E)>>,
+    ) -> Vec<ExposureNews<'e, E>> {
+        let news = self.transfers.iter().filter_map(|past| {
+            let address = self.addresses.get(past.address as usize).copied()?;
+            let now = judged.get(&address)?.as_ref();
+            let before = Category::from_tag(past.exposed);
+            (before != now.map(|(category, _)| *category)).then_some(ExposureNews {
+                entry: past.entry,
+                way: past.way,
+                address,
+                now: now.map(|(category, more)| (*category, more)),
+            })
+        });
+        news.collect()
     }
 
     /// What is to be said of the transfers, given the lists in force. What is said is taken in from the journal.

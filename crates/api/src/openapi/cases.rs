@@ -233,7 +233,7 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
     let list = |name: &str| json!({ "type": "array", "items": schema(name) });
     let trigger = answer(
         &[
-            ("source", one_of(&["chain_alert", "decision", "fraud_alert"])),
+            ("source", one_of(&["chain_alert", "decision", "fraud_alert", "screening"])),
             ("position", count()),
             ("at", time()),
             ("code", plain()),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Content, Operation, cases, emergency, samples, schemas, screening};
+use super::{Content, Operation, cases, changes, emergency, samples, schemas, screening};
 use crate::{
     Action, AppCall, DecisionCall, EventCall, OpenAction, OperationCall, SessionCall, problem::Kind,
 };
@@ -10,6 +10,7 @@ use crate::{
 /// Groups of operations.
 pub(super) const TAGS: &[(&str, &str)] = &[
     ("cases", "What people look at: held withdrawals and alerts that belong together."),
+    ("changes", "What takes two persons: asked for by one, approved by another."),
     ("decisions", "Whether money may leave, and why."),
     ("documentation", "This API, described. Needs no token."),
     ("emergencies", "What one person stops at once, and two let go on."),
@@ -111,6 +112,7 @@ pub(super) fn operation(action: Action) -> Operation {
             problems: &[Kind::NotFound, Kind::AlreadyAnswered],
         },
         Action::Case(call) => cases::operation(call),
+        Action::Change(call) => changes::operation(call),
         Action::Emergency(call) => emergency::operation(call),
         Action::Decision(DecisionCall::Decide) => Operation {
             id: "decide",

@@ -350,7 +350,11 @@ pub(crate) fn components() -> Map<String, Value> {
         ("RefusedLine", answer(&[("line", count()), ("field", plain()), ("reason", plain())], &[])),
         ("Revoked", answer(&[("revoked", json!({ "type": "boolean", "const": true }))], &[])),
     ];
-    let named = named.into_iter().chain(super::cases::components()).chain(super::emergency::components());
+    let named = named
+        .into_iter()
+        .chain(super::cases::components())
+        .chain(super::changes::components())
+        .chain(super::emergency::components());
     components.extend(people());
     components.extend(named.map(|(name, schema)| (name.to_owned(), schema)));
     components

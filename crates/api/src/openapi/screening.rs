@@ -64,6 +64,8 @@ fn sample() -> Value {
         seen: Vec::new(),
         exposed: Vec::new(),
         suspected: Vec::new(),
+        derived: Vec::new(),
+        is_association_shadow: true,
         suspected_verdict: Verdict::Challenge,
         knowledge: vec![knowledge],
         is_exposure_shadow: true,
@@ -159,6 +161,20 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
         ],
         &[],
     );
+    let derived = answer(
+        &[
+            ("chain", plain()),
+            ("category", plain()),
+            ("verdict", verdict.clone()),
+            ("shadow", json!({ "type": "boolean", "description": "It only reports." })),
+            ("confidence", share()),
+            ("illicit_share", share()),
+            ("illicit_around", json!({ "type": "integer", "minimum": 0 })),
+            ("licit_around", json!({ "type": "integer", "minimum": 0 })),
+            ("path", objects()),
+        ],
+        &[],
+    );
     let knowledge = answer(
         &[
             ("chain", plain()),
@@ -201,6 +217,7 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
                     ("more_labels", json!({ "type": "integer", "minimum": 0 })),
                     ("exposed", json!({ "type": "array", "items": exposed })),
                     ("suspected", json!({ "type": "array", "items": suspected })),
+                    ("derived", json!({ "type": "array", "items": derived })),
                     ("seen", objects()),
                     ("knowledge", json!({ "type": "array", "items": knowledge })),
                     ("lists", json!({ "type": "array", "items": list })),

@@ -5,7 +5,7 @@ use schema::{Conformance, Model, Request};
 use serde_json::{Value, json};
 
 use super::{document, operations};
-use crate::{CaseCall, routes, wire};
+use crate::{CaseCall, ChangeCall, routes, wire};
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi/control-v1.json");
 const NOW: UnixNanos = UnixNanos::from_secs(1_800_000_000);
@@ -191,6 +191,27 @@ fn the_document_and_the_parsers_agree() {
                 }
             }
         }
+    }
+    for (call, name) in [
+        (ChangeCall::Approve, "approve"),
+        (ChangeCall::Decline, "decline"),
+        (ChangeCall::Withdraw, "withdraw"),
+    ] {
+        let path = format!("/v1/changes/chg-42/{name}");
+        let parses = |text: &str| match call {
+            ChangeCall::Approve => crate::changes::approval(text.as_bytes()).is_ok(),
+            ChangeCall::Decline => crate::changes::refusal(text.as_bytes()).is_ok(),
+            _ => text == "{}",
+        };
+        let body = super::changes::body(call).unwrap();
+        assert!(conforms(&model, &path, &body.to_string()) && parses(&body.to_string()), "{body}");
+        for field in body.as_object().unwrap().keys() {
+            for value in [Value::Null, json!({}), json!(-1), json!(""), json!("A0")] {
+                let text = json!({ (field.clone()): value }).to_string();
+                assert_eq!(conforms(&model, &path, &text), parses(&text), "{text}");
+            }
+        }
+        assert!(!conforms(&model, &path, r#"{"surprise":1}"#) && !parses(r#"{"surprise":1}"#));
     }
     for route in routes() {
         let crate::Action::Emergency(call) = route.action else { continue };

@@ -1,6 +1,7 @@
 //! The whole API over real sockets, with ports that remember what reached them.
 
 mod cases;
+mod changes;
 
 use std::{
     future::pending,
@@ -61,6 +62,7 @@ struct Backstage {
     desk: Arc<identity::Desk>,
     reached: AtomicUsize,
     cases: std::sync::Mutex<fraud::cases::Cases>,
+    requests: std::sync::Mutex<identity::requests::Requests>,
     decided: AtomicUsize,
     news: Notify,
 }
@@ -378,6 +380,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
+        changes: Arc::clone(&backstage) as _,
         emergencies: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: Arc::clone(&backstage) as _,
@@ -848,6 +851,7 @@ async fn tokens_cross_a_network_only_encrypted() {
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
+        changes: Arc::clone(&backstage) as _,
         emergencies: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
         metrics: backstage as _,

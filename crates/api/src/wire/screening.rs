@@ -6,7 +6,7 @@ use domain::{Address, UnixNanos, Verdict};
 use serde_json::{Value, json};
 use watch::{
     ListState, ListedLabel,
-    assess::{Assessment, Exposed, Knowledge, SeenOn},
+    assess::{Assessment, Derived, Exposed, Knowledge, SeenOn},
     flows::AssetExposure,
 };
 
@@ -127,6 +127,7 @@ pub fn assessment_json(line: &ScreenLine, assessment: &Assessment) -> Value {
         "more_labels": more,
         "exposed": assessment.exposed.iter().map(|one| exposed_json(one, assessment.is_exposure_shadow)).collect::<Vec<_>>(),
         "suspected": assessment.suspected.iter().map(|held| suspected_json(held, assessment.suspected_verdict)).collect::<Vec<_>>(),
+        "derived": assessment.derived.iter().map(|one| derived_json(one, assessment.is_association_shadow)).collect::<Vec<_>>(),
         "seen": assessment.seen.iter().map(seen_json).collect::<Vec<_>>(),
         "knowledge": assessment.knowledge.iter().map(|one| knowledge_json(one, assessment.is_stale_shadow)).collect::<Vec<_>>(),
     })
@@ -176,6 +177,24 @@ fn suspected_json(held: &watch::suspicions::Held, verdict: Verdict) -> Value {
         "transactions_seen": held.transactions,
         "reasons": held.reasons,
         "recorded_at": held.at.to_string(),
+    })
+}
+
+fn derived_json(derived: &Derived, is_shadow: bool) -> Value {
+    let found = &derived.association;
+    let path = found.path.iter().map(
+        |tie| json!({ "tie": tie.kind.as_str(), "address": text(Some(tie.address)), "acted": tie.acted }),
+    );
+    json!({
+        "chain": &*derived.chain,
+        "category": found.category.as_str(),
+        "verdict": Verdict::Challenge.as_str(),
+        "shadow": is_shadow,
+        "confidence": share(found.confidence),
+        "illicit_share": share(found.score),
+        "illicit_around": found.illicit,
+        "licit_around": found.licit,
+        "path": path.collect::<Vec<_>>(),
     })
 }
 

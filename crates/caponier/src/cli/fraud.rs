@@ -16,6 +16,9 @@ pub(crate) enum FraudCommand {
     /// Bundles of a feature pack, a model and rules that judge live traffic.
     #[command(subcommand)]
     Bundle(BundleCommand),
+    /// Choose from which score on to question, alert and hold: by what mistakes cost, the people there are, and the good
+    /// users that may be troubled.
+    Thresholds(Box<Thresholds>),
     /// Models: taken in, compared, put in force, taken back.
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -42,10 +45,107 @@ pub(crate) struct Events {
     pub(crate) pack: String,
 }
 
+/// The past to learn from or to judge by: a recording, or the journal's own.
+#[derive(Debug, Args)]
+pub(crate) struct Past {
+    /// CSV file with events, - for standard input.
+    #[arg(long, value_name = "FILE", required_unless_present = "from_journal", requires = "mapping")]
+    pub(crate) events: Option<PathBuf>,
+    /// TOML file that says which column is what.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// Where rows that cannot be read go, one JSON object a line with the reason.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dead_letter: Option<PathBuf>,
+    /// Feature pack: a built-in one by name (book, default, exchange), or a TOML file.
+    #[arg(long, value_name = "NAME|FILE", default_value = "default")]
+    pub(crate) pack: String,
+    /// The records this installation judged, with the labels that arrived, instead of a recording.
+    #[arg(long, conflicts_with_all = ["events", "mapping", "pack", "dead_letter"])]
+    pub(crate) from_journal: bool,
+    /// Folder of the bundle whose pack makes the rows of the journal; the active bundle by default.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// Only records of this kind, of the journal; again for more. All that the bundle judges by default.
+    #[arg(long = "kind", value_name = "KIND", requires = "from_journal")]
+    pub(crate) kinds: Vec<String>,
+    /// Labels that came to the journal from this day on are not looked at, UTC.
+    #[arg(long, value_name = "DATE", requires = "from_journal")]
+    pub(crate) until: Option<String>,
+    /// What a record of the journal without a label is.
+    #[arg(long, value_enum, default_value = "legitimate", requires = "from_journal")]
+    pub(crate) unlabelled: Unlabelled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Unlabelled {
+    /// Good, once labels had time to arrive.
+    Legitimate,
+    /// Neither learned from nor judged.
+    LeftOut,
+}
+
+impl Past {
+    /// The recording, if it is one.
+    pub(crate) fn recording(&self) -> Option<Events> {
+        Some(Events {
+            events: self.events.clone()?,
+            mapping: self.mapping.clone()?,
+            dead_letter: self.dead_letter.clone(),
+            pack: self.pack.clone(),
+        })
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Thresholds {
+    #[command(flatten)]
+    pub(crate) past: Past,
+    /// Model file whose scores are judged; that of --bundle by default.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+    /// First day judged, UTC, such as 2018-08-08; new to the model.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) test_start: String,
+    /// Days judged.
+    #[arg(long, value_name = "N", default_value_t = 14)]
+    pub(crate) test_days: u32,
+    /// Days until a label arrives, of the journal.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub(crate) delay_days: u32,
+    /// Cost of a missed fraud as a share of its amount, in hundredths of a percent.
+    #[arg(long, value_name = "BPS", default_value_t = 10_000)]
+    pub(crate) missed_bps: u32,
+    /// Cost of a missed fraud besides, in hundredths of the currency.
+    #[arg(long, value_name = "MINOR", default_value_t = 0)]
+    pub(crate) missed_minor: u64,
+    /// Cost of a fraud that is found all the same, as a share of its amount, in hundredths of a percent.
+    #[arg(long, value_name = "BPS", default_value_t = 500)]
+    pub(crate) found_bps: u32,
+    /// Cost of looking into an alert, in hundredths of the currency.
+    #[arg(long, value_name = "MINOR", default_value_t = 1_500)]
+    pub(crate) alert_minor: u64,
+    /// Cost of questioning a good user besides, in hundredths of the currency.
+    #[arg(long, value_name = "MINOR", default_value_t = 5_000)]
+    pub(crate) friction_minor: u64,
+    /// Alerts people can look into each day; any number by default.
+    #[arg(long, value_name = "N")]
+    pub(crate) alerts_per_day: Option<u64>,
+    /// Share of the good events that may be questioned.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.005)]
+    pub(crate) friction_max: f64,
+    /// Hold from the score on from which at least this share was fraud.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
+    pub(crate) hold_precision: f64,
+    /// Write the thresholds, and what they were chosen by, into bundle.toml of --bundle.
+    #[arg(long, requires = "bundle")]
+    pub(crate) write: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Evaluate {
     #[command(flatten)]
-    pub(crate) events: Events,
+    pub(crate) past: Past,
     /// First day of training of the latest fold, UTC, such as 2018-08-08.
     #[arg(long, value_name = "DATE")]
     pub(crate) train_start: String,
@@ -140,7 +240,10 @@ pub(crate) struct Challenge {
     /// Digest of the challenger, or the first digits.
     pub(crate) digest: String,
     #[command(flatten)]
-    pub(crate) events: Events,
+    pub(crate) past: Past,
+    /// Days until a label arrives, of the journal.
+    #[arg(long, value_name = "N", default_value_t = 7, requires = "from_journal")]
+    pub(crate) delay_days: u32,
     /// First day judged, UTC, such as 2018-08-08.
     #[arg(long, value_name = "DATE")]
     pub(crate) test_start: String,

@@ -17,13 +17,16 @@ pub(crate) enum UsersCommand {
     },
     /// List persons.
     List,
-    /// Replace a person's roles, in open sessions as well.
+    /// Replace a person's roles, in open sessions as well. What gives more waits until somebody who may approve access has
+    /// approved it, if anybody else can sign in who may.
     Roles {
         /// Their name.
         user: String,
         /// As for invite; none takes all away.
         #[arg(long = "role", value_name = "ROLE", value_delimiter = ',')]
         roles: Vec<String>,
+        #[command(flatten)]
+        why: Why,
     },
     /// Remove a person: passkeys, roles and open sessions.
     Remove {
@@ -60,13 +63,26 @@ pub(crate) struct ServicesCreate {
     pub(crate) days: u32,
 }
 
+/// Who asks for something, and why.
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// Who you are; recorded as operator:NAME.
+    #[arg(long = "as", value_name = "NAME", default_value = "local")]
+    pub(crate) name: String,
+    /// Why, for whoever approves it.
+    #[arg(long, value_name = "TEXT", default_value = "asked for on the command line")]
+    pub(crate) reason: String,
+}
+
 impl UsersCommand {
     /// What to ask the installation.
     pub(crate) fn request(self) -> Request {
         match self {
             Self::Invite { user, roles } => Request::PeopleInvite { user, roles },
             Self::List => Request::PeopleList,
-            Self::Roles { user, roles } => Request::PeopleRoles { user, roles },
+            Self::Roles { user, roles, why } => {
+                Request::PeopleRoles { user, roles, by: why.name, reason: why.reason }
+            }
             Self::Remove { user } => Request::PeopleRemove { user },
         }
     }

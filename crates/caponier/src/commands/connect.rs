@@ -165,7 +165,7 @@ address_book = "shadow"
 mode = "shadow"
 
 [watch]
-shadow = ["address_poisoning", "resembling_address", "shared_fresh_address", "exposure", "stale_chain"]
+shadow = ["address_poisoning", "resembling_address", "shared_fresh_address", "association", "exposure", "stale_chain"]
 suspected = "report"
 "#
     );

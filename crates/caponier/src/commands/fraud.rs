@@ -2,7 +2,9 @@
 
 mod drift;
 pub(super) mod models;
+mod past;
 mod replay;
+mod thresholds;
 
 use std::{
     fs::{File, OpenOptions},
@@ -18,7 +20,7 @@ use domain::{Clock as _, UnixNanos};
 use features::Pack;
 use fraud::{
     evaluate::{
-        FALSE_POSITIVE_RATES, Figures, FoldResult, Table,
+        FALSE_POSITIVE_RATES, Figures, FoldResult,
         model::model_file,
         protocol::{Day, Protocol},
         run,
@@ -34,7 +36,10 @@ use serde_json::{Value, json};
 use super::watch::{Stopwatch, open};
 use crate::{
     bundles,
-    cli::fraud::{BundleCommand, Evaluate, Events, FraudCommand, Label, Outcome},
+    cli::{
+        Place,
+        fraud::{BundleCommand, Evaluate, Events, FraudCommand, Label, Outcome},
+    },
     clock::SystemClock,
     control::{FraudRequest, LabelWords},
     core::chain as causes,
@@ -71,9 +76,10 @@ pub(super) fn request(command: FraudCommand) -> Result<FraudRequest, FraudComman
     }
 }
 
-pub(super) fn fraud(command: FraudCommand, json: bool) -> Result<Exit, Failure> {
+pub(super) fn fraud(command: FraudCommand, place: &Place, json: bool) -> Result<Exit, Failure> {
     match command {
-        FraudCommand::Evaluate(options) => evaluate(&options, json),
+        FraudCommand::Evaluate(options) => evaluate(place, &options, json),
+        FraudCommand::Thresholds(options) => thresholds::thresholds(place, &options, json),
         FraudCommand::Drift(options) => drift::drift(&options, json),
         FraudCommand::Replay(options) => replay::replay(&options, json),
         FraudCommand::Bundle(BundleCommand::New { dir }) => {
@@ -173,14 +179,10 @@ fn create(path: &Path) -> Result<BufWriter<File>, Failure> {
 }
 
 /// The input and what was made of it, as every report states it.
-fn input_json(events: &Events, recording: &Recording, pack: &Pack) -> Value {
+fn input_json(events: &Events, recording: &Recording) -> Value {
     json!({
-        "ok": true,
-        "events": {
-            "file": events.events, "name": recording.name(), "sha256": hex::encode(recording.sha256()),
-            "read": recording.len(), "dead_letters": recording.dead(),
-        },
-        "pack": pack_json(pack),
+        "file": events.events, "name": recording.name(), "sha256": hex::encode(recording.sha256()),
+        "read": recording.len(), "dead_letters": recording.dead(),
     })
 }
 
@@ -214,8 +216,8 @@ struct Evaluated {
     model: Vec<u8>,
 }
 
-fn evaluate(options: &Evaluate, json: bool) -> Result<Exit, Failure> {
-    let Evaluated { results, mean, deviation, report, .. } = evaluated(options, json)?;
+fn evaluate(place: &Place, options: &Evaluate, json: bool) -> Result<Exit, Failure> {
+    let Evaluated { results, mean, deviation, report, .. } = evaluated(place, options, json)?;
     if json {
         output::line(&report);
     } else {
@@ -224,7 +226,7 @@ fn evaluate(options: &Evaluate, json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn evaluated(options: &Evaluate, json: bool) -> Result<Evaluated, Failure> {
+fn evaluated(place: &Place, options: &Evaluate, json: bool) -> Result<Evaluated, Failure> {
     let clock = Stopwatch::start();
     let protocol = Protocol {
         train_start: day(&options.train_start)?,
@@ -238,34 +240,26 @@ fn evaluated(options: &Evaluate, json: bool) -> Result<Evaluated, Failure> {
     if !(1..=THREADS_MAX).contains(&options.threads) {
         return Err(Failure::new(Exit::Usage, format!("--threads: 1 to {THREADS_MAX} are possible")));
     }
-    let mapping = mapping(&options.events.mapping)?;
-    let (pack, preset_params) = pack(&options.events.pack, &mapping)?;
+    let mut bar = Bar::new(json);
+    let past = past::Past::open(place, &options.past, past::Wanted::of(&folds), &mut bar)?;
     let params = match &options.params {
         Some(path) => preset::params(&text(path, PARAMS_BYTES_MAX)?)
             .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", path.display())))?,
-        None => preset_params,
+        None => past.params.clone(),
     };
-
-    let mut bar = Bar::new(json);
-    bar.report("reading", 0, 3);
-    let file = &options.events.events;
-    let input =
-        |error: &dyn std::fmt::Display| Failure::new(Exit::Input, format!("{}: {error}", file.display()));
-    let mut dead = DeadLetters::create(options.events.dead_letter.as_deref())?;
-    let recording = Recording::read(open(file)?, &mapping, &mut |letter| dead.take(letter))
-        .map_err(|error| input(&error))?;
-    dead.finish().map_err(|error| Failure::io("dead letters", error))?;
     let read = clock.lap();
     bar.report("features", 1, 3);
-    let table = Table::compute(&recording, &pack, &folds).map_err(|error| input(&error))?;
+    let table = past.table(&folds)?;
+    // Of the journal the labels are those that whoever trains by the fold knows.
+    let views = folds.iter().map(|fold| past.view(fold)).collect::<Result<Vec<_>, Failure>>()?;
     let computed = clock.lap();
     bar.report("training", 2, 3);
     let results: Vec<FoldResult> = side_by_side(folds.len(), options.threads, |fold| {
-        run(&recording, &table, &folds[fold], &params, options.capacity)
+        run(past.source(&views[fold]), &table, &folds[fold], &params, options.capacity)
     })
     .into_iter()
     .collect::<Result<_, _>>()
-    .map_err(|error| input(&error))?;
+    .map_err(|error| past.failure(&error))?;
     let trained = clock.lap();
     drop(bar);
 
@@ -273,7 +267,7 @@ fn evaluated(options: &Evaluate, json: bool) -> Result<Evaluated, Failure> {
     let Some((mean, deviation)) = Figures::summary(&figures) else {
         return Err(Failure::new(Exit::Internal, "there is no fold"));
     };
-    let mut value = input_json(&options.events, &recording, &pack);
+    let mut value = json!({ "ok": true, "events": past.told(), "pack": pack_json(&past.pack) });
     for (key, more) in [
         ("protocol", protocol_json(&protocol)),
         (
@@ -299,7 +293,8 @@ fn evaluated(options: &Evaluate, json: bool) -> Result<Evaluated, Failure> {
     }
     let by = concat!("caponier ", env!("CARGO_PKG_VERSION"), " fraud evaluate");
     let latest = results.first().ok_or_else(|| Failure::new(Exit::Internal, "there is no fold"))?;
-    let file = model_file(latest, &recording, &pack, &params, by, SystemClock.now());
+    let view = views.first().map(Vec::as_slice).unwrap_or_default();
+    let file = model_file(latest, past.source(view), &past.pack, &params, by, SystemClock.now());
     let bytes = file.encode().map_err(|error| Failure::new(Exit::Internal, causes(&error)))?;
     if let Some(path) = &options.model_out {
         let mut out = create(path)?;

@@ -577,9 +577,9 @@ pub static KEYS: &[Key] = &[
     },
     key(
         "watch.shadow",
-        "[\"resembling_address\", \"shared_fresh_address\", \"exposure\", \"stale_chain\"]",
+        "[\"resembling_address\", \"shared_fresh_address\", \"association\", \"exposure\", \"stale_chain\"]",
         "Warnings about destinations that only report: address_poisoning, resembling_address, shared_fresh_address, \
-         exposure, stale_chain. See docs/reasons/watch.md.",
+         association, exposure, stale_chain. See docs/reasons/watch.md.",
         "the named warnings stop nobody",
     ),
     key(

@@ -72,12 +72,8 @@ fn reasons(assessment: &Assessment) -> Vec<String> {
         .filter(|label| label.verdict > Verdict::Allow)
         .take(8)
         .map(|label| {
-            format!(
-                "List {} names it as {} ({}).",
-                label.list,
-                label.category.as_str().replace('_', " "),
-                label.text
-            )
+            let text = if label.text.is_empty() { String::new() } else { format!(" ({})", label.text) };
+            format!("List {} names it as {}{text}.", label.list, label.category.as_str().replace('_', " "))
         })
         .collect();
     let shadow = |is_shadow: bool| if is_shadow { " This only reports." } else { "" };
@@ -269,7 +265,10 @@ impl Cabinet {
         }
         let chains = assessment.knowledge.iter().map(|chain| {
             let tip = match (chain.tip, chain.age) {
-                (Some((height, at)), Some(age)) => format!("block {height} of {at}, {} s ago", age.as_secs()),
+                (Some((height, at)), Some(age)) => match age.as_secs() / 3_600 {
+                    0 => format!("block {height} of {at}, {} s ago", age.as_secs()),
+                    hours => format!("block {height} of {at}, {hours} h ago"),
+                },
                 _ => "no block yet".to_owned(),
             };
             let stale = if chain.is_stale { ", too old to rely on" } else { "" };

@@ -49,6 +49,9 @@ fn unavailable(error: &dyn std::fmt::Display) -> Unavailable {
     Unavailable("Decisions cannot be read at the moment.".to_owned())
 }
 
+/// Decisions with their places in the journal.
+type Placed = Vec<(u64, Decision)>;
+
 /// What a customer or thing is called.
 pub(super) fn name_of(node: &Node) -> (&'static str, String) {
     match node {
@@ -113,7 +116,7 @@ impl Cabinet {
     }
 
     /// Decisions at positions that fall, in that order. Those about erased persons are left out.
-    pub(super) fn read_decisions(&self, positions: &[u64]) -> Result<Vec<(u64, Decision)>, Unavailable> {
+    pub(super) fn read_decisions(&self, positions: &[u64]) -> Result<Placed, Unavailable> {
         let journal = self.core.ground.journal();
         let mut reader = None;
         let (mut read, mut payload) = (Vec::with_capacity(positions.len()), Vec::new());
@@ -149,7 +152,7 @@ impl Cabinet {
         &self,
         wanted: &DecisionFilter,
         most: usize,
-    ) -> Result<(Vec<(u64, Decision)>, Option<u64>), Unavailable> {
+    ) -> Result<(Placed, Option<u64>), Unavailable> {
         let account = match &wanted.account {
             None => None,
             // A name that no customer can have is of none.
@@ -405,3 +408,6 @@ impl Cabinet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

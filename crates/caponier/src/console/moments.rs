@@ -199,8 +199,9 @@ impl Cabinet {
                 line.what = "fraud alert".to_owned();
                 let messages = alert.findings.iter().map(|finding| finding.message.as_str());
                 line.text = messages.collect::<Vec<_>>().join("; ");
-                let in_force = alert.findings.iter().filter(|finding| !finding.shadow);
-                line.tone = in_force.map(|finding| tone_of(finding.verdict)).last().unwrap_or(Tone::Plain);
+                // The strictest stands first.
+                let leading = alert.findings.iter().find(|finding| !finding.shadow);
+                line.tone = leading.map_or(Tone::Plain, |finding| tone_of(finding.verdict));
                 line.more = vec![
                     ("about entry".to_owned(), alert.entry.to_string()),
                     (

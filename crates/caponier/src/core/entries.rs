@@ -222,6 +222,31 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
                 put("ip", json!(words.ip(*ip)));
             }
         }
+        Kind::ChangeRequest => {
+            let entry = identity::requests::Entry::decode(payload).map_err(|error| error.to_string())?;
+            put("what", json!(entry.as_str()));
+            if let Some(by) = entry.by() {
+                put("by", json!(by.to_string()));
+            }
+            if let Some(request) = entry.request() {
+                put("request", json!(format!("chg-{request}")));
+            }
+            use identity::requests::Entry as Asked;
+            match entry {
+                Asked::Opened(opened) => {
+                    put("change", json!(opened.kind));
+                    put("summary", json!(opened.summary));
+                    put("digest", json!(hex::encode(opened.digest())));
+                    put("reason", json!(opened.reason));
+                    put("until", json!(opened.expires_at.to_string()));
+                }
+                Asked::Approved { digest, .. } => put("digest", json!(hex::encode(digest))),
+                Asked::Declined { reason, .. } => put("reason", json!(reason)),
+                Asked::Executed { outcome, .. } => put("outcome", json!(outcome)),
+                Asked::Failed { why, .. } => put("reason", json!(why)),
+                Asked::Withdrawn { .. } => {}
+            }
+        }
         Kind::ListImported => {
             let list = record::ListImported::decode(payload).map_err(said)?;
             put("list", json!(list.name));
@@ -328,6 +353,26 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
                 put("addresses", json!(done.addresses));
                 put("raised", json!(done.raised));
                 put("retracted", json!(done.retracted));
+            }
+            record::Screening::Exposure(alert) => {
+                put("what", json!(if alert.category.is_some() { "exposed" } else { "no longer exposed" }));
+                put("entry", json!(alert.entry));
+                put("way", json!(alert.way));
+                put("address", json!(words.id(&alert.address)));
+                put("category", json!(alert.category));
+                put("verdict", json!(alert.verdict.as_str()));
+                put("chain", json!(alert.chain));
+                put("share", json!(f64::from(alert.share) / 1e6));
+                put("hops", json!(alert.hops));
+                put("listed", json!(alert.listed.map(|listed| words.id(&listed))));
+                put("lists", json!(hex::encode(alert.lists)));
+            }
+            record::Screening::Exposures(judged) => {
+                put("what", json!("exposures judged"));
+                put("lists", json!(hex::encode(judged.lists)));
+                put("addresses", json!(judged.addresses));
+                put("raised", json!(judged.raised));
+                put("retracted", json!(judged.retracted));
             }
             record::Screening::Alert(alert) => {
                 put("what", json!(if alert.category.is_some() { "raised" } else { "retracted" }));

@@ -1,10 +1,17 @@
 //! What an operator asks about fraud.
 
+use std::{io::BufWriter, ops::Range, path::Path, sync::Arc};
+
 use domain::{Event, EventContext, EventId, EventKind, LabelTarget};
+use fraud::{
+    evaluate::protocol::Day,
+    history::{HistoryError, Writer},
+};
 use journal::record::FraudBundle;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::{Core, Progress, handle::account_id};
+use super::{Core, Progress, chain, handle::account_id};
 use crate::{
     bundles::{self, Place},
     control::{FraudRequest, LabelWords, Response},
@@ -41,6 +48,12 @@ impl Core {
                 });
                 Ok(Response::Fraud(json!({ "now": now.collect::<Vec<_>>(), "recorded": recorded })))
             }
+            FraudRequest::History { bundle, from, until, kinds, out } => {
+                let days = Day(from)..Day(until);
+                tokio::task::block_in_place(|| {
+                    self.history(Path::new(&bundle), days, kinds, Path::new(&out), progress)
+                })
+            }
             FraudRequest::Models(request) => self.models(request).await,
             FraudRequest::Bundles => Ok(Response::Fraud(self.bundles_told())),
             FraudRequest::Recompute => tokio::task::block_in_place(|| self.recompute(progress)),
@@ -71,9 +84,43 @@ impl Core {
         json!({ "bundles": told.collect::<Vec<_>>() })
     }
 
+    /// Writes the journal's past through a bundle's pack to a new file that only this user can read.
+    fn history(
+        &self,
+        bundle: &Path,
+        days: Range<Day>,
+        kinds: Vec<String>,
+        out: &Path,
+        progress: Progress<'_>,
+    ) -> Result<Response, Failure> {
+        let bundle = Arc::new(bundles::read(bundle)?);
+        if let Some(kind) = kinds.iter().find(|kind| !bundle.manifest().judge.contains(&kind.as_str())) {
+            let judged = bundle.manifest().judge.join(", ");
+            let message = format!("--kind: the bundle does not judge {kind:?}, but {judged}");
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        let failed =
+            |error: HistoryError| Failure::new(Exit::Io, format!("{}: {}", out.display(), chain(&error)));
+        let file = crate::secret_file::open_new(out).map_err(|error| Failure::io(out.display(), error))?;
+        let writer = Writer::new(BufWriter::new(file), bundle.pack(), days, kinds).map_err(failed)?;
+        let writer = Arc::new(Mutex::new(writer));
+        let replayed = self.ground.replay(
+            bundles::Lives::writing(Arc::clone(&bundle), Arc::clone(&writer))?,
+            &mut |done, total| progress("entries replayed", done, total),
+        )?;
+        let writer = Arc::into_inner(writer)
+            .ok_or_else(|| Failure::new(Exit::Internal, "the history is still being written"))?;
+        let (rows, labels) = writer.into_inner().finish(replayed).map_err(failed)?;
+        Ok(Response::Fraud(json!({
+            "bundle": bundles::told(&bundle), "entries": replayed, "rows": rows, "labels": labels,
+        })))
+    }
+
     /// Computes decisions again from the journal.
     fn recompute(&self, progress: Progress<'_>) -> Result<Response, Failure> {
-        let recomputed = self.ground.recompute(&mut |done, total| progress("entries", done, total))?;
+        let models = self.model_bytes();
+        let recomputed =
+            self.ground.recompute(models, &mut |done, total| progress("entries", done, total))?;
         let Recomputed { compared, different, by_others, left_out, erased, told } = recomputed;
         if different > 0 {
             let message = format!("{different} of {compared} come out otherwise: {}", told.join("; "));

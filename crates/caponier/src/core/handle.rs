@@ -81,6 +81,11 @@ impl Core {
             Request::CasesAct { case, by, revision, work } => {
                 self.cases_act(&case, &by, revision, work).await
             }
+            Request::ChangesList { state, after, limit } => {
+                self.changes_list(state.as_deref(), after.as_deref(), limit)
+            }
+            Request::ChangesShow { change } => self.changes_show(&change),
+            Request::ChangesAct { change, by, say } => self.changes_act(&change, &by, say).await,
             Request::EmergencyShow => Ok(self.emergency_show()),
             Request::Emergency { by, work } => self.emergency(&by, work).await,
             Request::AlertsList { after, limit } => self.alerts_list(after, limit),
@@ -139,7 +144,9 @@ impl Core {
             Request::AppsRevoke { client_id } => self.apps_revoke(&client_id).await,
             Request::PeopleInvite { user, roles } => self.people_invite(&user, &roles).await,
             Request::PeopleRemove { user } => self.people_remove(&user).await,
-            Request::PeopleRoles { user, roles } => self.people_roles(&user, &roles).await,
+            Request::PeopleRoles { user, roles, by, reason } => {
+                self.people_roles(&user, &roles, (&by, &reason)).await
+            }
             Request::ServicesCreate { name, capabilities, ips, days } => {
                 self.services_create(&name, &capabilities, &ips, days).await
             }

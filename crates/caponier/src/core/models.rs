@@ -12,6 +12,7 @@ use fraud::{
         Backtest, Compared, Digest, Interval, Known, LifecycleError, ModelEntry, Promoted, Registered,
         Registry, RolledBack, TEXT_BYTES_MAX,
     },
+    live::{Bundle, BundleError},
 };
 use journal::{
     Draft, Kind,
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 
 use super::{Core, MODELS_DIR, chain, handle::record_failure};
 use crate::{
+    bundles::{self, Place},
     control::{BacktestWords, ModelsRequest, Response},
     exit::{Exit, Failure},
 };
@@ -93,6 +95,89 @@ impl Core {
             }
         };
         Ok(Response::Fraud(value))
+    }
+
+    /// The models that are kept, one after the other; those whose files are missing or damaged are left out.
+    pub(super) fn model_bytes(&self) -> impl Iterator<Item = Vec<u8>> {
+        let digests: Vec<Digest> =
+            self.ground.read(|fold| fold.models().models().map(|(digest, _)| *digest).collect());
+        let dir = self.config.data.dir.clone();
+        digests.into_iter().filter_map(move |digest| {
+            let bytes = std::fs::read(dir.join(path(&digest))).ok()?;
+            (file::digest(&bytes) == Some(digest)).then_some(bytes)
+        })
+    }
+
+    /// The place whose bundle is to judge by a new champion of a pack, and that bundle with the champion's model. A
+    /// challenger of this pack comes first: the bundle in force keeps its effect meanwhile. Nothing judges by the pack,
+    /// or judges by this very model: `None`.
+    fn successor(&self, digest: &Digest, pack: &Digest) -> Result<Option<(Place, Bundle, Vec<u8>)>, Failure> {
+        let lives = self.ground.lives();
+        let judges = |place: &Place| {
+            let live = lives.at(*place)?;
+            let (_, model) = live.bundle().model()?;
+            (live.bundle().pack().hash() == *pack).then_some((live, model))
+        };
+        let place = [Place::Challenger, Place::Active].into_iter().find(|place| judges(place).is_some());
+        let Some((place, (live, model))) = place.and_then(|place| Some((place, judges(&place)?))) else {
+            return Ok(None);
+        };
+        if model == *digest {
+            return Ok(None);
+        }
+        let name = path(digest);
+        let bytes =
+            std::fs::read(self.config.data.dir.join(&name)).map_err(|error| Failure::io(&name, error))?;
+        if file::digest(&bytes) != Some(*digest) {
+            return Err(Failure::new(
+                Exit::Io,
+                format!("{name}: is another model than the one that was taken in"),
+            ));
+        }
+        let refused = |error: BundleError| {
+            let what = format!("bundle {} cannot judge by it: {}", live.bundle().name(), chain(&error));
+            Failure::new(Exit::Input, format!("{what}; nothing was changed"))
+        };
+        let bundle = live.bundle().with_model(&bytes).map_err(refused)?;
+        Ok(bundle.map(|bundle| (place, bundle, bytes)))
+    }
+
+    /// Lets the bundle of a place judge by a new champion: its model file is replaced, and it begins in shadow, at once
+    /// where a process serves, else at the next start.
+    async fn succeed(
+        &self,
+        (place, bundle, bytes): (Place, Bundle, Vec<u8>),
+        why: &str,
+    ) -> Result<Value, Failure> {
+        let lives = self.ground.lives();
+        let had_effect = lives.at(place).is_some_and(|live| live.is_enforced());
+        let told = bundles::told(&bundle);
+        let name = bundle.manifest().model.clone().unwrap_or_default();
+        let folder =
+            lives.folder(place).ok_or_else(|| Failure::new(Exit::Internal, "a bundle of no folder"))?;
+        let failed = |error: std::io::Error| {
+            let file = folder.join(&name);
+            let what = format!("{}: {error}", file.display());
+            Failure::new(
+                Exit::Io,
+                format!("{what}; the champion is recorded, but the bundle judges as before"),
+            )
+        };
+        let serves = self.reload.get().is_some();
+        let next = tokio::task::block_in_place(|| {
+            let disk = RealDisk::new(folder).map_err(failed)?;
+            disk::replace(&disk, &name, &bytes).map_err(failed)?;
+            let next = serves.then(|| self.ground.prepare_lives(lives.replacing(place, bundle)?));
+            next.transpose()
+        })?;
+        if let Some(next) = next {
+            self.ground.adopt_lives(next)?;
+            self.activate_bundles(why).await?;
+        }
+        Ok(json!({
+            "place": place.as_str(), "bundle": told, "judges": if serves { "now, in shadow" } else { "from the next start on, in shadow" },
+            "had_effect": had_effect, "model_file": folder.join(&name),
+        }))
     }
 
     /// The one model whose digest begins so.
@@ -199,8 +284,13 @@ impl Core {
         let (digest, known) = self.model(prefix)?;
         let replaces = self.ground.read(|fold| fold.models().champion(&known.registered.pack).copied());
         let floor = self.config.fraud.promotion_floor;
+        let next = self.successor(&digest, &known.registered.pack)?;
         self.record_model(ModelEntry::Promoted(Promoted { digest, replaces, floor, forced, actor })).await?;
-        Ok(self.ground.read(|fold| self.model_json(fold.models(), &digest, &known, false)))
+        let mut told = self.ground.read(|fold| self.model_json(fold.models(), &digest, &known, false));
+        if let Some(next) = next {
+            told["judged_by"] = self.succeed(next, "its model became champion").await?;
+        }
+        Ok(told)
     }
 
     async fn models_rollback(&self, prefix: &str, actor: Actor, reason: String) -> Result<Value, Failure> {
@@ -209,9 +299,14 @@ impl Core {
         let to =
             self.ground.read(|fold| fold.models().pack(&pack).and_then(|pack| pack.before.last().copied()));
         let to = to.ok_or_else(|| refused(&LifecycleError::NoChampionBefore))?;
+        let next = self.successor(&to, &pack)?;
         self.record_model(ModelEntry::RolledBack(RolledBack { pack, from, to, reason, actor })).await?;
         let (to, known) = self.model(&hex::encode(to))?;
-        Ok(self.ground.read(|fold| self.model_json(fold.models(), &to, &known, false)))
+        let mut told = self.ground.read(|fold| self.model_json(fold.models(), &to, &known, false));
+        if let Some(next) = next {
+            told["judged_by"] = self.succeed(next, "its model was rolled back").await?;
+        }
+        Ok(told)
     }
 
     /// Journals a change, if the gates let it through.

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use auth::IpAllowList;
 use domain::Actor;
-use identity::{Capability, Change, Role};
+use identity::{Capability, Change, Role, requests::LIFE_DEFAULT};
 
-use super::Core;
+use super::{
+    Core,
+    change_requests::{failure, operator},
+};
 use crate::{
+    access,
     control::{CreatedService, InvitedUser, ListedService, ListedUser, Response},
     exit::{Exit, Failure},
 };
@@ -93,12 +97,31 @@ impl Core {
         Ok(Response::PersonRemoved { user: user.to_owned() })
     }
 
-    pub(super) async fn people_roles(&self, user: &str, names: &[String]) -> Result<Response, Failure> {
-        let roles = roles(names)?;
+    /// Less than before at once; more takes somebody else, once there is somebody else.
+    pub(super) async fn people_roles(
+        &self,
+        user: &str,
+        names: &[String],
+        (by, reason): (&str, &str),
+    ) -> Result<Response, Failure> {
+        let mut roles = roles(names)?;
+        roles.sort_unstable();
+        roles.dedup();
+        let by = operator(by)?.actor;
+        let people = self.ground.people();
+        let before = people.roles(user).unwrap_or_default();
+        let gives = roles.iter().any(|role| !before.contains(role));
+        if gives && people.somebody_else_may(Capability::ApproveAccess, &[by.id(), user]) {
+            let wanted = access::NewRoles { user: user.to_owned(), roles: words(&roles) };
+            let asked =
+                self.requests.open(by, access::ROLES, access::encoded(&wanted), (reason, LIFE_DEFAULT));
+            let file = asked.await.map_err(|error| failure(&error))?;
+            return Ok(Response::Change(api::change_json(&file)));
+        }
         let change = self
             .ground
             .people()
-            .set_roles(user, roles.clone(), Actor::operator())
+            .set_roles(user, roles.clone(), by)
             .map_err(|error| Failure::new(Exit::NotFound, error.to_string()))?;
         self.record_identity(change).await?;
         Ok(Response::RolesSet { user: user.to_owned(), roles: words(&roles) })

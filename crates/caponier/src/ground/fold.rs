@@ -18,6 +18,7 @@ use fraud::{
     cases::{CaseEntry, Cases},
     lifecycle::{self, ModelEntry},
 };
+use identity::requests::{self, Requests};
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
 use watch::{customers::Customers, rescreen::Ledger as PastTransfers, suspicions::Suspicions};
@@ -25,7 +26,7 @@ use watch::{customers::Customers, rescreen::Ledger as PastTransfers, suspicions:
 use crate::screenings::KEYED_SCREENINGS_MAX;
 
 use crate::bundles::Lives;
-use crate::cases::{of_chain_alert, of_decision, of_fraud_alert};
+use crate::cases::{of_chain_alert, of_decision, of_fraud_alert, take_transfer_alert, transfer};
 use crate::emergency::Emergencies;
 use crate::trails::{Sort, Trails};
 
@@ -80,6 +81,7 @@ pub struct Fold {
     suspicions: Arc<Suspicions>,
     cases: Cases,
     models: lifecycle::Registry,
+    requests: Requests,
     lives: Lives,
     /// Which bundle judges each place, as the journal says.
     bundles: BTreeMap<String, record::FraudBundle>,
@@ -95,6 +97,8 @@ pub struct Fold {
     transfers: PastTransfers,
     /// The lists past transfers were last scored against.
     rescreened: Option<[u8; 32]>,
+    /// The lists their exposure was last judged by.
+    exposures_judged: Option<[u8; 32]>,
     /// Collected while replaying; `None` once whoever screens has taken them, since it remembers its own.
     keyed_screenings: Option<VecDeque<record::Screened>>,
     /// Collected while replaying; `None` once the gateway has taken them, since it remembers its own.
@@ -126,6 +130,7 @@ impl Fold {
             suspicions: Arc::default(),
             cases: Cases::default(),
             models: lifecycle::Registry::default(),
+            requests: Requests::default(),
             lives,
             bundles: BTreeMap::new(),
             event_ids: EventIds::default(),
@@ -137,6 +142,7 @@ impl Fold {
             keyed_decisions: Some(VecDeque::new()),
             transfers: PastTransfers::new(),
             rescreened: None,
+            exposures_judged: None,
             keyed_screenings: Some(VecDeque::new()),
             bans: Some(FoundBans::default()),
             failed: None,
@@ -219,6 +225,12 @@ impl Fold {
         &self.models
     }
 
+    /// Changes that take two persons.
+    #[must_use]
+    pub const fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
     /// The newest import of each list, and when it was recorded.
     #[must_use]
     pub const fn lists(&self) -> &BTreeMap<String, (domain::UnixNanos, record::ListImported)> {
@@ -266,6 +278,12 @@ impl Fold {
         self.rescreened
     }
 
+    /// The lists that the exposure of past transfers was last judged by.
+    #[must_use]
+    pub const fn exposures_judged(&self) -> Option<[u8; 32]> {
+        self.exposures_judged
+    }
+
     /// Bans that may still matter. Taken once, by the gateway at start; nothing is collected afterwards.
     pub fn take_bans(&mut self) -> FoundBans {
         self.bans.take().unwrap_or_default()
@@ -289,7 +307,8 @@ impl Fold {
                         .map_err(|error| error.to_string())
                 }
             };
-            let stepped = step.and_then(|(kind, at, readable)| self.step(position, kind, at, readable));
+            let stepped =
+                step.and_then(|(kind, at, readable)| self.step(journal, position, kind, at, readable));
             if let Err(why) = stepped {
                 let error = FoldError { position, why };
                 self.failed = Some(error.clone());
@@ -302,6 +321,7 @@ impl Fold {
     /// Takes in one entry, whose payload is in `self.payload` unless its subject was erased.
     fn step(
         &mut self,
+        journal: &Journal,
         position: u64,
         kind: Kind,
         at: domain::UnixNanos,
@@ -417,7 +437,7 @@ impl Fold {
             }
             Kind::Screening => {
                 let screening = record::Screening::decode(payload).map_err(|error| malformed(&error))?;
-                self.screening(position, screening)?;
+                self.screening(journal, position, at, screening)?;
             }
             Kind::Suspicion => {
                 let suspicion = record::Suspicion::decode(payload).map_err(|error| malformed(&error))?;
@@ -462,6 +482,11 @@ impl Fold {
                 // One that breaks a rule changes nothing and is counted: whoever wrote it was told.
                 drop(self.cases.apply(position, at, entry));
             }
+            Kind::ChangeRequest => {
+                let entry = requests::Entry::decode(payload).map_err(|error| malformed(&error))?;
+                // One that breaks a rule changes nothing and is counted: whoever wrote it was told.
+                drop(self.requests.apply(position, at, entry));
+            }
             Kind::Model => {
                 let entry = ModelEntry::decode(payload).map_err(|error| malformed(&error))?;
                 if let ModelEntry::Drifted(drifted) = &entry {
@@ -484,7 +509,13 @@ impl Fold {
         Ok(())
     }
 
-    fn screening(&mut self, position: u64, screening: record::Screening) -> Result<(), String> {
+    fn screening(
+        &mut self,
+        journal: &Journal,
+        position: u64,
+        at: domain::UnixNanos,
+        screening: record::Screening,
+    ) -> Result<(), String> {
         match screening {
             record::Screening::Screened(screened) => {
                 if let Some(trails) = &mut self.trails {
@@ -501,18 +532,16 @@ impl Fold {
             }
             record::Screening::Rescreened(done) => self.rescreened = Some(done.lists),
             record::Screening::Alert(alert) => {
-                let category = match &alert.category {
-                    None => None,
-                    Some(name) => Some(
-                        Category::ALL
-                            .iter()
-                            .copied()
-                            .find(|category| category.as_str() == name)
-                            .ok_or_else(|| format!("{name:?} is no category"))?,
-                    ),
-                };
-                self.transfers.apply_alert(alert.entry, category);
+                let category = category(alert.category.as_deref())?;
+                let before = self.transfers.apply_alert(alert.entry, category);
+                let moved = category.and_then(|_| transfer(journal, alert.entry));
+                let before = before.map(Category::as_str);
+                take_transfer_alert(&mut self.cases, (position, at), &alert, before, moved);
             }
+            record::Screening::Exposure(alert) => {
+                self.transfers.apply_exposure(alert.entry, category(alert.category.as_deref())?);
+            }
+            record::Screening::Exposures(judged) => self.exposures_judged = Some(judged.lists),
         }
         Ok(())
     }
@@ -553,6 +582,7 @@ impl Fold {
         parts.insert("suspicions".to_owned(), hex::encode(self.suspicions.digest()));
         parts.insert("transfers".to_owned(), hex::encode(self.transfers.digest()));
         parts.insert("cases".to_owned(), hex::encode(self.cases.digest()));
+        parts.insert("requests".to_owned(), hex::encode(self.requests.digest()));
         parts.insert("models".to_owned(), hex::encode(self.models.digest()));
         parts.insert("event_ids".to_owned(), self.event_ids.digest());
         for (name, (_, list)) in &self.lists {
@@ -560,6 +590,13 @@ impl Fold {
         }
         parts
     }
+}
+
+/// The category of a name, if there is one.
+fn category(name: Option<&str>) -> Result<Option<Category>, String> {
+    let Some(name) = name else { return Ok(None) };
+    let found = Category::ALL.iter().copied().find(|category| category.as_str() == name);
+    found.map(Some).ok_or_else(|| format!("{name:?} is no category"))
 }
 
 /// `BTC-USDT` as its two assets; contracts that expire or options have more parts and are no price of an asset.

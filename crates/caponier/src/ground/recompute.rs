@@ -1,14 +1,18 @@
 //! Decisions computed again from the journal: the same features and the same scores, bit for bit, or it is told.
 //!
 //! A decision says which bundle judged, as of how many entries, with which features. The journal is replayed through that
-//! bundle, held at each such place, and asked again. Decisions by other bundles are counted and left alone.
+//! bundle, held at each such place, and asked again. A bundle that judged before with another model is put together again
+//! from the one at work and the model as it is kept. Decisions by other bundles are counted and left alone.
 //!
 //! Bounds: [`DECISIONS_MAX`] decisions, the newest ones.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use domain::{Decision, Finding, Ppm};
-use fraud::Fraud;
+use fraud::{Fraud, live::Bundle};
 use journal::{Kind, record};
 use watch::customers::Customers;
 
@@ -17,7 +21,7 @@ use super::{
     fold::{Fold, Keys},
 };
 use crate::{
-    bundles::{Lives, Place},
+    bundles::Lives,
     exit::{Exit, Failure},
 };
 
@@ -29,12 +33,13 @@ const TOLD_MAX: usize = 20;
 /// What a decision says of its computation.
 #[derive(Debug)]
 struct Claim {
-    place: Place,
+    /// SHA-256 of the bundle, hexadecimal.
+    bundle: String,
     entry: u64,
     as_of: u64,
     features: String,
-    /// In millionths.
-    score: Option<String>,
+    /// SHA-256 of each model that had a say, and its score in millionths.
+    scores: Vec<(String, String)>,
 }
 
 /// What came of it.
@@ -44,7 +49,7 @@ pub struct Recomputed {
     pub compared: u64,
     /// Those that came out otherwise.
     pub different: u64,
-    /// Decisions in which none of the bundles at work had a say.
+    /// Decisions in which no bundle had a say that is at work, or was with a model that is kept.
     pub by_others: u64,
     /// Decisions left out because there are too many.
     pub left_out: u64,
@@ -59,38 +64,56 @@ fn evidence<'f>(finding: &'f Finding, name: &str) -> Option<&'f str> {
     finding.evidence.iter().find(|one| one.name == name).map(|one| one.value.as_str())
 }
 
-/// What the bundles at work said in a decision.
-fn claims(lives: &Lives, entry: u64, decision: &Decision) -> Vec<Claim> {
-    let mut claims = Vec::new();
-    for finding in &decision.findings {
-        let said = |name: &str| evidence(finding, name);
-        let (Some(bundle), Some(features), Some(as_of)) =
-            (said("bundle_sha256"), said("features_sha256"), said("as_of"))
-        else {
-            continue;
-        };
-        let Ok(as_of) = as_of.parse() else { continue };
-        let place = lives.iter().find(|(_, live)| hex::encode(live.bundle().hash()) == bundle);
-        if let Some((place, live)) = place {
-            // With two bundles at work their scores stand side by side, and only the own model's counts.
-            let own = live.bundle().model().map(|(_, sha256)| hex::encode(sha256));
-            let score = decision.findings.iter().find_map(|finding| {
-                (own.is_some() && evidence(finding, "model_sha256") == own.as_deref())
-                    .then(|| evidence(finding, "model_score").map(str::to_owned))
-                    .flatten()
-            });
-            claims.push(Claim { place, entry, as_of, features: features.to_owned(), score });
+/// What bundles said in a decision.
+fn claims(entry: u64, decision: &Decision) -> Vec<Claim> {
+    // With two bundles at work their scores stand side by side, and only the own model's counts.
+    let said = |finding: &Finding, name: &str| evidence(finding, name).map(str::to_owned);
+    let scored = |finding| Some((said(finding, "model_sha256")?, said(finding, "model_score")?));
+    let scores: Vec<(String, String)> = decision.findings.iter().filter_map(scored).collect();
+    let claim = |finding| {
+        let as_of = said(finding, "as_of")?.parse().ok()?;
+        let (bundle, features) = (said(finding, "bundle_sha256")?, said(finding, "features_sha256")?);
+        Some(Claim { bundle, entry, as_of, features, scores: scores.clone() })
+    };
+    decision.findings.iter().filter_map(claim).collect()
+}
+
+/// The bundles of these hashes: those at work, and those that were at work with a model that is kept.
+fn bundles(
+    lives: &Lives,
+    wanted: &BTreeSet<String>,
+    models: impl Iterator<Item = Vec<u8>>,
+) -> BTreeMap<String, Arc<Bundle>> {
+    let mut known: BTreeMap<String, Arc<Bundle>> = lives
+        .iter()
+        .map(|(_, live)| (hex::encode(live.bundle().hash()), Arc::clone(live.bundle())))
+        .collect();
+    for model in models {
+        if wanted.iter().all(|hash| known.contains_key(hash)) {
+            break;
+        }
+        for (_, live) in lives.iter() {
+            // A model of another pack is none of this bundle's.
+            let Ok(Some(bundle)) = live.bundle().with_model(&model) else { continue };
+            let hash = hex::encode(bundle.hash());
+            if wanted.contains(&hash) {
+                known.entry(hash).or_insert_with(|| Arc::new(bundle));
+            }
         }
     }
-    claims
+    known
 }
 
 impl Ground {
-    /// Computes decisions again. `progress` is told entries done and in all.
+    /// Computes decisions again, with `models` as they are kept. `progress` is told entries done and in all.
     ///
     /// # Errors
     /// [`Failure`] when the journal cannot be read.
-    pub fn recompute(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Recomputed, Failure> {
+    pub fn recompute(
+        &self,
+        models: impl Iterator<Item = Vec<u8>>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Recomputed, Failure> {
         let io = |error: &dyn std::fmt::Display| Failure::new(Exit::Io, error.to_string());
         let lives = self.lives();
         let total = self.journal.size();
@@ -111,7 +134,7 @@ impl Ground {
                 continue;
             }
             let decision = Arc::new(record::decode_decision(&payload).map_err(|error| io(&error))?);
-            let claims = claims(&lives, entry, &decision);
+            let claims = claims(entry, &decision);
             recomputed.by_others += u64::from(claims.is_empty());
             for claim in claims {
                 if found.len() == DECISIONS_MAX {
@@ -123,10 +146,22 @@ impl Ground {
         }
         let mut found = Vec::from(found);
         found.sort_by_key(|(claim, _)| claim.as_of);
+        let wanted = found.iter().map(|(claim, _)| claim.bundle.clone()).collect();
+        let known = bundles(&lives, &wanted, models);
+        // A decision counts once, whichever of its bundles is missing.
+        let missing = found.iter().filter(|(claim, _)| !known.contains_key(&claim.bundle));
+        let missing: BTreeSet<u64> = missing.map(|(claim, _)| claim.entry).collect();
+        let told_of: BTreeSet<u64> = found
+            .iter()
+            .filter(|(claim, _)| known.contains_key(&claim.bundle))
+            .map(|(claim, _)| claim.entry)
+            .collect();
+        recomputed.by_others += missing.difference(&told_of).count() as u64;
 
         let fraud = Fraud::new(self.fraud_config.clone()).map_err(|error| io(&error))?;
         let customers = Arc::new(Customers::new(self.customers_config.clone()));
-        let fresh = lives.fresh()?;
+        let all: Vec<Arc<Bundle>> = known.into_values().collect();
+        let fresh = Lives::of(&all)?;
         let mut fold = Fold::new(
             &self.journal,
             Keys::scratch(),
@@ -136,20 +171,24 @@ impl Ground {
             fresh.clone(),
         );
         for (claim, decision) in found {
+            let live = fresh.iter().find(|(_, live)| hex::encode(live.bundle().hash()) == claim.bundle);
+            let Some((_, live)) = live else { continue };
             fold.catch_up(&self.journal, claim.as_of).map_err(|error| io(&error))?;
             progress(fold.applied(), total);
-            let Some(live) = fresh.at(claim.place) else { continue };
+            let own = live.bundle().model().map(|(_, sha256)| hex::encode(sha256));
+            let claimed = claim.scores.into_iter().find(|(model, _)| Some(model) == own.as_ref());
+            let claimed = claimed.map(|(_, score)| score);
             let (scores, features) = live.scores_of(&decision.request);
             let score = scores.model.and_then(Ppm::of).map(|ppm| ppm.get().to_string());
             recomputed.compared += 1;
-            if hex::encode(features) != claim.features || score != claim.score {
+            if hex::encode(features) != claim.features || score != claimed {
                 recomputed.different += 1;
                 if recomputed.told.len() < TOLD_MAX {
                     recomputed.told.push(format!(
                         "entry {}: features {} with score {:?} were journalled, {} with {:?} come out",
                         claim.entry,
                         claim.features,
-                        claim.score,
+                        claimed,
                         hex::encode(features),
                         score
                     ));

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use crate::view::{Graph, GraphNode};
 
 /// Size of a box, and the room between two, in pixels.
-const BOX_WIDTH: usize = 216;
+const BOX_WIDTH: usize = 240;
 const BOX_HEIGHT: usize = 28;
 const ROW: usize = 36;
 const GAP: usize = 84;

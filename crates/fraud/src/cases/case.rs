@@ -71,6 +71,8 @@ pub enum Source {
     Decision,
     /// An event that rules or a model found suspicious.
     FraudAlert,
+    /// A past transfer whose address came onto a list.
+    Screening,
 }
 
 impl Source {
@@ -81,13 +83,14 @@ impl Source {
             Self::ChainAlert => "chain_alert",
             Self::Decision => "decision",
             Self::FraudAlert => "fraud_alert",
+            Self::Screening => "screening",
         }
     }
 
     /// The source of a name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        [Self::ChainAlert, Self::Decision, Self::FraudAlert]
+        [Self::ChainAlert, Self::Decision, Self::FraudAlert, Self::Screening]
             .into_iter()
             .find(|source| source.as_str() == name)
     }

@@ -216,6 +216,20 @@ fn an_alert_taken_back_closes_a_case_nobody_touched() {
 }
 
 #[test]
+fn what_a_list_says_of_a_transfer_is_taken_back_and_may_be_said_again() {
+    let mut cases = Cases::default();
+    cases.trigger(&alert(1, "transfer:7:scam"));
+    cases.withdraw("transfer:7:scam", UnixNanos(5 * SECOND));
+    let first = cases.case(1).unwrap();
+    assert!(first.lines[0].is_retracted && first.resolution.is_some(), "{first:?}");
+    cases.trigger(&alert(2, "transfer:7:scam"));
+    assert_eq!(cases.case(2).unwrap().state(UnixNanos(0)), "open", "the address is listed again");
+    cases.withdraw("transfer:7:scam", UnixNanos(9 * SECOND));
+    assert!(cases.case(2).unwrap().is_moot());
+    assert!(cases.alerts(None).all(|alert| alert.line.is_retracted));
+}
+
+#[test]
 fn an_alert_about_a_held_withdrawal_is_no_second_loss_and_shadow_opens_nothing() {
     let mut cases = Cases::default();
     cases.trigger(&held(1, "alice", 7, "5000"));

@@ -15,8 +15,7 @@ use scoring::{
     },
 };
 
-use super::{FALSE_POSITIVE_RATES, FoldResult};
-use crate::recording::Recording;
+use super::{FALSE_POSITIVE_RATES, FoldResult, Source};
 
 /// Name of the card's line that holds the hash of the feature pack.
 pub const PACK_HASH: &str = "pack_hash";
@@ -27,16 +26,17 @@ const LIMITS: &str = "Trained and tested on one recording; the figures hold for 
 
 /// The model of a fold with all that belongs to it. `created_by` and `created_at` are for the card.
 #[must_use]
-pub fn model_file(
+pub fn model_file<'a>(
     result: &FoldResult,
-    recording: &Recording,
+    source: impl Into<Source<'a>>,
     pack: &Pack,
     params: &Params,
     created_by: &str,
     created_at: UnixNanos,
 ) -> ModelFile {
+    let source = source.into();
     let scores: Vec<f64> = result.scores.iter().map(|(_, score)| *score).collect();
-    let fraud = |event: &usize| recording.judged()[*event].fraud == Some(true);
+    let fraud = |event: &usize| source.judged[*event].fraud == Some(true);
     let labels: Vec<bool> = result.scores.iter().map(|(event, _)| fraud(event)).collect();
     // Without a fit that keeps the order of scores there is none: probabilities are then the plain sigmoid's.
     let calibration = Platt::fit(&scores, &labels).ok().map(Calibration::Platt);
@@ -57,14 +57,14 @@ pub fn model_file(
         calibration,
         card: ModelCard {
             name: pack.name().to_owned(),
-            version: format!("{} to day {}", recording.name(), result.fold.train.end.0.saturating_sub(1)),
+            version: format!("{} to day {}", source.name, result.fold.train.end.0.saturating_sub(1)),
             created_by: created_by.to_owned(),
             created_at,
             training: Training {
                 rows: result.train_rows as u64,
                 positives: result.train_frauds as u64,
                 period: Some((result.fold.train.start.start(), result.fold.train.end.start())),
-                data_hash: recording.sha256(),
+                data_hash: source.sha256,
             },
             params: lines,
             metrics,

@@ -9,7 +9,7 @@
 //! - where events have an `amount`: the share of the value of all fraud that stands among the rows with the highest scores, as
 //!   many per day as people can look into.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use domain::{Actor, UnixNanos};
 use features::Pack;
@@ -22,9 +22,10 @@ use scoring::{
 use super::{Compared, Digest, entry::millionths};
 use crate::{
     evaluate::{
-        EvaluateError, Table,
+        EvaluateError, Source, Table,
         protocol::{Day, Fold},
     },
+    history::{History, HistoryError, Silence},
     recording::Recording,
     replay::{ReplayError, check_model},
 };
@@ -42,6 +43,9 @@ pub enum CompareError {
     /// The rows cannot be made.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// The journal's past does not say.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// A model does not say what it learned from.
     #[error("{which} does not say what days it learned from, so nobody can say which days are new to it")]
     NoPeriod {
@@ -103,20 +107,80 @@ pub fn compare(
     contest: &Contest<'_>,
     actor: Actor,
 ) -> Result<Compared, CompareError> {
-    let Contest { champion, challenger, days, capacity, bootstrap } = contest;
     let delay = recording.label_delay().ok_or(EvaluateError::NoLabels)?;
     let label_days = u32::try_from(delay.as_secs().div_ceil(86_400)).unwrap_or(u32::MAX);
-    for (which, (file, _)) in [("champion", champion), ("challenger", challenger)] {
-        check_model(file, pack).map_err(|fault| CompareError::OtherPack { which, fault: Box::new(fault) })?;
-        let (_, until) = file.card.training.period.ok_or(CompareError::NoPeriod { which })?;
-        let known = until.plus(delay);
-        if known > days.start.start() {
-            return Err(CompareError::Overlap { which, until, label_days });
-        }
-    }
-    let fold = Fold { train: days.start..days.start, test: days.clone(), delay_days: label_days };
+    let fold = checked(pack, contest, delay, label_days)?;
     let table = Table::compute(recording, pack, std::slice::from_ref(&fold))?;
-    let judged = recording.judged();
+    contested(&recording.into(), &table, &fold, &|events| amounts(recording, events), contest, actor)
+}
+
+/// As [`compare`], on the journal's own past. `delay_days`: how long labels take to arrive.
+///
+/// # Errors
+/// [`CompareError`].
+pub fn compare_history(
+    history: &History,
+    pack: &Arc<Pack>,
+    contest: &Contest<'_>,
+    (delay_days, silence, until): (u32, Silence, Option<Day>),
+    actor: Actor,
+) -> Result<Compared, CompareError> {
+    let delay = Duration::from_secs(u64::from(delay_days) * 86_400);
+    let fold = checked(pack, contest, delay, delay_days)?;
+    let judged = history.view(&fold, silence, until)?;
+    let values = history.values_minor();
+    let amounts = |events: &[usize]| {
+        let of = |event: &usize| values.get(*event).and_then(|value| i64::try_from(*value).ok()).unwrap_or(0);
+        let amounts: Vec<i64> = events.iter().map(of).collect();
+        // Where nothing is valued there is no value to find.
+        amounts.iter().any(|amount| *amount > 0).then_some(amounts)
+    };
+    contested(&history.source(&judged), &history.table(), &fold, &amounts, contest, actor)
+}
+
+/// The days as a fold, if they are new to both models.
+fn checked(
+    pack: &Pack,
+    contest: &Contest<'_>,
+    delay: Duration,
+    label_days: u32,
+) -> Result<Fold, CompareError> {
+    let Contest { champion, challenger, days, .. } = contest;
+    for (which, (file, _)) in [("champion", champion), ("challenger", challenger)] {
+        new_to(which, file, pack, days, (delay, label_days))?;
+    }
+    Ok(Fold { train: days.start..days.start, test: days.clone(), delay_days: label_days })
+}
+
+/// Whether days lie behind everything a model of this pack learned from, and behind the time its labels took to arrive.
+pub(crate) fn new_to(
+    which: &'static str,
+    file: &ModelFile,
+    pack: &Pack,
+    days: &Range<Day>,
+    (delay, label_days): (Duration, u32),
+) -> Result<(), CompareError> {
+    check_model(file, pack).map_err(|fault| CompareError::OtherPack { which, fault: Box::new(fault) })?;
+    let (_, until) = file.card.training.period.ok_or(CompareError::NoPeriod { which })?;
+    if until.plus(delay) > days.start.start() {
+        return Err(CompareError::Overlap { which, until, label_days });
+    }
+    Ok(())
+}
+
+/// Amounts of events in minor units; `None` where there are none.
+type Amounts<'a> = &'a dyn Fn(&[usize]) -> Option<Vec<i64>>;
+
+fn contested(
+    source: &Source<'_>,
+    table: &Table,
+    fold: &Fold,
+    amounts: Amounts<'_>,
+    contest: &Contest<'_>,
+    actor: Actor,
+) -> Result<Compared, CompareError> {
+    let Contest { champion, challenger, days, capacity, bootstrap } = contest;
+    let judged = source.judged;
     let mut events = fold.select(judged).test;
     events.retain(|event| table.has_row(*event));
     let none = || CompareError::NoRows {
@@ -133,7 +197,7 @@ pub fn compare(
     let (old, new) = (champion.0.model.logits(&rows), challenger.0.model.logits(&rows));
     let pair = Rows { champion: &old, challenger: &new, labels: &labels, units: Some(&units) };
     let by_rank = difference(&pair, average_precision, bootstrap)?;
-    let amounts = amounts(recording, &events);
+    let amounts = amounts(&events);
     let places = capacity.saturating_mul((days.end.0 - days.start.0) as usize);
     let by_value = match &amounts {
         Some(amounts) => Some(difference_by(
@@ -150,7 +214,7 @@ pub fn compare(
     Ok(Compared {
         champion: champion.1,
         challenger: challenger.1,
-        data: recording.sha256(),
+        data: source.sha256,
         from: days.start.start(),
         until: days.end.start(),
         rows: labels.len() as u64,

@@ -128,6 +128,8 @@ pub struct Bundle {
     /// Features the anomaly is measured over.
     pub(crate) anomaly_features: Vec<usize>,
     hash: [u8; 32],
+    /// Everything it was read from but the model, by name: another model can take its place.
+    texts: Vec<(String, Vec<u8>)>,
 }
 
 /// Reads a file beside the manifest: its name, and the most bytes it may have.
@@ -139,8 +141,15 @@ impl Bundle {
     /// # Errors
     /// [`BundleError`]: the first piece that is missing, wrong or does not fit the others.
     pub fn load(read: ReadFile<'_>) -> Result<Self, BundleError> {
+        let mut texts = Vec::new();
         let mut file = |name: &str, bytes_max: usize| {
-            read(name, bytes_max).map_err(|why| BundleError::File { file: name.to_owned(), why })
+            let bytes =
+                read(name, bytes_max).map_err(|why| BundleError::File { file: name.to_owned(), why })?;
+            // The largest of them is a few megabytes; a model is kept as what was read from it.
+            if bytes_max != MODEL_BYTES_MAX {
+                texts.push((name.to_owned(), bytes.clone()));
+            }
+            Ok::<_, BundleError>(bytes)
         };
         let text = |name: &str, bytes: Vec<u8>| {
             let why = || "is not UTF-8".to_owned();
@@ -246,10 +255,28 @@ impl Bundle {
             anomaly_features,
             hash: digested.finish(),
             manifest,
+            texts,
         };
         // Parameters that make no trees are found now.
         drop(bundle.anomaly_trees()?);
         Ok(bundle)
+    }
+
+    /// The same bundle with another model; `None` if it has none that could be replaced.
+    ///
+    /// # Errors
+    /// As [`Bundle::load`], when the model is damaged or of another pack, or the bundle would no longer load with it.
+    pub fn with_model(&self, bytes: &[u8]) -> Result<Option<Self>, BundleError> {
+        let Some(model) = &self.manifest.model else { return Ok(None) };
+        let read = |name: &str, _: usize| {
+            if name == model {
+                return Ok(bytes.to_vec());
+            }
+            let text = self.texts.iter().find(|(text, _)| text == name).map(|(_, bytes)| bytes.clone());
+            text.ok_or_else(|| "was not read before".to_owned())
+        };
+        let mut read = read;
+        Self::load(&mut read).map(Some)
     }
 
     /// Fresh trees for anomaly scores, if the bundle has any.

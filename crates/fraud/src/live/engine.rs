@@ -22,7 +22,8 @@ use std::sync::{
 
 use crypto::Sha256;
 use domain::{
-    AlertEntity, Amount, EventKind, Finding, FraudAlert, Ppm, UnixNanos, Verdict, WithdrawalRequest,
+    AlertEntity, Amount, EventKind, Finding, FraudAlert, LabelTarget, Ppm, UnixNanos, Verdict,
+    WithdrawalRequest,
 };
 use features::{Counts, EntityHash, EntityTable, Label, Limits, StateDigest, Stepped, Usage};
 use parking_lot::Mutex;
@@ -52,6 +53,10 @@ pub struct Judged<'a> {
     pub row: &'a [f64],
     /// Its scores, if its kind is judged.
     pub scores: Option<Scores>,
+    /// What labels name it by, as the feature engine knows it.
+    pub id: u64,
+    /// Whose account, hashed under the secret of the installation.
+    pub subject: Option<u64>,
 }
 
 /// What the engine did, for metrics.
@@ -75,6 +80,59 @@ pub struct LiveCounts {
     pub labels_unmatched: u64,
 }
 
+/// Upper ends of the ranges scores are counted in.
+pub const SCORE_RANGES: [f64; 10] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.99];
+
+/// How judged records came out, for metrics. Not part of the state: two folds may tell it apart by what was asked of them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Tally {
+    /// Requests examined, by the strictest thing asked for: allow, challenge, hold, deny; without effect.
+    pub examined_in_shadow: [u64; 4],
+    /// The same, with effect.
+    pub examined_in_force: [u64; 4],
+    /// Judged records by score: at most each of [`SCORE_RANGES`] and above the one before; then the rest.
+    pub scores: [u64; SCORE_RANGES.len() + 1],
+    /// Sum of all scores.
+    pub scores_sum: f64,
+    /// Judged records on which each rule fired, in the order of the set.
+    pub rules: Vec<u64>,
+}
+
+impl Tally {
+    fn examined(&mut self, findings: &[Finding]) {
+        // In shadow when nothing asks for more in force.
+        let strictest = |shadow: bool| {
+            findings.iter().filter(|finding| finding.shadow == shadow).map(|finding| finding.verdict).max()
+        };
+        let (asked, wished) = (strictest(false), strictest(true));
+        let (counts, verdict) = match (asked, wished) {
+            (Some(asked), wished) if wished.is_none_or(|wished| asked >= wished) => {
+                (&mut self.examined_in_force, asked)
+            }
+            (_, wished) => (&mut self.examined_in_shadow, wished.unwrap_or(Verdict::Allow)),
+        };
+        let place = [Verdict::Allow, Verdict::Challenge, Verdict::Hold, Verdict::Deny]
+            .iter()
+            .position(|known| *known == verdict);
+        if let Some(count) = place.and_then(|place| counts.get_mut(place)) {
+            *count += 1;
+        }
+    }
+
+    fn judged(&mut self, scores: Scores, fired: impl Iterator<Item = usize>) {
+        if let Some(score) = scores.model {
+            let range = SCORE_RANGES.iter().position(|end| score <= *end).unwrap_or(SCORE_RANGES.len());
+            self.scores[range] += 1;
+            self.scores_sum += score;
+        }
+        for rule in fired {
+            if let Some(count) = self.rules.get_mut(rule) {
+                *count += 1;
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 struct State {
     seed: EntityHash,
@@ -86,6 +144,7 @@ struct State {
     /// Entries of the journal applied, those without a record included: one more than the position of the last one.
     entries: u64,
     counts: LiveCounts,
+    tally: Tally,
     /// Over position, features and scores of every judged record.
     digest: Sha256,
     /// When each finding about an entity was last raised.
@@ -121,6 +180,10 @@ impl Live {
             values: Vec::new(),
             entries: 0,
             counts: LiveCounts::default(),
+            tally: Tally {
+                rules: vec![0; bundle.rules().map_or(0, |set| set.rules().len())],
+                ..Tally::default()
+            },
             digest: Sha256::new(),
             quiet: EntityTable::new(QUIET_MAX),
             is_active: false,
@@ -152,6 +215,12 @@ impl Live {
     /// Whether a promoted bundle has an effect from now on.
     pub fn set_may_enforce(&self, may_enforce: bool) {
         self.may_enforce.store(may_enforce, Ordering::Relaxed);
+    }
+
+    /// Whether a promoted bundle has an effect.
+    #[must_use]
+    pub fn may_enforce(&self) -> bool {
+        self.may_enforce.load(Ordering::Relaxed)
     }
 
     /// From the next entry on this bundle is the one to judge, or is not any more. `is_promoted`: somebody said that its
@@ -200,6 +269,13 @@ impl Live {
         }
     }
 
+    /// What a label names, as [`Judged::id`] has it; `None` for an account as a whole.
+    #[must_use]
+    pub fn labelled(&self, target: &LabelTarget) -> Option<u64> {
+        let seed = self.state.lock().seed;
+        labelled(target).map(|id| id.with_bytes(|bytes| seed.of(bytes)))
+    }
+
     /// What behaviour says about a request. Depends on the applied entries, the request and the bundle only, and changes
     /// nothing. Never empty: what speaks for the request, and what judged, is told as well.
     #[must_use]
@@ -211,6 +287,7 @@ impl Live {
         let scores = state.preview(&self.bundle, &record);
         let mut findings = self.bundle.findings(&state.bench, scores, is_in_shadow, false);
         let provenance = self.bundle.provenance(&state.bench, state.entries);
+        state.tally.examined(&findings);
         match findings.first_mut() {
             Some(first) => first.evidence.extend(provenance),
             None => findings.push(Finding {
@@ -289,6 +366,18 @@ impl Live {
         self.state.lock().counts
     }
 
+    /// How what it judged came out: records since the beginning of the journal, requests since it was put to work.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.state.lock().tally.clone()
+    }
+
+    /// What its feature engine did.
+    #[must_use]
+    pub fn feature_counts(&self) -> Counts {
+        self.state.lock().features.counts()
+    }
+
     /// What its feature engine did, and holds. Takes time linear in the entities.
     #[must_use]
     pub fn usage(&self) -> (Counts, Usage) {
@@ -326,6 +415,7 @@ impl State {
         let scores = is_judged.then(|| {
             let scores = bundle.score(&mut self.bench, record, self.anomaly.as_ref());
             self.counts.judged += 1;
+            self.tally.judged(scores, bundle.fired_places(&self.bench));
             self.digest.update(&record.position.to_be_bytes());
             self.digest.update(&features_sha256(&self.bench.row));
             for score in [scores.model, scores.anomaly] {
@@ -342,7 +432,8 @@ impl State {
             }
             scores
         });
-        each(&Judged { entry: seq, record, stepped, row: &self.bench.row, scores });
+        let subject = record.account.map(|account| self.seed.of(account.as_str().as_bytes()));
+        each(&Judged { entry: seq, record, stepped, row: &self.bench.row, scores, id, subject });
     }
 
     fn label(&mut self, id: RecordId<'_>, is_fraud: bool) {

@@ -117,6 +117,11 @@ impl Bundle {
         bench.hits.into_iter().filter_map(|hit| Some((rules.get(hit.rule_idx)?, *hit)))
     }
 
+    /// Places in the set of the rules that fired.
+    pub(crate) fn fired_places<'a>(&self, bench: &'a Bench) -> impl Iterator<Item = usize> + use<'a> {
+        bench.hits.into_iter().map(|hit| hit.rule_idx)
+    }
+
     /// Points of the scoring rules that fired; those in force only, or all.
     fn points(&self, bench: &Bench, in_force_only: bool) -> f64 {
         let Some(set) = &self.rules else { return 0.0 };

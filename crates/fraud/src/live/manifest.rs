@@ -2,6 +2,8 @@
 //!
 //! Bounds: [`MANIFEST_BYTES_MAX`] bytes; every list and number has a range of its own.
 
+mod edit;
+
 use std::collections::BTreeMap;
 
 use domain::Amount;
@@ -12,6 +14,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+pub use self::edit::with_thresholds;
 use super::record::kind;
 
 /// Longest manifest, in bytes.

@@ -18,6 +18,10 @@ pub enum Screening {
     Rescreened(Rescreened),
     /// Something is said about a past transfer, or taken back.
     Alert(TransferAlert),
+    /// Money of the address of a past transfer came from, or went to, listed holders, or no longer does.
+    Exposure(TransferExposure),
+    /// The exposure of all past transfers was judged again.
+    Exposures(ExposuresJudged),
 }
 
 /// Addresses were screened.
@@ -88,6 +92,44 @@ pub struct TransferAlert {
     pub lists: [u8; 32],
 }
 
+/// Exposure of a past transfer, or its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferExposure {
+    /// Position of the transfer's entry.
+    pub entry: u64,
+    /// `deposit` or `withdrawal`.
+    pub way: String,
+    /// To or from which address.
+    pub address: String,
+    /// The category the address is exposed to; none takes back what was said before.
+    pub category: Option<String>,
+    /// What it asks for.
+    pub verdict: Verdict,
+    /// The operator's name of the chain; empty where nothing is said any more.
+    pub chain: String,
+    /// Share of what the address received or paid, in millionths.
+    pub share: u32,
+    /// Fewest transfers to a listed holder.
+    pub hops: u64,
+    /// The listed holder at the end of the way that carries most.
+    pub listed: Option<String>,
+    /// Names the lists by which this was found, and their states.
+    pub lists: [u8; 32],
+}
+
+/// The exposure of past transfers was judged again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExposuresJudged {
+    /// Names the lists in force, and their states.
+    pub lists: [u8; 32],
+    /// Addresses judged.
+    pub addresses: u64,
+    /// Alerts raised.
+    pub raised: u64,
+    /// Alerts taken back.
+    pub retracted: u64,
+}
+
 impl Screening {
     /// The payload.
     #[must_use]
@@ -102,6 +144,16 @@ impl Screening {
                 cbor.array(7).text("alert").uint(alert.entry).text(&alert.way).text(&alert.address);
                 cbor.optional(alert.category.as_ref(), |cbor, category| cbor.text(category));
                 cbor.text(alert.verdict.as_str()).bytes(&alert.lists);
+            }
+            Self::Exposure(alert) => {
+                cbor.array(11).text("exposure").uint(alert.entry).text(&alert.way).text(&alert.address);
+                cbor.optional(alert.category.as_ref(), |cbor, category| cbor.text(category));
+                cbor.text(alert.verdict.as_str()).text(&alert.chain).uint(alert.share).uint(alert.hops);
+                cbor.optional(alert.listed.as_ref(), |cbor, listed| cbor.text(listed)).bytes(&alert.lists);
+            }
+            Self::Exposures(judged) => {
+                cbor.array(5).text("exposures").bytes(&judged.lists).uint(judged.addresses);
+                cbor.uint(judged.raised).uint(judged.retracted);
             }
         })
     }
@@ -130,6 +182,24 @@ impl Screening {
                 category: cbor.optional(|cbor| cbor.text("a category"))?.map(str::to_owned),
                 verdict: cbor.parsed("a verdict", |text| text.parse().ok())?,
                 lists: cbor.array_of_bytes("a hash of 32 bytes")?,
+            }),
+            ("exposure", 11) => Self::Exposure(TransferExposure {
+                entry: cbor.u64("a position")?,
+                way: cbor.text("a way")?.to_owned(),
+                address: cbor.text("an address")?.to_owned(),
+                category: cbor.optional(|cbor| cbor.text("a category"))?.map(str::to_owned),
+                verdict: cbor.parsed("a verdict", |text| text.parse().ok())?,
+                chain: cbor.text("a chain")?.to_owned(),
+                share: cbor.u32("millionths")?,
+                hops: cbor.u64("a number of transfers")?,
+                listed: cbor.optional(|cbor| cbor.text("an address"))?.map(str::to_owned),
+                lists: cbor.array_of_bytes("a hash of 32 bytes")?,
+            }),
+            ("exposures", 5) => Self::Exposures(ExposuresJudged {
+                lists: cbor.array_of_bytes("a hash of 32 bytes")?,
+                addresses: cbor.u64("a number of addresses")?,
+                raised: cbor.u64("a number of alerts")?,
+                retracted: cbor.u64("a number of alerts")?,
             }),
             _ => return Err(cbor.unexpected("what was screened").into()),
         };

@@ -344,9 +344,22 @@ proptest! {
                 verdict,
                 lists: hashes.0,
             };
+            let exposure = TransferExposure {
+                entry: x,
+                way: b.clone(),
+                address: a.clone(),
+                category: some.then(|| c.clone()),
+                verdict,
+                chain: b.clone(),
+                share: 7,
+                hops: y,
+                listed: some.then(|| a.clone()),
+                lists: hashes.1,
+            };
+            let judged = ExposuresJudged { lists: hashes.0, addresses: w, raised: y, retracted: z };
             let rescreened = Rescreened { lists: hashes.0, transfers: w, addresses: x, raised: y, retracted: z };
             for record in
-                [Screening::Screened(screened), Screening::Alert(alert), Screening::Rescreened(rescreened)]
+                [Screening::Screened(screened), Screening::Alert(alert), Screening::Rescreened(rescreened), Screening::Exposure(exposure), Screening::Exposures(judged)]
             {
                 let payload = record.encode();
                 prop_assert_eq!(Screening::decode(&payload), Ok(record));

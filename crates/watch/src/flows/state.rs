@@ -1,6 +1,6 @@
 //! What follows from the log: graphs, clusters, first sightings.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, hash_map::Entry};
 
 use chain::{
     cluster::Clusters,
@@ -60,6 +60,7 @@ struct Open {
     time_s: u64,
     first_seen: Vec<u32>,
     baits: Vec<(u32, Option<poisoning::Bait>)>,
+    created: Vec<u32>,
     joined: bool,
     coverage: Vec<Coverage>,
 }
@@ -79,6 +80,9 @@ pub(super) struct State {
     /// Members of clusters of several, by the cluster's name.
     cluster_sizes: HashMap<u32, u32>,
     baits: HashMap<u32, poisoning::Bait>,
+    /// Who created each contract, and the contracts each holder created.
+    deployers: HashMap<u32, u32>,
+    deployed: HashMap<u32, Vec<u32>>,
     /// Who is known to be malicious, as the log says.
     known: foldhash::HashSet<Address>,
     /// What judges fresh addresses, where a model was given.
@@ -285,6 +289,7 @@ impl State {
             self.join(group);
         }
         self.note(block, &mut Vec::new(), &mut Vec::new());
+        self.note_created(block);
         self.cover(block);
         self.judge(block, false);
         Ok(())
@@ -336,6 +341,7 @@ impl State {
         }
         let (mut first_seen, mut baits) = (Vec::new(), Vec::new());
         self.note(block, &mut first_seen, &mut baits);
+        let created = self.note_created(block);
         self.cover(block);
         self.judge(block, true);
         self.open.push_back(Open {
@@ -344,6 +350,7 @@ impl State {
             time_s: block.time_s,
             first_seen,
             baits,
+            created,
             joined: !block.joined.is_empty(),
             coverage,
         });
@@ -397,6 +404,33 @@ impl State {
             *count = count.saturating_add(1);
             counted.latest = Some(at);
         }
+    }
+
+    /// Notes who created which contracts; those that are new.
+    fn note_created(&mut self, block: &Numbered) -> Vec<u32> {
+        let mut created = Vec::new();
+        for moved in &block.movements {
+            let is_creation = moved.call.is_some_and(|call| call.creates && !call.failed);
+            if !is_creation || (moved.to as usize) < FIRST || (moved.from as usize) < FIRST {
+                continue;
+            }
+            if let Entry::Vacant(place) = self.deployers.entry(moved.to) {
+                place.insert(moved.from);
+                self.deployed.entry(moved.from).or_default().push(moved.to);
+                created.push(moved.to);
+            }
+        }
+        created
+    }
+
+    /// Who created a contract.
+    pub(super) fn deployer(&self, contract: u32) -> Option<u32> {
+        self.deployers.get(&contract).copied()
+    }
+
+    /// The contracts a holder created, oldest first.
+    pub(super) fn deployed(&self, holder: u32) -> &[u32] {
+        self.deployed.get(&holder).map_or(&[], Vec::as_slice)
     }
 
     fn cover(&mut self, block: &Numbered) {
@@ -458,6 +492,16 @@ impl State {
                     Some(before) => self.baits.insert(holder, before),
                     None => self.baits.remove(&holder),
                 };
+            }
+            for contract in open.created.into_iter().rev() {
+                if let Some(maker) = self.deployers.remove(&contract)
+                    && let Some(all) = self.deployed.get_mut(&maker)
+                {
+                    all.pop();
+                    if all.is_empty() {
+                        self.deployed.remove(&maker);
+                    }
+                }
             }
             joined |= open.joined;
             self.coverage = open.coverage;
@@ -601,7 +645,7 @@ impl State {
 }
 
 /// Whether a label of this tag is knowledge against its holder: a suspicion is what a model said, not knowledge.
-fn speaks_against(tag: u8) -> bool {
+pub(super) fn speaks_against(tag: u8) -> bool {
     Category::from_tag(tag).is_some_and(|category| category.is_malicious() && category != Category::Suspected)
 }
 

@@ -33,6 +33,8 @@ use crate::{
 
 /// Transfers of a holder among which counterparties are told apart; a holder with more has at least so many.
 const COUNTED_MAX: usize = 4_096;
+/// Most holders of [`Flows::around`].
+pub const AROUND_MAX: usize = 200_000;
 /// Holders whose labels are looked up while others wait.
 const RELABEL_AT_ONCE: usize = 1 << 16;
 /// Pending bytes from which on a follower is asked to make them durable.
@@ -569,6 +571,44 @@ impl Flows {
             }
         }
         Some(seen)
+    }
+
+    /// Whoever dealt with one of these addresses, directly or over others, at most `hops` transfers away either way; `None` when
+    /// they are more than [`AROUND_MAX`]: then it may be anybody.
+    #[must_use]
+    pub fn around(&self, addresses: &[Address], hops: u8) -> Option<BTreeSet<Address>> {
+        let state = self.state.read();
+        let start: BTreeSet<u32> =
+            addresses.iter().filter_map(|address| state.holders.find(address)).collect();
+        let mut around = start.clone();
+        for direction in [Direction::Source, Direction::Destination] {
+            // Each way by itself: money does not turn round.
+            let (mut reached, mut level) = (start.clone(), start.clone());
+            for _ in 0..hops {
+                let mut next = BTreeSet::new();
+                for holder in level {
+                    for flows in state.assets.values() {
+                        flows.transfers.for_each_of(holder, direction, |found| {
+                            if next.len() <= AROUND_MAX && !reached.contains(&found.other) {
+                                next.insert(found.other);
+                            }
+                        });
+                    }
+                    if reached.len() + next.len() > AROUND_MAX {
+                        return None;
+                    }
+                }
+                reached.extend(&next);
+                level = next;
+            }
+            around.extend(reached);
+        }
+        // Whoever spends together shares a label.
+        let has_clusters = around.iter().any(|holder| state.cluster(*holder).1 > 1);
+        if has_clusters {
+            return None;
+        }
+        Some(around.into_iter().filter_map(|holder| state.holders.address(holder)).collect())
     }
 
     /// How much is known.

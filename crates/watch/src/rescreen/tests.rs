@@ -152,3 +152,33 @@ fn the_oldest_are_forgotten_and_the_rest_stays_true() {
     ledger.apply_alert(7, Some(Category::Scam));
     assert_eq!(ledger.digest(), before);
 }
+
+#[test]
+fn an_exposure_is_told_once_and_taken_back_once() {
+    let mut ledger = Ledger::new();
+    ledger.apply_event(3, &event(3, received(0xa1)));
+    ledger.apply_event(5, &event(5, paid(0xa1)));
+    ledger.apply_event(7, &event(7, received(0xb2)));
+    let address = |number: u64| address::decode(Network::Ethereum.family(), &text(number)).unwrap();
+    let judged =
+        |category: Option<Category>| BTreeMap::from([(address(0xa1), category.map(|found| (found, 9)))]);
+    let theft = judged(Some(Category::Theft));
+    let scan = ledger.scan(0);
+    let news = scan.exposure_news(&theft);
+    assert_eq!(news.iter().map(|news| news.entry).collect::<Vec<_>>(), [3, 5]);
+    assert!(news.iter().all(|news| news.now == Some((Category::Theft, &9))));
+    let before = ledger.digest();
+    ledger.apply_exposure(3, Some(Category::Theft));
+    ledger.apply_exposure(5, Some(Category::Theft));
+    assert_ne!(ledger.digest(), before);
+    assert!(ledger.scan(0).exposure_news(&theft).is_empty());
+    // A category that is another one is news, and so is none.
+    assert_eq!(ledger.scan(0).exposure_news(&judged(Some(Category::Mixer))).len(), 2);
+    let gone = judged(None);
+    let scan = ledger.scan(0);
+    assert!(scan.exposure_news(&gone).iter().all(|news| news.now.is_none()));
+    // What was not judged stays as it was said, and what is said of labels stands beside it.
+    assert!(scan.exposure_news(&BTreeMap::<Address, Option<(Category, u8)>>::new()).is_empty());
+    ledger.apply_alert(3, Some(Category::Scam));
+    assert_eq!(ledger.scan(0).exposure_news(&gone).len(), 2);
+}

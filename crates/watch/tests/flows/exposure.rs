@@ -160,6 +160,27 @@ fn sightings_say_only_what_is_certain() {
 }
 
 #[test]
+fn around_are_those_whose_exposure_a_label_can_change() {
+    let dir = TempDir::new().unwrap();
+    let lists = watch(dir.path());
+    let flows = flows(dir.path(), &lists);
+    flows.take(&block(1, 1, vec![payment(1, 2, 5), payment(2, 3, 5), payment(3, 4, 5), payment(9, 3, 5)]));
+    let around = |number, hops| {
+        let found = flows.around(&[address(number)], hops).unwrap();
+        found.into_iter().map(|address| address.payload()[0]).collect::<Vec<_>>()
+    };
+    assert_eq!(around(2, 1), [1, 2, 3]);
+    // Money goes on from 3, but not back to 9.
+    assert_eq!(around(2, 2), [1, 2, 3, 4]);
+    assert_eq!(around(4, 2), [2, 3, 4, 9]);
+    assert_eq!(around(77, 5), [] as [u8; 0]);
+    // Those who spend together share labels: then it may be anybody.
+    let joined = vec![vec![address(1), address(5)]];
+    flows.take(&BlockFlows { joined, ..block(2, 1, vec![payment(5, 9, 1)]) });
+    assert_eq!(flows.around(&[address(2)], 1), None);
+}
+
+#[test]
 fn counterparties_that_moved_most_are_told_and_those_a_list_names_come_first() {
     let dir = TempDir::new().unwrap();
     let lists = watch(dir.path());

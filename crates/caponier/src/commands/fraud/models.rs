@@ -4,18 +4,13 @@
 use std::{
     io::Write as _,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use domain::{Actor, ActorKind};
 use fraud::{
     evaluate::protocol::Day,
-    lifecycle::{
-        Digest, ModelEntry,
-        compare::{Contest, compare},
-    },
+    lifecycle::{Digest, ModelEntry, compare::Contest},
     live::MANIFEST,
-    recording::Recording,
 };
 use journal::disk::{self, RealDisk};
 use scoring::{
@@ -24,17 +19,20 @@ use scoring::{
 };
 use serde_json::{Value, json};
 
-use super::{DeadLetters, bytes, create, day, evaluated, mapping, pack};
+use super::{
+    bytes, create, day, evaluated,
+    past::{Past, Wanted},
+};
 use crate::{
     bundles,
     cli::{
         Place,
         fraud::{Challenge, Evaluate, ModelsCommand},
     },
-    commands::{answer, ask, block_on, watch::open},
+    commands::{answer, ask, block_on},
     control::{BacktestWords, FraudRequest, ModelsRequest, Request, Response},
     exit::{Exit, Failure},
-    output,
+    output::{self, Bar},
 };
 
 /// Longest test of a comparison, in days.
@@ -67,7 +65,7 @@ pub(in crate::commands) fn models(
     }
 }
 
-fn absolute(path: &Path) -> Result<String, Failure> {
+pub(super) fn absolute(path: &Path) -> Result<String, Failure> {
     let path = std::path::absolute(path).map_err(|error| Failure::io(path.display(), error))?;
     let text = path.to_str().map(str::to_owned);
     text.ok_or_else(|| Failure::new(Exit::Usage, format!("{}: not UTF-8", path.display())))
@@ -93,7 +91,7 @@ fn print(mut value: Value, json: bool) {
 fn train(place: &Place, options: &Evaluate, by: String, json: bool) -> Result<Exit, Failure> {
     // Before the work: where the model goes must be there.
     told(place, ModelsRequest::List, json)?;
-    let done = evaluated(options, json)?;
+    let done = evaluated(place, options, json)?;
     let latest = done.results.first().ok_or_else(|| Failure::new(Exit::Internal, "there is no fold"))?;
     let millionths = |figure: f64| {
         #[allow(clippy::cast_possible_truncation, reason = "a figure from 0 to 1")]
@@ -174,19 +172,12 @@ fn challenge(place: &Place, options: &Challenge, json: bool) -> Result<Exit, Fai
     })?;
     let (_, champion, champion_digest) = known(place, champion, json)?;
 
-    let mapping = mapping(&options.events.mapping)?;
-    let (pack, _) = pack(&options.events.pack, &mapping)?;
-    let file = &options.events.events;
-    let input =
-        |error: &dyn std::fmt::Display| Failure::new(Exit::Input, format!("{}: {error}", file.display()));
-    let mut dead = DeadLetters::create(options.events.dead_letter.as_deref())?;
-    let recording = Recording::read(open(file)?, &mapping, &mut |letter| dead.take(letter))
-        .map_err(|error| input(&error))?;
-    dead.finish().map_err(|error| Failure::io("dead letters", error))?;
+    let days = start..Day(start.0.saturating_add(options.test_days));
+    let past = Past::open(place, &options.past, Wanted::days(days.clone()), &mut Bar::new(json))?;
     let contest = Contest {
         champion: (&champion, champion_digest),
         challenger: (&challenger, digest),
-        days: start..Day(start.0.saturating_add(options.test_days)),
+        days,
         capacity: options.capacity,
         bootstrap: bootstrap::Params {
             rounds: options.rounds,
@@ -194,7 +185,7 @@ fn challenge(place: &Place, options: &Challenge, json: bool) -> Result<Exit, Fai
             seed: options.seed,
         },
     };
-    let compared = compare(&recording, &Arc::clone(&pack), &contest, actor).map_err(|error| input(&error))?;
+    let compared = past.compare(&contest, options.delay_days, actor)?;
     let entry = hex::encode(ModelEntry::Compared(compared).encode());
     print(told(place, ModelsRequest::Compared { entry }, json)?, json);
     Ok(Exit::Ok)
