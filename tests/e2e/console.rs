@@ -12,7 +12,7 @@ use crate::{
 
 /// Where the packages for Node are installed.
 const NODE: &str = "OKX_API_DIR";
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 19] = [
     "/console/emergency",
     "/console/keys",
     "/console/health",
@@ -28,6 +28,8 @@ const PAGES: [&str; 17] = [
     "/console/cases?all=1&q=nobody",
     "/console/bans",
     "/console/lists",
+    "/console/rules",
+    "/console/models",
     "/console/backups",
     "/console/audit",
 ];

@@ -40,6 +40,7 @@ mod monitoring;
 mod operations;
 mod people;
 mod restore;
+mod rulebook;
 mod screening;
 mod support;
 mod tamper;

@@ -6,7 +6,7 @@ use domain::Clock;
 use tokio::net::TcpListener;
 
 use crate::{
-    Api, Cases, ChangeRequests, Consents, Decisions, Emergencies, Health, Intake, Metrics, People,
+    Api, Cases, ChangeRequests, Consents, Decisions, Emergencies, Health, Intake, Metrics, People, Rulebook,
     Screenings, Token, auth::Tokens, route::App,
 };
 
@@ -34,6 +34,8 @@ pub struct Ports {
     pub screenings: Arc<dyn Screenings>,
     /// Where people work on cases.
     pub cases: Arc<dyn Cases>,
+    /// Rules and models.
+    pub rules: Arc<dyn Rulebook>,
     /// Where changes that take two persons wait.
     pub changes: Arc<dyn ChangeRequests>,
     /// Who stops things at once.

@@ -16,6 +16,11 @@
 //! | `GET /v1/cases` | lists cases |
 //! | `GET /v1/cases/{case}` | shows a case |
 //! | `POST /v1/cases/{case}/assign`, `/notes`, `/propose`, `/approve`, `/decline`, `/resolve` | works on a case |
+//! | `GET /v1/rules`, `/v1/rules/text`, `/v1/rules/versions/{version}` | rules at work, and versions of them |
+//! | `POST /v1/rules/check`, `/v1/rules/versions` | checks rules, keeps them as a version |
+//! | `POST /v1/rules/versions/{version}/backtest`, `/shadow`, `/shadow-end`, `/return` | brings a version into force, or back |
+//! | `GET /v1/backtests`, `/v1/backtests/{backtest}`, `POST .../cancel` | backtests |
+//! | `GET /v1/models`, `/v1/models/{model}`, `POST .../try` | models |
 //! | `GET /v1/oauth/authorizations/{handle}` | says what an app asks a customer for |
 //! | `POST /v1/oauth/authorizations/{handle}` | takes the customer's answer |
 //! | `POST /v1/oauth/grants` | lists what a customer has granted |
@@ -25,7 +30,7 @@
 //! | `GET /v1/openapi.json`, `GET /docs` | this API, described for programs and for people; open to everybody |
 //!
 //! Errors are RFC 9457 problems. Wire types live here and nowhere else; what is behind the routes is plugged in
-//! through the [`Intake`], [`Decisions`], [`Screenings`], [`Cases`], [`Consents`], [`Health`] and [`Metrics`] ports.
+//! through the [`Intake`], [`Decisions`], [`Screenings`], [`Cases`], [`Rulebook`], [`Consents`], [`Health`] and [`Metrics`] ports.
 //!
 //! # Bounds
 //! Bodies, lines, connections, requests in flight and every time a peer can make us wait have named bounds in
@@ -50,6 +55,7 @@ mod ports;
 mod problem;
 mod query;
 mod route;
+mod rulebook;
 mod screen;
 mod server;
 mod wire;
@@ -78,6 +84,7 @@ pub use self::{
         GrantError, Health, Intake, IntakeError, ListedDecision, Metrics, PageError, Recorded,
     },
     route::{Action, OPEN_ROUTES, OpenAction, OpenRoute, Route, routes},
+    rulebook::{RuleAsk, RuleCall, Rulebook, RulebookError},
     screen::{ScreenAnswer, ScreenError, ScreenLine, ScreenRequest, Screenings, screened_json},
     server::Api,
     wire::{answer_json, assessment_json, explanation_json, lists_json},

@@ -73,3 +73,7 @@ pub const STREAMS_MAX: usize = 16;
 pub const STREAM_TIME_MAX: Duration = Duration::from_secs(3_600);
 /// How often a stream that has nothing to say shows that it lives.
 pub const STREAM_BEAT: Duration = Duration::from_secs(15);
+/// Longest text of rules that is checked or kept, in bytes; larger sets are brought as a folder.
+pub const RULES_TEXT_BYTES_MAX: usize = 1 << 20;
+/// Longest body of a call about rules, in bytes: JSON may write a character as two.
+pub const RULES_BODY_BYTES_MAX: usize = 2 * RULES_TEXT_BYTES_MAX + (64 << 10);

@@ -14,6 +14,7 @@ mod emergency;
 mod events;
 mod operations;
 mod page;
+mod rules;
 mod samples;
 pub(crate) mod schemas;
 mod screening;
@@ -83,6 +84,13 @@ struct Operation {
 fn path_parameter(name: &str) -> Value {
     let (schema, description, example) = match name {
         "case" => (schemas::text(64), "Id of a case, as listed.", "case-7"),
+        "backtest" => (
+            json!({ "type": "integer", "minimum": 0 }),
+            "Number of a backtest, as answered when it began.",
+            "7",
+        ),
+        "model" => (schemas::text(64), "Digest of a model in hex.", rules::SHA256),
+        "version" => (schemas::text(64), "SHA-256 of a version in hex.", rules::SHA256),
         "change" => (schemas::text(64), "Id of a change request, as listed.", "chg-42"),
         "grant" => (schemas::text(64), "Id of a grant, as listed.", "grant-07070707070707070707070707070707"),
         "handle" => (schemas::text(128), "As in the address the customer's browser was sent to.", "fresh"),
@@ -215,6 +223,7 @@ pub(crate) fn document() -> Value {
         paths.entry(route.path).or_default().insert(method, described);
     }
     let mut components = schemas::components();
+    components.extend(rules::components().into_iter().map(|(name, schema)| (name.to_owned(), schema)));
     components.extend(screening::components().into_iter().map(|(name, schema)| (name.to_owned(), schema)));
     json!({
         "openapi": "3.1.0",

@@ -33,6 +33,7 @@ pub(crate) enum Kind {
     NotFound,
     PasskeyRefused,
     PermissionMissing,
+    RulesConflict,
     StaleCursor,
     TooManyGrants,
     Unauthenticated,
@@ -42,7 +43,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::AlreadyAnswered,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
@@ -62,6 +63,7 @@ impl Kind {
         Self::NotFound,
         Self::PasskeyRefused,
         Self::PermissionMissing,
+        Self::RulesConflict,
         Self::StaleCursor,
         Self::TooManyGrants,
         Self::Unauthenticated,
@@ -121,6 +123,9 @@ impl Kind {
             Self::PasskeyRefused => (StatusCode::FORBIDDEN, "passkey-refused", "the passkey is not believed"),
             Self::PermissionMissing => {
                 (StatusCode::FORBIDDEN, "permission-missing", "the token does not allow this")
+            }
+            Self::RulesConflict => {
+                (StatusCode::CONFLICT, "rules-conflict", "the rules are not in the state this rests on")
             }
             Self::StaleCursor => {
                 (StatusCode::GONE, "stale-cursor", "the cursor leads to where nothing is any more")

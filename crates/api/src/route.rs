@@ -19,13 +19,13 @@ use tokio::{
 
 use crate::{
     AppCall, CaseCall, ChangeCall, DecisionCall, EmergencyCall, EventCall, OperationCall, Permission, Ports,
-    SessionCall, apps,
+    RuleCall, SessionCall, apps,
     auth::Tokens,
     cases, changes, decisions, emergency, events,
     limits::{BODY_TIMEOUT, REQUESTS_MAX, STREAMS_MAX},
     openapi, operation, people,
     problem::{Kind, Problem},
-    screen,
+    rulebook, screen,
 };
 
 /// What a route does, by family.
@@ -45,6 +45,8 @@ pub enum Action {
     Event(EventCall),
     /// The installation.
     Operation(OperationCall),
+    /// Rules and models.
+    Rule(RuleCall),
     /// Screens addresses.
     Screen,
     /// The caller's session.
@@ -111,6 +113,7 @@ const FAMILIES: &[&[Route]] = &[
     decisions::ROUTES,
     screen::ROUTES,
     cases::ROUTES,
+    rulebook::ROUTES,
     changes::ROUTES,
     apps::ROUTES,
     people::ROUTES,
@@ -255,6 +258,9 @@ impl App {
             Action::App(call) => json_response(apps::serve(self, call, request).await),
             Action::Case(call) => {
                 json_response(cases::serve(self, call, caller.actor().clone(), request).await)
+            }
+            Action::Rule(call) => {
+                json_response(rulebook::serve(self, call, caller.actor().clone(), request).await)
             }
             Action::Change(call) => json_response(changes::serve(self, call, &caller, request).await),
             Action::Decision(call) => decisions::serve(self, call, request).await,

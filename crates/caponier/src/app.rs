@@ -45,6 +45,7 @@ use crate::{
     metrics::Exposition,
     policy,
     refusals::RefusalCounts,
+    rulebook::{ApiRulebook, Rulebook},
     screenings::ApiScreenings,
     secret_file,
     socket::ControlSocket,
@@ -227,7 +228,8 @@ impl App {
         }
         let people = core.ground.people();
         let nobody = tokens.is_empty() && config.identity.origin.is_none() && people.services().is_empty();
-        let pages = (config.api.console && !nobody).then(|| Pages::new(&core, &gateway));
+        let rulebook = Rulebook::new(&core);
+        let pages = (config.api.console && !nobody).then(|| Pages::new(&core, &gateway, &rulebook));
         let api = if nobody {
             tracing::warn!(
                 "no api.tokens are configured: the exchange cannot report events, so behaviour is unknown"
@@ -244,6 +246,7 @@ impl App {
                 changes: Arc::clone(&core.requests) as _,
                 emergencies: Arc::clone(&core.brake) as _,
                 screenings: Arc::new(ApiScreenings::of(&core)),
+                rules: Arc::new(ApiRulebook(rulebook)),
                 health: Arc::new(Health(Arc::clone(&core))),
                 consents: apps.map(|server| {
                     let (ground, clock) = (Arc::clone(&core.ground), Arc::clone(&core.clock));

@@ -6,9 +6,12 @@
 //!
 //! [`Kind::FraudBundle`]: journal::Kind::FraudBundle
 
+pub(crate) mod tap;
+pub(crate) mod versions;
+
 use std::{
     fs::{self, File},
-    io::{BufWriter, Read as _},
+    io::BufWriter,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -30,6 +33,10 @@ use journal::{
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use self::{
+    tap::Tap,
+    versions::{Digest, Pieces, Versions},
+};
 use crate::{
     config::{self, Config},
     core::Core,
@@ -77,6 +84,16 @@ pub struct Lives {
     history: Option<Arc<Mutex<HistoryFile>>>,
     /// Where the bundle of each place was read from.
     folders: Vec<(Place, PathBuf)>,
+    beside: Beside,
+}
+
+/// What belongs to the bundles at work beside themselves.
+#[derive(Debug, Clone, Default)]
+struct Beside {
+    /// Hashes and folders of the bundles that the configuration names, by place.
+    configured: [Option<(Digest, PathBuf)>; Place::ALL.len()],
+    /// Who watches.
+    tap: Option<Tap>,
 }
 
 impl Lives {
@@ -86,16 +103,31 @@ impl Lives {
     /// [`Failure`] with the file at fault; nothing is changed then.
     pub fn load(config: &Config) -> Result<Self, Failure> {
         let config::Fraud { bundles, bundle, challenger, enforce, .. } = &config.fraud;
+        let versions = Versions::of(&config.data.dir);
+        let places = versions.places()?;
         let (mut lives, mut folders) = (Vec::new(), Vec::new());
+        let mut beside = Beside::default();
         for (place, name) in [(Place::Active, bundle), (Place::Challenger, challenger)] {
-            let (Some(dir), Some(name)) = (bundles, name) else { continue };
-            let dir = dir.join(name);
-            let bundle = Arc::new(read(&dir)?);
-            folders.push((place, dir));
+            let configured = match (bundles, name) {
+                (Some(dir), Some(name)) => {
+                    let folder = dir.join(name);
+                    let bundle = read(&folder)?;
+                    folders.push((place, folder.clone()));
+                    beside.configured[place as usize] = Some((bundle.hash(), folder));
+                    Some(bundle)
+                }
+                _ => None,
+            };
+            let hash = configured.as_ref().map(Bundle::hash);
+            let bundle = match places.version(place, hash) {
+                Some(version) => Some(versions.load(&version)?.0),
+                None => configured,
+            };
+            let Some(bundle) = bundle else { continue };
             let may_enforce = *enforce && place == Place::Active;
-            lives.push((place, Arc::new(fresh(bundle, may_enforce)?)));
+            lives.push((place, Arc::new(fresh(Arc::new(bundle), may_enforce)?)));
         }
-        Ok(Self { lives, folders, ..Self::default() })
+        Ok(Self { lives, folders, beside, ..Self::default() })
     }
 
     /// Bundles without state, for questions about the past alone.
@@ -118,7 +150,12 @@ impl Lives {
         if let (Some((_, live)), Some(before)) =
             (lives.lives.iter_mut().find(|(other, _)| *other == place), self.at(place))
         {
+            let hash = bundle.hash();
             *live = Arc::new(fresh(Arc::new(bundle), before.may_enforce())?);
+            // It is what the configured folder holds from now on.
+            if let Some((configured, _)) = &mut lives.beside.configured[place as usize] {
+                *configured = hash;
+            }
         }
         Ok(lives)
     }
@@ -149,8 +186,44 @@ impl Lives {
         lives.collect::<Result<_, Failure>>().map(|lives| Self {
             lives,
             folders: self.folders.clone(),
+            beside: self.beside.clone(),
             ..Self::default()
         })
+    }
+
+    /// Bundles without state, for a replay that somebody watches.
+    ///
+    /// # Errors
+    /// [`Failure`] when one cannot be built, which loading it ruled out.
+    pub(crate) fn watched(bundles: Vec<(Place, Arc<Bundle>)>, tap: Tap) -> Result<Self, Failure> {
+        let lives = bundles.into_iter().map(|(place, bundle)| Ok((place, Arc::new(fresh(bundle, false)?))));
+        let beside = Beside { tap: Some(tap), ..Beside::default() };
+        let lives = lives.collect::<Result<_, Failure>>()?;
+        Ok(Self { lives, beside, ..Self::default() })
+    }
+
+    /// The same without state, with another bundle in a place, or with none there.
+    ///
+    /// # Errors
+    /// [`Failure`] when one cannot be built, which loading it ruled out.
+    pub(crate) fn with(
+        &self,
+        place: Place,
+        bundle: Option<Arc<Bundle>>,
+        may_enforce: bool,
+    ) -> Result<Self, Failure> {
+        let mut lives = self.fresh()?;
+        lives.lives.retain(|(other, _)| *other != place);
+        if let Some(bundle) = bundle {
+            lives.lives.push((place, Arc::new(fresh(bundle, may_enforce && place == Place::Active)?)));
+        }
+        lives.lives.sort_by_key(|(place, _)| *place as usize);
+        Ok(lives)
+    }
+
+    /// Hash and folder of the bundle that the configuration names for a place, as it was when it was read.
+    pub(crate) const fn configured(&self, place: Place) -> Option<&(Digest, PathBuf)> {
+        self.beside.configured[place as usize].as_ref()
     }
 
     /// The bundle of a place.
@@ -182,6 +255,9 @@ impl Lives {
     fn apply(&self, seq: u64, entry: &Entry<'_>) {
         for (place, live) in self.iter() {
             live.apply_with(seq, entry, |judged| {
+                if let Some(tap) = &self.beside.tap {
+                    tap.show(place, live.bundle(), judged);
+                }
                 if let Some(history) = &self.history {
                     history.lock().record(judged);
                 }
@@ -297,15 +373,7 @@ fn fresh(bundle: Arc<Bundle>, may_enforce: bool) -> Result<Live, Failure> {
 /// # Errors
 /// [`Failure`] naming folder, file and what is wrong.
 pub fn read(dir: &Path) -> Result<Bundle, Failure> {
-    let loaded = Bundle::load(&mut |name, bytes_max| {
-        let mut bytes = Vec::new();
-        let path = dir.join(name);
-        let file = File::open(path).map_err(|error| error.to_string())?;
-        let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
-        file.take(limit).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        if bytes.len() > bytes_max { Err(format!("is longer than {bytes_max} bytes")) } else { Ok(bytes) }
-    });
-    loaded.map_err(|error| Failure::new(Exit::Input, format!("bundle {}: {error}", dir.display())))
+    Pieces::read(dir).map(|(bundle, _)| bundle)
 }
 
 /// Writes the built-in exchange bundle to a folder that is not there yet, and reads it back.

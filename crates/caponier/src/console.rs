@@ -8,6 +8,7 @@ mod export;
 mod graph;
 mod moments;
 mod operations;
+mod rules;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -26,8 +27,8 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::{casework::Cabinet, doors::Doors, operations::Office};
-use crate::{abuse, control::Response, core::Core, exit::Failure};
+use self::{casework::Cabinet, doors::Doors, operations::Office, rules::RulePages};
+use crate::{abuse, control::Response, core::Core, exit::Failure, rulebook::Rulebook};
 
 /// Seconds of traffic shown.
 const SECONDS: usize = 120;
@@ -55,7 +56,7 @@ impl std::fmt::Debug for Pages {
 
 impl Pages {
     /// Of an installation and its gateway.
-    pub(crate) fn new(core: &Arc<Core>, gateway: &gateway::Gateway) -> Self {
+    pub(crate) fn new(core: &Arc<Core>, gateway: &gateway::Gateway, rulebook: &Arc<Rulebook>) -> Self {
         let shown = Arc::new(Shown {
             core: Arc::clone(core),
             gateway: gateway.metrics(),
@@ -67,12 +68,9 @@ impl Pages {
         let visitors = Arc::new(Guests { core: Arc::clone(core), doors: Arc::clone(&doors) });
         let operations = Arc::new(Office { core: Arc::clone(core), started_at: shown.started_at });
         let casework = Arc::new(Cabinet { core: Arc::clone(core) });
-        let console = console::Console::new(console::Ports {
-            sight: Arc::<Shown>::clone(&shown),
-            casework,
-            operations,
-            visitors,
-        });
+        let rules = Arc::new(RulePages(Arc::clone(rulebook)));
+        let sight = Arc::<Shown>::clone(&shown);
+        let console = console::Console::new(console::Ports { sight, casework, operations, rules, visitors });
         Self { console, shown, doors }
     }
 

@@ -14,6 +14,7 @@ mod keys;
 mod lists;
 mod models;
 mod people;
+mod placing;
 mod restriction_words;
 mod shipping;
 
@@ -40,6 +41,7 @@ use watch::{
 };
 
 pub(crate) use self::entries::PAGE_ENTRIES_MAX;
+pub(crate) use self::models::path as model_path;
 pub use self::shipping::GroundSource;
 use crate::{
     access,

@@ -7,6 +7,7 @@
 mod bans;
 pub mod fold;
 mod installation;
+mod past;
 mod recompute;
 
 use std::{

@@ -35,6 +35,7 @@ mod output;
 mod policy;
 pub mod refusals;
 mod requests;
+mod rulebook;
 mod screenings;
 mod secret_file;
 mod socket;

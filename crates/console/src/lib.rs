@@ -28,8 +28,8 @@ mod view;
 pub use self::{
     pages::{PAGES, Page},
     ports::{
-        BoxFuture, Casework, NotDone, NotLetIn, Nothing, Operations, Ports, Sight, Unavailable, Viewer,
-        Visitors,
+        BoxFuture, Casework, NotDone, NotLetIn, Nothing, Operations, Ports, Rules, Sight, Unavailable,
+        Viewer, Visitors,
     },
     router::{Console, STREAMS_MAX},
     view::{
@@ -38,9 +38,11 @@ pub use self::{
         EntryPage, Evidence, Explanation, Export, ExportFilter, ExposureLine, Found, Graph, GraphEdge,
         GraphNode, Guarded, Health, HeldLine, KeyDeed, KeyFile, KeyLine, LabelLine, LinkLine, Links, List,
         Live, Mode, Moment, Neighbourhood, Part, Proposed, Push, Rows, Score, Second, StopDeed, Stopped,
-        Tone, TrailFilter,
+        Tone, TrailFilter, rules,
     },
 };
 
 /// Most rows a page shows at once.
 pub const ROWS_MAX: usize = 100;
+/// Longest text of rules that the editor takes, in bytes; larger sets are brought as a folder.
+pub const RULES_TEXT_BYTES_MAX: usize = 1 << 20;

@@ -13,7 +13,9 @@ pub(crate) mod health;
 pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod live;
+pub(crate) mod models;
 pub(crate) mod moments;
+pub(crate) mod rules;
 
 use identity::Capability;
 use maud::{Markup, html};
@@ -42,12 +44,16 @@ pub(crate) const GRAPH: Page = page("/console/graph", "Entity graph", Capability
 pub(crate) const ADDRESSES: Page = page("/console/addresses", "Addresses", Capability::Screen);
 pub(crate) const BANS: Page = page("/console/bans", "Attack view", Capability::ReadMetrics);
 pub(crate) const LISTS: Page = page("/console/lists", "Lists", Capability::ReadHealth);
+pub(crate) const RULES: Page = page("/console/rules", "Rules", Capability::ReadRules);
+pub(crate) const MODELS: Page = page("/console/models", "Models", Capability::ReadRules);
 pub(crate) const BACKUPS: Page = page("/console/backups", "Backups", Capability::ReadHealth);
 pub(crate) const AUDIT: Page = page("/console/audit", "Audit log", Capability::ReadHealth);
 
 /// Every page there is, in the order of the navigation.
-pub const PAGES: &[Page] =
-    &[LIVE, EMERGENCY, CASES, DECISIONS, GRAPH, ADDRESSES, BANS, KEYS, LISTS, BACKUPS, AUDIT, HEALTH];
+pub const PAGES: &[Page] = &[
+    LIVE, EMERGENCY, CASES, DECISIONS, GRAPH, ADDRESSES, RULES, MODELS, BANS, KEYS, LISTS, BACKUPS, AUDIT,
+    HEALTH,
+];
 
 const fn page(path: &'static str, name: &'static str, capability: Capability) -> Page {
     Page { path, name, capability }

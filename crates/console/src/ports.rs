@@ -1,6 +1,7 @@
 //! What the console needs from the rest of the product.
 
 mod casework;
+mod rules;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -12,6 +13,8 @@ use crate::view::{
 };
 
 pub use self::casework::{Casework, Nothing};
+
+pub use self::rules::Rules;
 
 /// A boxed future, so that ports stay object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -33,6 +36,8 @@ pub struct Ports {
     pub sight: Arc<dyn Sight>,
     /// What operators do.
     pub operations: Arc<dyn Operations>,
+    /// Rules and models.
+    pub rules: Arc<dyn Rules>,
     /// Decisions, cases, customers and addresses.
     pub casework: Arc<dyn Casework>,
     /// Who may see it.

@@ -10,6 +10,8 @@ mod export;
 mod inquiry;
 mod keys;
 mod live;
+mod models;
+mod rules;
 
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
     routing::get,
 };
+use identity::Capability;
 use maud::{Markup, html};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -94,6 +97,8 @@ impl Console {
             .merge(emergency::routes())
             .merge(keys::routes())
             .merge(live::routes())
+            .merge(models::routes())
+            .merge(rules::routes())
             .with_state(self.clone())
     }
 
@@ -154,6 +159,17 @@ impl Visit {
     fn answer_with(&self, status: StatusCode, title: &str, content: &Markup) -> Response {
         let frame = Frame { nonce: &self.nonce, viewer: &self.viewer, page: self.page, banner: &self.banner };
         html_answer(status, &self.nonce, frame.render(title, content))
+    }
+
+    /// The answer to somebody who may see the page and not do this.
+    fn lacks(&self, capability: Capability) -> Option<Response> {
+        (!self.viewer.may(capability)).then(|| {
+            let text = html! {
+                h1 { "Not for your role" }
+                p { "This needs " code { (capability.as_str()) } ", which none of your roles has." }
+            };
+            self.answer_with(StatusCode::FORBIDDEN, self.page.name, &text)
+        })
     }
 
     fn unavailable(&self, why: &Unavailable) -> Response {

@@ -2,6 +2,7 @@
 
 mod casework;
 mod operations;
+pub mod rules;
 
 use domain::{UnixNanos, Verdict};
 

@@ -12,6 +12,8 @@ pub enum Capability {
     ApproveOauth,
     /// Agreeing to what others propose to release.
     ApproveReleases,
+    /// Putting rules and models in force that others propose, and returning to earlier ones.
+    ApproveRules,
     /// Asking for decisions.
     Decide,
     /// Stopping withdrawals at once.
@@ -38,6 +40,8 @@ pub enum Capability {
     ReadKeys,
     /// Reading counters.
     ReadMetrics,
+    /// Reading rules and models, and what they did.
+    ReadRules,
     /// Rehearsing a restore.
     RunDrills,
     /// Screening addresses.
@@ -48,6 +52,8 @@ pub enum Capability {
     WorkCases,
     /// Reporting events.
     WriteEvents,
+    /// Drafting rules, trying them on the past, watching them in shadow.
+    WriteRules,
 }
 
 /// What a person does. A person may have several roles.
@@ -167,6 +173,12 @@ pub const TABLE: &[Row] = &[
         "agrees to what others propose to release",
         &[Role::Approver, Role::ComplianceOfficer],
     ),
+    row(
+        Capability::ApproveRules,
+        "approve_rules",
+        "puts rules and models in force that others propose, and returns to earlier ones",
+        &[Role::Approver, Role::ComplianceOfficer],
+    ),
     row(Capability::Decide, "decide", "asks for decisions", &[]),
     row(
         Capability::FreezeOutflow,
@@ -232,6 +244,20 @@ pub const TABLE: &[Row] = &[
         &[Role::Admin, Role::SecurityEngineer, Role::Sre],
     ),
     row(
+        Capability::ReadRules,
+        "read_rules",
+        "reads rules and models, and what they did",
+        &[
+            Role::AmlAnalyst,
+            Role::Approver,
+            Role::Auditor,
+            Role::ComplianceOfficer,
+            Role::FraudAnalyst,
+            Role::SecurityEngineer,
+            Role::Viewer,
+        ],
+    ),
+    row(
         Capability::RunDrills,
         "run_drills",
         "rehearses a restore",
@@ -256,6 +282,12 @@ pub const TABLE: &[Row] = &[
         &[Role::AmlAnalyst, Role::ComplianceOfficer, Role::FraudAnalyst],
     ),
     row(Capability::WriteEvents, "write_events", "reports events", &[]),
+    row(
+        Capability::WriteRules,
+        "write_rules",
+        "drafts rules, tries them on the past, watches them in shadow",
+        &[Role::ComplianceOfficer, Role::FraudAnalyst],
+    ),
 ];
 
 impl Capability {
@@ -331,7 +363,8 @@ mod tests {
                 Capability::OwnSession,
                 Capability::ReadCases,
                 Capability::ReadDecisions,
-                Capability::ReadHealth
+                Capability::ReadHealth,
+                Capability::ReadRules
             ]
         );
     }

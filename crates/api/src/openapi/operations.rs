@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Content, Operation, cases, changes, emergency, samples, schemas, screening};
+use super::{Content, Operation, cases, changes, emergency, rules, samples, schemas, screening};
 use crate::{
     Action, AppCall, DecisionCall, EventCall, OpenAction, OperationCall, SessionCall, problem::Kind,
 };
@@ -17,6 +17,7 @@ pub(super) const TAGS: &[(&str, &str)] = &[
     ("events", "What happened at the exchange."),
     ("apps", "Third-party apps, for the exchange's own consent page. 404 unless oauth.issuer is configured."),
     ("people", "Persons and their sessions. 404 unless identity.origin is configured."),
+    ("rules", "What judges, what is tried on the past, what comes into force."),
     ("screening", "What is known about an address."),
     ("operation", "Whether it works, and how much it does."),
 ];
@@ -112,6 +113,7 @@ pub(super) fn operation(action: Action) -> Operation {
             problems: &[Kind::NotFound, Kind::AlreadyAnswered],
         },
         Action::Case(call) => cases::operation(call),
+        Action::Rule(call) => rules::operation(call),
         Action::Change(call) => changes::operation(call),
         Action::Emergency(call) => emergency::operation(call),
         Action::Decision(DecisionCall::Decide) => Operation {

@@ -37,6 +37,7 @@ use crate::{
 };
 
 mod people;
+mod rules;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const POWERLESS: &str = "fedcba9876543210fedcba9876543210";
@@ -380,6 +381,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
+        rules: Arc::clone(&backstage) as _,
         changes: Arc::clone(&backstage) as _,
         emergencies: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,
@@ -851,6 +853,7 @@ async fn tokens_cross_a_network_only_encrypted() {
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
+        rules: Arc::clone(&backstage) as _,
         changes: Arc::clone(&backstage) as _,
         emergencies: Arc::clone(&backstage) as _,
         health: Arc::clone(&backstage) as _,

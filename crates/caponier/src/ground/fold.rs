@@ -23,7 +23,7 @@ use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
 use watch::{customers::Customers, rescreen::Ledger as PastTransfers, suspicions::Suspicions};
 
-use crate::screenings::KEYED_SCREENINGS_MAX;
+use crate::{rulebook::tallies::Tallies, screenings::KEYED_SCREENINGS_MAX};
 
 use crate::bundles::Lives;
 use crate::cases::{of_chain_alert, of_decision, of_fraud_alert, take_transfer_alert, transfer};
@@ -34,6 +34,9 @@ use super::{API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation};
 
 /// Event ids remembered for idempotency; the oldest are forgotten first. 32 bytes each, 64 MiB when full.
 pub const EVENT_IDS_MAX: usize = 1_000_000;
+
+/// Changes of who judges that are remembered.
+pub(crate) const JUDGED_MAX: usize = 1_024;
 
 /// Why the state cannot be brought up to the journal. Final until the next start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,10 +84,13 @@ pub struct Fold {
     suspicions: Arc<Suspicions>,
     cases: Cases,
     models: lifecycle::Registry,
+    tallies: Tallies,
     requests: Requests,
     lives: Lives,
     /// Which bundle judges each place, as the journal says.
     bundles: BTreeMap<String, record::FraudBundle>,
+    /// The newest of those that judged, oldest first.
+    judged: VecDeque<(domain::UnixNanos, record::FraudBundle)>,
     event_ids: EventIds,
     counts: BTreeMap<Kind, u64>,
     erased: u64,
@@ -130,9 +136,11 @@ impl Fold {
             suspicions: Arc::default(),
             cases: Cases::default(),
             models: lifecycle::Registry::default(),
+            tallies: Tallies::default(),
             requests: Requests::default(),
             lives,
             bundles: BTreeMap::new(),
+            judged: VecDeque::new(),
             event_ids: EventIds::default(),
             counts: BTreeMap::new(),
             erased: 0,
@@ -181,6 +189,18 @@ impl Fold {
     #[must_use]
     pub const fn bundles(&self) -> &BTreeMap<String, record::FraudBundle> {
         &self.bundles
+    }
+
+    /// Which bundles judged, in whatever place, oldest first: the last [`JUDGED_MAX`] changes.
+    pub(crate) fn judged(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &(domain::UnixNanos, record::FraudBundle)> {
+        self.judged.iter()
+    }
+
+    /// What rules did.
+    pub(crate) const fn tallies(&self) -> &Tallies {
+        &self.tallies
     }
 
     /// Entries taken in.
@@ -343,6 +363,7 @@ impl Fold {
                 self.customers.apply(&event);
                 self.transfers.apply_event(position, &event);
                 self.lives.event(position, &event);
+                self.tallies.event(position, &event);
                 if let Some(trails) = &mut self.trails {
                     trails.event(position, &event);
                 }
@@ -359,6 +380,7 @@ impl Fold {
                 self.customers.apply_decision(&decision);
                 self.transfers.apply_decision(position, &decision);
                 self.lives.decision(position, &decision);
+                self.tallies.decision(position, at, &decision);
                 if let Some(trails) = &mut self.trails {
                     trails.decision(position, &decision);
                 }
@@ -446,6 +468,7 @@ impl Fold {
             Kind::FraudAlert => {
                 let alert = record::decode_fraud_alert(payload).map_err(|error| malformed(&error))?;
                 self.lives.alert_recorded(&alert.id);
+                self.tallies.alert(at, &alert);
                 if let (Some(trails), AlertEntity::Account(account)) = (&mut self.trails, &alert.entity) {
                     trails.account(position, account, Sort::Alert);
                 }
@@ -454,7 +477,11 @@ impl Fold {
             Kind::FraudBundle => {
                 let bundle = record::FraudBundle::decode(payload).map_err(|error| malformed(&error))?;
                 self.lives.bundle(&bundle);
-                self.bundles.insert(bundle.place.clone(), bundle);
+                self.bundles.insert(bundle.place.clone(), bundle.clone());
+                if self.judged.len() == JUDGED_MAX {
+                    self.judged.pop_front();
+                }
+                self.judged.push_back((at, bundle));
             }
             Kind::Refusals => {
                 let refusals = record::Refusals::decode(payload).map_err(|error| malformed(&error))?;

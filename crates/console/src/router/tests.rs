@@ -1,5 +1,7 @@
 //! Requests to the pages, as a browser makes them.
 
+mod rules;
+
 use axum::http::{Method, request};
 use domain::{Actor, ActorKind, UnixNanos, Verdict};
 use http_body_util::BodyExt as _;
@@ -506,6 +508,7 @@ fn console() -> Console {
         sight: Arc::new(Shown),
         casework: Arc::new(Desk),
         operations: Arc::new(Office),
+        rules: Arc::new(rules::Rulebook),
         visitors: Arc::new(Roles),
     })
 }
@@ -540,6 +543,10 @@ fn all_pages() -> Vec<(String, &'static Page)> {
         ("/console/cases?all=1", &pages::CASES),
         ("/console/keys/k-1", &pages::KEYS),
         ("/console/keys?account=x", &pages::KEYS),
+        ("/console/rules/source", &pages::RULES),
+        ("/console/rules/source?of=0abc", &pages::RULES),
+        ("/console/rules/versions/0abc", &pages::RULES),
+        ("/console/models/0def", &pages::MODELS),
         (
             "/console/cases?q=%3Cscript%3E&state=open&priority=high&about=account&assignee=me&after=3",
             &pages::CASES,

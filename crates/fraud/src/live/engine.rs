@@ -53,6 +53,8 @@ pub struct Judged<'a> {
     pub row: &'a [f64],
     /// Its scores, if its kind is judged.
     pub scores: Option<Scores>,
+    /// The rules that fire on it, if its kind is judged and the bundle has rules.
+    pub hits: Option<&'a rules::Hits>,
     /// What labels name it by, as the feature engine knows it.
     pub id: u64,
     /// Whose account, hashed under the secret of the installation.
@@ -432,8 +434,9 @@ impl State {
             }
             scores
         });
+        let hits = scores.and(self.bench.hits());
         let subject = record.account.map(|account| self.seed.of(account.as_str().as_bytes()));
-        each(&Judged { entry: seq, record, stepped, row: &self.bench.row, scores, id, subject });
+        each(&Judged { entry: seq, record, stepped, row: &self.bench.row, scores, hits, id, subject });
     }
 
     fn label(&mut self, id: RecordId<'_>, is_fraud: bool) {

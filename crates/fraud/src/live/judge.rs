@@ -52,6 +52,11 @@ impl Bench {
             hits: Hits::default(),
         }
     }
+
+    /// The rules that fired on the last record that was scored; `None` without rules.
+    pub(crate) fn hits(&self) -> Option<&Hits> {
+        self.slots.is_some().then_some(&self.hits)
+    }
 }
 
 /// The numbers of a judged record.
