@@ -12,7 +12,7 @@ use crate::{
 
 /// Where the packages for Node are installed.
 const NODE: &str = "OKX_API_DIR";
-const PAGES: [&str; 19] = [
+const PAGES: [&str; 21] = [
     "/console/emergency",
     "/console/keys",
     "/console/health",
@@ -26,6 +26,8 @@ const PAGES: [&str; 19] = [
     "/console/addresses",
     "/console/addresses/any/1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
     "/console/cases?all=1&q=nobody",
+    "/console/changes",
+    "/console/changes?all=1",
     "/console/bans",
     "/console/lists",
     "/console/rules",

@@ -3,6 +3,7 @@
 mod address;
 mod cases;
 mod casework;
+mod changes;
 mod doors;
 mod export;
 mod graph;
@@ -27,7 +28,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::{casework::Cabinet, doors::Doors, operations::Office, rules::RulePages};
+use self::{casework::Cabinet, changes::Waiting, doors::Doors, operations::Office, rules::RulePages};
 use crate::{abuse, control::Response, core::Core, exit::Failure, rulebook::Rulebook};
 
 /// Seconds of traffic shown.
@@ -68,9 +69,11 @@ impl Pages {
         let visitors = Arc::new(Guests { core: Arc::clone(core), doors: Arc::clone(&doors) });
         let operations = Arc::new(Office { core: Arc::clone(core), started_at: shown.started_at });
         let casework = Arc::new(Cabinet { core: Arc::clone(core) });
-        let rules = Arc::new(RulePages(Arc::clone(rulebook)));
+        let changes = Arc::new(Waiting(Arc::clone(&core.requests)));
         let sight = Arc::<Shown>::clone(&shown);
-        let console = console::Console::new(console::Ports { sight, casework, operations, rules, visitors });
+        let rules = Arc::new(RulePages(Arc::clone(rulebook)));
+        let ports = console::Ports { sight, casework, changes, operations, rules, visitors };
+        let console = console::Console::new(ports);
         Self { console, shown, doors }
     }
 

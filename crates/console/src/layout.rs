@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, html};
 use crate::{
     assets,
     headers::Nonce,
-    pages::{PAGES, Page},
+    pages::{CHANGES, PAGES, Page},
     ports::Viewer,
 };
 
@@ -17,6 +17,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) page: &'static Page,
     /// What is the same on every page while something is stopped.
     pub(crate) banner: &'a Markup,
+    /// Changes that wait for the viewer.
+    pub(crate) waiting: usize,
 }
 
 fn head(title: &str) -> Markup {
@@ -65,6 +67,9 @@ impl Frame<'_> {
                                     li {
                                         a href=(page.path) aria-current=[(page.path == self.page.path).then_some("page")] {
                                             (page.name)
+                                            @if page.path == CHANGES.path && self.waiting > 0 {
+                                                " " span.badge.warn { (self.waiting) " waiting" }
+                                            }
                                         }
                                     }
                                 }

@@ -3,6 +3,7 @@
 mod backups;
 mod bans;
 mod cases;
+mod changes;
 mod decisions;
 mod doors;
 mod emergency;
@@ -90,6 +91,7 @@ impl Console {
             .merge(cases::routes())
             .merge(backups::routes())
             .merge(bans::routes())
+            .merge(changes::routes())
             .merge(decisions::routes())
             .merge(export::routes())
             .merge(inquiry::routes())
@@ -131,7 +133,9 @@ impl Console {
             return Err(Box::new(self.door(StatusCode::UNAUTHORIZED, None, None)));
         };
         let banner = pages::emergency::banner(&self.0.ports.operations.stopped(), &viewer);
-        let visit = Visit { viewer, nonce: Nonce::fresh(), page, banner };
+        let waiting =
+            if viewer.may(pages::CHANGES.capability) { self.0.ports.changes.waiting(&viewer) } else { 0 };
+        let visit = Visit { viewer, nonce: Nonce::fresh(), page, waiting, banner };
         if visit.viewer.may(page.capability) {
             return Ok(visit);
         }
@@ -149,6 +153,8 @@ struct Visit {
     nonce: Nonce,
     page: &'static Page,
     banner: Markup,
+    /// Changes that wait for them.
+    waiting: usize,
 }
 
 impl Visit {
@@ -157,7 +163,8 @@ impl Visit {
     }
 
     fn answer_with(&self, status: StatusCode, title: &str, content: &Markup) -> Response {
-        let frame = Frame { nonce: &self.nonce, viewer: &self.viewer, page: self.page, banner: &self.banner };
+        let Self { viewer, nonce, page, waiting, banner } = self;
+        let frame = Frame { nonce, viewer, page, waiting: *waiting, banner };
         html_answer(status, &self.nonce, frame.render(title, content))
     }
 

@@ -1,6 +1,7 @@
 //! What pages are rendered from: plain values, in words where the product has words.
 
 mod casework;
+mod changes;
 mod operations;
 pub mod rules;
 
@@ -8,6 +9,7 @@ use domain::{UnixNanos, Verdict};
 
 pub use self::{
     casework::*,
+    changes::{ChangeFile, ChangeLine, Say},
     operations::{
         BanDeed, Checked, Emergency, Guarded, Health, KeyDeed, KeyFile, KeyLine, Proposed, StopDeed, Stopped,
     },

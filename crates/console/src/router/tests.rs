@@ -1,5 +1,6 @@
 //! Requests to the pages, as a browser makes them.
 
+mod operations;
 mod rules;
 
 use axum::http::{Method, request};
@@ -11,7 +12,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::{
     PAGES, ROWS_MAX,
-    ports::{BoxFuture, Casework, NotDone, NotLetIn, Nothing, Operations, Sight, Visitors},
+    ports::{BoxFuture, Casework, Changes, NotDone, NotLetIn, Nothing, Sight, Visitors},
     view::*,
 };
 
@@ -331,6 +332,59 @@ impl Casework for Desk {
     }
 }
 
+/// One change that waits for everybody but analysts, who asked for it.
+struct Asked;
+
+impl Changes for Asked {
+    fn waiting(&self, viewer: &Viewer) -> usize {
+        usize::from(viewer.actor.id() != "fraud_analyst")
+    }
+
+    fn list(&self, viewer: &Viewer, all: bool) -> Vec<ChangeLine> {
+        let mut lines: Vec<ChangeLine> = self.one(viewer, 42).into_iter().map(|file| file.line).collect();
+        if all {
+            let ended = ChangeLine { id: 7, state: "executed", waits_for_viewer: false, ..lines[0].clone() };
+            lines.push(ended);
+        }
+        lines
+    }
+
+    fn one(&self, viewer: &Viewer, id: u64) -> Option<ChangeFile> {
+        let waits = self.waiting(viewer) > 0;
+        (id == 42).then(|| ChangeFile {
+            line: ChangeLine {
+                id,
+                kind: EVIL.to_owned(),
+                summary: EVIL.to_owned(),
+                state: "open",
+                by: EVIL.to_owned(),
+                opened_at: UnixNanos::from_secs(1),
+                expires_at: UnixNanos::from_secs(2),
+                waits_for_viewer: waits,
+            },
+            reason: EVIL.to_owned(),
+            needs: Capability::ApproveAccess,
+            details: vec![(EVIL.to_owned(), EVIL.to_owned())],
+            digest: "aa".repeat(32),
+            payload_sha256: "bb".repeat(32),
+            approved: Some((EVIL.to_owned(), UnixNanos::from_secs(1))),
+            ended: Some((UnixNanos::from_secs(2), Some(EVIL.to_owned()), EVIL.to_owned())),
+            not_yours: (!waits).then(|| EVIL.to_owned()),
+            may_withdraw: !waits,
+        })
+    }
+
+    fn say<'a>(&'a self, viewer: &'a Viewer, id: u64, say: Say) -> BoxFuture<'a, Result<(), NotDone>> {
+        Box::pin(async move {
+            match (id, say) {
+                (42, Say::Approve { digest }) if digest == "aa".repeat(32) => Ok(()),
+                (42, Say::Withdraw) if self.waiting(viewer) == 0 => Ok(()),
+                (_, say) => Err(NotDone(format!("{say:?}, {EVIL}"))),
+            }
+        })
+    }
+}
+
 /// A session is the name of a role.
 struct Roles;
 
@@ -354,160 +408,12 @@ impl Visitors for Roles {
     }
 }
 
-/// Has everything stopped, and refuses every deed.
-struct Office;
-
-fn refused<'a>() -> BoxFuture<'a, Result<(), NotDone>> {
-    Box::pin(std::future::ready(Err(NotDone(EVIL.to_owned()))))
-}
-
-fn key_line() -> KeyLine {
-    KeyLine {
-        id: "k-1".to_owned(),
-        account: EVIL.to_owned(),
-        label: EVIL.to_owned(),
-        permissions: vec!["read".to_owned()],
-        ips: vec![EVIL.to_owned()],
-        state: "active".to_owned(),
-        created_at: None,
-        last_used_at: Some(EVIL.to_owned()),
-        remarks: vec![EVIL.to_owned()],
-    }
-}
-
-impl Operations for Office {
-    fn stopped(&self) -> Emergency {
-        let until = UnixNanos::from_secs(1_800_000_000);
-        let proposal = Proposed { number: 7, by: EVIL.to_owned(), reason: EVIL.to_owned(), until };
-        let stopped = |scope: &str, is_account| Stopped {
-            scope: scope.to_owned(),
-            is_account,
-            at: until,
-            by: EVIL.to_owned(),
-            reason: EVIL.to_owned(),
-            proposal: Some(proposal.clone()),
-        };
-        Emergency {
-            frozen: vec![stopped(EVIL, false), stopped("account:mallory", true)],
-            alarm: Some(Guarded { by: EVIL.to_owned(), reason: EVIL.to_owned(), until }),
-            only_looks: true,
-        }
-    }
-
-    fn stop(&self, _: Actor, _: StopDeed) -> BoxFuture<'_, Result<(), NotDone>> {
-        refused()
-    }
-
-    fn keys(&self, _: Option<&str>) -> (Vec<KeyLine>, usize) {
-        (vec![key_line()], 3)
-    }
-
-    fn key(&self, id: &str) -> Option<KeyFile> {
-        (id == "k-1").then(|| KeyFile {
-            line: key_line(),
-            facts: vec![(EVIL.to_owned(), EVIL.to_owned())],
-            restrictions: vec![(EVIL.to_owned(), EVIL.to_owned())],
-            uses: vec![[EVIL, EVIL, EVIL, EVIL].map(str::to_owned)],
-            known_from: vec![([EVIL, EVIL, EVIL].map(str::to_owned), true)],
-        })
-    }
-
-    fn change_key<'a>(
-        &'a self,
-        _: Actor,
-        _: &'a str,
-        _: KeyDeed,
-        _: String,
-    ) -> BoxFuture<'a, Result<(), NotDone>> {
-        refused()
-    }
-
-    fn ban(&self, _: Actor, _: BanDeed, _: String) -> BoxFuture<'_, Result<(), NotDone>> {
-        refused()
-    }
-
-    fn drill(&self, _: Actor) -> BoxFuture<'_, Result<(), NotDone>> {
-        refused()
-    }
-
-    fn proof(&self, _: u64) -> BoxFuture<'_, Result<(String, String), NotDone>> {
-        Box::pin(std::future::ready(Ok((EVIL.to_owned(), EVIL.to_owned()))))
-    }
-
-    fn health(&self) -> BoxFuture<'_, Health> {
-        let evil = || (EVIL.to_owned(), EVIL.to_owned());
-        let checked = Checked { what: EVIL.to_owned(), tone: Tone::Bad, words: EVIL.to_owned() };
-        let health = Health {
-            checked: vec![checked],
-            facts: vec![evil()],
-            settings: vec![evil()],
-            digest: EVIL.to_owned(),
-        };
-        Box::pin(std::future::ready(health))
-    }
-}
-
-/// What operators do is asked for from a page of the console, by somebody who may; and what was refused says so.
-#[tokio::test]
-async fn deeds_need_their_capability_and_the_same_origin() {
-    let send = async |path: &str, form: &str, role: &str, site: &str| {
-        let request = asked(&Method::POST, path, Some(role))
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header("sec-fetch-site", site)
-            .body(Body::from(form.to_owned()))
-            .unwrap();
-        answer(request).await
-    };
-    for (path, form, may, may_not) in [
-        ("/console/emergency", "deed=freeze&kind=all&reason=x", "sre", "viewer"),
-        ("/console/emergency", "deed=propose&scope=all&reason=x", "approver", "sre"),
-        ("/console/emergency", "deed=approve&scope=all&number=7", "approver", "fraud_analyst"),
-        ("/console/emergency", "deed=raise&minutes=5&reason=x", "sre", "approver"),
-        ("/console/keys/k-1", "deed=revoke&reason=x", "security_engineer", "fraud_analyst"),
-        ("/console/bans", "deed=ban&target=192.0.2.7&minutes=5&reason=x", "sre", "admin"),
-        ("/console/backups", "", "admin", "viewer"),
-    ] {
-        assert_eq!(send(path, form, may, "cross-site").await.0, StatusCode::FORBIDDEN, "{path}");
-        let (status, _, body) = send(path, form, may_not, "same-origin").await;
-        assert_eq!(status, StatusCode::FORBIDDEN, "{path} as {may_not}");
-        assert!(body.contains("none of your roles has"), "{path}");
-        let (status, _, body) = send(path, form, may, "same-origin").await;
-        assert_eq!(status, StatusCode::CONFLICT, "{path} as {may}");
-        assert!(body.contains("&lt;script&gt;") && !body.contains("<script>"), "{path}");
-    }
-    for (path, form) in [
-        ("/console/emergency", "deed=explode"),
-        ("/console/keys/k-1", ""),
-        ("/console/bans", "deed=ban&target=x"),
-    ] {
-        let (status, ..) = send(path, form, "security_engineer", "same-origin").await;
-        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
-    }
-}
-
-/// While something is frozen every page says so, and names of customers are told to those alone who may read them.
-#[tokio::test]
-async fn what_is_frozen_stands_on_every_page() {
-    for (path, page) in all_pages() {
-        for role in Role::ALL {
-            let allows: Vec<_> = role.capabilities().collect();
-            if !allows.contains(&page.capability) {
-                continue;
-            }
-            let (_, _, body) = get_as(&path, Some(role.as_str())).await;
-            assert!(body.contains("Withdrawals are frozen"), "{path}");
-            assert!(body.contains("Alarm: the gateway is on its guard"), "{path}");
-            let told = body.contains("mallory");
-            assert!(!told || allows.contains(&Capability::ReadCases), "{path} as {}", role.as_str());
-        }
-    }
-}
-
 fn console() -> Console {
     Console::new(Ports {
         sight: Arc::new(Shown),
         casework: Arc::new(Desk),
-        operations: Arc::new(Office),
+        operations: Arc::new(operations::Office),
+        changes: Arc::new(Asked),
         rules: Arc::new(rules::Rulebook),
         visitors: Arc::new(Roles),
     })
@@ -552,6 +458,8 @@ fn all_pages() -> Vec<(String, &'static Page)> {
             &pages::CASES,
         ),
         ("/console/cases?q=none", &pages::CASES),
+        ("/console/changes?all=1", &pages::CHANGES),
+        ("/console/changes/42", &pages::CHANGES),
         ("/console/decisions?before=8&verdict=hold&account=x&q=%22%3E%3Cimg", &pages::DECISIONS),
         ("/console/accounts/customer-1", &pages::GRAPH),
         ("/console/accounts/customer-1?only=trade,money&from=3", &pages::GRAPH),
@@ -801,6 +709,40 @@ async fn forms_are_offered_to_those_who_may_use_them() {
         let deeds = ["propose", "approve", "resolve"];
         assert_eq!(deeds.map(|deed| body.contains(&format!("value=\"{deed}\""))), offered, "{role}");
     }
+}
+
+#[tokio::test]
+async fn a_change_is_approved_by_the_digest_that_was_shown_from_a_page_of_the_console() {
+    let send = async |role: &str, site: &str, form: &str| {
+        let request = asked(&Method::POST, "/console/changes/42", Some(role))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header("sec-fetch-site", site)
+            .body(Body::from(form.to_owned()))
+            .unwrap();
+        let (status, _, body) = answer(request).await;
+        (status, body)
+    };
+    let approve = format!("say=approve&digest={}", "aa".repeat(32));
+    assert_eq!(send("approver", "same-origin", &approve).await.0, StatusCode::SEE_OTHER);
+    assert_eq!(send("approver", "cross-site", &approve).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(send("viewer", "same-origin", &approve).await.0, StatusCode::FORBIDDEN);
+    let (status, body) = send("approver", "same-origin", "say=approve&digest=bb").await;
+    assert!(status == StatusCode::CONFLICT && body.contains("Not done") && !body.contains("<script>"));
+    assert_eq!(send("fraud_analyst", "same-origin", "say=withdraw").await.0, StatusCode::SEE_OTHER);
+    for form in ["say=approve", "say=decline", "say=x", "digest=aa", "say=approve&digest=aa&reason=b"] {
+        assert_eq!(send("approver", "same-origin", form).await.0, StatusCode::BAD_REQUEST, "{form}");
+    }
+    // Forms are there for whom they are meant, and what waits is counted on every page.
+    for (role, offered, waiting) in
+        [("approver", [true, true, false], true), ("fraud_analyst", [false, false, true], false)]
+    {
+        let (_, _, body) = get_as("/console/changes/42", Some(role)).await;
+        let says = ["approve", "decline", "withdraw"];
+        assert_eq!(says.map(|say| body.contains(&format!("value=\"{say}\""))), offered, "{role}");
+        let (_, _, body) = get_as("/console", Some(role)).await;
+        assert_eq!(body.contains("1 waiting"), waiting, "{role}");
+    }
+    assert!(!get_as("/console", Some("viewer")).await.2.contains("waiting"));
 }
 
 #[tokio::test]
