@@ -20,14 +20,16 @@ pub enum Capability {
     FreezeOutflow,
     /// Inviting persons, making tokens for programs, ending both, and proposing roles.
     ManageAccess,
-    /// Banning sources and letting them in again.
+    /// Banning network addresses, and letting them in again.
     ManageBans,
-    /// Suspending and revoking API keys.
+    /// Taking API keys out of force.
     ManageKeys,
     /// Having a session: what every person who signs in may do. No program.
     OwnSession,
     /// Putting the gateway on its guard for a while.
     RaiseAlarm,
+    /// Reading API keys and bans.
+    ReadAccess,
     /// Reading alerts and cases.
     ReadCases,
     /// Reading what is proposed and what became of it.
@@ -36,13 +38,15 @@ pub enum Capability {
     ReadDecisions,
     /// Reading the state of health.
     ReadHealth,
+    /// Reading lists, backups and the log.
+    ReadInstallation,
     /// Reading which API keys there are, and how they are used.
     ReadKeys,
     /// Reading counters.
     ReadMetrics,
     /// Reading rules and models, and what they did.
     ReadRules,
-    /// Rehearsing a restore.
+    /// Trying restores.
     RunDrills,
     /// Screening addresses.
     Screen,
@@ -202,10 +206,10 @@ pub const TABLE: &[Row] = &[
     row(
         Capability::ManageBans,
         "manage_bans",
-        "bans sources and lets them in again",
+        "bans network addresses and lets them in again",
         &[Role::SecurityEngineer, Role::Sre],
     ),
-    row(Capability::ManageKeys, "manage_keys", "suspends and revokes API keys", &[Role::SecurityEngineer]),
+    row(Capability::ManageKeys, "manage_keys", "takes API keys out of force", &[Role::SecurityEngineer]),
     row(Capability::OwnSession, "own_session", "has a session of its own and ends it", &Role::ALL),
     row(
         Capability::RaiseAlarm,
@@ -213,6 +217,7 @@ pub const TABLE: &[Row] = &[
         "puts the gateway on its guard for a while",
         &[Role::SecurityEngineer, Role::Sre],
     ),
+    row(Capability::ReadAccess, "read_access", "reads API keys and bans", &[Role::SecurityEngineer]),
     row(Capability::ReadCases, "read_cases", "reads alerts and cases", INVESTIGATORS),
     row(
         Capability::ReadChanges,
@@ -231,6 +236,12 @@ pub const TABLE: &[Row] = &[
     ),
     row(Capability::ReadDecisions, "read_decisions", "reads decisions and their reasons", INVESTIGATORS),
     row(Capability::ReadHealth, "read_health", "reads the state of health", &Role::ALL),
+    row(
+        Capability::ReadInstallation,
+        "read_installation",
+        "reads lists, backups and the log",
+        &[Role::Admin, Role::Auditor, Role::SecurityEngineer, Role::Sre],
+    ),
     row(
         Capability::ReadKeys,
         "read_keys",
@@ -257,12 +268,7 @@ pub const TABLE: &[Row] = &[
             Role::Viewer,
         ],
     ),
-    row(
-        Capability::RunDrills,
-        "run_drills",
-        "rehearses a restore",
-        &[Role::Admin, Role::SecurityEngineer, Role::Sre],
-    ),
+    row(Capability::RunDrills, "run_drills", "tries restores of the backup", &[Role::Sre]),
     row(
         Capability::Screen,
         "screen",

@@ -421,6 +421,12 @@ impl<'t> Reader<'t> {
         })
     }
 
+    /// What a check that cannot be made means.
+    pub(super) fn silence(&mut self, key: &'static str) -> domain::Verdict {
+        // Whatever is not one of them was told as a fault.
+        self.one_of(key, &["allow", "challenge", "hold", "deny"]).parse().unwrap_or(domain::Verdict::Deny)
+    }
+
     /// A list of texts, its default when absent; an empty one after a fault.
     pub(super) fn list(&mut self, key: &'static str) -> Vec<String> {
         let (message, span) = match self.items.get(key) {

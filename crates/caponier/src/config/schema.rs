@@ -465,6 +465,26 @@ pub static KEYS: &[Key] = &[
         "withdrawals to addresses nobody confirmed",
     ),
     key(
+        "decide.silent_admin_act",
+        "\"deny\"",
+        "What the decision about an act of the exchange's own people is when a check is late or cannot be made: allow, \
+         challenge, hold or deny. Withdrawals are always denied then.",
+        "acts nobody looked at",
+    ),
+    key(
+        "decide.silent_api_call",
+        "\"allow\"",
+        "The same for a request to the trading API that the gateway does not see.",
+        "requests nobody looked at",
+    ),
+    key("decide.silent_login", "\"challenge\"", "The same for a login.", "logins nobody looked at"),
+    key(
+        "decide.silent_order",
+        "\"allow\"",
+        "The same for an order. Who cannot trade cannot get out of a position either.",
+        "orders nobody looked at",
+    ),
+    key(
         "fraud.shadow",
         "[]",
         "Rules that only report. See docs/reasons/fraud.md.",
