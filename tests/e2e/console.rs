@@ -12,7 +12,10 @@ use crate::{
 
 /// Where the packages for Node are installed.
 const NODE: &str = "OKX_API_DIR";
-const PAGES: [&str; 18] = [
+const PAGES: [&str; 21] = [
+    "/console/emergency",
+    "/console/keys",
+    "/console/health",
     "/console",
     "/console/decisions",
     "/console/graph",

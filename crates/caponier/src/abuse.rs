@@ -222,6 +222,20 @@ fn target(net: &str, api_key: Option<&str>) -> Result<BanTarget, Failure> {
     }
 }
 
+/// Whether a text names something to ban.
+///
+/// # Errors
+/// [`Failure`] for what is no target.
+pub(crate) fn is_target(net: &str) -> Result<(), Failure> {
+    target(net, None).map(drop)
+}
+
+/// A ban's target as it is listed: the network, and the key where only that is sent away.
+pub(crate) fn as_listed(text: &str) -> (&str, Option<&str>) {
+    let key_at = || text.strip_prefix("key \"")?.rsplit_once("\" at ");
+    key_at().map_or((text, None), |(key, net)| (net, Some(key)))
+}
+
 fn refused(error: &gateway::BanError) -> Failure {
     Failure::new(Exit::Input, error.to_string())
 }

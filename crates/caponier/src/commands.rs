@@ -3,7 +3,7 @@
 mod cases;
 mod connect;
 mod docs;
-mod doctor;
+pub(crate) mod doctor;
 mod emergency;
 mod follow;
 mod fraud;

@@ -51,6 +51,11 @@ impl Values {
         }
     }
 
+    /// Every key and its text, in the order of the alphabet.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(key, value)| (*key, value.as_str()))
+    }
+
     /// Keys whose text differs, in the order of the alphabet.
     #[must_use]
     pub fn changed(&self, other: &Self) -> Vec<&'static str> {

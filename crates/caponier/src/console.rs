@@ -8,6 +8,7 @@ mod doors;
 mod export;
 mod graph;
 mod moments;
+mod operations;
 mod rules;
 
 use std::{
@@ -27,8 +28,8 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::{casework::Cabinet, changes::Waiting, doors::Doors, rules::RulePages};
-use crate::{abuse, control::Response, core::Core, rulebook::Rulebook};
+use self::{casework::Cabinet, changes::Waiting, doors::Doors, operations::Office, rules::RulePages};
+use crate::{abuse, control::Response, core::Core, exit::Failure, rulebook::Rulebook};
 
 /// Seconds of traffic shown.
 const SECONDS: usize = 120;
@@ -36,6 +37,8 @@ const SECONDS: usize = 120;
 const NEWEST: usize = 12;
 /// Entries looked at for the newest decisions: some 10 ms of reading.
 const SCAN_MAX: u64 = 20_000;
+/// Entries of a kind are looked for in so many at once.
+const STRIDE: u64 = 1_000;
 /// Longest value of an entry that is shown, in characters.
 const VALUE_CHARS_MAX: usize = 300;
 
@@ -64,11 +67,12 @@ impl Pages {
         });
         let doors = Doors::new(Arc::clone(&core.clock));
         let visitors = Arc::new(Guests { core: Arc::clone(core), doors: Arc::clone(&doors) });
+        let operations = Arc::new(Office { core: Arc::clone(core), started_at: shown.started_at });
         let casework = Arc::new(Cabinet { core: Arc::clone(core) });
         let changes = Arc::new(Waiting(Arc::clone(&core.requests)));
         let sight = Arc::<Shown>::clone(&shown);
         let rules = Arc::new(RulePages(Arc::clone(rulebook)));
-        let ports = console::Ports { sight, casework, changes, rules, visitors };
+        let ports = console::Ports { sight, casework, changes, operations, rules, visitors };
         let console = console::Console::new(ports);
         Self { console, shown, doors }
     }
@@ -225,7 +229,14 @@ impl Shown {
     fn parts(&self) -> Vec<Part> {
         let config = &self.core.config;
         let part = |name, mode, detail: &str| Part { name, mode, detail: detail.to_owned() };
+        let gateway = match config.gateway.mode {
+            gateway::Mode::Observe => {
+                part("gateway", Mode::Shadow, "only looks: nothing it carries is stopped")
+            }
+            _ => part("gateway", Mode::Enforcing, "proves, limits and forwards requests"),
+        };
         vec![
+            gateway,
             part("withdrawal decisions", Mode::Enforcing, "a check that does not answer denies"),
             part(
                 "address book",
@@ -417,22 +428,74 @@ impl Sight for Shown {
         })
     }
 
-    fn entries(&self, from: Option<u64>) -> BoxFuture<'_, Result<EntryPage, Unavailable>> {
+    fn entries<'a>(
+        &'a self,
+        from: Option<u64>,
+        kind: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<EntryPage, Unavailable>> {
         Box::pin(async move {
             let size = self.core.ground.journal().size();
-            let rows = u64::try_from(ROWS_MAX).unwrap_or(u64::MAX);
-            let from = from.unwrap_or_else(|| size.saturating_sub(rows)).min(size);
-            match tokio::task::block_in_place(|| self.core.entries(from, &[], rows, false)) {
-                Ok(Response::Entries { entries, .. }) => {
-                    Ok(EntryPage { entries: entries.iter().filter_map(entry).collect(), from, size })
-                }
-                Ok(_) => Ok(EntryPage { from, size, ..EntryPage::default() }),
+            let kind = kind.and_then(|name| Kind::ALL.into_iter().find(|kind| kind.as_str() == name));
+            let from = from.map(|from| from.min(size));
+            let read = tokio::task::block_in_place(|| entries_of(&self.core, from, size, kind));
+            match read {
+                Ok((entries, from)) => Ok(EntryPage {
+                    entries: entries.iter().filter_map(entry).collect(),
+                    from,
+                    size,
+                    kind: kind.map(Kind::as_str).unwrap_or_default().to_owned(),
+                    kinds: Kind::ALL.map(Kind::as_str).to_vec(),
+                }),
                 Err(failure) => {
                     tracing::error!(%failure, "entries cannot be shown");
                     Err(Unavailable("The journal cannot be read at the moment.".to_owned()))
                 }
             }
         })
+    }
+}
+
+/// Entries of a kind from a place on, or the newest, and where the page begins; at most a page of them.
+fn entries_of(
+    core: &Core,
+    from: Option<u64>,
+    size: u64,
+    kind: Option<Kind>,
+) -> Result<(Vec<Value>, u64), Failure> {
+    let rows = u64::try_from(ROWS_MAX).unwrap_or(u64::MAX);
+    let Some(kind) = kind else {
+        let from = from.unwrap_or_else(|| size.saturating_sub(rows));
+        return read_entries(core, from, &[], rows).map(|entries| (entries, from));
+    };
+    let kinds = [kind.as_str().to_owned()];
+    let mut found = Vec::new();
+    let Some(from) = from else {
+        let (mut at, floor) = (size, size.saturating_sub(SCAN_MAX));
+        while at > floor && found.len() < ROWS_MAX {
+            let earlier = at.saturating_sub(STRIDE).max(floor);
+            let mut more = read_entries(core, earlier, &kinds, at - earlier)?;
+            more.append(&mut found);
+            (found, at) = (more, earlier);
+        }
+        let surplus = found.len().saturating_sub(ROWS_MAX);
+        found.drain(..surplus);
+        let first = found.first().and_then(|entry| entry.get("seq")).and_then(Value::as_u64);
+        return Ok((found, if surplus > 0 { first.unwrap_or(at) } else { at }));
+    };
+    let (mut at, end) = (from, size.min(from.saturating_add(SCAN_MAX)));
+    while at < end && found.len() < ROWS_MAX {
+        let stride = STRIDE.min(end - at);
+        found.extend(read_entries(core, at, &kinds, stride)?);
+        at += stride;
+    }
+    found.truncate(ROWS_MAX);
+    Ok((found, from))
+}
+
+fn read_entries(core: &Core, from: u64, kinds: &[String], entries_max: u64) -> Result<Vec<Value>, Failure> {
+    match core.entries(from, kinds, entries_max, false)? {
+        Response::Entries { entries, .. } => Ok(entries),
+        _ => Ok(Vec::new()),
     }
 }
 

@@ -66,6 +66,9 @@ pub(crate) trait Reload: Send + Sync + std::fmt::Debug {
     /// All or nothing: after an error everything is as before.
     fn reload(&self) -> Result<Reloaded, Failure>;
 
+    /// The configuration in force.
+    fn config(&self) -> Config;
+
     /// What was learned of the trading API, as an OpenAPI document.
     fn learned(&self) -> Option<String>;
 }

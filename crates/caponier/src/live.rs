@@ -123,6 +123,10 @@ impl Live {
 }
 
 impl Reload for Live {
+    fn config(&self) -> Config {
+        self.in_force.lock().config.clone()
+    }
+
     fn learned(&self) -> Option<String> {
         self.control.learned()
     }

@@ -15,6 +15,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) viewer: &'a Viewer,
     /// The page of the navigation that is shown, or of which a part is.
     pub(crate) page: &'static Page,
+    /// What is the same on every page while something is stopped.
+    pub(crate) banner: &'a Markup,
     /// Changes that wait for the viewer.
     pub(crate) waiting: usize,
 }
@@ -73,7 +75,7 @@ impl Frame<'_> {
                                 }
                             }
                         }
-                        main #content tabindex="-1" { (content) }
+                        main #content tabindex="-1" { (self.banner) (content) }
                     }
                     dialog #keys aria-label="Keys" {
                         h2 { "Keys" }

@@ -28,16 +28,17 @@ mod view;
 pub use self::{
     pages::{PAGES, Page},
     ports::{
-        BoxFuture, Casework, Changes, NotDone, NotLetIn, Nothing, Ports, Rules, Sight, Unavailable, Viewer,
-        Visitors,
+        BoxFuture, Casework, Changes, NotDone, NotLetIn, Nothing, Operations, Ports, Rules, Sight,
+        Unavailable, Viewer, Visitors,
     },
     router::{Console, STREAMS_MAX},
     view::{
-        AccountFile, ActivityLine, AddressFile, Backup, Ban, CaseFile, CaseFilter, CaseLine, CasePage,
-        ChangeFile, ChangeLine, DecisionFilter, DecisionLine, DecisionPage, Deed, Drill, Entry, EntryPage,
-        Evidence, Explanation, Export, ExportFilter, ExposureLine, Found, Graph, GraphEdge, GraphNode,
-        HeldLine, LabelLine, LinkLine, Links, List, Live, Mode, Moment, Neighbourhood, Part, Push, Rows, Say,
-        Score, Second, Tone, TrailFilter, rules,
+        AccountFile, ActivityLine, AddressFile, Backup, Ban, BanDeed, CaseFile, CaseFilter, CaseLine,
+        CasePage, ChangeFile, ChangeLine, Checked, DecisionFilter, DecisionLine, DecisionPage, Deed, Drill,
+        Emergency, Entry, EntryPage, Evidence, Explanation, Export, ExportFilter, ExposureLine, Found, Graph,
+        GraphEdge, GraphNode, Guarded, Health, HeldLine, KeyDeed, KeyFile, KeyLine, LabelLine, LinkLine,
+        Links, List, Live, Mode, Moment, Neighbourhood, Part, Proposed, Push, Rows, Say, Score, Second,
+        StopDeed, Stopped, Tone, TrailFilter, rules,
     },
 };
 

@@ -8,7 +8,10 @@ pub(crate) mod bans;
 pub(crate) mod cases;
 pub(crate) mod changes;
 pub(crate) mod decisions;
+pub(crate) mod emergency;
 pub(crate) mod graph;
+pub(crate) mod health;
+pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod live;
 pub(crate) mod models;
@@ -34,6 +37,9 @@ pub struct Page {
 pub(crate) const LIVE: Page = page("/console", "Live", Capability::ReadHealth);
 pub(crate) const DECISIONS: Page = page("/console/decisions", "Decisions", Capability::ReadDecisions);
 pub(crate) const CASES: Page = page("/console/cases", "Cases", Capability::ReadCases);
+pub(crate) const EMERGENCY: Page = page("/console/emergency", "Emergency", Capability::ReadHealth);
+pub(crate) const KEYS: Page = page("/console/keys", "API keys", Capability::ReadKeys);
+pub(crate) const HEALTH: Page = page("/console/health", "Health", Capability::ReadMetrics);
 /// Pages of customers belong to the graph: both show who is behind a name.
 pub(crate) const GRAPH: Page = page("/console/graph", "Entity graph", Capability::ReadCases);
 pub(crate) const ADDRESSES: Page = page("/console/addresses", "Addresses", Capability::Screen);
@@ -46,8 +52,10 @@ pub(crate) const BACKUPS: Page = page("/console/backups", "Backups", Capability:
 pub(crate) const AUDIT: Page = page("/console/audit", "Audit log", Capability::ReadHealth);
 
 /// Every page there is, in the order of the navigation.
-pub const PAGES: &[Page] =
-    &[LIVE, CASES, CHANGES, DECISIONS, GRAPH, ADDRESSES, RULES, MODELS, BANS, LISTS, BACKUPS, AUDIT];
+pub const PAGES: &[Page] = &[
+    LIVE, EMERGENCY, CASES, CHANGES, DECISIONS, GRAPH, ADDRESSES, RULES, MODELS, BANS, KEYS, LISTS, BACKUPS,
+    AUDIT, HEALTH,
+];
 
 const fn page(path: &'static str, name: &'static str, capability: Capability) -> Page {
     Page { path, name, capability }

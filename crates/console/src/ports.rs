@@ -9,7 +9,9 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use domain::Actor;
 use identity::Capability;
 
-use crate::view::{Backup, Ban, EntryPage, List, Live};
+use crate::view::{
+    Backup, Ban, BanDeed, Emergency, EntryPage, Health, KeyDeed, KeyFile, KeyLine, List, Live, StopDeed,
+};
 
 pub use self::{
     casework::{Casework, Nothing},
@@ -36,6 +38,8 @@ pub struct NotDone(pub String);
 pub struct Ports {
     /// What there is to see.
     pub sight: Arc<dyn Sight>,
+    /// What operators do.
+    pub operations: Arc<dyn Operations>,
     /// Rules and models.
     pub rules: Arc<dyn Rules>,
     /// Decisions, cases, customers and addresses.
@@ -66,8 +70,65 @@ pub trait Sight: Send + Sync {
     /// The backup and its last drill.
     fn backup(&self) -> BoxFuture<'_, Backup>;
 
-    /// Journal entries from a place on, redacted; without one the newest.
-    fn entries(&self, from: Option<u64>) -> BoxFuture<'_, Result<EntryPage, Unavailable>>;
+    /// Journal entries from a place on, of one kind or of all, redacted; without a place the newest. Looks at a bounded
+    /// number of entries, so that a page of a kind may be empty while there are more. A kind there is not is all of them.
+    fn entries<'a>(
+        &'a self,
+        from: Option<u64>,
+        kind: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<EntryPage, Unavailable>>;
+}
+
+/// What operators see and do. On return what was done is durable, and in force.
+pub trait Operations: Send + Sync {
+    /// What is stopped at present. Answers at once: every page asks.
+    fn stopped(&self) -> Emergency;
+
+    /// Stops something, or lets it go on.
+    ///
+    /// # Errors
+    /// [`NotDone`]; nothing was changed then.
+    fn stop(&self, actor: Actor, deed: StopDeed) -> BoxFuture<'_, Result<(), NotDone>>;
+
+    /// API keys, of an account or of all, what is worth a look first; at most [`crate::ROWS_MAX`], and how many more
+    /// there are.
+    fn keys(&self, account: Option<&str>) -> (Vec<KeyLine>, usize);
+
+    /// One API key; `None` for one that is revoked or never was.
+    fn key(&self, id: &str) -> Option<KeyFile>;
+
+    /// Changes an API key.
+    ///
+    /// # Errors
+    /// [`NotDone`].
+    fn change_key<'a>(
+        &'a self,
+        actor: Actor,
+        id: &'a str,
+        deed: KeyDeed,
+        reason: String,
+    ) -> BoxFuture<'a, Result<(), NotDone>>;
+
+    /// Sends a source away, or lets it in again.
+    ///
+    /// # Errors
+    /// [`NotDone`].
+    fn ban(&self, actor: Actor, deed: BanDeed, reason: String) -> BoxFuture<'_, Result<(), NotDone>>;
+
+    /// Restores the backup beside the data and compares; takes as long as a start.
+    ///
+    /// # Errors
+    /// [`NotDone`] when no drill was made; one that failed is one that was made.
+    fn drill(&self, actor: Actor) -> BoxFuture<'_, Result<(), NotDone>>;
+
+    /// The proof that an entry is in the published log (c2sp.org/tlog-proof), and the key that verifies it.
+    ///
+    /// # Errors
+    /// [`NotDone`] where there is no such entry, or the log cannot be published now.
+    fn proof(&self, seq: u64) -> BoxFuture<'_, Result<(String, String), NotDone>>;
+
+    /// How the installation is.
+    fn health(&self) -> BoxFuture<'_, Health>;
 }
 
 /// Somebody who has signed in.

@@ -1,11 +1,15 @@
 //! From a request to a page: one module for each family of pages, and what they have in common.
 
+mod backups;
+mod bans;
 mod cases;
 mod changes;
 mod decisions;
 mod doors;
+mod emergency;
 mod export;
 mod inquiry;
+mod keys;
 mod live;
 mod models;
 mod rules;
@@ -15,7 +19,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Body,
-    extract::{Query, Request, State, rejection::QueryRejection},
+    extract::{Path, Query, Request, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse as _, Redirect, Response},
     routing::get,
@@ -29,7 +33,7 @@ use crate::{
     assets,
     headers::{IMMUTABLE, Nonce, secure},
     layout::{Frame, outside},
-    pages::{self, Page, audit, backups, bans, lists},
+    pages::{self, Page, audit, lists},
     ports::{Ports, Unavailable, Viewer},
 };
 
@@ -78,18 +82,22 @@ impl Console {
     pub fn router(&self) -> Router {
         Router::new()
             .route("/", get(async || Redirect::to("/console")))
-            .route("/console/bans", get(ban_list))
             .route("/console/lists", get(label_lists))
-            .route("/console/backups", get(backup))
+            .route("/console/health", get(health))
             .route("/console/audit", get(entries))
+            .route("/console/audit/{seq}", get(proof))
             .route("/console/assets/{file}", get(asset))
             .route("/console/{*rest}", get(not_found))
             .merge(cases::routes())
+            .merge(backups::routes())
+            .merge(bans::routes())
             .merge(changes::routes())
             .merge(decisions::routes())
             .merge(export::routes())
             .merge(inquiry::routes())
             .merge(doors::routes())
+            .merge(emergency::routes())
+            .merge(keys::routes())
             .merge(live::routes())
             .merge(models::routes())
             .merge(rules::routes())
@@ -124,9 +132,10 @@ impl Console {
         let Some(viewer) = self.viewer(headers) else {
             return Err(Box::new(self.door(StatusCode::UNAUTHORIZED, None, None)));
         };
+        let banner = pages::emergency::banner(&self.0.ports.operations.stopped(), &viewer);
         let waiting =
             if viewer.may(pages::CHANGES.capability) { self.0.ports.changes.waiting(&viewer) } else { 0 };
-        let visit = Visit { viewer, nonce: Nonce::fresh(), page, waiting };
+        let visit = Visit { viewer, nonce: Nonce::fresh(), page, waiting, banner };
         if visit.viewer.may(page.capability) {
             return Ok(visit);
         }
@@ -143,6 +152,7 @@ struct Visit {
     viewer: Viewer,
     nonce: Nonce,
     page: &'static Page,
+    banner: Markup,
     /// Changes that wait for them.
     waiting: usize,
 }
@@ -153,8 +163,8 @@ impl Visit {
     }
 
     fn answer_with(&self, status: StatusCode, title: &str, content: &Markup) -> Response {
-        let Self { viewer, nonce, page, waiting } = self;
-        let frame = Frame { nonce, viewer, page, waiting: *waiting };
+        let Self { viewer, nonce, page, waiting, banner } = self;
+        let frame = Frame { nonce, viewer, page, waiting: *waiting, banner };
         html_answer(status, &self.nonce, frame.render(title, content))
     }
 
@@ -185,6 +195,13 @@ fn html_answer(status: StatusCode, nonce: &Nonce, page: Markup) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     secure(headers, nonce);
+    response
+}
+
+/// Back to a page after a form was carried out.
+fn see_other(path: &str) -> Response {
+    let mut response = Redirect::to(path).into_response();
+    secure(response.headers_mut(), &Nonce::fresh());
     response
 }
 
@@ -219,16 +236,6 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     matches!((host, origin), (Some(host), Some((_, origin))) if host.eq_ignore_ascii_case(origin))
 }
 
-async fn ban_list(State(console): State<Console>, headers: HeaderMap) -> Response {
-    match console.admit(&pages::BANS, &headers) {
-        Err(response) => *response,
-        Ok(visit) => {
-            let (seen, banned) = (console.0.ports.sight.live(), console.0.ports.sight.bans());
-            visit.answer(pages::BANS.name, &bans::page(&seen, &banned))
-        }
-    }
-}
-
 async fn label_lists(State(console): State<Console>, headers: HeaderMap) -> Response {
     match console.admit(&pages::LISTS, &headers) {
         Err(response) => *response,
@@ -236,19 +243,20 @@ async fn label_lists(State(console): State<Console>, headers: HeaderMap) -> Resp
     }
 }
 
-async fn backup(State(console): State<Console>, headers: HeaderMap) -> Response {
-    match console.admit(&pages::BACKUPS, &headers) {
+async fn health(State(console): State<Console>, headers: HeaderMap) -> Response {
+    match console.admit(&pages::HEALTH, &headers) {
         Err(response) => *response,
         Ok(visit) => {
-            let backup = console.0.ports.sight.backup().await;
-            visit.answer(pages::BACKUPS.name, &backups::page(&backup))
+            let health = console.0.ports.operations.health().await;
+            visit.answer(pages::HEALTH.name, &pages::health::page(&health))
         }
     }
 }
 
 #[derive(Deserialize)]
 struct From {
-    from: Option<u64>,
+    from: Option<String>,
+    kind: Option<String>,
 }
 
 async fn entries(
@@ -260,13 +268,32 @@ async fn entries(
         Ok(visit) => visit,
         Err(response) => return *response,
     };
-    let Ok(Query(From { from })) = query else {
+    let asked = query.ok().map(|Query(asked)| asked);
+    // An empty field of the form is none.
+    let from =
+        |asked: &From| asked.from.as_deref().filter(|text| !text.is_empty()).map(str::parse).transpose();
+    let Some((Ok(from), kind)) = asked.map(|asked| (from(&asked), asked.kind)) else {
         return visit.missing("The address names no entry: from is a number.");
     };
-    match console.0.ports.sight.entries(from).await {
+    match console.0.ports.sight.entries(from, kind.as_deref().filter(|kind| !kind.is_empty())).await {
         Ok(page) => visit.answer(pages::AUDIT.name, &audit::page(&page)),
         Err(error) => visit.unavailable(&error),
     }
+}
+
+async fn proof(State(console): State<Console>, Path(seq): Path<String>, headers: HeaderMap) -> Response {
+    let visit = match console.admit(&pages::AUDIT, &headers) {
+        Ok(visit) => visit,
+        Err(response) => return *response,
+    };
+    let Ok(seq) = seq.parse() else { return visit.missing("The address names no entry.") };
+    let entry = match console.0.ports.sight.entries(Some(seq), None).await {
+        Ok(page) => page.entries.into_iter().find(|entry| entry.seq == seq),
+        Err(error) => return visit.unavailable(&error),
+    };
+    let Some(entry) = entry else { return visit.missing("There is no such entry.") };
+    let proof = console.0.ports.operations.proof(seq).await;
+    visit.answer("Entry", &audit::one(&entry, proof.as_ref()))
 }
 
 fn refused_cross_site() -> Response {

@@ -2,6 +2,7 @@
 
 mod casework;
 mod changes;
+mod operations;
 pub mod rules;
 
 use domain::{UnixNanos, Verdict};
@@ -9,6 +10,9 @@ use domain::{UnixNanos, Verdict};
 pub use self::{
     casework::*,
     changes::{ChangeFile, ChangeLine, Say},
+    operations::{
+        BanDeed, Checked, Emergency, Guarded, Health, KeyDeed, KeyFile, KeyLine, Proposed, StopDeed, Stopped,
+    },
 };
 
 /// Whether a part acts on what it finds.
@@ -264,6 +268,10 @@ pub struct EntryPage {
     pub from: u64,
     /// Entries in all.
     pub size: u64,
+    /// Only entries of this kind; empty for all.
+    pub kind: String,
+    /// Every kind there is.
+    pub kinds: Vec<&'static str>,
 }
 
 /// A case in one line.

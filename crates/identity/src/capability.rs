@@ -40,6 +40,8 @@ pub enum Capability {
     ReadHealth,
     /// Reading lists, backups and the log.
     ReadInstallation,
+    /// Reading which API keys there are, and how they are used.
+    ReadKeys,
     /// Reading counters.
     ReadMetrics,
     /// Reading rules and models, and what they did.
@@ -239,6 +241,12 @@ pub const TABLE: &[Row] = &[
         "read_installation",
         "reads lists, backups and the log",
         &[Role::Admin, Role::Auditor, Role::SecurityEngineer, Role::Sre],
+    ),
+    row(
+        Capability::ReadKeys,
+        "read_keys",
+        "reads which API keys there are, and how they are used",
+        &[Role::ComplianceOfficer, Role::FraudAnalyst, Role::SecurityEngineer],
     ),
     row(
         Capability::ReadMetrics,

@@ -72,14 +72,25 @@ impl Findings {
     }
 }
 
-pub(super) async fn doctor(place: &Place, as_json: bool) -> Result<Exit, Failure> {
-    let config = config_file(place)?;
+/// What an installation looks like from its own machine: what, `ok`, `look` or `wrong`, and in words.
+pub(crate) async fn examine(config: &Config) -> Vec<(&'static str, &'static str, String)> {
+    let all = look(config).await.0.into_iter();
+    all.map(|Finding { what, grade, words }| (what, grade.as_str(), words)).collect()
+}
+
+async fn look(config: &Config) -> Findings {
     let mut findings = Findings::default();
     findings.add("configuration", Grade::Well, "every key is understood");
-    secrets(&config, &mut findings);
-    disks(&config, &mut findings);
-    exposure(&config, &mut findings);
-    serving(&config, &mut findings).await;
+    secrets(config, &mut findings);
+    disks(config, &mut findings);
+    exposure(config, &mut findings);
+    serving(config, &mut findings).await;
+    findings
+}
+
+pub(super) async fn doctor(place: &Place, as_json: bool) -> Result<Exit, Failure> {
+    let config = config_file(place)?;
+    let findings = look(&config).await;
     if as_json {
         output::line(findings.json());
     } else {

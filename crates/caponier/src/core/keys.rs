@@ -101,8 +101,12 @@ impl Core {
     }
 
     pub(super) fn keys_show(&self, key: &str) -> Result<Response, Failure> {
+        Ok(Response::KeyShown(Box::new(self.shown_key(self.known_key(key)?))))
+    }
+
+    /// All that is known of a key.
+    pub(crate) fn shown_key(&self, summary: KeySummary) -> ShownKey {
         let registry = self.ground.registry();
-        let summary = self.known_key(key)?;
         let now = self.clock.now();
         let restrictions = summary.restrictions.clone();
         let day_bound = restrictions.as_ref().and_then(|all| all.notional()?.per_day());
@@ -119,7 +123,7 @@ impl Core {
             last_used_at: known.used_at.to_string(),
             suspect: known.suspect,
         });
-        Ok(Response::KeyShown(Box::new(ShownKey {
+        ShownKey {
             restrictions: restrictions.as_deref().map(restriction_words::write).unwrap_or_default(),
             restricted_at: summary.restricted_at.map(|at| at.to_string()),
             may_withdraw_from: may_withdraw
@@ -128,7 +132,7 @@ impl Core {
             last_uses: last_uses.collect(),
             known_from: known_from.collect(),
             listed: listed(summary),
-        })))
+        }
     }
 
     pub(super) async fn keys_restrict(

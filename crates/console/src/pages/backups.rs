@@ -1,16 +1,19 @@
 //! The backup, and the proof that it restores.
 
+use identity::Capability;
 use maud::{Markup, html};
 
 use super::{badge, heading, nothing};
 use crate::{
+    ports::Viewer,
     time::{count, stamp},
     view::{Backup, Tone},
 };
 
-pub(crate) fn page(backup: &Backup) -> Markup {
+pub(crate) fn page(backup: &Backup, viewer: &Viewer, says: Option<&str>) -> Markup {
     html! {
         (heading("Backups", "What would survive the loss of this machine, and when that was last proved."))
+        @if let Some(says) = says { p.card.notice.bad role="alert" { (says) } }
         @match &backup.target {
             None => p.card.notice.bad { "No backup is configured: what is lost here is lost." },
             Some(target) => {
@@ -32,6 +35,12 @@ pub(crate) fn page(backup: &Backup) -> Markup {
                                 " " (stamp(&drill.at)) ", " (count(drill.entries)) " entries in " (count(drill.took_ms)) " ms"
                             }
                             p { (drill.detail) }
+                        }
+                    }
+                    @if viewer.may(Capability::RunDrills) {
+                        form.row method="post" action="/console/backups" {
+                            button { "Drill now" }
+                            span.muted { "restores everything beside the data, compares and removes it again; takes about as long as a start" }
                         }
                     }
                 }

@@ -1,11 +1,13 @@
 //! The state of everything, every second.
 
 use domain::Verdict;
+use identity::Capability;
 use maud::{Markup, html};
 
 use super::{badge, decisions, heading, nothing};
 use crate::{
     headers::Nonce,
+    ports::Viewer,
     svg,
     time::{count, moment, span},
     view::{Live, Mode, Tone},
@@ -15,22 +17,29 @@ use crate::{
 const REASONS_SHOWN: usize = 8;
 
 /// The page. With scripts its inside is replaced every second; without, by loading it again.
-pub(crate) fn page(live: &Live, nonce: &Nonce, may_read_decisions: bool) -> Markup {
+pub(crate) fn page(live: &Live, stopped: &Markup, nonce: &Nonce, viewer: &Viewer) -> Markup {
     html! {
         (heading("Live", "What passes, what is stopped, and what does not work."))
+        @if viewer.may(Capability::FreezeOutflow) || viewer.may(Capability::RaiseAlarm) {
+            p.panic {
+                @if viewer.may(Capability::FreezeOutflow) { a.button.danger href="/console/emergency#freeze" { "Freeze withdrawals" } }
+                @if viewer.may(Capability::RaiseAlarm) { a.button.danger href="/console/emergency#alarm" { "Raise the alarm" } }
+            }
+        }
         noscript { p.card.notice { "Scripts are off: load the page again for newer numbers." } }
         section #live aria-label="Live" hx-sse:connect="/console/live" hx-swap="innerHTML" hx-nonce=(nonce.as_str()) {
-            (numbers(live, may_read_decisions))
+            (numbers(live, stopped, viewer.may(Capability::ReadDecisions)))
         }
     }
 }
 
 /// The part that changes. It has no attribute that htmx would act on, so it needs no nonce.
-pub(crate) fn numbers(live: &Live, may_read_decisions: bool) -> Markup {
+pub(crate) fn numbers(live: &Live, stopped: &Markup, may_read_decisions: bool) -> Markup {
     let decided: u64 = live.decided.iter().sum();
     let up = live.at.since(live.started_at).as_secs();
     html! {
         p.card.notice.bad #lost { "The connection is lost; these numbers are old." }
+        (stopped)
         @for fault in &live.faults { p.card.notice.bad role="alert" { (fault) } }
         dl.tiles {
             (tile("requests", &count(live.requests)))

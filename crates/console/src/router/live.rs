@@ -32,10 +32,11 @@ pub(super) fn routes() -> Router<Console> {
 async fn live_page(State(console): State<Console>, headers: HeaderMap) -> Response {
     match console.admit(&pages::LIVE, &headers) {
         Err(response) => *response,
-        Ok(visit) => {
+        Ok(mut visit) => {
             let seen = console.0.ports.sight.live();
-            let decisions = visit.viewer.may(Capability::ReadDecisions);
-            visit.answer(pages::LIVE.name, &live::page(&seen, &visit.nonce, decisions))
+            // Within the part that keeps up.
+            let stopped = std::mem::take(&mut visit.banner);
+            visit.answer(pages::LIVE.name, &live::page(&seen, &stopped, &visit.nonce, &visit.viewer))
         }
     }
 }
@@ -59,7 +60,8 @@ async fn live_stream(State(console): State<Console>, headers: HeaderMap) -> Resp
                 return None;
             }
             let seen = console.0.ports.sight.live();
-            let markup = live::numbers(&seen, viewer.may(Capability::ReadDecisions)).into_string();
+            let stopped = pages::emergency::banner(&console.0.ports.operations.stopped(), &viewer);
+            let markup = live::numbers(&seen, &stopped, viewer.may(Capability::ReadDecisions)).into_string();
             // A line break within data would end the line of the event.
             let event = Event::default().data(markup.replace(['\r', '\n'], " "));
             Some((Ok::<_, Infallible>(event), (console, session, ticks, place)))

@@ -1,11 +1,12 @@
 //! Requests to the pages, as a browser makes them.
 
+mod operations;
 mod rules;
 
 use axum::http::{Method, request};
 use domain::{Actor, ActorKind, UnixNanos, Verdict};
 use http_body_util::BodyExt as _;
-use identity::Role;
+use identity::{Capability, Role};
 use tower::ServiceExt as _;
 
 use super::*;
@@ -100,12 +101,17 @@ impl Sight for Shown {
         })
     }
 
-    fn entries(&self, from: Option<u64>) -> BoxFuture<'_, Result<EntryPage, Unavailable>> {
+    fn entries<'a>(
+        &'a self,
+        from: Option<u64>,
+        kind: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<EntryPage, Unavailable>> {
+        let kind = kind.unwrap_or_default().to_owned();
         Box::pin(async move {
             let from = from.unwrap_or(0);
             let fields = vec![(EVIL.to_owned(), EVIL.to_owned())];
             let entry = Entry { seq: from, at: EVIL.to_owned(), kind: EVIL.to_owned(), fields };
-            Ok(EntryPage { entries: vec![entry], from, size: 9 })
+            Ok(EntryPage { entries: vec![entry], from, size: 9, kind, kinds: vec!["decision"] })
         })
     }
 }
@@ -406,6 +412,7 @@ fn console() -> Console {
     Console::new(Ports {
         sight: Arc::new(Shown),
         casework: Arc::new(Desk),
+        operations: Arc::new(operations::Office),
         changes: Arc::new(Asked),
         rules: Arc::new(rules::Rulebook),
         visitors: Arc::new(Roles),
@@ -437,8 +444,11 @@ fn all_pages() -> Vec<(String, &'static Page)> {
         ("/console/decisions/d-1", &pages::DECISIONS),
         ("/console/decisions?before=9", &pages::DECISIONS),
         ("/console/audit?from=3", &pages::AUDIT),
+        ("/console/audit?from=&kind=%3Cscript%3E", &pages::AUDIT),
         ("/console/cases/12", &pages::CASES),
         ("/console/cases?all=1", &pages::CASES),
+        ("/console/keys/k-1", &pages::KEYS),
+        ("/console/keys?account=x", &pages::KEYS),
         ("/console/rules/source", &pages::RULES),
         ("/console/rules/source?of=0abc", &pages::RULES),
         ("/console/rules/versions/0abc", &pages::RULES),
