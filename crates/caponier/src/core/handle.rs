@@ -201,7 +201,6 @@ impl Core {
         let Some(reload) = self.reload.get() else {
             return Err(Failure::new(Exit::NotFound, "nothing is served here that could read it again"));
         };
-        let _one_at_a_time = self.changes.lock().await;
         let reloaded = tokio::task::block_in_place(|| reload.reload())?;
         self.activate_bundles("named in the configuration that was read again").await?;
         let mut detail = reloaded.in_force.join(" ");
