@@ -12,7 +12,7 @@ use crate::{
 
 /// Where the packages for Node are installed.
 const NODE: &str = "OKX_API_DIR";
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 18] = [
     "/console",
     "/console/decisions",
     "/console/graph",
@@ -23,6 +23,8 @@ const PAGES: [&str; 16] = [
     "/console/addresses",
     "/console/addresses/any/1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
     "/console/cases?all=1&q=nobody",
+    "/console/changes",
+    "/console/changes?all=1",
     "/console/bans",
     "/console/lists",
     "/console/rules",

@@ -127,7 +127,7 @@ fn state(parts: &[&str]) -> [u8; 32] {
 }
 
 /// Another person of the same name but for capitals would be the same person for every rule that takes two.
-fn free_name(ground: &Ground, user: &str) -> Result<(), NotPossible> {
+pub(crate) fn free_name(ground: &Ground, user: &str) -> Result<(), NotPossible> {
     Actor::new(ActorKind::User, user).map_err(|error| not(error.to_string()))?;
     match ground.people().users().iter().find(|known| is_same_person(&known.name, user)) {
         Some(known) if known.name != user => {

@@ -3,6 +3,7 @@
 mod address;
 mod cases;
 mod casework;
+mod changes;
 mod doors;
 mod export;
 mod graph;
@@ -26,7 +27,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::{casework::Cabinet, doors::Doors, rules::RulePages};
+use self::{casework::Cabinet, changes::Waiting, doors::Doors, rules::RulePages};
 use crate::{abuse, control::Response, core::Core, rulebook::Rulebook};
 
 /// Seconds of traffic shown.
@@ -64,8 +65,10 @@ impl Pages {
         let doors = Doors::new(Arc::clone(&core.clock));
         let visitors = Arc::new(Guests { core: Arc::clone(core), doors: Arc::clone(&doors) });
         let casework = Arc::new(Cabinet { core: Arc::clone(core) });
+        let changes = Arc::new(Waiting(Arc::clone(&core.requests)));
+        let sight = Arc::<Shown>::clone(&shown);
         let rules = Arc::new(RulePages(Arc::clone(rulebook)));
-        let ports = console::Ports { sight: Arc::<Shown>::clone(&shown), casework, rules, visitors };
+        let ports = console::Ports { sight, casework, changes, rules, visitors };
         let console = console::Console::new(ports);
         Self { console, shown, doors }
     }

@@ -72,6 +72,9 @@ pub enum Request {
         user: String,
         /// By name.
         roles: Vec<String>,
+        /// Name of the operator.
+        by: String,
+        reason: String,
     },
     PeopleList,
     PeopleRemove {
@@ -92,6 +95,9 @@ pub enum Request {
         capabilities: Vec<String>,
         ips: Vec<String>,
         days: u32,
+        /// Name of the operator.
+        by: String,
+        reason: String,
     },
     ServicesList,
     ServicesRevoke {
@@ -536,8 +542,10 @@ pub struct InvitedUser {
     pub user: String,
     /// Where they store a passkey; holds a secret and works once.
     pub link: String,
-    /// RFC 3339.
-    pub expires_at: String,
+    /// RFC 3339; `None` while it waits for somebody to approve it.
+    pub expires_at: Option<String>,
+    /// The change request that makes it good when it is approved.
+    pub change: Option<String>,
 }
 
 /// A person who uses the control API.
@@ -562,8 +570,10 @@ pub struct CreatedService {
     pub service: String,
     /// What it presents.
     pub token: String,
-    /// RFC 3339.
-    pub expires_at: String,
+    /// RFC 3339; `None` while it waits for somebody to approve it.
+    pub expires_at: Option<String>,
+    /// The change request that makes it good when it is approved.
+    pub change: Option<String>,
 }
 
 /// A program that uses the control API.

@@ -100,6 +100,15 @@ pub(crate) fn response_json(response: &Response) -> Value {
     value
 }
 
+/// Until when a secret is good, or what has to happen first.
+fn until(expires_at: &Option<String>, change: &Option<String>) -> String {
+    match (expires_at, change) {
+        (_, Some(change)) => format!("good when somebody else has approved {change}"),
+        (Some(at), None) => format!("until {at}"),
+        (None, None) => "without an end".to_owned(),
+    }
+}
+
 /// A response for people.
 pub(crate) fn response_text(response: &Response) -> String {
     match response {
@@ -118,16 +127,21 @@ pub(crate) fn response_text(response: &Response) -> String {
         Response::Apps(apps) if apps.is_empty() => "no apps".to_owned(),
         Response::Apps(apps) => apps.iter().map(app_text).collect::<Vec<_>>().join("\n"),
         Response::AppRevoked { client_id } => format!("app {client_id} is revoked, with all grants to it"),
-        Response::Invited(invited) => format!(
-            "{} stores a passkey at {}, once, until {}",
-            invited.user, invited.link, invited.expires_at
-        ),
+        Response::Invited(invited) => {
+            format!(
+                "{} stores a passkey at {}, once, {}",
+                invited.user,
+                invited.link,
+                until(&invited.expires_at, &invited.change)
+            )
+        }
         Response::People(people) if people.is_empty() => "no persons".to_owned(),
         Response::People(people) => people.iter().map(user_text).collect::<Vec<_>>().join("\n"),
         Response::PersonRemoved { user } => format!("{user} is removed, with passkeys and sessions"),
         Response::RolesSet { user, roles } => format!("{user} has the roles {}", or_none(roles)),
         Response::ServiceCreated(service) => {
-            format!("token of {}, until {}: {}", service.service, service.expires_at, service.token)
+            let until = until(&service.expires_at, &service.change);
+            format!("token of {}, {until}: {}", service.service, service.token)
         }
         Response::Services(services) if services.is_empty() => "no programs".to_owned(),
         Response::Services(services) => services.iter().map(service_text).collect::<Vec<_>>().join("\n"),

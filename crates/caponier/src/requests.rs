@@ -272,6 +272,15 @@ impl Requests {
         }
     }
 
+    /// Open requests that fit.
+    pub(crate) fn waiting(&self, fits: impl Fn(&ChangeRequest) -> bool) -> usize {
+        let now = self.clock.now();
+        self.ground.read(|fold| {
+            let open = |request: &&ChangeRequest| request.state(now) == State::Open && fits(request);
+            fold.requests().newest(None).filter(open).count()
+        })
+    }
+
     fn may_approve(&self, who: &Principal, id: u64) -> Result<(), ChangesError> {
         let found = self.ground.read(|fold| {
             let request = fold.requests().request(id)?;

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, html};
 use crate::{
     assets,
     headers::Nonce,
-    pages::{PAGES, Page},
+    pages::{CHANGES, PAGES, Page},
     ports::Viewer,
 };
 
@@ -15,6 +15,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) viewer: &'a Viewer,
     /// The page of the navigation that is shown, or of which a part is.
     pub(crate) page: &'static Page,
+    /// Changes that wait for the viewer.
+    pub(crate) waiting: usize,
 }
 
 fn head(title: &str) -> Markup {
@@ -63,6 +65,9 @@ impl Frame<'_> {
                                     li {
                                         a href=(page.path) aria-current=[(page.path == self.page.path).then_some("page")] {
                                             (page.name)
+                                            @if page.path == CHANGES.path && self.waiting > 0 {
+                                                " " span.badge.warn { (self.waiting) " waiting" }
+                                            }
                                         }
                                     }
                                 }

@@ -28,15 +28,16 @@ mod view;
 pub use self::{
     pages::{PAGES, Page},
     ports::{
-        BoxFuture, Casework, NotDone, NotLetIn, Nothing, Ports, Rules, Sight, Unavailable, Viewer, Visitors,
+        BoxFuture, Casework, Changes, NotDone, NotLetIn, Nothing, Ports, Rules, Sight, Unavailable, Viewer,
+        Visitors,
     },
     router::{Console, STREAMS_MAX},
     view::{
         AccountFile, ActivityLine, AddressFile, Backup, Ban, CaseFile, CaseFilter, CaseLine, CasePage,
-        DecisionFilter, DecisionLine, DecisionPage, Deed, Drill, Entry, EntryPage, Evidence, Explanation,
-        Export, ExportFilter, ExposureLine, Found, Graph, GraphEdge, GraphNode, HeldLine, LabelLine,
-        LinkLine, Links, List, Live, Mode, Moment, Neighbourhood, Part, Push, Rows, Score, Second, Tone,
-        TrailFilter, rules,
+        ChangeFile, ChangeLine, DecisionFilter, DecisionLine, DecisionPage, Deed, Drill, Entry, EntryPage,
+        Evidence, Explanation, Export, ExportFilter, ExposureLine, Found, Graph, GraphEdge, GraphNode,
+        HeldLine, LabelLine, LinkLine, Links, List, Live, Mode, Moment, Neighbourhood, Part, Push, Rows, Say,
+        Score, Second, Tone, TrailFilter, rules,
     },
 };
 

@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod backups;
 pub(crate) mod bans;
 pub(crate) mod cases;
+pub(crate) mod changes;
 pub(crate) mod decisions;
 pub(crate) mod graph;
 pub(crate) mod lists;
@@ -36,6 +37,7 @@ pub(crate) const CASES: Page = page("/console/cases", "Cases", Capability::ReadC
 /// Pages of customers belong to the graph: both show who is behind a name.
 pub(crate) const GRAPH: Page = page("/console/graph", "Entity graph", Capability::ReadCases);
 pub(crate) const ADDRESSES: Page = page("/console/addresses", "Addresses", Capability::Screen);
+pub(crate) const CHANGES: Page = page("/console/changes", "Changes", Capability::ReadChanges);
 pub(crate) const BANS: Page = page("/console/bans", "Attack view", Capability::ReadMetrics);
 pub(crate) const LISTS: Page = page("/console/lists", "Lists", Capability::ReadHealth);
 pub(crate) const RULES: Page = page("/console/rules", "Rules", Capability::ReadRules);
@@ -45,7 +47,7 @@ pub(crate) const AUDIT: Page = page("/console/audit", "Audit log", Capability::R
 
 /// Every page there is, in the order of the navigation.
 pub const PAGES: &[Page] =
-    &[LIVE, CASES, DECISIONS, GRAPH, ADDRESSES, RULES, MODELS, BANS, LISTS, BACKUPS, AUDIT];
+    &[LIVE, CASES, CHANGES, DECISIONS, GRAPH, ADDRESSES, RULES, MODELS, BANS, LISTS, BACKUPS, AUDIT];
 
 const fn page(path: &'static str, name: &'static str, capability: Capability) -> Page {
     Page { path, name, capability }

@@ -1,6 +1,7 @@
 //! What the console needs from the rest of the product.
 
 mod casework;
+mod changes;
 mod rules;
 
 use std::{future::Future, pin::Pin, sync::Arc};
@@ -10,7 +11,10 @@ use identity::Capability;
 
 use crate::view::{Backup, Ban, EntryPage, List, Live};
 
-pub use self::casework::{Casework, Nothing};
+pub use self::{
+    casework::{Casework, Nothing},
+    changes::Changes,
+};
 
 pub use self::rules::Rules;
 
@@ -36,6 +40,8 @@ pub struct Ports {
     pub rules: Arc<dyn Rules>,
     /// Decisions, cases, customers and addresses.
     pub casework: Arc<dyn Casework>,
+    /// Changes that take two persons.
+    pub changes: Arc<dyn Changes>,
     /// Who may see it.
     pub visitors: Arc<dyn Visitors>,
 }

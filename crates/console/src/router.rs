@@ -1,6 +1,7 @@
 //! From a request to a page: one module for each family of pages, and what they have in common.
 
 mod cases;
+mod changes;
 mod decisions;
 mod doors;
 mod export;
@@ -84,6 +85,7 @@ impl Console {
             .route("/console/assets/{file}", get(asset))
             .route("/console/{*rest}", get(not_found))
             .merge(cases::routes())
+            .merge(changes::routes())
             .merge(decisions::routes())
             .merge(export::routes())
             .merge(inquiry::routes())
@@ -122,7 +124,9 @@ impl Console {
         let Some(viewer) = self.viewer(headers) else {
             return Err(Box::new(self.door(StatusCode::UNAUTHORIZED, None, None)));
         };
-        let visit = Visit { viewer, nonce: Nonce::fresh(), page };
+        let waiting =
+            if viewer.may(pages::CHANGES.capability) { self.0.ports.changes.waiting(&viewer) } else { 0 };
+        let visit = Visit { viewer, nonce: Nonce::fresh(), page, waiting };
         if visit.viewer.may(page.capability) {
             return Ok(visit);
         }
@@ -139,6 +143,8 @@ struct Visit {
     viewer: Viewer,
     nonce: Nonce,
     page: &'static Page,
+    /// Changes that wait for them.
+    waiting: usize,
 }
 
 impl Visit {
@@ -147,7 +153,8 @@ impl Visit {
     }
 
     fn answer_with(&self, status: StatusCode, title: &str, content: &Markup) -> Response {
-        let frame = Frame { nonce: &self.nonce, viewer: &self.viewer, page: self.page };
+        let Self { viewer, nonce, page, waiting } = self;
+        let frame = Frame { nonce, viewer, page, waiting: *waiting };
         html_answer(status, &self.nonce, frame.render(title, content))
     }
 

@@ -1,11 +1,15 @@
 //! What pages are rendered from: plain values, in words where the product has words.
 
 mod casework;
+mod changes;
 pub mod rules;
 
 use domain::{UnixNanos, Verdict};
 
-pub use self::casework::*;
+pub use self::{
+    casework::*,
+    changes::{ChangeFile, ChangeLine, Say},
+};
 
 /// Whether a part acts on what it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use crate::control::Request;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum UsersCommand {
-    /// Invite a person to store a passkey; the link is shown once and works once, for a day.
+    /// Invite a person to store a passkey; the link is shown once and works once, for a day. With roles, or for a person who is
+    /// known, it is good when somebody who may approve access has approved it, if anybody else can sign in who may.
     Invite {
         /// Their name, as records show it.
         user: String,
@@ -14,6 +15,8 @@ pub(crate) enum UsersCommand {
         /// sre or viewer; may be repeated. In place of the roles before.
         #[arg(long = "role", value_name = "ROLE", value_delimiter = ',')]
         roles: Vec<String>,
+        #[command(flatten)]
+        why: Why,
     },
     /// List persons.
     List,
@@ -37,7 +40,8 @@ pub(crate) enum UsersCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServicesCommand {
-    /// Create a token for a program, in place of the one of that name; it is shown once.
+    /// Create a token for a program, in place of the one of that name; it is shown once. It is good when somebody who may approve
+    /// access has approved it, if anybody can sign in who may.
     Create(ServicesCreate),
     /// List programs.
     List,
@@ -61,6 +65,8 @@ pub(crate) struct ServicesCreate {
     /// Days until the token ends, at most 366.
     #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=366))]
     pub(crate) days: u32,
+    #[command(flatten)]
+    pub(crate) why: Why,
 }
 
 /// Who asks for something, and why.
@@ -68,7 +74,7 @@ pub(crate) struct ServicesCreate {
 pub(crate) struct Why {
     /// Who you are; recorded as operator:NAME.
     #[arg(long = "as", value_name = "NAME", default_value = "local")]
-    pub(crate) name: String,
+    pub(crate) asker: String,
     /// Why, for whoever approves it.
     #[arg(long, value_name = "TEXT", default_value = "asked for on the command line")]
     pub(crate) reason: String,
@@ -78,10 +84,12 @@ impl UsersCommand {
     /// What to ask the installation.
     pub(crate) fn request(self) -> Request {
         match self {
-            Self::Invite { user, roles } => Request::PeopleInvite { user, roles },
+            Self::Invite { user, roles, why } => {
+                Request::PeopleInvite { user, roles, by: why.asker, reason: why.reason }
+            }
             Self::List => Request::PeopleList,
             Self::Roles { user, roles, why } => {
-                Request::PeopleRoles { user, roles, by: why.name, reason: why.reason }
+                Request::PeopleRoles { user, roles, by: why.asker, reason: why.reason }
             }
             Self::Remove { user } => Request::PeopleRemove { user },
         }
@@ -92,8 +100,9 @@ impl ServicesCommand {
     /// What to ask the installation.
     pub(crate) fn request(self) -> Request {
         match self {
-            Self::Create(ServicesCreate { name, capabilities, ips, days }) => {
-                Request::ServicesCreate { name, capabilities, ips, days }
+            Self::Create(ServicesCreate { name, capabilities, ips, days, why }) => {
+                let Why { asker: by, reason } = why;
+                Request::ServicesCreate { name, capabilities, ips, days, by, reason }
             }
             Self::List => Request::ServicesList,
             Self::Revoke { name } => Request::ServicesRevoke { name },

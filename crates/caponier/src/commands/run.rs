@@ -82,7 +82,9 @@ async fn set_up_link(core: &Core) -> Result<Option<String>, Failure> {
     if core.config.identity.origin.is_none() || core.ground.people().anybody_enrolled() {
         return Ok(None);
     }
-    let invite = Request::PeopleInvite { user: FIRST.0.to_owned(), roles: vec![FIRST.1.to_owned()] };
+    let (by, reason) = ("local".to_owned(), "the set-up of the installation".to_owned());
+    let invite =
+        Request::PeopleInvite { user: FIRST.0.to_owned(), roles: vec![FIRST.1.to_owned()], by, reason };
     match core.handle(invite, &mut |_, _, _| ()).await? {
         Response::Invited(invited) => Ok(Some(invited.link)),
         _ => Ok(None),

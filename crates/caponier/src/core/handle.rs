@@ -142,13 +142,15 @@ impl Core {
                 self.apps_create(client_id, &name, &redirect_uris, read, trade).await
             }
             Request::AppsRevoke { client_id } => self.apps_revoke(&client_id).await,
-            Request::PeopleInvite { user, roles } => self.people_invite(&user, &roles).await,
+            Request::PeopleInvite { user, roles, by, reason } => {
+                self.people_invite(&user, &roles, (&by, &reason)).await
+            }
             Request::PeopleRemove { user } => self.people_remove(&user).await,
             Request::PeopleRoles { user, roles, by, reason } => {
                 self.people_roles(&user, &roles, (&by, &reason)).await
             }
-            Request::ServicesCreate { name, capabilities, ips, days } => {
-                self.services_create(&name, &capabilities, &ips, days).await
+            Request::ServicesCreate { name, capabilities, ips, days, by, reason } => {
+                self.services_create(&name, &capabilities, &ips, (days, &by, &reason)).await
             }
             Request::ServicesRevoke { name } => self.services_revoke(&name).await,
             Request::GrantsRevoke { grant } => self.grants_revoke(&grant).await,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::ChangeFile;
 use auth::IpAllowList;
 use domain::Actor;
 use identity::{Capability, Change, Role, requests::LIFE_DEFAULT};
@@ -31,8 +32,7 @@ fn roles(names: &[String]) -> Result<Vec<Role>, Failure> {
 }
 
 fn capabilities(names: &[String]) -> Result<Vec<Capability>, Failure> {
-    // A session is a person's.
-    let known = || Capability::ALL.into_iter().filter(|one| *one != Capability::OwnSession);
+    let known = || Capability::ALL.into_iter().filter(|one| one.is_of_programs());
     let capability = |name: &String| {
         known().find(|one| one.as_str() == name).ok_or_else(|| {
             let known: Vec<&str> = known().map(Capability::as_str).collect();
@@ -41,6 +41,12 @@ fn capabilities(names: &[String]) -> Result<Vec<Capability>, Failure> {
         })
     };
     names.iter().map(capability).collect()
+}
+
+fn in_order(mut roles: Vec<Role>) -> Vec<Role> {
+    roles.sort_unstable();
+    roles.dedup();
+    roles
 }
 
 fn words(roles: &[Role]) -> Vec<String> {
@@ -56,24 +62,59 @@ impl Core {
             .map_err(|error| Failure::new(Exit::Io, error.to_string()))
     }
 
-    pub(super) async fn people_invite(&self, user: &str, names: &[String]) -> Result<Response, Failure> {
+    /// Whether what gives more takes somebody else: somebody there is who can approve, and is neither the one who asks nor the
+    /// one it is about.
+    fn takes_two(&self, by: &Actor, about: &str) -> bool {
+        self.ground.people().somebody_else_may(Capability::ApproveAccess, &[by.id(), about])
+    }
+
+    async fn ask(
+        &self,
+        by: Actor,
+        kind: &str,
+        payload: Vec<u8>,
+        reason: &str,
+    ) -> Result<ChangeFile, Failure> {
+        let asked = self.requests.open(by, kind, payload, (reason, LIFE_DEFAULT));
+        asked.await.map_err(|error| failure(&error))
+    }
+
+    /// A new person without roles at once; roles, and one more passkey of a known person, take somebody else, once there is
+    /// somebody else.
+    pub(super) async fn people_invite(
+        &self,
+        user: &str,
+        names: &[String],
+        (by, reason): (&str, &str),
+    ) -> Result<Response, Failure> {
         let Some(origin) = &self.config.identity.origin else {
             let message = "identity.origin is not configured: persons have nowhere to sign in";
             return Err(Failure::new(Exit::Usage, message));
         };
+        let roles = in_order(roles(names)?);
+        let by = operator(by)?.actor;
+        access::free_name(&self.ground, user).map_err(|error| bad(&error))?;
+        let people = self.ground.people();
         let secret = hex::encode(crypto::random::array::<32>());
-        let who = (Actor::operator(), self.clock.now());
-        let invite = self
-            .ground
-            .people()
-            .invite(user, roles(names)?, secret.as_bytes(), who)
+        let link = format!("{}/enrol#{secret}", origin.as_str());
+        let gives = !roles.is_empty() || people.roles(user).is_some();
+        if gives && self.takes_two(&by, user) {
+            let wanted = access::NewInvite {
+                user: user.to_owned(),
+                roles: words(&roles),
+                invite_sha256: hex::encode(crypto::sha256(&[secret.as_bytes()])),
+            };
+            let file = self.ask(by, access::INVITE, access::encoded(&wanted), reason).await?;
+            let change = Some(format!("chg-{}", file.request.id));
+            let invited = InvitedUser { user: user.to_owned(), link, expires_at: None, change };
+            return Ok(Response::Invited(invited));
+        }
+        let invite = people
+            .invite(user, roles, secret.as_bytes(), (by, self.clock.now()))
             .map_err(|error| bad(&error))?;
         self.record_identity(invite.change).await?;
-        Ok(Response::Invited(InvitedUser {
-            user: user.to_owned(),
-            link: format!("{}/enrol#{secret}", origin.as_str()),
-            expires_at: invite.expires_at.to_string(),
-        }))
+        let expires_at = Some(invite.expires_at.to_string());
+        Ok(Response::Invited(InvitedUser { user: user.to_owned(), link, expires_at, change: None }))
     }
 
     pub(super) fn people_list(&self) -> Response {
@@ -104,9 +145,7 @@ impl Core {
         names: &[String],
         (by, reason): (&str, &str),
     ) -> Result<Response, Failure> {
-        let mut roles = roles(names)?;
-        roles.sort_unstable();
-        roles.dedup();
+        let roles = in_order(roles(names)?);
         let by = operator(by)?.actor;
         let people = self.ground.people();
         let before = people.roles(user).unwrap_or_default();
@@ -132,7 +171,7 @@ impl Core {
         name: &str,
         names: &[String],
         ips: &[String],
-        days: u32,
+        (days, by, reason): (u32, &str, &str),
     ) -> Result<Response, Failure> {
         if self.config.api.tokens.iter().any(|(token, _)| token == name) {
             let message =
@@ -141,19 +180,41 @@ impl Core {
         }
         let ips = IpAllowList::parse(ips).map_err(|error| bad(&error))?;
         let token = format!("cap_{}", hex::encode(crypto::random::array::<32>()));
+        let by = operator(by)?.actor;
+        if self.takes_two(&by, "") {
+            let mut capabilities = capabilities(names)?;
+            capabilities.sort_unstable();
+            capabilities.dedup();
+            let wanted = access::NewToken {
+                service: name.to_owned(),
+                capabilities: capabilities.iter().map(|one| one.as_str().to_owned()).collect(),
+                ips: ips.entries().collect(),
+                days,
+                token_sha256: hex::encode(crypto::sha256(&[token.as_bytes()])),
+            };
+            let file = self.ask(by, access::SERVICE, access::encoded(&wanted), reason).await?;
+            let change = Some(format!("chg-{}", file.request.id));
+            let created = CreatedService { service: name.to_owned(), token, expires_at: None, change };
+            return Ok(Response::ServiceCreated(created));
+        }
         let life = Duration::from_secs(u64::from(days) * 86_400);
-        let who = (Actor::operator(), self.clock.now());
+        let who = (by, self.clock.now());
         let change = self
             .ground
             .people()
             .create_service(name, capabilities(names)?, ips, (token.as_bytes(), life), who)
             .map_err(|error| bad(&error))?;
         let expires_at = match &change {
-            Change::ServiceCreated { service, .. } => service.expires_at.to_string(),
-            _ => String::new(),
+            Change::ServiceCreated { service, .. } => Some(service.expires_at.to_string()),
+            _ => None,
         };
         self.record_identity(change).await?;
-        Ok(Response::ServiceCreated(CreatedService { service: name.to_owned(), token, expires_at }))
+        Ok(Response::ServiceCreated(CreatedService {
+            service: name.to_owned(),
+            token,
+            expires_at,
+            change: None,
+        }))
     }
 
     pub(super) fn services_list(&self) -> Response {

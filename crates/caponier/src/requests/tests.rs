@@ -7,13 +7,18 @@ use domain::ManualClock;
 use identity::{Change, Passkey, Role, requests::LIFE_DEFAULT, webauthn::PublicKey};
 
 use super::*;
-use crate::{access, config::Config, core::Core};
+use crate::{
+    access,
+    config::Config,
+    control::{Request, Response},
+    core::Core,
+};
 
 const NOW: UnixNanos = UnixNanos::from_secs(1_800_000_000);
 
 async fn open(dir: &Path, at: UnixNanos) -> (Core, Arc<ManualClock>) {
     let file = format!(
-        "[data]\ndir = {:?}\nkek_file = {:?}\n[gateway]\nupstream = \"http://127.0.0.1:9\"\n",
+        "[data]\ndir = {:?}\nkek_file = {:?}\n[gateway]\nupstream = \"http://127.0.0.1:9\"\n[identity]\norigin = \"http://localhost:1\"\n",
         dir.join("data").display().to_string(),
         dir.join("kek").display().to_string()
     );
@@ -171,6 +176,68 @@ async fn what_ran_out_before_it_was_done_is_not_done() {
     core.requests.resume().await;
     assert_eq!(state(&core, id), (State::Failed, Some("it ran out before it was done".to_owned())));
     assert_eq!(roles(&core, "ben"), []);
+}
+
+/// What somebody is shown when they ask is good for nothing before somebody else has approved it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_and_tokens_are_good_when_somebody_else_has_approved_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (core, _) = open(dir.path(), NOW).await;
+    invited(&core, "dora", vec![Role::Admin]).await;
+    let local = || ("local".to_owned(), "a new program".to_owned());
+    let create = |name: &str| {
+        let (by, reason) = local();
+        let (name, capabilities) = (name.to_owned(), vec!["write_events".to_owned()]);
+        Request::ServicesCreate {
+            name,
+            capabilities,
+            ips: vec!["192.0.2.0/24".to_owned()],
+            days: 30,
+            by,
+            reason,
+        }
+    };
+    let invite = |user: &str| {
+        let (by, reason) = local();
+        Request::PeopleInvite { user: user.to_owned(), roles: vec!["approver".to_owned()], by, reason }
+    };
+    let ask = async |request| core.handle(request, &mut |_, _, _| ()).await;
+    // Nobody could approve: the set-up goes on.
+    let Ok(Response::ServiceCreated(first)) = ask(create("first")).await else { panic!("no token") };
+    assert!(first.change.is_none() && first.expires_at.is_some());
+    let passkey = Passkey { id: vec![1; 16], key: PublicKey::Ed25519([7; 32]), counter: 0 };
+    identity(&core, Change::Enrolled { user: "dora".to_owned(), passkey }).await;
+
+    let from = "192.0.2.7".parse().unwrap();
+    let people = || core.ground.people();
+    let Ok(Response::ServiceCreated(second)) = ask(create("second")).await else { panic!("no token") };
+    let Ok(Response::Invited(ben)) = ask(invite("ben")).await else { panic!("no link") };
+    assert!(people().program(second.token.as_bytes(), from, NOW).is_none());
+    let (_, secret) = ben.link.split_once('#').unwrap();
+    assert!(people().begin_enrolment(secret.as_bytes(), [1; 32], NOW).is_err());
+    for change in [second.change.unwrap(), ben.change.unwrap()] {
+        let id = api::change_id(&change).unwrap();
+        let dora = || who("user:dora", &[Role::Admin]);
+        let digest = core.requests.show(&dora(), id).unwrap().request.digest;
+        let done = core.requests.approve(dora(), id, digest).await.unwrap();
+        assert_eq!(done.request.state(NOW), State::Executed, "{done:?}");
+    }
+    let program = people().program(second.token.as_bytes(), from, NOW).unwrap();
+    assert_eq!(
+        (program.actor.to_string().as_str(), program.capabilities),
+        ("service:second", vec![Capability::WriteEvents])
+    );
+    assert!(people().program(second.token.as_bytes(), "203.0.113.1".parse().unwrap(), NOW).is_none());
+    let (user, _) = people().begin_enrolment(secret.as_bytes(), [1; 32], NOW).unwrap();
+    assert_eq!((user.as_str(), roles(&core, "ben")), ("ben", vec![Role::Approver]));
+    // The same name in capitals would be the same person for every rule that takes two.
+    assert!(ask(invite("Dora")).await.is_err());
+    // A program that could approve would be a way around a second person.
+    let (by, reason) = local();
+    let capabilities = vec!["approve_access".to_owned()];
+    let around =
+        Request::ServicesCreate { name: "x".to_owned(), capabilities, ips: vec![], days: 1, by, reason };
+    assert!(ask(around).await.is_err());
 }
 
 /// Two names at one shell are two persons only until somebody has a passkey.

@@ -11,7 +11,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::{
     PAGES, ROWS_MAX,
-    ports::{BoxFuture, Casework, NotDone, NotLetIn, Nothing, Sight, Visitors},
+    ports::{BoxFuture, Casework, Changes, NotDone, NotLetIn, Nothing, Sight, Visitors},
     view::*,
 };
 
@@ -326,6 +326,59 @@ impl Casework for Desk {
     }
 }
 
+/// One change that waits for everybody but analysts, who asked for it.
+struct Asked;
+
+impl Changes for Asked {
+    fn waiting(&self, viewer: &Viewer) -> usize {
+        usize::from(viewer.actor.id() != "fraud_analyst")
+    }
+
+    fn list(&self, viewer: &Viewer, all: bool) -> Vec<ChangeLine> {
+        let mut lines: Vec<ChangeLine> = self.one(viewer, 42).into_iter().map(|file| file.line).collect();
+        if all {
+            let ended = ChangeLine { id: 7, state: "executed", waits_for_viewer: false, ..lines[0].clone() };
+            lines.push(ended);
+        }
+        lines
+    }
+
+    fn one(&self, viewer: &Viewer, id: u64) -> Option<ChangeFile> {
+        let waits = self.waiting(viewer) > 0;
+        (id == 42).then(|| ChangeFile {
+            line: ChangeLine {
+                id,
+                kind: EVIL.to_owned(),
+                summary: EVIL.to_owned(),
+                state: "open",
+                by: EVIL.to_owned(),
+                opened_at: UnixNanos::from_secs(1),
+                expires_at: UnixNanos::from_secs(2),
+                waits_for_viewer: waits,
+            },
+            reason: EVIL.to_owned(),
+            needs: Capability::ApproveAccess,
+            details: vec![(EVIL.to_owned(), EVIL.to_owned())],
+            digest: "aa".repeat(32),
+            payload_sha256: "bb".repeat(32),
+            approved: Some((EVIL.to_owned(), UnixNanos::from_secs(1))),
+            ended: Some((UnixNanos::from_secs(2), Some(EVIL.to_owned()), EVIL.to_owned())),
+            not_yours: (!waits).then(|| EVIL.to_owned()),
+            may_withdraw: !waits,
+        })
+    }
+
+    fn say<'a>(&'a self, viewer: &'a Viewer, id: u64, say: Say) -> BoxFuture<'a, Result<(), NotDone>> {
+        Box::pin(async move {
+            match (id, say) {
+                (42, Say::Approve { digest }) if digest == "aa".repeat(32) => Ok(()),
+                (42, Say::Withdraw) if self.waiting(viewer) == 0 => Ok(()),
+                (_, say) => Err(NotDone(format!("{say:?}, {EVIL}"))),
+            }
+        })
+    }
+}
+
 /// A session is the name of a role.
 struct Roles;
 
@@ -353,6 +406,7 @@ fn console() -> Console {
     Console::new(Ports {
         sight: Arc::new(Shown),
         casework: Arc::new(Desk),
+        changes: Arc::new(Asked),
         rules: Arc::new(rules::Rulebook),
         visitors: Arc::new(Roles),
     })
@@ -394,6 +448,8 @@ fn all_pages() -> Vec<(String, &'static Page)> {
             &pages::CASES,
         ),
         ("/console/cases?q=none", &pages::CASES),
+        ("/console/changes?all=1", &pages::CHANGES),
+        ("/console/changes/42", &pages::CHANGES),
         ("/console/decisions?before=8&verdict=hold&account=x&q=%22%3E%3Cimg", &pages::DECISIONS),
         ("/console/accounts/customer-1", &pages::GRAPH),
         ("/console/accounts/customer-1?only=trade,money&from=3", &pages::GRAPH),
@@ -643,6 +699,40 @@ async fn forms_are_offered_to_those_who_may_use_them() {
         let deeds = ["propose", "approve", "resolve"];
         assert_eq!(deeds.map(|deed| body.contains(&format!("value=\"{deed}\""))), offered, "{role}");
     }
+}
+
+#[tokio::test]
+async fn a_change_is_approved_by_the_digest_that_was_shown_from_a_page_of_the_console() {
+    let send = async |role: &str, site: &str, form: &str| {
+        let request = asked(&Method::POST, "/console/changes/42", Some(role))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header("sec-fetch-site", site)
+            .body(Body::from(form.to_owned()))
+            .unwrap();
+        let (status, _, body) = answer(request).await;
+        (status, body)
+    };
+    let approve = format!("say=approve&digest={}", "aa".repeat(32));
+    assert_eq!(send("approver", "same-origin", &approve).await.0, StatusCode::SEE_OTHER);
+    assert_eq!(send("approver", "cross-site", &approve).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(send("viewer", "same-origin", &approve).await.0, StatusCode::FORBIDDEN);
+    let (status, body) = send("approver", "same-origin", "say=approve&digest=bb").await;
+    assert!(status == StatusCode::CONFLICT && body.contains("Not done") && !body.contains("<script>"));
+    assert_eq!(send("fraud_analyst", "same-origin", "say=withdraw").await.0, StatusCode::SEE_OTHER);
+    for form in ["say=approve", "say=decline", "say=x", "digest=aa", "say=approve&digest=aa&reason=b"] {
+        assert_eq!(send("approver", "same-origin", form).await.0, StatusCode::BAD_REQUEST, "{form}");
+    }
+    // Forms are there for whom they are meant, and what waits is counted on every page.
+    for (role, offered, waiting) in
+        [("approver", [true, true, false], true), ("fraud_analyst", [false, false, true], false)]
+    {
+        let (_, _, body) = get_as("/console/changes/42", Some(role)).await;
+        let says = ["approve", "decline", "withdraw"];
+        assert_eq!(says.map(|say| body.contains(&format!("value=\"{say}\""))), offered, "{role}");
+        let (_, _, body) = get_as("/console", Some(role)).await;
+        assert_eq!(body.contains("1 waiting"), waiting, "{role}");
+    }
+    assert!(!get_as("/console", Some("viewer")).await.2.contains("waiting"));
 }
 
 #[tokio::test]

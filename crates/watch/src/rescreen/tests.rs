@@ -85,7 +85,9 @@ fn import(watch: &Watch, labels: &[(u64, &str)]) {
 /// Says what is news, and takes it in as the journal would hand it back.
 fn say(ledger: &mut Ledger, watch: &Watch) -> Vec<(u64, Option<&'static str>)> {
     let news = ledger.scan(0).news(watch);
-    news.iter().for_each(|news| ledger.apply_alert(news.entry, news.now.map(|(category, _)| category)));
+    for news in &news {
+        let _ = ledger.apply_alert(news.entry, news.now.map(|(category, _)| category));
+    }
     news.iter().map(|news| (news.entry, news.now.map(|(category, _)| category.as_str()))).collect()
 }
 
