@@ -229,3 +229,106 @@ async fn a_draft_is_checked_tried_on_the_past_and_watched_over_a_crash() {
     desk.refused(&at("backtest"), json!({ "days": 1 }), 503, "as before").await;
     assert_eq!(serving.stop(), 0);
 }
+
+/// Somebody who came by a link, as a browser without scripts would act for them.
+struct Person {
+    api: std::net::SocketAddr,
+    cookie: String,
+}
+
+impl Person {
+    async fn post(api: std::net::SocketAddr, path: &str, cookie: &str, body: &str) -> (u16, String) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {api}\r\nConnection: close\r\nSec-Fetch-Site: same-origin\r\nCookie: {cookie}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = tokio::net::TcpStream::connect(api).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+    }
+
+    async fn enter(house: &House, serving: &Serving, role: &str, name: &str) -> Self {
+        let told = house.ask(&["console", "link", "--role", role, "--name", name]).exits(0).json();
+        let (_, secret) = told["url"].as_str().unwrap().split_once("link=").unwrap();
+        let (api, body) = (serving.api(), format!("link={secret}"));
+        let (status, answer) = Self::post(api, "/console/enter", "", &body).await;
+        assert_eq!(status, 303, "{answer}");
+        let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+        Self { api, cookie: cookie.split(';').next().unwrap().to_owned() }
+    }
+
+    async fn does(&self, version: &str, body: &str) -> (u16, String) {
+        Self::post(self.api, &format!("/console/rules/versions/{version}"), &self.cookie, body).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_people_put_a_version_in_force_and_one_takes_it_back() {
+    let house = house().await;
+    let serving = house.serve();
+    let desk = Desk { house: &house, serving: &serving };
+    let (old, ..) = desk.at_work().await;
+    house.ask(&["fraud", "bundle", "promote", &old, "--reason", "watched"]).exits(0);
+    desk.decide("anna", 600).await;
+    let kept = desk.ok("POST", "/v1/rules/versions", json!({ "text": raised(), "note": "n" })).await;
+    let new = kept["version"].as_str().unwrap().to_owned();
+    let ann = Person::enter(&house, &serving, "compliance_officer", "ann").await;
+    let (status, page) = ann.does(&new, "deed=publish&text=better").await;
+    assert!(status == 409 && page.contains("only what is watched in shadow"), "{page}");
+    assert_eq!(desk.backtest(&new).await["state"], "done");
+    assert_eq!(ann.does(&new, "deed=shadow").await.0, 303);
+    let (status, page) = ann.does(&new, "deed=publish&text=better").await;
+    assert_eq!(status, 200, "{page}");
+    let change = page
+        .split("<code>")
+        .find_map(|rest| rest.starts_with("chg-").then(|| rest.split('<').next().unwrap()));
+    let change = change.unwrap_or_else(|| panic!("{page}")).to_owned();
+
+    // Nobody agrees to their own, nor to something else than what was asked for.
+    let shown = house.ask(&["changes", "show", &change]).exits(0).json();
+    let digest = shown["digest"].as_str().unwrap_or_else(|| panic!("{shown}")).to_owned();
+    let approve = |name: &str, digest: &str| {
+        house.ask(&["changes", "approve", &change, "--as", name, "--digest", digest])
+    };
+    assert_ne!(approve("ann", &digest).code, 0, "her own");
+    assert_ne!(approve("ben", &"00".repeat(32)).code, 0, "another digest");
+    assert_eq!(desk.at_work().await, (old.clone(), Some(new.clone()), true), "nothing happened yet");
+    approve("ben", &digest).exits(0);
+    assert_eq!(
+        desk.at_work().await,
+        (new.clone(), None, true),
+        "with the effect the other one had, out of shadow"
+    );
+    assert_eq!(fired(&desk.decide("ben", 600).await, "big"), Some(false));
+    assert_ne!(approve("carl", &digest).code, 0, "once");
+    serving.kill();
+
+    // It holds over a crash, and is in the journal.
+    let serving = house.serve();
+    let desk = Desk { house: &house, serving: &serving };
+    assert_eq!(desk.at_work().await, (new.clone(), None, true));
+    let log = house.ask(&["log", "--kind", "fraud_bundle"]).exits(0).stdout;
+    assert!(log.contains(&new) && log.contains(&change), "{log}");
+
+    // Back: only from what is in force, and only to what was.
+    let back = format!("/v1/rules/versions/{old}/return");
+    desk.refused(&back, json!({ "from": old, "reason": "alerts doubled" }), 409, "is in force").await;
+    desk.refused(&back, json!({ "from": "00".repeat(32), "reason": "r" }), 409, "another one by now").await;
+    let shown = desk.ok("POST", &back, json!({ "from": new, "reason": "alerts doubled" })).await;
+    assert_eq!(shown["state"], "in force");
+    assert_eq!(desk.at_work().await, (old.clone(), None, true));
+    assert_eq!(fired(&desk.decide("dora", 600).await, "big"), None);
+    // Forward again, to what was in force a moment ago; then the configured folder changes, and counts again.
+    let forward = json!({ "from": old, "reason": "it was not the rules" });
+    desk.ok("POST", &format!("/v1/rules/versions/{new}/return"), forward).await;
+    let folder = house.path("bundles").join("test").join("rules.toml");
+    fs::write(&folder, piece("rules.toml").replace("version = \"1\"", "version = \"9\"")).unwrap();
+    house.ask(&["reload"]).exits(0);
+    let (present, _, has_effect) = desk.at_work().await;
+    assert!(present != new && present != old && !has_effect, "the operator's folder, in shadow first");
+    assert_eq!(serving.stop(), 0);
+}

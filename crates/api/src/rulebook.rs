@@ -46,6 +46,8 @@ pub enum RuleCall {
     ModelTry,
     /// Lists models.
     Models,
+    /// Proposes to put a version in force.
+    Publish,
     /// Returns to an earlier version.
     Return,
     /// Lists rules at work and versions.
@@ -109,6 +111,12 @@ pub(crate) const ROUTES: &[Route] = &[
         path: "/v1/rules/versions/{version}/shadow-end",
         permission: Permission::WriteRules,
         action: Action::Rule(RuleCall::ShadowEnd),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/rules/versions/{version}/publish",
+        permission: Permission::WriteRules,
+        action: Action::Rule(RuleCall::Publish),
     },
     Route {
         method: Method::POST,
@@ -186,6 +194,13 @@ pub enum RuleAsk {
     ModelTry(String),
     /// Lists models.
     Models,
+    /// Proposes to put a version in force.
+    Publish {
+        /// Which.
+        version: String,
+        /// Why.
+        reason: String,
+    },
     /// Returns to an earlier version.
     Return {
         /// To which.
@@ -277,7 +292,7 @@ async fn asked(call: RuleCall, request: Request) -> Result<RuleAsk, Problem> {
             query.finish()?;
             return Ok(RuleAsk::Text(version));
         }
-        RuleCall::Backtest | RuleCall::Check | RuleCall::Keep | RuleCall::Return => {
+        RuleCall::Backtest | RuleCall::Check | RuleCall::Keep | RuleCall::Publish | RuleCall::Return => {
             let body = read_body(request, RULES_BODY_BYTES_MAX).await?;
             let read = || {
                 let mut fields = Fields::parse(&body)?;
@@ -287,6 +302,10 @@ async fn asked(call: RuleCall, request: Request) -> Result<RuleAsk, Problem> {
                         let days = fields.optional_integer("days")?.ok_or_else(|| missing(&fields))?;
                         RuleAsk::Backtest { version: name(4), days }
                     }
+                    RuleCall::Publish => RuleAsk::Publish {
+                        version: name(4),
+                        reason: words(&mut fields, "reason", NOTE_BYTES_MAX)?,
+                    },
                     RuleCall::Return => RuleAsk::Return {
                         version: name(4),
                         from: words(&mut fields, "from", NAME_BYTES_MAX)?,

@@ -10,6 +10,7 @@
 mod backtest;
 mod json;
 mod models;
+mod publish;
 pub(crate) mod report;
 pub(crate) mod tallies;
 mod words;
@@ -186,7 +187,9 @@ impl Rulebook {
     /// Of an installation.
     pub(crate) fn new(core: &Arc<Core>) -> Arc<Self> {
         let versions = Versions::of(&core.config.data.dir);
-        Arc::new(Self { core: Arc::clone(core), versions, jobs: Arc::default() })
+        let rulebook = Arc::new(Self { core: Arc::clone(core), versions, jobs: Arc::default() });
+        rulebook.register();
+        rulebook
     }
 
     /// The bundle in force and its pieces.

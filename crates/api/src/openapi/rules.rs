@@ -19,6 +19,7 @@ pub(super) fn body(call: RuleCall) -> Option<Value> {
         RuleCall::Backtest => json!({ "days": 30 }),
         RuleCall::Check => json!({ "text": rules }),
         RuleCall::Keep => json!({ "text": rules, "note": "holds fewer honest customers" }),
+        RuleCall::Publish => json!({ "reason": "finds twice as much" }),
         RuleCall::Return => json!({ "from": SHA256, "reason": "alerts doubled" }),
         _ => return None,
     })
@@ -57,6 +58,7 @@ pub(super) fn operation(call: RuleCall) -> Operation {
         RuleCall::Keep | RuleCall::ModelTry => ("Its name.", "RulesKept", json!({ "version": SHA256 })),
         RuleCall::Model => ("The model.", "ModelFile", Value::Null),
         RuleCall::Models => ("Models.", "ModelList", json!({ "models": [], "drift": [], "shifts": [] })),
+        RuleCall::Publish => ("It waits for somebody else.", "RulesProposed", json!({ "change": "chg-42" })),
         RuleCall::Return | RuleCall::Shadow | RuleCall::ShadowEnd => {
             ("The version as it is then.", "RulesVersion", Value::Null)
         }
@@ -70,6 +72,7 @@ pub(super) fn operation(call: RuleCall) -> Operation {
         RuleCall::Backtest => Some("BacktestRequest"),
         RuleCall::Check => Some("RulesCheck"),
         RuleCall::Keep => Some("RulesKeep"),
+        RuleCall::Publish => Some("RulesPublish"),
         RuleCall::Return => Some("RulesReturn"),
         _ => None,
     };
@@ -143,6 +146,11 @@ const fn words(call: RuleCall) -> (&'static str, &'static str, &'static str) {
         RuleCall::Models => {
             ("listModels", "Lists models, and how far their world has moved.", "The newest first.")
         }
+        RuleCall::Publish => (
+            "proposeRules",
+            "Proposes to put a version in force.",
+            "It must be in shadow. Somebody else approves the change request that is answered, over exactly this version.",
+        ),
         RuleCall::Return => (
             "returnToRules",
             "Puts a version in force again that was before.",
@@ -310,6 +318,8 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
         ("RulesKeep", request(&[("text", rules()), ("note", words(1_000))], &[])),
         ("RulesKept", answer(&[("version", plain())], &[])),
         ("RulesLine", answer(&line, &[])),
+        ("RulesProposed", answer(&[("change", plain())], &[])),
+        ("RulesPublish", request(&[("reason", words(1_000))], &[])),
         ("RulesReturn", request(&[("from", words(64)), ("reason", words(1_000))], &[])),
         ("RulesText", answer(&[("version", plain()), ("text", plain())], &[])),
         ("RulesVersion", answer(&version, &[])),

@@ -72,6 +72,15 @@ impl Rules for RulePages {
         Box::pin(async move { self.0.end_shadow(&actor, &version).await.map_err(not_done) })
     }
 
+    fn publish(
+        &self,
+        actor: Actor,
+        version: String,
+        reason: String,
+    ) -> BoxFuture<'_, Result<String, NotDone>> {
+        Box::pin(async move { self.0.publish(&actor, &version, &reason).await.map_err(not_done) })
+    }
+
     fn return_to(
         &self,
         actor: Actor,

@@ -52,8 +52,8 @@ impl Core {
         Ok((hash, pieces))
     }
 
-    /// Puts a version to work in a place, or lets what the configuration names stand there again. Does nothing unless
-    /// `expected` works there now. `has_effect`: whether what it says is to have an effect.
+    /// Puts a version to work in a place, or lets what the configuration names stand there again, and journals it. Does nothing
+    /// unless `expected` works there now. `has_effect`: whether what it says is to have an effect.
     ///
     /// # Errors
     /// [`Failure`] with exit [`Exit::No`] when something else works there by now; nothing is changed by any failure
@@ -67,42 +67,10 @@ impl Core {
         reason: &str,
     ) -> Result<(), Failure> {
         let _one_at_a_time = self.changes.lock().await;
-        let (bundle, lives) = tokio::task::block_in_place(|| {
-            let lives = self.ground.lives();
-            let present = lives.at(place).map(|live| live.bundle().hash());
-            if present != expected {
-                let words = present.map_or_else(|| "none".to_owned(), hex::encode);
-                let why = format!("the {} bundle is another one by now: {words}", place.as_str());
-                return Err(Failure::new(Exit::No, why));
-            }
-            if present.is_some() {
-                self.at_work(place)?;
-            }
-            let versions = Versions::of(&self.config.data.dir);
-            let configured = lives.configured(place).map(|(hash, _)| *hash);
-            let bundle = match (version, configured) {
-                (Some(version), _) => Some(Arc::new(versions.load(&version)?.0)),
-                (None, Some(configured)) => Some(Arc::new(versions.load(&configured)?.0)),
-                (None, None) => None,
-            };
-            let may_enforce = match lives.at(place) {
-                Some(live) => live.may_enforce(),
-                None => self.config.fraud.enforce,
-            };
-            let before = versions.places()?;
-            let mut after = before;
-            let standing = version.filter(|version| Some(*version) != configured);
-            after.set(place, standing.map(|version| Standing { version, over: configured }));
-            let lives = lives.with(place, bundle.clone(), may_enforce)?;
-            let prepared = self.ground.prepare_lives(lives)?;
-            versions.set_places(&after)?;
-            if let Err(error) = self.ground.adopt_lives(prepared) {
-                versions.set_places(&before)?;
-                return Err(error);
-            }
-            Ok((bundle, self.ground.lives()))
-        })?;
-        if let (true, Some(bundle), Some(_)) = (has_effect, &bundle, lives.at(place)) {
+        tokio::task::block_in_place(|| self.place_locked(place, version, expected))?;
+        let lives = self.ground.lives();
+        if let (true, Some(live)) = (has_effect, lives.at(place)) {
+            let bundle = live.bundle();
             let entry = FraudBundle {
                 place: place.as_str().to_owned(),
                 name: bundle.name().to_owned(),
@@ -114,5 +82,50 @@ impl Core {
             return self.record_bundle(entry).await;
         }
         self.activate_bundles(reason).await
+    }
+
+    /// As [`Core::place_bundle`] without the entry: the lock of changes is held, and whoever holds it journals. Blocks.
+    ///
+    /// # Errors
+    /// As [`Core::place_bundle`].
+    pub(crate) fn place_locked(
+        &self,
+        place: Place,
+        version: Option<Digest>,
+        expected: Option<Digest>,
+    ) -> Result<(), Failure> {
+        let lives = self.ground.lives();
+        let present = lives.at(place).map(|live| live.bundle().hash());
+        if present != expected {
+            let words = present.map_or_else(|| "none".to_owned(), hex::encode);
+            let why = format!("the {} bundle is another one by now: {words}", place.as_str());
+            return Err(Failure::new(Exit::No, why));
+        }
+        if present.is_some() {
+            self.at_work(place)?;
+        }
+        let versions = Versions::of(&self.config.data.dir);
+        let configured = lives.configured(place).map(|(hash, _)| *hash);
+        let bundle = match (version, configured) {
+            (Some(version), _) => Some(Arc::new(versions.load(&version)?.0)),
+            (None, Some(configured)) => Some(Arc::new(versions.load(&configured)?.0)),
+            (None, None) => None,
+        };
+        let may_enforce = match lives.at(place) {
+            Some(live) => live.may_enforce(),
+            None => self.config.fraud.enforce,
+        };
+        let before = versions.places()?;
+        let mut after = before;
+        let standing = version.filter(|version| Some(*version) != configured);
+        after.set(place, standing.map(|version| Standing { version, over: configured }));
+        let lives = lives.with(place, bundle, may_enforce)?;
+        let prepared = self.ground.prepare_lives(lives)?;
+        versions.set_places(&after)?;
+        if let Err(error) = self.ground.adopt_lives(prepared) {
+            versions.set_places(&before)?;
+            return Err(error);
+        }
+        Ok(())
     }
 }

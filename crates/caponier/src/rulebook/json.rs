@@ -177,6 +177,10 @@ impl Rulebook {
                     "drift": drift.collect::<Vec<_>>(), "shifts": shifts.collect::<Vec<_>>(),
                 }))
             }
+            RuleAsk::Publish { version, reason } => {
+                let change = self.publish(&actor, &version, &reason).await?;
+                Ok(json!({ "change": change }))
+            }
             RuleAsk::Return { version, from, reason } => {
                 self.return_to(&actor, &version, &from, &reason).await?;
                 self.shown(&version)

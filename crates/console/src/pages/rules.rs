@@ -352,6 +352,15 @@ fn steps(file: &VersionFile, in_force: Option<&str>, viewer: &Viewer) -> Markup 
                         (form(file, "end_shadow", &html! { button { "Take out of shadow" } }))
                     }
                 }
+                li {
+                    p { b { "Put it in force. " } "One person proposes what is in shadow, another agrees to exactly this version." }
+                    @if may_write && state == "in shadow" && file.found.is_some() {
+                        (form(file, "publish", &html! {
+                            label { "Reason" input name="text" required maxlength="1000"; }
+                            button { "Propose" }
+                        }))
+                    }
+                }
                 @if file.may_return && viewer.may(Capability::ApproveRules) && let Some(in_force) = in_force {
                     li {
                         p { b { "Return to it. " } "It was in force before; it takes the place of the present one at once." }
@@ -363,6 +372,18 @@ fn steps(file: &VersionFile, in_force: Option<&str>, viewer: &Viewer) -> Markup 
                     }
                 }
             }
+        }
+    }
+}
+
+/// After a proposal.
+pub(crate) fn proposed(version: &str, change: &str) -> Markup {
+    html! {
+        (heading("Proposed", "It waits for somebody else, who agrees to exactly this version."))
+        section.card.notice.good role="status" {
+            p { "Change request " b { code { (change) } } " is open. Somebody else who has approve_rules looks at it and approves it:" }
+            pre { code { "caponier changes show " (change) } }
+            p { a href=(version_path(version)) { "Back to the version" } }
         }
     }
 }

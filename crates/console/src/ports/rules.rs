@@ -61,6 +61,17 @@ pub trait Rules: Send + Sync {
     /// [`NotDone`]; what judges is as before then.
     fn end_shadow(&self, actor: Actor, version: String) -> BoxFuture<'_, Result<(), NotDone>>;
 
+    /// Proposes to put a version in force, which somebody else then approves: the id of the change request.
+    ///
+    /// # Errors
+    /// [`NotDone`]; nothing was asked for then.
+    fn publish(
+        &self,
+        actor: Actor,
+        version: String,
+        reason: String,
+    ) -> BoxFuture<'_, Result<String, NotDone>>;
+
     /// Puts a version that was in force before in force again, in place of `from`.
     ///
     /// # Errors

@@ -223,6 +223,18 @@ async fn act(
         ("backtest", Some(days), ..) => port.backtest(actor, version.clone(), days).await,
         ("cancel", _, Some(job), _) => port.cancel(job).await,
         ("end_shadow", ..) => port.end_shadow(actor, version.clone()).await,
+        ("publish", ..) => {
+            return match port.publish(actor, version.clone(), act.text.unwrap_or_default()).await {
+                Ok(change) => {
+                    let page = rules::proposed(&version, &change);
+                    visit.answer_with(StatusCode::OK, "Proposed", &page)
+                }
+                Err(error) => {
+                    let says = format!("Not proposed: {error}.");
+                    visit.version(&console, &version, StatusCode::CONFLICT, Some(&says)).await
+                }
+            };
+        }
         ("shadow", ..) => port.shadow(actor, version.clone()).await,
         ("return", _, _, Some(from)) => {
             port.return_to(actor, version.clone(), from, act.text.unwrap_or_default()).await

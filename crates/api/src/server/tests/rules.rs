@@ -39,6 +39,12 @@ async fn what_is_asked_about_rules_arrives_as_it_was_meant() {
         ("POST", "/v1/rules/versions/ab/shadow-end", "", "ShadowEnd(\"ab\")"),
         (
             "POST",
+            "/v1/rules/versions/ab/publish",
+            r#"{"reason":"r"}"#,
+            r#"Publish { version: "ab", reason: "r" }"#,
+        ),
+        (
+            "POST",
             "/v1/rules/versions/ab/return",
             r#"{"from":"cd","reason":"r"}"#,
             r#"Return { version: "ab", from: "cd", reason: "r" }"#,

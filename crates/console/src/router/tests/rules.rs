@@ -209,6 +209,15 @@ impl Rules for Rulebook {
         refusal()
     }
 
+    fn publish(
+        &self,
+        _actor: Actor,
+        _version: String,
+        reason: String,
+    ) -> BoxFuture<'_, Result<String, NotDone>> {
+        if reason == "why" { done(EVIL.to_owned()) } else { refusal() }
+    }
+
     fn return_to(
         &self,
         _actor: Actor,
@@ -327,6 +336,9 @@ async fn what_is_done_with_a_version_takes_the_role_and_the_form() {
         ("fraud_analyst", "deed=cancel&job=4", StatusCode::CONFLICT),
         ("fraud_analyst", "deed=shadow", StatusCode::SEE_OTHER),
         ("fraud_analyst", "deed=end_shadow", StatusCode::CONFLICT),
+        ("fraud_analyst", "deed=publish&text=why", StatusCode::OK),
+        ("fraud_analyst", "deed=publish&text=other", StatusCode::CONFLICT),
+        ("approver", "deed=publish&text=why", StatusCode::FORBIDDEN),
         ("fraud_analyst", from.as_str(), StatusCode::FORBIDDEN),
         ("approver", from.as_str(), StatusCode::SEE_OTHER),
         ("approver", "deed=return&text=why&from=other", StatusCode::CONFLICT),
