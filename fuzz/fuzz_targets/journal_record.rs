@@ -4,13 +4,14 @@
 use journal::record::{
     BackupDrill, Ban, Emergency, FraudBundle, KekRotated, Lifecycle, ListImported, ListRemoved, Refusals, Screening,
     SubjectErased, Suspicion,
-    decode_decision, decode_event, decode_fraud_alert, encode_decision, encode_event, encode_fraud_alert,
+    decode_decision, decode_event, decode_fraud_alert, decode_judgement, encode_decision, encode_event, encode_fraud_alert,
+    encode_judgement,
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Some((kind, payload)) = data.split_first() else { return };
-    let encoded = match kind % 14 {
+    let encoded = match kind % 16 {
         0 => decode_decision(payload).map(|decision| encode_decision(&decision)),
         1 => decode_event(payload).map(|event| encode_event(&event)),
         2 => BackupDrill::decode(payload).map(|drill| drill.encode()),
@@ -25,6 +26,7 @@ fuzz_target!(|data: &[u8]| {
         8 => Screening::decode(payload).map(|screening| screening.encode()),
         13 => ListRemoved::decode(payload).map(|removed| removed.encode()),
         12 => Suspicion::decode(payload).map(|suspicion| suspicion.encode()),
+        14 => decode_judgement(payload).map(|judgement| encode_judgement(&judgement)),
         _ => SubjectErased::decode(payload).map(|erased| erased.encode()),
     };
     if let Ok(encoded) = encoded {

@@ -11,6 +11,7 @@
 )]
 
 mod acme;
+mod acts;
 mod api_keys;
 mod api_model;
 mod apps;

@@ -99,6 +99,93 @@ async fn a_browser_stores_a_passkey_and_signs_in_with_it() {
     }
 }
 
+/// Once somebody can sign in who may approve, more roles wait for them: at the API by the digest they saw, over a kill, and in
+/// the console; what was shown to who asked is good for nothing before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_gives_more_waits_for_a_second_person_over_a_kill() {
+    let Some(mut browser) = Browser::start().await else { return };
+    let (house, origin) = house_with_people().await;
+    let serving = house.serve();
+    let link = serving.text("setup").to_owned();
+    let page = browser.page("").await;
+    browser.ask(Some(&page), "WebAuthn.enable", json!({})).await;
+    let options = json!({
+        "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
+        "isUserVerified": true, "automaticPresenceSimulation": true,
+    });
+    browser.ask(Some(&page), "WebAuthn.addVirtualAuthenticator", json!({ "options": options })).await;
+    let said = enrol(&mut browser, &page, &link).await;
+    assert!(said.starts_with("Stored."), "{said}");
+
+    let invited =
+        house.ask(&["users", "invite", "ben", "--role", "approver", "--as", "carl"]).exits(0).json();
+    let change = invited["change"].as_str().unwrap().to_owned();
+    assert!(invited["expires_at"].is_null(), "{invited}");
+    let users = house.ask(&["users", "list"]).exits(0).json();
+    assert_eq!(users["users"].as_array().unwrap().len(), 1, "{users}");
+    // Neither who asked nor another name at the same shell.
+    let shown = house.ask(&["changes", "show", &change]).exits(0).json();
+    let digest = shown["digest"].as_str().unwrap().to_owned();
+    for name in ["carl", "dora"] {
+        house.ask(&["changes", "approve", &change, "--as", name, "--digest", &digest]).exits(1);
+    }
+    let me = fetch(&mut browser, &page, "GET", "/v1/session", &json!({})).await;
+    let word = json!({ "x-caponier-csrf": me[1]["csrf"] });
+    let path = format!("/v1/changes/{change}");
+    let seen = fetch(&mut browser, &page, "GET", &path, &json!({})).await;
+    assert_eq!((&seen[1]["state"], &seen[1]["digest"]), (&json!("open"), &json!(digest)), "{seen}");
+    let approve = format!(
+        "fetch('{path}/approve', {{ method: 'POST', headers: {word}, body: JSON.stringify({{ digest: '{digest}' }}) }})\
+         .then(async (a) => [a.status, await a.json()])"
+    );
+    let params = json!({ "expression": approve, "returnByValue": true, "awaitPromise": true });
+    let done = browser.ask(Some(&page), "Runtime.evaluate", params).await;
+    let done = &done["result"]["value"];
+    assert_eq!((&done[0], &done[1]["state"]), (&json!(200), &json!("executed")), "{done}");
+    let users = house.ask(&["users", "list"]).exits(0).json();
+    assert_eq!(users["users"][1]["roles"], json!(["approver"]), "{users}");
+
+    // A kill while it waits: it waits on, and somebody who comes by a link approves it in the console.
+    let asked =
+        house.ask(&["users", "roles", "ben", "--role", "approver,admin", "--as", "carl"]).exits(0).json();
+    let number = asked["id"].as_str().unwrap().trim_start_matches("chg-").to_owned();
+    serving.kill();
+    let serving = house.serve();
+    let way_in = ["console", "link", "--role", "security_engineer", "--name", "dora"];
+    let way_in =
+        house.ask(&way_in).exits(0).json()["url"].as_str().unwrap().replace("127.0.0.1", "localhost");
+    browser.ask(Some(&page), "Page.navigate", json!({ "url": way_in })).await;
+    let press = |selector: &str| {
+        format!(
+            "(() => {{ const button = document.querySelector({selector:?}); if (document.readyState !== 'complete' \
+             || button === null) return false; button.click(); return true; }})()"
+        )
+    };
+    until(&mut browser, &page, &press("main.sign-in form button")).await;
+    until(&mut browser, &page, "document.querySelector('nav.main .badge') !== null").await;
+    let at = format!("{origin}/console/changes/{number}");
+    browser.ask(Some(&page), "Page.navigate", json!({ "url": at })).await;
+    until(&mut browser, &page, &press("form:has(input[value=approve]) button")).await;
+    until(&mut browser, &page, "document.querySelector('main .badge')?.textContent === 'executed'").await;
+    let users = house.ask(&["users", "list"]).exits(0).json();
+    assert_eq!(users["users"][1]["roles"], json!(["admin", "approver"]), "{users}");
+    drop(browser);
+    assert_eq!(serving.stop(), 0);
+    let log = house.ask(&["log", "--kind", "change_request"]).exits(0).stdout;
+    for what in ["opened", "approved", "executed"] {
+        assert_eq!(log.matches(&format!("\"what\":{what:?}")).count(), 2, "{what} in {log}");
+    }
+}
+
+/// Waits until an expression is true in the page.
+async fn until(browser: &mut Browser, page: &str, expression: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while browser.value(page, expression).await != json!(true) {
+        assert!(Instant::now() < deadline, "never true: {expression}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// Opens a link, presses the button, and waits for what the page says.
 async fn enrol(browser: &mut Browser, page: &str, link: &str) -> String {
     // Another page first: an address that differs behind the # alone is not loaded anew.

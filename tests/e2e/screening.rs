@@ -53,7 +53,7 @@ async fn a_key_gets_its_answer_again_also_after_a_crash() {
     assert_eq!(screen(&house, &serving, body.clone()).await, (200, first.clone()));
     let (status, problem) =
         screen(&house, &serving, json!({ "address": BAD, "idempotency_key": "k-1" })).await;
-    assert_eq!((status, &problem["type"]), (409, &json!("urn:caponier:problem:idempotency-conflict")));
+    assert_eq!((status, &problem["type"]), (422, &json!("urn:caponier:problem:idempotency-conflict")));
     // Without the key the lists of now answer.
     let (_, now) = screen(&house, &serving, json!({ "address": BAD })).await;
     assert_eq!(now["verdict"], json!("allow"));

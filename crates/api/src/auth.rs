@@ -29,10 +29,11 @@ pub struct Token {
 }
 
 impl Token {
-    /// A token with every permission. Narrow `permissions` where callers differ.
+    /// A token with every permission that programs may have: no session, and nothing of what two persons decide. Narrow
+    /// `permissions` where callers differ.
     #[must_use]
     pub fn new(name: &str, secret: Secret<String>) -> Self {
-        Self { name: name.to_owned(), secret, permissions: Permission::ALL.to_vec() }
+        Self { name: name.to_owned(), secret, permissions: Permission::of_programs().collect() }
     }
 }
 

@@ -6,8 +6,8 @@ use domain::Clock;
 use tokio::net::TcpListener;
 
 use crate::{
-    Api, Cases, ChangeRequests, Consents, Decisions, Emergencies, Health, Intake, Metrics, People, Rulebook,
-    Screenings, Token, auth::Tokens, route::App,
+    Api, Cases, ChangeRequests, Consents, Decisions, Emergencies, Health, Installations, Intake, Metrics,
+    People, Rulebook, Screenings, Token, auth::Tokens, route::App,
 };
 
 /// How the API listens and who may call.
@@ -40,6 +40,8 @@ pub struct Ports {
     pub changes: Arc<dyn ChangeRequests>,
     /// Who stops things at once.
     pub emergencies: Arc<dyn Emergencies>,
+    /// Its parts, as operators see them.
+    pub installation: Arc<dyn Installations>,
     /// Whether the parts work.
     pub health: Arc<dyn Health>,
     /// Counters.

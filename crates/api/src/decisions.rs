@@ -13,6 +13,7 @@ use axum::{
     http::{HeaderValue, Method, Uri, header},
     response::{IntoResponse as _, Response},
 };
+use decide::JudgeRequest;
 use serde_json::{Value, json};
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -20,25 +21,37 @@ use tokio::{
 };
 
 use crate::{
-    DecideError, DecisionPage, ListedDecision, PageError, Permission,
-    limits::{DEADLINE_GRACE, DECISION_BODY_BYTES_MAX, PAGE_MAX, STREAM_BEAT, STREAM_TIME_MAX, STREAMS_MAX},
+    DecideError, DecisionPage, ExplainError, Explained, JudgedAct, ListedDecision, PageError, Permission,
+    auth::Caller,
+    limits::{
+        DEADLINE_GRACE, DECISION_BODY_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, PAGE_MAX, STREAM_BEAT,
+        STREAM_TIME_MAX, STREAMS_MAX,
+    },
     problem::{Kind, Problem},
-    query::Query,
-    route::{Action, App, Route, json_response, read_body},
-    wire::{self, DecisionRequest},
+    query::{Query, fault},
+    route::{Action, App, Route, json_response, read_body, segment},
+    trace::{Subject, explain_json},
+    wire::{self, Asked, DecisionRequest},
 };
+
+/// Header with the caller's key (draft-ietf-httpapi-idempotency-key-header).
+pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Header with the milliseconds a decision may take.
+pub(crate) const DEADLINE: &str = "x-deadline-ms";
 
 /// A call about decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecisionCall {
-    /// Decides on a withdrawal.
+    /// Decides on what is about to happen.
     Decide,
-    /// Explains a decision.
+    /// Shows a decision.
     Explain,
     /// Lists decisions page by page.
     List,
     /// Streams decisions as they are made.
     Stream,
+    /// Explains a decision step by step.
+    Trace,
 }
 
 /// The routes of the family.
@@ -67,51 +80,149 @@ pub(crate) const ROUTES: &[Route] = &[
         permission: Permission::ReadDecisions,
         action: Action::Decision(DecisionCall::Explain),
     },
+    Route {
+        method: Method::GET,
+        path: "/v1/decisions/{id}/explain",
+        permission: Permission::ReadDecisions,
+        action: Action::Decision(DecisionCall::Trace),
+    },
 ];
 
-pub(crate) async fn serve(app: &Arc<App>, call: DecisionCall, request: Request) -> Response {
+pub(crate) async fn serve(app: &Arc<App>, call: DecisionCall, caller: &Caller, request: Request) -> Response {
     match call {
-        DecisionCall::Decide => json_response(decide(app, request).await),
+        DecisionCall::Decide => json_response(decide(app, &caller.actor().to_string(), request).await),
         DecisionCall::Explain => json_response(explain(app, request.uri()).await),
         DecisionCall::List => json_response(list(app, request.uri()).await),
         DecisionCall::Stream => stream(app, request.uri()).await,
+        DecisionCall::Trace => {
+            json_response(trace(app, request.uri(), caller.may(Permission::ReadCases)).await)
+        }
     }
 }
 
-async fn decide(app: &App, request: Request) -> Result<Value, Problem> {
+/// What the headers and the query say.
+fn sent(request: &Request) -> Result<(wire::Sent, bool), Problem> {
+    let mut query = Query::parse(request.uri())?;
+    let is_shadow = match query.take("mode").as_deref() {
+        None | Some("enforce") => false,
+        Some("shadow") => true,
+        Some(_) => return Err(fault("mode", "expected enforce or shadow")),
+    };
+    query.finish()?;
+    let header = |name: &'static str| {
+        let mut values = request.headers().get_all(name).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => {
+                value.to_str().map(|text| Some(text.trim())).map_err(|_| fault(name, "is not visible ASCII"))
+            }
+            (Some(_), Some(_)) => Err(fault(name, "is given twice")),
+        }
+    };
+    // A string of RFC 8941, in quotes, or bare as many clients send it.
+    let key = header(IDEMPOTENCY_KEY)?.map(|text| {
+        text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).to_owned()
+    });
+    if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX) {
+        let reason = format!("expected 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes");
+        return Err(fault(IDEMPOTENCY_KEY, reason));
+    }
+    let deadline_ms = header(DEADLINE)?
+        .map(|text| {
+            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse().ok().filter(|_| digits).ok_or_else(|| fault(DEADLINE, "expected a whole number"))
+        })
+        .transpose()?;
+    Ok((wire::Sent { idempotency_key: key, deadline_ms }, is_shadow))
+}
+
+async fn decide(app: &App, caller: &str, request: Request) -> Result<Value, Problem> {
+    let (sent, is_shadow) = sent(&request)?;
     let body = read_body(request, DECISION_BODY_BYTES_MAX).await?;
-    let DecisionRequest { withdrawal, idempotency_key, deadline } =
-        wire::decision_request(&body, app.ports().clock.now())
-            .map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
-    let deciding = app.ports().decisions.decide(withdrawal, idempotency_key, deadline);
+    let judge = wire::Judge { now: app.ports().clock.now(), intake: &*app.ports().intake };
+    let DecisionRequest { asked, idempotency_key, deadline } = wire::decision_request(&body, sent, judge)
+        .map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
+    let decisions = &app.ports().decisions;
+    let deciding = async {
+        match asked {
+            Asked::Withdrawal(withdrawal) => {
+                let decided = decisions.decide(withdrawal, idempotency_key, deadline, is_shadow).await?;
+                Ok(wire::answer_json(&decided))
+            }
+            Asked::Act(act) => {
+                let mode: &[u8] = if is_shadow { b"shadow" } else { b"enforce" };
+                let request = JudgeRequest {
+                    act,
+                    caller: caller.to_owned(),
+                    idempotency_key,
+                    request_sha256: crypto::sha256(&[mode, &body]),
+                    deadline,
+                    is_shadow,
+                };
+                let JudgedAct { id, judgement, .. } = decisions.judge(request).await?;
+                Ok(wire::judged_json(&id, &judgement))
+            }
+        }
+    };
     match timeout(deadline + DEADLINE_GRACE, deciding).await {
-        Ok(Ok(decided)) => Ok(wire::answer_json(&decided)),
+        Ok(Ok(answer)) => Ok(answer),
         Ok(Err(DecideError::Busy { retry_after })) => Err(Problem::busy(retry_after)),
         Ok(Err(error @ DecideError::Frozen { .. })) => Err(Problem::new(Kind::Frozen, error.to_string())),
         Ok(Err(DecideError::IdempotencyConflict)) => {
             Err(Problem::new(Kind::IdempotencyConflict, "use a new key for a new request"))
         }
         Ok(Err(error @ DecideError::Unavailable { .. })) => {
-            tracing::error!(%error, "a withdrawal was not decided");
-            Err(Problem::new(Kind::Unavailable, "there is no decision; the withdrawal must not go ahead"))
+            tracing::error!(%error, "there is no decision");
+            Err(Problem::new(
+                Kind::Unavailable,
+                "there is no decision; what was asked about must not go ahead",
+            ))
         }
         Err(_elapsed) => {
-            tracing::error!(?deadline, "a withdrawal was not decided in time");
-            Err(Problem::new(Kind::DeadlineExceeded, "the withdrawal must not go ahead"))
+            tracing::error!(?deadline, "there was no decision in time");
+            Err(Problem::new(Kind::DeadlineExceeded, "what was asked about must not go ahead"))
         }
     }
 }
 
 async fn explain(app: &App, uri: &Uri) -> Result<Value, Problem> {
-    let id = uri.path().rsplit('/').next().unwrap_or_default();
-    match app.ports().decisions.explain(id).await {
-        Ok(Some(explained)) => Ok(wire::explanation_json(&explained)),
-        Ok(None) => Err(Problem::new(Kind::NotFound, "no decision has this id")),
-        Err(error) => {
-            tracing::error!(%error, "a decision was not explained");
-            Err(Problem::new(Kind::Unavailable, "decisions cannot be read at the moment"))
-        }
+    Ok(match found(app, segment(uri, 3)).await? {
+        Found::Act(JudgedAct { id, judgement, position }) => wire::judgement_json(&id, &judgement, position),
+        Found::Withdrawal(explained) => wire::explanation_json(&explained),
+    })
+}
+
+/// A decision read back, whatever it was about.
+enum Found {
+    Act(JudgedAct),
+    Withdrawal(Explained),
+}
+
+async fn found(app: &App, id: &str) -> Result<Found, Problem> {
+    let unreadable = |error: ExplainError| {
+        tracing::error!(%error, "a decision was not explained");
+        Problem::new(Kind::Unavailable, "decisions cannot be read at the moment")
+    };
+    let decisions = &app.ports().decisions;
+    if let Some(explained) = decisions.explain(id).await.map_err(unreadable)? {
+        return Ok(Found::Withdrawal(explained));
     }
+    let judged = decisions.judgement(id).await.map_err(unreadable)?;
+    judged.map(Found::Act).ok_or_else(|| Problem::new(Kind::NotFound, "no decision has this id"))
+}
+
+/// `GET /v1/decisions/{id}/explain`
+async fn trace(app: &App, uri: &Uri, with_evidence: bool) -> Result<Value, Problem> {
+    let found = found(app, segment(uri, 3)).await?;
+    let (subject, position) = match &found {
+        Found::Act(JudgedAct { id, judgement, position }) => (Subject::act(id, judgement), Some(*position)),
+        Found::Withdrawal(explained) => {
+            (Subject::withdrawal(&explained.id, &explained.decision), explained.position)
+        }
+    };
+    let position = position.ok_or_else(|| Problem::new(Kind::NotFound, "the journal does not hold it"))?;
+    let proof = app.ports().decisions.proof(position).await;
+    Ok(explain_json(&subject, &proof, with_evidence))
 }
 
 fn refused(error: &PageError) -> Problem {

@@ -22,11 +22,15 @@ pub fn consent(body: &[u8]) -> Option<Consent> {
     }
 }
 
-/// Withdrawal and idempotency key of the body of `POST /v1/decisions`; `None` if it is refused.
+/// Withdrawal and idempotency key of the body of `POST /v1/decisions`; `None` if it is refused, or about another act.
 #[must_use]
 pub fn decision_request(body: &[u8], now: UnixNanos) -> Option<(WithdrawalRequest, Option<String>)> {
-    let request = wire::decision_request(body, now).ok()?;
-    Some((request.withdrawal, request.idempotency_key))
+    let judge = wire::Judge { now, intake: &wire::NoIntake::default() };
+    let request = wire::decision_request(body, wire::Sent::default(), judge).ok()?;
+    match request.asked {
+        wire::Asked::Withdrawal(withdrawal) => Some((withdrawal, request.idempotency_key)),
+        wire::Asked::Act(_) => None,
+    }
 }
 
 /// The addresses and networks of the body of `POST /v1/screen`, as one object or as one a line; `None` if it is refused.

@@ -7,15 +7,18 @@
 //! |---|---|
 //! | `POST /v1/events` | records a batch of events (NDJSON or an array), durable and idempotent |
 //! | `GET /v1/events/dead-letters` | shows the lines that were refused |
-//! | `POST /v1/decisions` | decides on a withdrawal before it happens |
+//! | `POST /v1/decisions` | decides on a withdrawal, login, order, API call or admin act before it happens |
 //! | `GET /v1/decisions` | lists decisions page by page |
 //! | `GET /v1/decisions/stream` | streams decisions as they are made (NDJSON) |
-//! | `GET /v1/decisions/{id}` | explains a decision |
+//! | `GET /v1/decisions/{id}` | shows a decision |
+//! | `GET /v1/decisions/{id}/explain` | explains it step by step, with its proof |
 //! | `POST /v1/screen` | screens addresses, one or one a line |
 //! | `GET /v1/alerts` | lists alerts, the newest first |
 //! | `GET /v1/cases` | lists cases |
 //! | `GET /v1/cases/{case}` | shows a case |
 //! | `POST /v1/cases/{case}/assign`, `/notes`, `/propose`, `/approve`, `/decline`, `/resolve` | works on a case |
+//! | `GET /v1/lists`, `/v1/keys`, `/v1/bans`, `/v1/backup`, `/v1/audit/...` | what the installation holds |
+//! | `POST /v1/keys/{key}/freeze`, `/unfreeze`, `/revoke`, `/v1/bans`, `/v1/bans/lift`, `/v1/backup/drills` | changes it |
 //! | `GET /v1/rules`, `/v1/rules/text`, `/v1/rules/versions/{version}` | rules at work, and versions of them |
 //! | `POST /v1/rules/check`, `/v1/rules/versions` | checks rules, keeps them as a version |
 //! | `POST /v1/rules/versions/{version}/backtest`, `/shadow`, `/shadow-end`, `/return` | brings a version into force, or back |
@@ -47,6 +50,7 @@ mod emergency;
 mod events;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod installation;
 pub mod limits;
 mod openapi;
 mod operation;
@@ -58,6 +62,7 @@ mod route;
 mod rulebook;
 mod screen;
 mod server;
+mod trace;
 mod wire;
 
 pub use self::{
@@ -76,16 +81,20 @@ pub use self::{
         REASON_BYTES_MAX, UnfreezeProposal, emergency_json, is_reason,
     },
     events::EventCall,
+    installation::{
+        BAN_MINUTES_MAX, ENTRIES_MAX, InstallationAsk, InstallationCall, InstallationError, Installations,
+    },
     openapi::document_text,
     operation::OperationCall,
     people::{IdentityLog, NotRecorded, People, SessionCall},
     ports::{
         BoxFuture, Consents, DecideError, Decided, DecisionPage, Decisions, ExplainError, Explained,
-        GrantError, Health, Intake, IntakeError, ListedDecision, Metrics, PageError, Recorded,
+        GrantError, Health, Intake, IntakeError, JudgedAct, ListedDecision, Metrics, PageError, Recorded,
     },
     route::{Action, OPEN_ROUTES, OpenAction, OpenRoute, Route, routes},
     rulebook::{RuleAsk, RuleCall, Rulebook, RulebookError},
     screen::{ScreenAnswer, ScreenError, ScreenLine, ScreenRequest, Screenings, screened_json},
     server::Api,
+    trace::Proof,
     wire::{answer_json, assessment_json, explanation_json, lists_json},
 };

@@ -22,6 +22,10 @@ pub const DEAD_LETTERS_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const DEAD_LETTERS_PAGE_MAX: usize = 1_000;
 /// Longest decision request, in bytes.
 pub const DECISION_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Longest words for what somebody of the exchange is about to do, in bytes.
+pub const ACT_BYTES_MAX: usize = 256;
+/// Longest path of an API call that is asked about, in bytes.
+pub const PATH_BYTES_MAX: usize = 1_024;
 /// Longest time a caller may give a decision.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(10);
 /// Time for a decision when the caller names none.
@@ -31,6 +35,8 @@ pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(1);
 pub const DEADLINE_GRACE: Duration = Duration::from_secs(1);
 /// Longest answer for a customer about an app, in bytes.
 pub const CONSENT_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Longest body about a ban, in bytes.
+pub const INSTALLATION_BODY_BYTES_MAX: usize = 4 * 1024;
 /// Longest change of a case, in bytes: a text of 2,000 bytes, each escaped, and what is around it.
 pub const CASE_BODY_BYTES_MAX: usize = 16 * 1024;
 /// Longest body of a call about emergencies, in bytes: a reason of 1,000 bytes, each escaped, and what is around it.

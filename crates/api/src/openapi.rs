@@ -12,6 +12,7 @@ mod cases;
 mod changes;
 mod emergency;
 mod events;
+mod installation;
 mod operations;
 mod page;
 mod rules;
@@ -26,7 +27,12 @@ use serde_json::{Map, Value, json};
 
 use self::operations::{open_operation, operation};
 pub(crate) use self::page::page;
-use crate::{OPEN_ROUTES, problem::Kind, routes};
+use crate::{
+    OPEN_ROUTES,
+    limits::{DEADLINE_MAX, IDEMPOTENCY_KEY_BYTES_MAX},
+    problem::Kind,
+    routes,
+};
 
 /// Version of the description: that of the API, not of the program.
 const VERSION: &str = "1.0.0";
@@ -93,6 +99,8 @@ fn path_parameter(name: &str) -> Value {
         "version" => (schemas::text(64), "SHA-256 of a version in hex.", rules::SHA256),
         "change" => (schemas::text(64), "Id of a change request, as listed.", "chg-42"),
         "grant" => (schemas::text(64), "Id of a grant, as listed.", "grant-07070707070707070707070707070707"),
+        "key" => (schemas::text(64), "Id of an API key.", "0e2b7c1d-key"),
+        "position" => (json!({ "type": "integer", "minimum": 0 }), "Position in the journal.", "0"),
         "handle" => (schemas::text(128), "As in the address the customer's browser was sent to.", "fresh"),
         _ => (schemas::text(64), "Id of a decision.", "dec-7-00112233445566aa"),
     };
@@ -107,6 +115,20 @@ fn parameters(path: &str, operation: &Operation) -> Vec<Value> {
     parameters.extend(operation.query.iter().map(|(name, schema, description)| {
         json!({ "name": name, "in": "query", "required": false, "schema": schema, "description": description })
     }));
+    if operation.id == "decide" {
+        let deadline = u64::try_from(DEADLINE_MAX.as_millis()).unwrap_or(u64::MAX);
+        let header = |name: &str, schema: Value, description: &str| json!({ "name": name, "in": "header", "required": false, "schema": schema, "description": description });
+        parameters.push(header(
+            "Idempotency-Key",
+            schemas::text(IDEMPOTENCY_KEY_BYTES_MAX),
+            "As idempotency_key in the body.",
+        ));
+        parameters.push(header(
+            "X-Deadline-Ms",
+            json!({ "type": "integer", "minimum": 1, "maximum": deadline }),
+            "As deadline_ms in the body.",
+        ));
+    }
     parameters
 }
 

@@ -3,7 +3,8 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use auth::oauth::{Consent, ConsentError, ConsentView, GrantNumber, GrantSummary};
-use domain::{AccountId, Asset, Decision, Event, WithdrawalRequest};
+use decide::JudgeRequest;
+use domain::{AccountId, Asset, Decision, Event, Judgement, WithdrawalRequest};
 
 use crate::DeadLetters;
 
@@ -108,6 +109,17 @@ pub struct Explained {
     pub review: Option<DecisionReview>,
 }
 
+/// A decision about something else than a withdrawal.
+#[derive(Debug, Clone)]
+pub struct JudgedAct {
+    /// To look it up with; printable ASCII without a slash.
+    pub id: String,
+    /// What was decided.
+    pub judgement: Arc<Judgement>,
+    /// Its position in the journal.
+    pub position: u64,
+}
+
 /// Why a decision cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("decisions cannot be read: {why}")]
@@ -156,17 +168,28 @@ pub enum PageError {
 
 /// The decision path.
 pub trait Decisions: Send + Sync {
-    /// Decides within `deadline`. When it returns `Ok`, the decision is durable. The same account and idempotency
+    /// Decides within `deadline`; in shadow, nothing has an effect. When it returns `Ok`, the decision is durable. The same account and idempotency
     /// key get the first decision again. Dropping the future may leave a decision that nobody acted on.
     fn decide(
         &self,
         request: WithdrawalRequest,
         idempotency_key: Option<String>,
         deadline: Duration,
+        is_shadow: bool,
     ) -> BoxFuture<'_, Result<Decided, DecideError>>;
+
+    /// Decides about what is no withdrawal. When it returns `Ok`, the decision is durable. The same caller and key get the
+    /// first decision again. Dropping the future may leave a decision that nobody acted on.
+    fn judge(&self, request: JudgeRequest) -> BoxFuture<'_, Result<JudgedAct, DecideError>>;
+
+    /// Reads a decision about an act back; `None` for an id that names none, whatever its form.
+    fn judgement<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<JudgedAct>, ExplainError>>;
 
     /// Reads a decision back; `None` for an id that names none, whatever its form.
     fn explain<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Explained>, ExplainError>>;
+
+    /// The proof that the journal holds the entry at a position, as far as there is one.
+    fn proof(&self, position: u64) -> BoxFuture<'_, crate::Proof>;
 
     /// Decisions behind a cursor, from the beginning without one, at most `limit`. Looks at a bounded number of entries,
     /// so a page may be empty while there is more. Decisions about persons whose data was erased are left out.

@@ -107,7 +107,7 @@ impl Kind {
                 "withdrawals are suspended; this one must not go ahead",
             ),
             Self::IdempotencyConflict => (
-                StatusCode::CONFLICT,
+                StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency-conflict",
                 "the idempotency key was used for a different request",
             ),

@@ -18,10 +18,10 @@ use tokio::{
 };
 
 use crate::{
-    AppCall, CaseCall, ChangeCall, DecisionCall, EmergencyCall, EventCall, OperationCall, Permission, Ports,
-    RuleCall, SessionCall, apps,
+    AppCall, CaseCall, ChangeCall, DecisionCall, EmergencyCall, EventCall, InstallationCall, OperationCall,
+    Permission, Ports, RuleCall, SessionCall, apps,
     auth::Tokens,
-    cases, changes, decisions, emergency, events,
+    cases, changes, decisions, emergency, events, installation,
     limits::{BODY_TIMEOUT, REQUESTS_MAX, STREAMS_MAX},
     openapi, operation, people,
     problem::{Kind, Problem},
@@ -43,7 +43,9 @@ pub enum Action {
     Emergency(EmergencyCall),
     /// Events.
     Event(EventCall),
-    /// The installation.
+    /// Parts of the installation.
+    Installation(InstallationCall),
+    /// The installation as a whole.
     Operation(OperationCall),
     /// Rules and models.
     Rule(RuleCall),
@@ -118,6 +120,7 @@ const FAMILIES: &[&[Route]] = &[
     apps::ROUTES,
     people::ROUTES,
     emergency::ROUTES,
+    installation::ROUTES,
     operation::ROUTES,
 ];
 
@@ -263,10 +266,13 @@ impl App {
                 json_response(rulebook::serve(self, call, caller.actor().clone(), request).await)
             }
             Action::Change(call) => json_response(changes::serve(self, call, &caller, request).await),
-            Action::Decision(call) => decisions::serve(self, call, request).await,
+            Action::Decision(call) => decisions::serve(self, call, &caller, request).await,
             Action::Emergency(call) => json_response(emergency::serve(self, call, &caller, request).await),
             Action::Event(call) => {
                 json_response(events::serve(self, call, &caller.actor().to_string(), request).await)
+            }
+            Action::Installation(call) => {
+                json_response(installation::serve(self, call, &caller, request).await)
             }
             Action::Operation(call) => operation::serve(self, call),
             Action::Screen => self.screen(&caller.actor().to_string(), request).await,

@@ -1,5 +1,6 @@
 //! The wire forms of version 1 and their translation to domain types.
 
+mod act;
 mod consent;
 mod decision;
 mod event;
@@ -8,8 +9,9 @@ mod json;
 mod screening;
 
 pub(crate) use self::{
+    act::{METHODS, judged_json, judgement_json},
     consent::{Answer, account_of, answer, grants_json, view_json},
-    decision::{DecisionRequest, decision_request},
+    decision::{Asked, DecisionRequest, Sent, decision_request, reason},
     event::{Batch, Judge, RefusedLine, events},
     fields::{Fault, Fields},
     screening::{is_found, screen_lines, screen_request, summary_json},
@@ -78,8 +80,13 @@ mod tests {
         assert!(faults.is_empty(), "{faults:?}");
         let types: BTreeSet<_> = batch.events.iter().map(|event| event.kind.as_str()).collect();
         assert_eq!((batch.events.len(), types.len()), (21, 19));
-        let request = decision_request(block("json").as_bytes(), now).unwrap();
-        assert_eq!(request.withdrawal.amount.to_string(), "1000");
+        let request = decision_request(
+            block("json").as_bytes(),
+            Sent::default(),
+            Judge { now, intake: &NoIntake::default() },
+        );
+        let Asked::Withdrawal(withdrawal) = request.unwrap().asked else { panic!("no withdrawal") };
+        assert_eq!(withdrawal.amount.to_string(), "1000");
         for route in crate::routes() {
             let row = format!("| `{} {}` | `{}` |", route.method, route.path, route.permission.as_str());
             assert!(REFERENCE.contains(&row), "{row}");

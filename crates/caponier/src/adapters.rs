@@ -87,6 +87,7 @@ impl FindingSource for WatchSource {
 #[derive(Debug, Clone)]
 pub struct Decisions {
     decider: Arc<Decider>,
+    judge: Arc<decide::Judge>,
     desk: Arc<Desk>,
     meters: Arc<Meters>,
     clock: Arc<dyn Clock>,
@@ -98,6 +99,7 @@ impl Decisions {
     pub fn of(core: &Core) -> Self {
         Self {
             decider: Arc::clone(&core.decider),
+            judge: Arc::clone(&core.judge),
             desk: Arc::clone(&core.desk),
             meters: Arc::clone(&core.meters),
             clock: Arc::clone(&core.clock),
@@ -109,9 +111,14 @@ impl Decisions {
         request: WithdrawalRequest,
         idempotency_key: Option<String>,
         deadline: Option<Duration>,
+        is_shadow: bool,
     ) -> Result<decide::Decided, DecideError> {
         let asked_at = self.clock.now();
-        let decided = self.decider.decide(request, idempotency_key, deadline).await;
+        let decided = if is_shadow {
+            self.decider.decide_in_shadow(request, idempotency_key, deadline).await
+        } else {
+            self.decider.decide(request, idempotency_key, deadline).await
+        };
         let took = self.clock.now().since(asked_at);
         self.meters.decided(decided.as_ref().ok().map(|decided| decided.decision.verdict), took);
         decided
@@ -133,7 +140,7 @@ impl gateway::Withdrawals for GatewayWithdrawals {
         request: WithdrawalRequest,
     ) -> gateway::BoxFuture<'_, Result<Answer, DecisionUnavailable>> {
         Box::pin(async move {
-            let decided = self.decisions.decide(request, None, None).await.map_err(|error| {
+            let decided = self.decisions.decide(request, None, None, false).await.map_err(|error| {
                 tracing::error!(%error, "no decision about a withdrawal");
                 DecisionUnavailable { reason: error.to_string() }
             })?;
@@ -281,6 +288,8 @@ pub struct ApiDecisions {
     pub decisions: Decisions,
     /// Where decisions are read from.
     pub ground: Arc<Ground>,
+    /// Who gives receipts.
+    pub core: Arc<Core>,
 }
 
 impl api::Decisions for ApiDecisions {
@@ -289,20 +298,41 @@ impl api::Decisions for ApiDecisions {
         request: WithdrawalRequest,
         idempotency_key: Option<String>,
         deadline: Duration,
+        is_shadow: bool,
     ) -> api::BoxFuture<'_, Result<ApiDecided, ApiDecideError>> {
         Box::pin(async move {
-            let decided =
-                self.decisions.decide(request, idempotency_key, Some(deadline)).await.map_err(|error| {
-                    match error {
-                        DecideError::Frozen { scope } => ApiDecideError::Frozen { scope },
-                        DecideError::IdempotencyConflict => ApiDecideError::IdempotencyConflict,
-                        error => {
-                            tracing::error!(%error, "no decision about a withdrawal");
-                            ApiDecideError::Unavailable { why: error.to_string() }
-                        }
-                    }
-                })?;
+            let deciding = self.decisions.decide(request, idempotency_key, Some(deadline), is_shadow);
+            let decided = deciding.await.map_err(|error| undecided(&error))?;
             Ok(ApiDecided { id: decided.id.to_string(), decision: decided.decision })
+        })
+    }
+
+    fn judge(
+        &self,
+        request: decide::JudgeRequest,
+    ) -> api::BoxFuture<'_, Result<api::JudgedAct, ApiDecideError>> {
+        Box::pin(async move {
+            let judged = self.decisions.judge.judge(request).await.map_err(|error| undecided(&error))?;
+            let none = || ApiDecideError::Unavailable { why: "an id of its own is not known".to_owned() };
+            self.judged(judged).ok_or_else(none)
+        })
+    }
+
+    fn proof(&self, position: u64) -> api::BoxFuture<'_, api::Proof> {
+        Box::pin(async move {
+            let receipt = tokio::task::block_in_place(|| self.core.receipt_text(position)).ok();
+            api::Proof { position, receipt }
+        })
+    }
+
+    fn judgement<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> api::BoxFuture<'a, Result<Option<api::JudgedAct>, ExplainError>> {
+        Box::pin(async move {
+            let found = self.decisions.judge.explain(id).await;
+            let found = found.map_err(|error| ExplainError { why: error.to_string() })?;
+            Ok(found.and_then(|judged| self.judged(judged)))
         })
     }
 
@@ -359,7 +389,24 @@ const PAGE_SCAN_MAX: u64 = 20_000;
 /// A cursor is the id the decision at its position would have, under another name: it proves itself.
 const CURSOR: (&str, &str) = ("cur-", "dec-");
 
+fn undecided(error: &DecideError) -> ApiDecideError {
+    match error {
+        DecideError::Frozen { scope } => ApiDecideError::Frozen { scope: scope.clone() },
+        DecideError::IdempotencyConflict => ApiDecideError::IdempotencyConflict,
+        error => {
+            tracing::error!(%error, "no decision");
+            ApiDecideError::Unavailable { why: error.to_string() }
+        }
+    }
+}
+
 impl ApiDecisions {
+    fn judged(&self, judged: decide::Judged) -> Option<api::JudgedAct> {
+        let decide::Judged { id, judgement } = judged;
+        let position = self.decisions.decider.ids().position(id.as_str()).ok()?;
+        Some(api::JudgedAct { id: id.to_string(), judgement, position })
+    }
+
     fn cursor(&self, position: u64) -> String {
         self.decisions.decider.ids().id(position).as_str().replacen(CURSOR.1, CURSOR.0, 1)
     }

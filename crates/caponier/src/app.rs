@@ -40,6 +40,7 @@ use crate::{
     core::{Core, Progress, chain, control_socket},
     drift::record_shifts,
     exit::{Exit, Failure},
+    installation::ApiInstallation,
     intake::ApiIntake,
     live::{Live, Slot},
     metrics::Exposition,
@@ -241,11 +242,13 @@ impl App {
                 decisions: Arc::new(ApiDecisions {
                     decisions: Decisions::of(&core),
                     ground: Arc::clone(&core.ground),
+                    core: Arc::clone(&core),
                 }),
                 cases: Arc::clone(&core.desk) as _,
                 changes: Arc::clone(&core.requests) as _,
                 emergencies: Arc::clone(&core.brake) as _,
                 screenings: Arc::new(ApiScreenings::of(&core)),
+                installation: Arc::new(ApiInstallation(Arc::clone(&core))),
                 rules: Arc::new(ApiRulebook(rulebook)),
                 health: Arc::new(Health(Arc::clone(&core))),
                 consents: apps.map(|server| {

@@ -252,6 +252,12 @@ impl Lives {
         self.lives.iter().flat_map(|(_, live)| live.examine(request)).collect()
     }
 
+    /// What they say about an event that has not happened yet.
+    #[must_use]
+    pub fn examine_event(&self, event: &Event) -> Vec<Finding> {
+        self.iter().flat_map(|(_, live)| live.examine_event(event)).collect()
+    }
+
     fn apply(&self, seq: u64, entry: &Entry<'_>) {
         for (place, live) in self.iter() {
             live.apply_with(seq, entry, |judged| {

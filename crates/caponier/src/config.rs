@@ -227,6 +227,7 @@ pub struct Identity {
 pub struct Decide {
     pub deadline: Duration,
     pub address_book: decide::AddressBookMode,
+    pub silence: decide::Silence,
 }
 
 /// `[fraud]`
@@ -501,6 +502,12 @@ impl Config {
                     "enforce" => decide::AddressBookMode::Enforce,
                     "off" => decide::AddressBookMode::Off,
                     _ => decide::AddressBookMode::Shadow,
+                },
+                silence: decide::Silence {
+                    admin_act: read.silence("decide.silent_admin_act"),
+                    api_call: read.silence("decide.silent_api_call"),
+                    login: read.silence("decide.silent_login"),
+                    order: read.silence("decide.silent_order"),
                 },
             },
             fraud: fraud(&mut read),

@@ -44,7 +44,7 @@ pub(crate) use self::entries::PAGE_ENTRIES_MAX;
 pub(crate) use self::models::path as model_path;
 pub use self::shipping::GroundSource;
 use crate::{
-    access,
+    access, acts,
     adapters::{FraudSource, WatchSource},
     bundles::Lives,
     cases::{Desk, GroundReleases},
@@ -103,6 +103,7 @@ pub struct Core {
     pub(crate) dead_letters: api::DeadLetters,
     pub(crate) installation: Installation,
     pub(crate) decider: Arc<Decider>,
+    pub(crate) judge: Arc<decide::Judge>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) brake: Arc<Brake>,
     pub(crate) publisher: Mutex<Publisher<Journal>>,
@@ -120,7 +121,7 @@ pub struct Core {
     /// The way into the console; set while serving.
     pub(crate) entrance: std::sync::OnceLock<crate::console::Entrance>,
     /// The gateway's bans; set while serving.
-    pub(crate) bans: std::sync::OnceLock<gateway::Bans>,
+    pub(crate) bans: Arc<std::sync::OnceLock<gateway::Bans>>,
     /// Whether the key-encryption key was made just now.
     pub kek_created: bool,
 }
@@ -211,6 +212,20 @@ impl Core {
         let decider = Arc::new(decider);
         let brake = Brake::new(Arc::clone(&ground), Arc::clone(&decider), Arc::clone(&clock));
         let desk = Desk::new(Arc::clone(&ground), installation.decision_ids(), Arc::clone(&clock));
+        let bans = Arc::default();
+        let judge = decide::Judge::new(
+            (config.decide.deadline, config.decide.silence),
+            vec![
+                Arc::new(acts::Behaviour(Arc::clone(&ground))),
+                Arc::new(acts::Access { ground: Arc::clone(&ground), bans: Arc::clone(&bans) }),
+            ],
+            Arc::clone(&ground) as Arc<dyn decide::JudgementLog>,
+            installation.decision_ids(),
+            Arc::clone(&clock),
+        );
+        for keyed in ground.take_keyed_judgements() {
+            judge.replay(keyed);
+        }
         for keyed in ground.take_keyed_decisions() {
             decider.replay(keyed);
         }
@@ -251,6 +266,7 @@ impl Core {
             installation,
             brake: Arc::new(brake),
             decider,
+            judge: Arc::new(judge),
             desk: Arc::new(desk),
             publisher: Mutex::new(publisher),
             shipper,
@@ -260,7 +276,7 @@ impl Core {
             reload: std::sync::OnceLock::new(),
             chains: std::sync::OnceLock::new(),
 
-            bans: std::sync::OnceLock::new(),
+            bans,
             entrance: std::sync::OnceLock::new(),
             kek_created,
         })

@@ -391,6 +391,7 @@ impl Ground {
         // The decider knows its keys already; those of the erased person lead to an entry that no longer opens.
         drop(rebuilt.take_keyed_decisions());
         drop(rebuilt.take_keyed_screenings());
+        drop(rebuilt.take_keyed_judgements());
         drop(rebuilt.take_bans());
         self.lives.store(Arc::new(rebuilt.lives().clone()));
         self.suspicions.store(Arc::clone(rebuilt.suspicions()));
@@ -443,6 +444,12 @@ impl Ground {
     #[must_use]
     pub fn take_keyed_screenings(&self) -> std::collections::VecDeque<record::Screened> {
         self.fold.lock().take_keyed_screenings()
+    }
+
+    /// Judgements with an idempotency key found on opening; taken once.
+    #[must_use]
+    pub fn take_keyed_judgements(&self) -> std::collections::VecDeque<decide::KeyedDecision> {
+        self.fold.lock().take_keyed_judgements()
     }
 
     /// Bans found on opening; taken once.

@@ -7,6 +7,7 @@
 pub mod abuse;
 mod access;
 pub mod acme;
+mod acts;
 pub mod adapters;
 mod api_model;
 pub mod app;
@@ -26,6 +27,7 @@ pub mod drift;
 pub mod emergency;
 pub mod exit;
 pub mod ground;
+mod installation;
 pub mod intake;
 mod intent;
 pub mod lists;

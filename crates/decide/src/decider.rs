@@ -10,6 +10,7 @@ use crate::{
     combine::{combine, unavailable},
     idempotency::{KeyedDecision, Keys, Remembered, fingerprint, key_digest},
     release::released,
+    shadow::{asked_as, in_shadow},
 };
 
 /// Account locks. Two accounts that share one wait for each other, which costs little: a decision holds its
@@ -18,6 +19,14 @@ const LANES: usize = 1024;
 
 /// Longest idempotency key, in bytes.
 const KEY_BYTES_MAX: usize = 128;
+
+/// A key of a length that is kept.
+pub(crate) fn check_key(key: &str) -> Result<(), DecideError> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        return Err(DecideError::IdempotencyKeyLength { got: key.len() });
+    }
+    Ok(())
+}
 
 /// How decisions are made.
 ///
@@ -154,18 +163,41 @@ impl Decider {
         idempotency_key: Option<String>,
         deadline: Option<Duration>,
     ) -> Result<Decided, DecideError> {
+        self.decide_as(request, idempotency_key, deadline, false).await
+    }
+
+    /// [`Decider::decide`] in shadow: nothing that is found has an effect, no release is used, and the decision says what it
+    /// would have been ([`crate::would_be`]). It counts as a withdrawal that went ahead, as it will.
+    ///
+    /// # Errors
+    /// As [`Decider::decide`].
+    pub async fn decide_in_shadow(
+        &self,
+        request: WithdrawalRequest,
+        idempotency_key: Option<String>,
+        deadline: Option<Duration>,
+    ) -> Result<Decided, DecideError> {
+        self.decide_as(request, idempotency_key, deadline, true).await
+    }
+
+    async fn decide_as(
+        &self,
+        request: WithdrawalRequest,
+        idempotency_key: Option<String>,
+        deadline: Option<Duration>,
+        is_shadow: bool,
+    ) -> Result<Decided, DecideError> {
         let lane = self.lane(&request.account);
         let _in_order = lane.lock().await;
+        let asked = asked_as(fingerprint(&request), is_shadow);
         let _turn = self.turns.read().await;
         let remembered_as = match &idempotency_key {
-            Some(key) if key.is_empty() || key.len() > KEY_BYTES_MAX => {
-                return Err(DecideError::IdempotencyKeyLength { got: key.len() });
-            }
             Some(key) => {
+                check_key(key)?;
                 let digest = key_digest(&request.account, key);
                 let earlier = self.keys.lock().find(&digest);
                 if let Some(earlier) = earlier {
-                    return self.again(earlier, &request).await;
+                    return self.again(earlier, asked, &request).await;
                 }
                 Some(digest)
             }
@@ -173,10 +205,17 @@ impl Decider {
         };
 
         let deadline = deadline.map_or(self.config.deadline, |asked| asked.min(self.config.deadline));
-        let mut findings = self.gather(&request, deadline).await;
-        findings.extend(self.freezes.covering(&request).map(|freeze| freeze.finding()));
-        let asked = fingerprint(&request);
-        let (verdict, findings) = self.with_release(&request, asked, combine(findings));
+        let findings = self.gather(&request, deadline).await;
+        let freezes = self.freezes.covering(&request).map(|freeze| freeze.finding());
+        let (verdict, findings) = if is_shadow {
+            // A freeze is no finding to be tried out: it holds whoever asks, however.
+            let (_, mut findings) = in_shadow(combine(findings));
+            findings.extend(freezes);
+            combine(findings)
+        } else {
+            let findings = findings.into_iter().chain(freezes).collect();
+            self.with_release(&request, asked, combine(findings))
+        };
         let decision =
             Arc::new(Decision { request, verdict, findings, decided_at: self.clock.now(), idempotency_key });
         let position = self
@@ -239,8 +278,13 @@ impl Decider {
         self.lanes.get(lane).unwrap_or_else(|| unreachable!("the remainder is below LANES"))
     }
 
-    async fn again(&self, earlier: Remembered, request: &WithdrawalRequest) -> Result<Decided, DecideError> {
-        if earlier.request != fingerprint(request) {
+    async fn again(
+        &self,
+        earlier: Remembered,
+        asked: [u8; 16],
+        request: &WithdrawalRequest,
+    ) -> Result<Decided, DecideError> {
+        if earlier.request != asked {
             return Err(DecideError::IdempotencyConflict);
         }
         let read = self.log.read(earlier.position).await;

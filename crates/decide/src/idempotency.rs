@@ -5,7 +5,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use domain::{AccountId, Decision, Destination, WithdrawalRequest};
+use domain::{AccountId, Decision, Destination, Judgement, WithdrawalRequest};
+
+use crate::shadow::{asked_as, would_be};
 
 /// Keys remembered; the oldest are forgotten first. 80 bytes each, 80 MiB when full.
 pub const MAX_KEYS: usize = 1_000_000;
@@ -36,13 +38,26 @@ impl KeyedDecision {
         let key = decision.idempotency_key.as_ref()?;
         Some(Self {
             key: key_digest(&decision.request.account, key),
-            remembered: Remembered { position, request: fingerprint(&decision.request) },
+            remembered: Remembered {
+                position,
+                request: asked_as(fingerprint(&decision.request), would_be(&decision.findings).is_some()),
+            },
+        })
+    }
+
+    /// Of a judgement found in the log; `None` when it carries no key.
+    #[must_use]
+    pub fn of_judgement(position: u64, judgement: &Judgement) -> Option<Self> {
+        let key = judgement.idempotency_key.as_ref()?;
+        Some(Self {
+            key: caller_key_digest(&judgement.caller, key),
+            remembered: Remembered { position, request: short(&judgement.request_sha256) },
         })
     }
 }
 
 /// Bounded map from key to decision.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Keys {
     by_key: HashMap<Digest, Remembered, foldhash::fast::RandomState>,
     oldest_first: VecDeque<Digest>,
@@ -73,6 +88,21 @@ pub(crate) fn key_digest(account: &AccountId, key: &str) -> Digest {
     crypto::sha256(&[&(account.len() as u64).to_be_bytes(), account, key.as_bytes()])
 }
 
+/// Digest of a caller's key for acts; never one of an account's.
+pub(crate) fn caller_key_digest(caller: &str, key: &str) -> Digest {
+    let caller = caller.as_bytes();
+    crypto::sha256(&[b"caller", &(caller.len() as u64).to_be_bytes(), caller, key.as_bytes()])
+}
+
+/// The first half of a digest.
+pub(crate) fn short(digest: &Digest) -> [u8; 16] {
+    let mut short = [0; 16];
+    for (to, from) in short.iter_mut().zip(digest) {
+        *to = *from;
+    }
+    short
+}
+
 /// Digest of what moves where: asset, amount, fee, network, destination and tag. Account, time, address and device of the
 /// sender are not in it: two sends of one request have one fingerprint.
 #[must_use]
@@ -91,9 +121,5 @@ pub fn fingerprint(request: &WithdrawalRequest) -> [u8; 16] {
         hasher.update(&(part.len() as u64).to_be_bytes());
         hasher.update(part.as_bytes());
     }
-    let mut short = [0; 16];
-    for (to, from) in short.iter_mut().zip(hasher.finish()) {
-        *to = from;
-    }
-    short
+    short(&hasher.finish())
 }

@@ -80,6 +80,8 @@ impl fmt::Display for ReasonCode {
 /// Who found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FindingSource {
+    /// Who may do what, from where: bans, API keys, capabilities.
+    Access,
     /// The decision path itself: policy, deadlines, unavailable sources.
     Decide,
     /// Behaviour.
@@ -90,12 +92,13 @@ pub enum FindingSource {
 
 impl FindingSource {
     /// Every source.
-    pub const ALL: [Self; 3] = [Self::Decide, Self::Fraud, Self::Watch];
+    pub const ALL: [Self; 4] = [Self::Access, Self::Decide, Self::Fraud, Self::Watch];
 
     /// Stable lower-case name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Access => "access",
             Self::Decide => "decide",
             Self::Fraud => "fraud",
             Self::Watch => "watch",

@@ -3,6 +3,7 @@
 //! No I/O, no clock, no randomness, no serialization: a wire or storage format belongs to the crate at whose
 //! edge it appears. Everything here is plain data with its invariants checked at construction.
 
+mod act;
 mod action;
 mod actor;
 mod address;
@@ -15,6 +16,7 @@ mod network;
 mod time;
 
 pub use self::{
+    act::{Act, ActKind, AdminAct, ApiCall, Judgement},
     action::{Channel, Destination, WithdrawalRequest},
     actor::{Actor, ActorError, ActorKind},
     address::{Address, AddressKind},

@@ -20,10 +20,16 @@ pub enum Capability {
     FreezeOutflow,
     /// Inviting persons, making tokens for programs, ending both, and proposing roles.
     ManageAccess,
+    /// Banning network addresses, and letting them in again.
+    ManageBans,
+    /// Taking API keys out of force.
+    ManageKeys,
     /// Having a session: what every person who signs in may do. No program.
     OwnSession,
     /// Putting the gateway on its guard for a while.
     RaiseAlarm,
+    /// Reading API keys and bans.
+    ReadAccess,
     /// Reading alerts and cases.
     ReadCases,
     /// Reading what is proposed and what became of it.
@@ -32,10 +38,14 @@ pub enum Capability {
     ReadDecisions,
     /// Reading the state of health.
     ReadHealth,
+    /// Reading lists, backups and the log.
+    ReadInstallation,
     /// Reading counters.
     ReadMetrics,
     /// Reading rules and models, and what they did.
     ReadRules,
+    /// Trying restores.
+    RunDrills,
     /// Screening addresses.
     Screen,
     /// Proposing and agreeing to let leave again what was stopped, with a second person.
@@ -191,6 +201,13 @@ pub const TABLE: &[Row] = &[
         "invites persons, makes tokens for programs, ends both, proposes roles",
         &[Role::Admin],
     ),
+    row(
+        Capability::ManageBans,
+        "manage_bans",
+        "bans network addresses and lets them in again",
+        &[Role::SecurityEngineer, Role::Sre],
+    ),
+    row(Capability::ManageKeys, "manage_keys", "takes API keys out of force", &[Role::SecurityEngineer]),
     row(Capability::OwnSession, "own_session", "has a session of its own and ends it", &Role::ALL),
     row(
         Capability::RaiseAlarm,
@@ -198,6 +215,7 @@ pub const TABLE: &[Row] = &[
         "puts the gateway on its guard for a while",
         &[Role::SecurityEngineer, Role::Sre],
     ),
+    row(Capability::ReadAccess, "read_access", "reads API keys and bans", &[Role::SecurityEngineer]),
     row(Capability::ReadCases, "read_cases", "reads alerts and cases", INVESTIGATORS),
     row(
         Capability::ReadChanges,
@@ -216,6 +234,12 @@ pub const TABLE: &[Row] = &[
     ),
     row(Capability::ReadDecisions, "read_decisions", "reads decisions and their reasons", INVESTIGATORS),
     row(Capability::ReadHealth, "read_health", "reads the state of health", &Role::ALL),
+    row(
+        Capability::ReadInstallation,
+        "read_installation",
+        "reads lists, backups and the log",
+        &[Role::Admin, Role::Auditor, Role::SecurityEngineer, Role::Sre],
+    ),
     row(
         Capability::ReadMetrics,
         "read_metrics",
@@ -236,6 +260,7 @@ pub const TABLE: &[Row] = &[
             Role::Viewer,
         ],
     ),
+    row(Capability::RunDrills, "run_drills", "tries restores of the backup", &[Role::Sre]),
     row(
         Capability::Screen,
         "screen",
@@ -279,6 +304,11 @@ impl Capability {
     #[must_use]
     pub const fn is_of_programs(self) -> bool {
         !matches!(self, Self::ApproveAccess | Self::ManageAccess | Self::OwnSession)
+    }
+
+    /// Every capability that programs may have.
+    pub fn of_programs() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|one| one.is_of_programs())
     }
 
     /// Its line of the table.

@@ -75,11 +75,13 @@ pub enum Kind {
     Suspicion,
     /// A label list is no longer in force.
     ListRemoved,
+    /// A decision about something else than a withdrawal.
+    Judgement,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -103,6 +105,7 @@ impl Kind {
         Self::ChangeRequest,
         Self::Suspicion,
         Self::ListRemoved,
+        Self::Judgement,
     ];
 
     /// The stored number.
@@ -132,6 +135,7 @@ impl Kind {
             Self::ChangeRequest => 21,
             Self::Suspicion => 23,
             Self::ListRemoved => 24,
+            Self::Judgement => 25,
         }
     }
 
@@ -168,6 +172,7 @@ impl Kind {
             Self::Emergency => "emergency",
             Self::Suspicion => "suspicion",
             Self::ListRemoved => "list_removed",
+            Self::Judgement => "judgement",
         }
     }
 }

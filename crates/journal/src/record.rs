@@ -16,6 +16,7 @@ mod emergency;
 mod event;
 mod fraud;
 mod house;
+mod judgement;
 mod screening;
 mod suspicion;
 
@@ -30,6 +31,7 @@ pub use self::{
         BackupDrill, KekRotated, Lifecycle, LifecycleEvent, ListImported, ListRemoved, Refusals,
         SubjectErased,
     },
+    judgement::{decode_judgement, encode_judgement},
     screening::{
         ExposuresJudged, Rescreened, Screened, ScreenedAddress, Screening, TransferAlert, TransferExposure,
     },

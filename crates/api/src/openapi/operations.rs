@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Content, Operation, cases, changes, emergency, rules, samples, schemas, screening};
+use super::{
+    Content, Operation, cases, changes, emergency, installation, rules, samples, schemas, screening,
+};
 use crate::{
     Action, AppCall, DecisionCall, EventCall, OpenAction, OperationCall, SessionCall, problem::Kind,
 };
@@ -19,6 +21,7 @@ pub(super) const TAGS: &[(&str, &str)] = &[
     ("people", "Persons and their sessions. 404 unless identity.origin is configured."),
     ("rules", "What judges, what is tried on the past, what comes into force."),
     ("screening", "What is known about an address."),
+    ("installation", "What the installation holds: keys, bans, lists, backup, log."),
     ("operation", "Whether it works, and how much it does."),
 ];
 
@@ -52,6 +55,46 @@ pub(super) fn transfer() -> Value {
         "type": "withdrawal",
         "withdrawal": {
             "account": "u-1001", "asset": "USDT", "amount": "5", "internal_recipient": "u-2002", "ip": "192.0.2.7",
+        },
+    })
+}
+
+pub(super) fn login() -> Value {
+    json!({
+        "type": "login", "idempotency_key": "login-9001", "deadline_ms": 50,
+        "login": {
+            "type": "login", "id": "ev-9001", "account": "u-1001", "occurred_at": "2026-11-22T10:00:00Z",
+            "ip": "192.0.2.7", "device": "d-77", "success": true, "second_factor": false,
+        },
+    })
+}
+
+pub(super) fn order() -> Value {
+    json!({
+        "type": "order",
+        "order": {
+            "type": "order_placed", "id": "ev-9002", "account": "u-1001", "occurred_at": "2026-11-22T10:00:00Z",
+            "instrument": "BTC-USDT", "order": "o-17", "side": "buy", "quantity": "0.5",
+        },
+    })
+}
+
+pub(super) fn api_call() -> Value {
+    json!({
+        "type": "api_call",
+        "api_call": {
+            "account": "u-1001", "api_key": "0e2b7c1d-key", "method": "POST", "path": "/api/v5/trade/order",
+            "ip": "192.0.2.7",
+        },
+    })
+}
+
+pub(super) fn admin_act() -> Value {
+    json!({
+        "type": "admin_act",
+        "admin_act": {
+            "actor": "user:anna", "capability": "work_cases", "act": "raise the withdrawal limit",
+            "account": "u-1001", "ip": "192.0.2.7",
         },
     })
 }
@@ -119,15 +162,28 @@ pub(super) fn operation(action: Action) -> Operation {
         Action::Decision(DecisionCall::Decide) => Operation {
             id: "decide",
             tag: "decisions",
-            summary: "Decides on a withdrawal before it happens.",
-            description: "The decision is durable before it is answered. Only the verdict allow lets the withdrawal go ahead; \
-                          any problem, and no answer, mean that there is no decision and it must not. The same account and \
-                          idempotency key get the first decision again.",
-            query: vec![],
+            summary: "Decides on a withdrawal, login, order, API call or admin act before it happens.",
+            description: "The decision is durable before it is answered. Only the verdict allow lets it go ahead; \
+                          any problem, and no answer, mean that there is no decision. The same account (of a withdrawal) or \
+                          caller and idempotency key get the first decision again; another request under the key is \
+                          refused. A check that is not done by the deadline denies a withdrawal; for other acts the \
+                          configuration says per kind what it means (decide.silent_login and its like).",
+            query: vec![(
+                "mode",
+                json!({ "type": "string", "enum": ["enforce", "shadow"], "default": "enforce" }),
+                "In shadow everything is looked at and recorded, the verdict is allow, and would_be says what it would have been.",
+            )],
             body: vec![Content::json(
                 "What is about to happen.",
                 schema("DecisionRequest"),
-                vec![("on_chain", withdrawal()), ("internal", transfer())],
+                vec![
+                    ("on_chain", withdrawal()),
+                    ("internal", transfer()),
+                    ("login", login()),
+                    ("order", order()),
+                    ("api_call", api_call()),
+                    ("admin_act", admin_act()),
+                ],
             )],
             answer: Content::json("What was decided.", schema("Decision"), vec![("hold", samples::answer())]),
             problems: &[Kind::IdempotencyConflict, Kind::Frozen, Kind::Unavailable, Kind::DeadlineExceeded],
@@ -135,18 +191,19 @@ pub(super) fn operation(action: Action) -> Operation {
         Action::Decision(DecisionCall::Explain) => Operation {
             id: "explainDecision",
             tag: "decisions",
-            summary: "Explains a decision.",
+            summary: "Shows a decision.",
             description: "With what was asked, every finding, what would have let it pass, and its position in the journal. Ids \
                           of erased customers are not found.",
             query: vec![],
             body: vec![],
             answer: Content::json(
-                "The decision.",
-                schema("Explanation"),
+                "The decision, about a withdrawal or about another act.",
+                json!({ "anyOf": [schema("Explanation"), schema("ActExplanation")] }),
                 vec![("held", samples::explanation())],
             ),
             problems: &[Kind::NotFound, Kind::Unavailable],
         },
+        Action::Installation(call) => installation::operation(call),
         Action::Operation(OperationCall::Health) => Operation {
             id: "health",
             tag: "operation",
@@ -294,6 +351,23 @@ pub(super) fn operation(action: Action) -> Operation {
                 )],
             ),
             problems: &[],
+        },
+        Action::Decision(DecisionCall::Trace) => Operation {
+            id: "explainDecisionByStep",
+            tag: "decisions",
+            summary: "Explains a decision step by step, with its proof.",
+            description: "From the journal alone: the same id always gives the same explanation. With what each part found and \
+                          asked for, what added to the score, versions and digests of what judged, what would have let it \
+                          pass, and the receipt by which others check that the journal holds it. Who may not read cases is \
+                          not shown the evidence (redacted is true).",
+            query: vec![],
+            body: vec![],
+            answer: Content::json(
+                "How it came about.",
+                schema("DecisionTrace"),
+                vec![("held", samples::traced())],
+            ),
+            problems: &[Kind::NotFound, Kind::Unavailable],
         },
         Action::Decision(DecisionCall::Stream) => Operation {
             id: "streamDecisions",

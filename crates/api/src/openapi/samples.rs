@@ -66,6 +66,13 @@ pub(super) fn explanation() -> Value {
     })
 }
 
+pub(super) fn traced() -> Value {
+    let proof = crate::Proof { position: 7, receipt: None };
+    decision().map_or(Value::Null, |decision| {
+        crate::trace::explain_json(&crate::trace::Subject::withdrawal(ID, &decision), &proof, true)
+    })
+}
+
 fn app() -> Option<Arc<App>> {
     let scopes = parse_scope("read trade")?;
     App::new("bot-1", "Trading Bot", &["https://app.example/callback"], scopes, AT).ok().map(Arc::new)

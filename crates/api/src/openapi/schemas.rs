@@ -1,11 +1,14 @@
 //! The schemas of version 1. Lengths and patterns come from what the parsers check.
 
-use domain::{AccountId, Asset, DeviceId, FindingSource, Network, Verdict};
+use domain::{AccountId, ActKind, Asset, DeviceId, FindingSource, Network, Verdict};
 use identity::webauthn::PART_BYTES_MAX;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    limits::{ADDRESS_BYTES_MAX, DEADLINE_MAX, IDEMPOTENCY_KEY_BYTES_MAX, NAME_BYTES_MAX, PAGE_MAX},
+    limits::{
+        ACT_BYTES_MAX, ADDRESS_BYTES_MAX, DEADLINE_MAX, IDEMPOTENCY_KEY_BYTES_MAX, NAME_BYTES_MAX, PAGE_MAX,
+        PATH_BYTES_MAX,
+    },
     problem::Kind,
 };
 
@@ -30,7 +33,7 @@ pub(super) fn described(mut schema: Value, description: &str) -> Value {
 }
 
 /// The same, or null, which means absent.
-fn or_null(mut schema: Value) -> Value {
+pub(super) fn or_null(mut schema: Value) -> Value {
     let Some(object) = schema.as_object_mut() else { return schema };
     match object.get("type").cloned() {
         Some(Value::String(kind)) => drop(object.insert("type".to_owned(), json!([kind, "null"]))),
@@ -128,19 +131,102 @@ fn withdrawals() -> (Value, Value) {
 fn decision_request() -> Value {
     let (on_chain, internal) = withdrawals();
     let deadline = u64::try_from(DEADLINE_MAX.as_millis()).unwrap_or(u64::MAX);
-    request(
+    let admin_act = request(
         &[
-            ("type", json!({ "type": "string", "const": "withdrawal" })),
-            ("withdrawal", json!({ "oneOf": [on_chain, internal] })),
+            ("actor", described(text(72), "As at the control API: user:anna, service:exchange.")),
+            ("capability", described(text(NAME_BYTES_MAX), "What it takes, of the table of capabilities.")),
+            ("act", text(ACT_BYTES_MAX)),
         ],
+        &[("account", account()), ("ip", ip())],
+    );
+    let api_call = request(
         &[
-            (
-                "idempotency_key",
-                described(text(IDEMPOTENCY_KEY_BYTES_MAX), "The same key gets the first decision again."),
-            ),
-            ("deadline_ms", json!({ "type": "integer", "minimum": 1, "maximum": deadline })),
+            ("account", account()),
+            ("api_key", id(domain::ApiKeyId::BYTES_MAX)),
+            ("method", json!({ "type": "string", "enum": crate::wire::METHODS })),
+            ("path", json!({ "type": "string", "pattern": "^/[!\"$-> @-~]*$", "maxLength": PATH_BYTES_MAX })),
+            ("ip", ip()),
         ],
-    )
+        &[],
+    );
+    let about = [
+        ("withdrawal", json!({ "oneOf": [on_chain, internal] })),
+        ("admin_act", admin_act),
+        ("api_call", api_call),
+        ("login", reference("LoginEvent")),
+        ("order", reference("OrderPlacedEvent")),
+    ];
+    let ways = about.map(|(kind, schema)| {
+        request(
+            &[("type", json!({ "type": "string", "const": kind })), (kind, schema)],
+            &[
+                (
+                    "idempotency_key",
+                    described(text(IDEMPOTENCY_KEY_BYTES_MAX), "The same key gets the first decision again."),
+                ),
+                ("deadline_ms", json!({ "type": "integer", "minimum": 1, "maximum": deadline })),
+            ],
+        )
+    });
+    json!({ "oneOf": ways })
+}
+
+/// What an answer says beside the decision itself.
+fn decided_maybe() -> Vec<(&'static str, Value)> {
+    let kinds = ActKind::ALL.map(ActKind::as_str);
+    vec![
+        ("type", described(json!({ "type": "string", "enum": kinds }), "Of an act that is no withdrawal.")),
+        ("mode", described(json!({ "type": "string", "const": "shadow" }), "It was asked in shadow.")),
+        ("would_be", described(verdict(), "What it would have been, of one that was asked in shadow.")),
+    ]
+}
+
+fn traced() -> Value {
+    let plain = || json!({ "type": "string" });
+    let texts = || json!({ "type": "array", "items": plain() });
+    let list = |item: Value| json!({ "type": "array", "items": item });
+    let step = answer(
+        &[("step", plain()), ("findings", texts()), ("asks", verdict()), ("outcome", plain())],
+        &[("asks_in_shadow", verdict())],
+    );
+    let added = answer(
+        &[("feature", plain()), ("value", plain()), ("added_logit", json!({ "type": "number" }))],
+        &[],
+    );
+    let score = answer(&[("code", plain()), ("probability_ppm", plain()), ("steps", list(added))], &[]);
+    let otherwise = answer(&[("code", plain()), ("would_pass_if", plain())], &[]);
+    let receipt = described(plain(), "Absent while no signed checkpoint covers it.");
+    let proof = answer(
+        &[("position", json!({ "type": "integer", "minimum": 0 })), ("command", plain())],
+        &[("receipt", receipt)],
+    );
+    let mut required = decided();
+    required.extend([
+        ("type", plain()),
+        ("sentence", plain()),
+        ("trace", list(step)),
+        ("versions", list(answer(&[("name", plain()), ("value", plain())], &[]))),
+        ("redacted", json!({ "type": "boolean" })),
+        ("proof", proof),
+    ]);
+    let mut optional = decided_maybe();
+    optional.retain(|(name, _)| *name != "type");
+    optional.extend([("scores", list(score)), ("would_pass_if", list(otherwise))]);
+    answer(&required, &optional)
+}
+
+fn act_explained() -> Value {
+    let mut required = decided();
+    required.extend([
+        ("type", json!({ "type": "string", "enum": ActKind::ALL.map(ActKind::as_str) })),
+        ("act", json!({ "type": "object", "additionalProperties": { "type": "string" } })),
+        ("caller", json!({ "type": "string", "description": "Who asked." })),
+        ("position", json!({ "type": "integer", "minimum": 0, "description": "In the journal: proves it." })),
+    ]);
+    let mut optional = decided_maybe();
+    optional.retain(|(name, _)| *name != "type");
+    optional.push(("idempotency_key", json!({ "type": "string" })));
+    answer(&required, &optional)
 }
 
 fn reason() -> Value {
@@ -161,7 +247,7 @@ fn reason() -> Value {
 fn decided() -> Vec<(&'static str, Value)> {
     vec![
         ("id", json!({ "type": "string", "description": "Looks it up; shown to customers and support." })),
-        ("verdict", described(verdict(), "Only allow lets the withdrawal go ahead.")),
+        ("verdict", described(verdict(), "Only allow lets it go ahead.")),
         ("decided_at", time()),
         ("reasons", json!({ "type": "array", "items": reference("Reason") })),
     ]
@@ -198,7 +284,10 @@ fn explained() -> Value {
     let position = json!({ "type": "integer", "minimum": 0, "description": "In the journal: proves it." });
     let review = reference("Review");
     let key = json!({ "type": "string" });
-    answer(&required, &[("idempotency_key", key), ("position", position), ("review", review)])
+    let mut optional = decided_maybe();
+    optional.retain(|(name, _)| *name != "type");
+    optional.extend([("idempotency_key", key), ("position", position), ("review", review)]);
+    answer(&required, &optional)
 }
 
 fn consent_answer() -> Value {
@@ -302,7 +391,9 @@ pub(crate) fn components() -> Map<String, Value> {
             ),
         ),
         ("ConsentAnswer", consent_answer()),
-        ("Decision", answer(&decided(), &[])),
+        ("ActExplanation", act_explained()),
+        ("DecisionTrace", traced()),
+        ("Decision", answer(&decided(), &decided_maybe())),
         ("DecisionRequest", decision_request()),
         (
             "DecisionPage",
@@ -354,7 +445,8 @@ pub(crate) fn components() -> Map<String, Value> {
         .into_iter()
         .chain(super::cases::components())
         .chain(super::changes::components())
-        .chain(super::emergency::components());
+        .chain(super::emergency::components())
+        .chain(super::installation::components());
     components.extend(people());
     components.extend(named.map(|(name, schema)| (name.to_owned(), schema)));
     components

@@ -56,6 +56,18 @@ fn every_route_is_described_once_with_what_it_needs() {
     }
 }
 
+/// One request about each kind of act.
+fn acts() -> [Value; 6] {
+    use operations::{admin_act, api_call, login, order, transfer, withdrawal};
+    [withdrawal(), transfer(), login(), order(), api_call(), admin_act()]
+}
+
+fn is_decision(text: &str) -> bool {
+    let intake = wire::NoIntake::default();
+    let judge = wire::Judge { now: NOW, intake: &intake };
+    wire::decision_request(text.as_bytes(), wire::Sent::default(), judge).is_ok()
+}
+
 /// Every `$ref` leads somewhere.
 #[test]
 fn no_reference_is_dangling() {
@@ -89,8 +101,8 @@ fn examples_of_requests_are_accepted_by_the_parsers() {
         .1
         .to_string();
     assert!(one.starts_with('[') && is_event_batch(&one), "{one}");
-    for body in [operations::withdrawal(), operations::transfer()] {
-        wire::decision_request(body.to_string().as_bytes(), NOW).unwrap();
+    for body in acts() {
+        assert!(is_decision(&body.to_string()), "{body}");
     }
     wire::screen_request(super::screening::single().to_string().as_bytes(), "a").unwrap();
     let (lines, places, refused) = wire::screen_lines(super::screening::LINES.as_bytes(), "a").unwrap();
@@ -154,17 +166,32 @@ fn the_document_and_the_parsers_agree() {
         super::events::event_types().into_iter().map(|(name, _)| name.to_owned()).collect();
     assert_eq!(described, seen);
 
-    for body in [operations::withdrawal(), operations::transfer()] {
+    for body in acts() {
         assert!(conforms(&model, "/v1/decisions", &body.to_string()), "{body}");
-        let inner = body["withdrawal"].as_object().unwrap().keys().map(|name| format!("/withdrawal/{name}"));
+        let kind = body["type"].as_str().unwrap();
+        let inner = body[kind].as_object().unwrap().keys().map(|name| format!("/{kind}/{name}"));
         let outer = body.as_object().unwrap().keys().map(|name| format!("/{name}"));
         for pointer in outer.chain(inner) {
             for value in [Value::Null, json!({}), json!(-1)] {
                 let mut changed = body.clone();
                 *changed.pointer_mut(&pointer).unwrap() = value;
                 let text = changed.to_string();
-                let parsed = wire::decision_request(text.as_bytes(), NOW).is_ok();
+                let parsed = is_decision(&text);
                 assert_eq!(conforms(&model, "/v1/decisions", &text), parsed, "{text}");
+            }
+        }
+    }
+    for (call, path) in
+        [(crate::InstallationCall::BanAdd, "/v1/bans"), (crate::InstallationCall::BanLift, "/v1/bans/lift")]
+    {
+        let body = super::installation::body(call).unwrap();
+        for pointer in body.as_object().unwrap().keys().map(|name| format!("/{name}")) {
+            for value in [Value::Null, json!({}), json!(-1), json!("192.0.2.7")] {
+                let mut changed = body.clone();
+                *changed.pointer_mut(&pointer).unwrap() = value;
+                let text = changed.to_string();
+                let parsed = crate::installation::ban(call, text.as_bytes()).is_ok();
+                assert_eq!(conforms(&model, path, &text), parsed, "{text}");
             }
         }
     }

@@ -31,11 +31,12 @@ use tokio::{
 
 use crate::{
     Action, BoxFuture, BuildError, Config, Consents, DeadLetters, DecideError, Decided, DecisionPage,
-    Decisions, ExplainError, Explained, GrantError, Health, Intake, IntakeError, ListedDecision, Metrics,
-    OPEN_ROUTES, PageError, People, Permission, Ports, Recorded, ScreenAnswer, ScreenError, ScreenRequest,
-    Screenings, SessionCall, Token, limits, routes,
+    Decisions, ExplainError, Explained, GrantError, Health, Intake, IntakeError, JudgedAct, ListedDecision,
+    Metrics, OPEN_ROUTES, PageError, People, Permission, Ports, Proof, Recorded, ScreenAnswer, ScreenError,
+    ScreenRequest, Screenings, SessionCall, Token, limits, routes,
 };
 
+mod installation;
 mod people;
 mod rules;
 
@@ -65,6 +66,7 @@ struct Backstage {
     cases: std::sync::Mutex<fraud::cases::Cases>,
     requests: std::sync::Mutex<identity::requests::Requests>,
     decided: AtomicUsize,
+    judged: Mutex<Option<JudgedAct>>,
     news: Notify,
 }
 
@@ -147,6 +149,7 @@ impl Decisions for Backstage {
         request: WithdrawalRequest,
         idempotency_key: Option<String>,
         deadline: Duration,
+        _is_shadow: bool,
     ) -> BoxFuture<'_, Result<Decided, DecideError>> {
         self.reached.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
@@ -165,6 +168,24 @@ impl Decisions for Backstage {
             self.news.notify_one();
             Ok(Decided { id: "dec-7-aa".into(), decision: decision(request) })
         })
+    }
+
+    fn judge(&self, request: decide::JudgeRequest) -> BoxFuture<'_, Result<JudgedAct, DecideError>> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        let judged =
+            JudgedAct { id: "dec-9-bb".into(), judgement: installation::judgement(request), position: 9 };
+        Box::pin(async move {
+            *self.judged.lock().await = Some(judged.clone());
+            Ok(judged)
+        })
+    }
+
+    fn judgement<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<JudgedAct>, ExplainError>> {
+        Box::pin(async move { Ok(self.judged.lock().await.clone().filter(|judged| judged.id == id)) })
+    }
+
+    fn proof(&self, position: u64) -> BoxFuture<'_, Proof> {
+        Box::pin(std::future::ready(Proof { position, receipt: None }))
     }
 
     fn explain<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Explained>, ExplainError>> {
@@ -380,6 +401,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
         intake: Arc::clone(&backstage) as _,
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
+        installation: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
         rules: Arc::clone(&backstage) as _,
         changes: Arc::clone(&backstage) as _,
@@ -648,7 +670,7 @@ async fn without_a_decision_the_answer_is_never_allow() {
     let api = start().await;
     for (error, status, name) in [
         (DecideError::Busy { retry_after: Duration::ZERO }, 503, "busy"),
-        (DecideError::IdempotencyConflict, 409, "idempotency-conflict"),
+        (DecideError::IdempotencyConflict, 422, "idempotency-conflict"),
         (DecideError::Unavailable { why: "secret cause".into() }, 503, "unavailable"),
     ] {
         *api.backstage.decide_fails.lock().await = Some(error);
@@ -852,6 +874,7 @@ async fn tokens_cross_a_network_only_encrypted() {
         intake: Arc::clone(&backstage) as _,
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
+        installation: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
         rules: Arc::clone(&backstage) as _,
         changes: Arc::clone(&backstage) as _,
@@ -932,7 +955,7 @@ async fn addresses_are_screened_one_by_one_or_many_at_once() {
         );
     }
     let taken = r#"{"address":"x","idempotency_key":"taken"}"#;
-    assert_eq!(api.post("/v1/screen", taken).await.status, 409);
+    assert_eq!(api.post("/v1/screen", taken).await.status, 422);
 
     let many = "{\"address\":\"good\"}\n\n{\"address\":7}\n{\"address\":\"bad\"}\n";
     let ndjson = "Content-Type: application/x-ndjson; charset=utf-8\r\n";

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, net::IpAddr, str::FromStr, time::Duration};
 
 use domain::{
-    AccountId, Asset, Channel, Decision, Destination, DeviceId, Finding, Network, UnixNanos,
-    WithdrawalRequest,
+    AccountId, Act, ActKind, Asset, Channel, Decision, Destination, DeviceId, Finding, Network, UnixNanos,
+    Verdict, WithdrawalRequest,
 };
 use serde_json::{Map, Value, json};
 
@@ -14,24 +14,58 @@ use crate::{
     limits::{ADDRESS_BYTES_MAX, DEADLINE_DEFAULT, DEADLINE_MAX, IDEMPOTENCY_KEY_BYTES_MAX, NAME_BYTES_MAX},
 };
 
-use super::fields::{Fault, Fields};
+use super::{
+    act::act,
+    event::Judge,
+    fields::{Fault, Fields},
+};
 
 /// A parsed decision request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DecisionRequest {
-    pub(crate) withdrawal: WithdrawalRequest,
+    pub(crate) asked: Asked,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) deadline: Duration,
 }
 
+/// What is about to happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Act(Act),
+    Withdrawal(WithdrawalRequest),
+}
+
+/// What the headers say; the body may say the same, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Sent {
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) deadline_ms: Option<u64>,
+}
+
 /// Parses the body of `POST /v1/decisions`.
-pub(crate) fn decision_request(body: &[u8], now: UnixNanos) -> Result<DecisionRequest, Fault> {
+pub(crate) fn decision_request(body: &[u8], sent: Sent, judge: Judge<'_>) -> Result<DecisionRequest, Fault> {
     let mut fields = Fields::parse(body)?;
-    if fields.text("type")? != "withdrawal" {
-        return Err(fields.fault("type", "expected \"withdrawal\""));
-    }
+    let kind = match fields.text("type")?.as_str() {
+        "withdrawal" => None,
+        name => Some(ActKind::named(name).ok_or_else(|| {
+            let known = ActKind::ALL.map(ActKind::as_str).join(", ");
+            fields.fault("type", format!("expected withdrawal, {known}"))
+        })?),
+    };
     let idempotency_key = fields.optional_label("idempotency_key", IDEMPOTENCY_KEY_BYTES_MAX)?;
-    let deadline = match fields.optional_integer("deadline_ms")? {
+    let idempotency_key = match (idempotency_key, sent.idempotency_key) {
+        (Some(body), Some(header)) if body != header => {
+            return Err(fields.fault("idempotency_key", "differs from the header Idempotency-Key"));
+        }
+        (body, header) => body.or(header),
+    };
+    let deadline = match (fields.optional_integer("deadline_ms")?, sent.deadline_ms) {
+        (Some(body), Some(header)) if body != header => {
+            return Err(fields.fault("deadline_ms", "differs from the header X-Deadline-Ms"));
+        }
+        (body, header) => body.or(header),
+    };
+    let deadline = match deadline {
         None => DEADLINE_DEFAULT,
         Some(0) => return Err(fields.fault("deadline_ms", "is zero")),
         Some(millis) if Duration::from_millis(millis) > DEADLINE_MAX => {
@@ -40,9 +74,12 @@ pub(crate) fn decision_request(body: &[u8], now: UnixNanos) -> Result<DecisionRe
         }
         Some(millis) => Duration::from_millis(millis),
     };
-    let withdrawal = withdrawal(fields.object("withdrawal", "withdrawal.")?, now)?;
+    let asked = match kind {
+        None => Asked::Withdrawal(withdrawal(fields.object("withdrawal", "withdrawal.")?, judge.now)?),
+        Some(kind) => Asked::Act(act(kind, &mut fields, judge)?),
+    };
     fields.finish("a decision request")?;
-    Ok(DecisionRequest { withdrawal, idempotency_key, deadline })
+    Ok(DecisionRequest { asked, idempotency_key, deadline })
 }
 
 fn withdrawal(mut fields: Fields, now: UnixNanos) -> Result<WithdrawalRequest, Fault> {
@@ -100,14 +137,14 @@ fn destination(fields: &mut Fields) -> Result<Destination, Fault> {
 /// The answer to a decision request: `{"id","verdict","decided_at","reasons":[…]}`.
 #[must_use]
 pub fn answer_json(decided: &Decided) -> Value {
-    Value::Object(answer(&decided.id, &decided.decision))
+    Value::Object(of_withdrawal(&decided.id, &decided.decision))
 }
 
 /// A decision with what was asked: the answer, and `withdrawal`, `idempotency_key`, `position` and `review` where known.
 #[must_use]
 pub fn explanation_json(explained: &Explained) -> Value {
     let Explained { id, decision, position, review } = explained;
-    let mut object = answer(id, decision);
+    let mut object = of_withdrawal(id, decision);
     object.insert("withdrawal".into(), withdrawal_json(&decision.request));
     if let Some(key) = &decision.idempotency_key {
         object.insert("idempotency_key".into(), json!(key));
@@ -121,16 +158,25 @@ pub fn explanation_json(explained: &Explained) -> Value {
     Value::Object(object)
 }
 
-fn answer(id: &str, decision: &Decision) -> Map<String, Value> {
+fn of_withdrawal(id: &str, decision: &Decision) -> Map<String, Value> {
+    answer(id, decision.verdict, decision.decided_at, &decision.findings)
+}
+
+/// What every answer says, whatever was asked about.
+pub(super) fn answer(id: &str, verdict: Verdict, at: UnixNanos, findings: &[Finding]) -> Map<String, Value> {
     let mut object = Map::new();
     object.insert("id".into(), json!(id));
-    object.insert("verdict".into(), json!(decision.verdict.as_str()));
-    object.insert("decided_at".into(), json!(decision.decided_at.to_string()));
-    object.insert("reasons".into(), decision.findings.iter().map(reason).collect());
+    object.insert("verdict".into(), json!(verdict.as_str()));
+    object.insert("decided_at".into(), json!(at.to_string()));
+    object.insert("reasons".into(), findings.iter().map(reason).collect());
+    if let Some(would_be) = decide::would_be(findings) {
+        object.insert("mode".into(), json!("shadow"));
+        object.insert("would_be".into(), json!(would_be.as_str()));
+    }
     object
 }
 
-fn reason(finding: &Finding) -> Value {
+pub(crate) fn reason(finding: &Finding) -> Value {
     // A name that occurs again gets a number, so that every value is a string and none is lost.
     let mut evidence = Map::new();
     let mut times: BTreeMap<&str, u32> = BTreeMap::new();

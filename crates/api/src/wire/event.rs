@@ -89,7 +89,11 @@ impl<'b> Batch<'b> {
 }
 
 fn event(line: &[u8], judge: Judge<'_>) -> Result<Event, Fault> {
-    let mut fields = Fields::parse(line)?;
+    event_of(Fields::parse(line)?, None, judge)
+}
+
+/// The event of an object; of this type, if one is given.
+pub(super) fn event_of(mut fields: Fields, only: Option<&str>, judge: Judge<'_>) -> Result<Event, Fault> {
     let id = fields.parsed("id", EventId::parse)?;
     let account = fields.parsed("account", AccountId::parse)?;
     let occurred_at = fields.time("occurred_at")?;
@@ -105,6 +109,11 @@ fn event(line: &[u8], judge: Judge<'_>) -> Result<Event, Fault> {
     let ip = fields.optional_parsed("ip", |text| text.parse().map_err(|_| "not an IP address"))?;
     let context = context(&mut fields)?;
     let name = fields.text("type")?;
+    if let Some(only) = only
+        && name != only
+    {
+        return Err(fields.fault("type", format!("expected {only:?}")));
+    }
     let kind = kind(&name, &mut fields, judge)?;
     if matches!(kind, EventKind::DeviceAdded | EventKind::DeviceRemoved) && device.is_none() {
         return Err(fields.fault("device", "is missing"));

@@ -421,6 +421,12 @@ impl<'t> Reader<'t> {
         })
     }
 
+    /// What a check that cannot be made means.
+    pub(super) fn silence(&mut self, key: &'static str) -> domain::Verdict {
+        // Whatever is not one of them was told as a fault.
+        self.one_of(key, &["allow", "challenge", "hold", "deny"]).parse().unwrap_or(domain::Verdict::Deny)
+    }
+
     /// A list of texts, its default when absent; an empty one after a fault.
     pub(super) fn list(&mut self, key: &'static str) -> Vec<String> {
         let (message, span) = match self.items.get(key) {
@@ -590,7 +596,11 @@ impl<'t> Reader<'t> {
             Some((Item::Map(entries), _)) => {
                 let parse = |text: &str| -> Result<Vec<api::Permission>, String> {
                     text.split(',')
-                        .map(|name| api::Permission::named(name.trim()).ok_or_else(|| name.trim().to_owned()))
+                        .map(|name| {
+                            api::Permission::named(name.trim())
+                                .filter(|one| one.is_of_programs())
+                                .ok_or_else(|| name.trim().to_owned())
+                        })
                         .collect()
                 };
                 let parsed: Result<Vec<_>, _> = entries
@@ -599,8 +609,15 @@ impl<'t> Reader<'t> {
                         parse(text.as_deref().unwrap_or_default())
                             .map(|permissions| (name.clone(), permissions))
                             .map_err(|bad| {
-                                let known = api::Permission::ALL.map(api::Permission::as_str).join(", ");
-                                (format!("{name}: {bad:?} is no permission; there are {known}"), span.clone())
+                                let known: Vec<&str> =
+                                    api::Permission::of_programs().map(api::Permission::as_str).collect();
+                                let known = known.join(", ");
+                                (
+                                    format!(
+                                        "{name}: {bad:?} is no permission of programs; there are {known}"
+                                    ),
+                                    span.clone(),
+                                )
                             })
                     })
                     .collect();

@@ -424,7 +424,7 @@ pub static KEYS: &[Key] = &[
     Key {
         path: "api.permissions",
         default: "{}",
-        meaning: "What a caller may do, where that is not everything: name = \"read_metrics, read_health\" out of \
+        meaning: "What a caller may do, where that is not everything a program may: name = \"read_metrics, read_health\" out of \
                   decide, read_decisions, read_health, read_metrics, screen and write_events. A monitoring system needs \
                   read_metrics alone.",
         attacker: "what the callers' tokens then allow",
@@ -463,6 +463,26 @@ pub static KEYS: &[Key] = &[
         "Whether withdrawals may go only to addresses the exchange has reported as added to the account's address \
          book (OKX code 58207): enforce, shadow (reported, without effect) or off.",
         "withdrawals to addresses nobody confirmed",
+    ),
+    key(
+        "decide.silent_admin_act",
+        "\"deny\"",
+        "What the decision about an act of the exchange's own people is when a check is late or cannot be made: allow, \
+         challenge, hold or deny. Withdrawals are always denied then.",
+        "acts nobody looked at",
+    ),
+    key(
+        "decide.silent_api_call",
+        "\"allow\"",
+        "The same for a request to the trading API that the gateway does not see.",
+        "requests nobody looked at",
+    ),
+    key("decide.silent_login", "\"challenge\"", "The same for a login.", "logins nobody looked at"),
+    key(
+        "decide.silent_order",
+        "\"allow\"",
+        "The same for an order. Who cannot trade cannot get out of a position either.",
+        "orders nobody looked at",
     ),
     key(
         "fraud.shadow",

@@ -195,6 +195,19 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
             put("reasons", json!(reasons));
             words.request(&mut fields, &decision.request);
         }
+        Kind::Judgement => {
+            let judgement = record::decode_judgement(payload).map_err(said)?;
+            put("act", json!(judgement.act.kind().as_str()));
+            put("verdict", json!(judgement.verdict.as_str()));
+            put("by", json!(judgement.caller));
+            if let Some(leading) = judgement
+                .findings
+                .iter()
+                .find(|finding| !finding.shadow && finding.verdict == judgement.verdict)
+            {
+                put("reason", json!(leading.code.as_str()));
+            }
+        }
         Kind::Refusals => {
             let refusals = record::Refusals::decode(payload).map_err(said)?;
             put("ip", json!(words.ip(refusals.ip)));
@@ -559,7 +572,7 @@ impl Core {
             Opened::Payload(payload) => {
                 let more = fields(words, entry.kind, &payload)
                     .map_err(|error| Failure::new(Exit::Io, format!("entry {}: {error}", entry.seq)))?;
-                if entry.kind == Kind::Decision {
+                if matches!(entry.kind, Kind::Decision | Kind::Judgement) {
                     let id = self.decider.ids().id(entry.seq);
                     told.insert("id".to_owned(), json!(id.as_str()));
                 }

@@ -369,11 +369,23 @@ impl Core {
     }
 
     fn receipt(&self, seq: u64) -> Result<Response, Failure> {
+        self.receipt_text(seq).map(Response::Receipt)
+    }
+
+    /// The newest checkpoint, signed; `None` before the first publication.
+    pub(crate) fn checkpoint_text(&self) -> Result<Option<String>, Failure> {
+        let found = self.publisher.lock().log().checkpoint();
+        let found = found.map_err(|error| Failure::new(Exit::Io, chain(&error)))?;
+        Ok(found.map(|(_, text)| text))
+    }
+
+    /// The receipt of an entry, after a checkpoint that covers it.
+    pub(crate) fn receipt_text(&self, seq: u64) -> Result<String, Failure> {
         let mut publisher = self.publisher.lock();
         publisher.publish_once(self.clock.now()).map_err(|error| Failure::new(Exit::Io, chain(&error)))?;
         let receipt =
             publisher.log().receipt(seq).map_err(|error| Failure::new(Exit::NotFound, chain(&error)))?;
-        Ok(Response::Receipt(receipt.to_string()))
+        Ok(receipt.to_string())
     }
 
     pub(crate) fn backup_state(&self) -> BackupState {

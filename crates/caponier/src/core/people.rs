@@ -32,7 +32,7 @@ fn roles(names: &[String]) -> Result<Vec<Role>, Failure> {
 }
 
 fn capabilities(names: &[String]) -> Result<Vec<Capability>, Failure> {
-    let known = || Capability::ALL.into_iter().filter(|one| one.is_of_programs());
+    let known = Capability::of_programs;
     let capability = |name: &String| {
         known().find(|one| one.as_str() == name).ok_or_else(|| {
             let known: Vec<&str> = known().map(Capability::as_str).collect();

@@ -23,7 +23,7 @@ use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
 use watch::{customers::Customers, rescreen::Ledger as PastTransfers, suspicions::Suspicions};
 
-use crate::{rulebook::tallies::Tallies, screenings::KEYED_SCREENINGS_MAX};
+use crate::{acts::KEYED_JUDGEMENTS_MAX, rulebook::tallies::Tallies, screenings::KEYED_SCREENINGS_MAX};
 
 use crate::bundles::Lives;
 use crate::cases::{of_chain_alert, of_decision, of_fraud_alert, take_transfer_alert, transfer};
@@ -107,6 +107,8 @@ pub struct Fold {
     exposures_judged: Option<[u8; 32]>,
     /// Collected while replaying; `None` once whoever screens has taken them, since it remembers its own.
     keyed_screenings: Option<VecDeque<record::Screened>>,
+    /// Collected while replaying; `None` once the judge has taken them, since it remembers its own.
+    keyed_judgements: Option<VecDeque<KeyedDecision>>,
     /// Collected while replaying; `None` once the gateway has taken them, since it remembers its own.
     bans: Option<FoundBans>,
     failed: Option<FoldError>,
@@ -152,6 +154,7 @@ impl Fold {
             rescreened: None,
             exposures_judged: None,
             keyed_screenings: Some(VecDeque::new()),
+            keyed_judgements: Some(VecDeque::new()),
             bans: Some(FoundBans::default()),
             failed: None,
             latest: domain::UnixNanos(0),
@@ -286,6 +289,11 @@ impl Fold {
         self.keyed_screenings.take().unwrap_or_default()
     }
 
+    /// What the judge needs of judgements with an idempotency key, oldest first. Taken once, by the judge at start.
+    pub fn take_keyed_judgements(&mut self) -> VecDeque<KeyedDecision> {
+        self.keyed_judgements.take().unwrap_or_default()
+    }
+
     /// What was paid and received.
     #[must_use]
     pub const fn transfers(&self) -> &PastTransfers {
@@ -394,6 +402,17 @@ impl Fold {
                     (&mut self.keyed_decisions, KeyedDecision::of(position, &decision))
                 {
                     if kept.len() >= decide::MAX_KEYS {
+                        kept.pop_front();
+                    }
+                    kept.push_back(keyed);
+                }
+            }
+            Kind::Judgement => {
+                let judgement = record::decode_judgement(payload).map_err(|error| malformed(&error))?;
+                if let (Some(kept), Some(keyed)) =
+                    (&mut self.keyed_judgements, KeyedDecision::of_judgement(position, &judgement))
+                {
+                    if kept.len() >= KEYED_JUDGEMENTS_MAX {
                         kept.pop_front();
                     }
                     kept.push_back(keyed);

@@ -22,7 +22,7 @@ use std::sync::{
 
 use crypto::Sha256;
 use domain::{
-    AlertEntity, Amount, EventKind, Finding, FraudAlert, LabelTarget, Ppm, UnixNanos, Verdict,
+    AlertEntity, Amount, Event, EventKind, Finding, FraudAlert, LabelTarget, Ppm, UnixNanos, Verdict,
     WithdrawalRequest,
 };
 use features::{Counts, EntityHash, EntityTable, Label, Limits, StateDigest, Stepped, Usage};
@@ -282,10 +282,23 @@ impl Live {
     /// nothing. Never empty: what speaks for the request, and what judged, is told as well.
     #[must_use]
     pub fn examine(&self, request: &WithdrawalRequest) -> Vec<Finding> {
+        self.found(|recorder, position| recorder.request(position, request))
+    }
+
+    /// [`Live::examine`] of an event that has not happened yet. Empty where the bundle does not judge events of its kind.
+    #[must_use]
+    pub fn examine_event(&self, event: &Event) -> Vec<Finding> {
+        if !self.bundle.manifest.judge.iter().any(|kind| *kind == event.kind.as_str()) {
+            return Vec::new();
+        }
+        self.found(|recorder, position| recorder.event(position, event))
+    }
+
+    fn found<'a>(&self, record: impl FnOnce(&Recorder, u64) -> Record<'a>) -> Vec<Finding> {
         let is_in_shadow = !self.is_enforced();
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        let record = state.recorder.request(state.entries.saturating_mul(RECORDS_MAX), request);
+        let record = record(&state.recorder, state.entries.saturating_mul(RECORDS_MAX));
         let scores = state.preview(&self.bundle, &record);
         let mut findings = self.bundle.findings(&state.bench, scores, is_in_shadow, false);
         let provenance = self.bundle.provenance(&state.bench, state.entries);

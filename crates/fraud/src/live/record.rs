@@ -525,7 +525,9 @@ impl Recorder {
         }
     }
 
-    fn event<'a>(&self, position: u64, event: &'a Event) -> Record<'a> {
+    /// The record of an event that is not in the journal yet, as it will be if it comes to stand at `position`.
+    #[must_use]
+    pub fn event<'a>(&self, position: u64, event: &'a Event) -> Record<'a> {
         let Event { id, account, occurred_at, device, ip, context, kind } = event;
         let mut record = Record::new(position, *occurred_at, kind.as_str(), Some(account));
         record.id = RecordId::Event(id.as_str());

@@ -262,6 +262,14 @@ impl Bans {
         self.0.guard.reputation.bans(self.0.clock.now())
     }
 
+    /// Until when requests from an address are refused, or those from there that name a key; `None` if they are not.
+    #[must_use]
+    pub fn banned_until(&self, ip: IpAddr, api_key: Option<&str>, now: UnixNanos) -> Option<UnixNanos> {
+        let reputation = &self.0.guard.reputation;
+        let of_key = || reputation.key_banned_until(ip, api_key?, now);
+        reputation.banned_until(ip, now).or_else(of_key)
+    }
+
     /// Bans for a time, at most an hour; what is open ends at once.
     ///
     /// # Errors

@@ -171,6 +171,6 @@ pub(super) fn read_finding(cbor: &mut Strict<'_>) -> Read<Finding> {
     Ok(Finding { source, code, verdict, shadow, message, evidence, would_pass_if })
 }
 
-fn verdict(cbor: &mut Strict<'_>) -> Read<Verdict> {
+pub(super) fn verdict(cbor: &mut Strict<'_>) -> Read<Verdict> {
     cbor.parsed("a verdict", |text| text.parse().ok())
 }

@@ -1,10 +1,10 @@
 use std::net::IpAddr;
 
 use domain::{
-    AccountId, Actor, ActorKind, AlertEntity, Amount, Anonymizer, ApiKeyId, Asset, Channel, Country,
-    Credential, Decision, Destination, DeviceId, Event, EventContext, EventId, EventKind, Evidence, Finding,
-    FindingSource, FraudAlert, LabelTarget, Network, Ppm, ReasonCode, Side, UnixNanos, Verdict,
-    WithdrawalRequest,
+    AccountId, Act, Actor, ActorKind, AdminAct, AlertEntity, Amount, Anonymizer, ApiCall, ApiKeyId, Asset,
+    Channel, Country, Credential, Decision, Destination, DeviceId, Event, EventContext, EventId, EventKind,
+    Evidence, Finding, FindingSource, FraudAlert, Judgement, LabelTarget, Network, Ppm, ReasonCode, Side,
+    UnixNanos, Verdict, WithdrawalRequest,
 };
 use keyring::Pseudonym;
 use proptest::{option, prelude::*, sample::select};
@@ -235,6 +235,7 @@ fn decode_all(payload: &[u8]) -> usize {
         Emergency::decode(payload).map(|record| record.encode()),
         ListRemoved::decode(payload).map(|record| record.encode()),
         Suspicion::decode(payload).map(|record| record.encode()),
+        decode_judgement(payload).map(|record| encode_judgement(&record)),
     ];
     let decoded: Vec<Vec<u8>> = again.into_iter().filter_map(Result::ok).collect();
     decoded.iter().for_each(|bytes| assert_eq!(bytes, payload));
@@ -432,6 +433,37 @@ proptest! {
         near_misses(&refusals.encode(), at, bit);
         near_misses(&imported.encode(), at, bit);
         near_misses(&drill.encode(), at, bit);
+    }
+
+    #[test]
+    fn judgements_round_trip(
+        decision in decision(), event in event(), texts: (String, String), hash: [u8; 32], at: prop::sample::Index,
+        bit: u8,
+    ) {
+        let (a, b) = texts;
+        let account = decision.request.account.clone();
+        let login = Event { kind: EventKind::Login { success: true, second_factor: false }, ..event.clone() };
+        let order = Event {
+            kind: EventKind::OrderPlaced {
+                instrument: a.clone(), order: b.clone(), side: Side::Buy, quantity: decision.request.amount, price: None,
+            },
+            ..event
+        };
+        let admin = AdminAct {
+            actor: Actor::operator(), capability: a.clone(), act: b.clone(), account: Some(account.clone()), ip: None,
+        };
+        let key = ApiKeyId::parse("key-1").unwrap();
+        let call = ApiCall { account, key, method: a.clone(), path: b.clone(), ip: decision.request.ip };
+        for act in [Act::Login(login), Act::Order(order), Act::AdminAct(admin), Act::ApiCall(call)] {
+            let record = Judgement {
+                act, verdict: decision.verdict, findings: decision.findings.clone(), decided_at: decision.decided_at,
+                caller: a.clone(), idempotency_key: decision.idempotency_key.clone(), request_sha256: hash,
+            };
+            let payload = encode_judgement(&record);
+            prop_assert_eq!(decode_judgement(&payload), Ok(record));
+            prop_assert_eq!(decode_all(&payload), 1);
+            near_misses(&payload, at, bit);
+        }
     }
 
     #[test]

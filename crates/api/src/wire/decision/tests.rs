@@ -12,8 +12,64 @@ fn body(withdrawal: &str) -> String {
 
 const WHOLE: &str = r#""account":"alice","asset":"USDT","amount":"10.5","fee":"0.1","network":"tron","address":"TX","client_id":"c-1","ip":"192.0.2.1","device":"d-1""#;
 
+fn read(body: &[u8]) -> Result<DecisionRequest, Fault> {
+    decision_request(body, Sent::default(), Judge { now: NOW, intake: &crate::wire::NoIntake::default() })
+}
+
+fn withdrawal(request: DecisionRequest) -> WithdrawalRequest {
+    match request.asked {
+        Asked::Withdrawal(withdrawal) => withdrawal,
+        Asked::Act(act) => panic!("{act:?}"),
+    }
+}
+
+#[test]
+fn acts_are_read_and_strange_ones_refused() {
+    let login = r#"{"type":"login","login":{"type":"login","id":"l-1","account":"a","occurred_at":"2027-01-15T08:00:00Z","success":true,"second_factor":false}}"#;
+    assert!(matches!(parse(login).unwrap().asked, Asked::Act(Act::Login(_))));
+    let call = r#"{"type":"api_call","api_call":{"account":"a","api_key":"k","method":"GET","path":"/x","ip":"192.0.2.1"}}"#;
+    assert!(matches!(parse(call).unwrap().asked, Asked::Act(Act::ApiCall(_))));
+    let admin = r#"{"type":"admin_act","admin_act":{"actor":"user:anna","capability":"work_cases","act":"raise a limit"}}"#;
+    assert!(matches!(parse(admin).unwrap().asked, Asked::Act(Act::AdminAct(_))));
+    for (from, to, at) in [
+        (login, login.replace(r#"{"type":"login","id""#, r#"{"type":"device_added","id""#), "login.type"),
+        (login, login.replace(r#""login":{"#, r#""order":{"#), "login"),
+        (call, call.replace("\"GET\"", "\"get\""), "api_call.method"),
+        (call, call.replace("/x", "x"), "api_call.path"),
+        (call, call.replace("/x", "/x?y"), "api_call.path"),
+        (admin, admin.replace("user:", "human:"), "admin_act.actor"),
+        (admin, admin.replace("\"act\"", "\"acts\""), "admin_act.act"),
+        (admin, admin.replace("admin_act", "rule_act"), "type"),
+    ] {
+        assert_ne!(from, to);
+        let fault = parse(&to).unwrap_err();
+        assert!(fault.starts_with(at), "{to}: {fault}");
+    }
+}
+
+#[test]
+fn headers_and_body_must_agree() {
+    let intake = crate::wire::NoIntake::default();
+    let judge = Judge { now: NOW, intake: &intake };
+    let text = format!(
+        r#"{{"type":"withdrawal","idempotency_key":"k-1","deadline_ms":20,"withdrawal":{{{WHOLE}}}}}"#
+    );
+    let sent = |key: &str, deadline_ms| Sent {
+        idempotency_key: Some(key.to_owned()),
+        deadline_ms: Some(deadline_ms),
+    };
+    let read = |body: &str, sent| decision_request(body.as_bytes(), sent, judge);
+    assert_eq!(read(&text, sent("k-1", 20)), read(&text, Sent::default()));
+    assert_eq!(read(&text, sent("k-2", 20)).unwrap_err().field, "idempotency_key");
+    assert_eq!(read(&text, sent("k-1", 21)).unwrap_err().field, "deadline_ms");
+    let request = read(&body(WHOLE), sent("k-3", 30)).unwrap();
+    assert_eq!(request.idempotency_key.as_deref(), Some("k-3"));
+    assert_eq!(request.deadline, Duration::from_millis(30));
+    assert_eq!(read(&body(WHOLE), sent("k-3", 0)).unwrap_err().field, "deadline_ms");
+}
+
 fn parse(body: &str) -> Result<DecisionRequest, String> {
-    decision_request(body.as_bytes(), NOW).map_err(|fault| format!("{}: {}", fault.field, fault.reason))
+    read(body.as_bytes()).map_err(|fault| format!("{}: {}", fault.field, fault.reason))
 }
 
 #[test]
@@ -36,7 +92,7 @@ fn a_whole_request_is_read() {
         device,
         client_ja4,
         requested_at,
-    } = request.withdrawal;
+    } = withdrawal(request);
     assert_eq!((account.as_str(), asset.as_str(), channel), ("alice", "USDT", Channel::Exchange));
     assert_eq!((amount, fee), (Amount::parse("10.5").unwrap(), Some(Amount::parse("0.1").unwrap())));
     assert_eq!(destination, Destination::OnChain { network: Network::Tron, address: "TX".into(), tag: None });
@@ -52,7 +108,7 @@ fn a_whole_request_is_read() {
 fn there_is_exactly_one_destination() {
     let with = |destination: &str| {
         let text = format!(r#""account":"a","asset":"USDT","amount":"1","ip":"192.0.2.1",{destination}"#);
-        parse(&body(&text)).map(|request| request.withdrawal.destination)
+        parse(&body(&text)).map(|request| withdrawal(request).destination)
     };
     assert_eq!(
         with(r#""internal_recipient":"bob@example.com""#),
@@ -105,12 +161,13 @@ fn the_field_at_fault_is_named() {
     assert_eq!(outer(r#""mode":"shadow""#), "mode: is not a field of a decision request");
     assert_eq!(parse("{}").unwrap_err(), "type: is missing");
     assert_eq!(parse(r#"{"type":"withdrawal"}"#).unwrap_err(), "withdrawal: is missing");
-    assert_eq!(parse(r#"{"type":"login"}"#).unwrap_err(), "type: expected \"withdrawal\"");
+    assert_eq!(parse(r#"{"type":"login"}"#).unwrap_err(), "login: is missing");
+    assert!(parse(r#"{"type":"party"}"#).unwrap_err().starts_with("type: expected withdrawal, admin_act"));
 }
 
 #[test]
 fn a_decision_is_told_in_full() {
-    let mut request = parse(&body(WHOLE)).unwrap().withdrawal;
+    let mut request = withdrawal(parse(&body(WHOLE)).unwrap());
     request.channel = Channel::ApiKey(ApiKeyId::parse("key-1").unwrap());
     let finding = Finding {
         source: FindingSource::Watch,
@@ -158,6 +215,6 @@ fn a_decision_is_told_in_full() {
 proptest::proptest! {
     #[test]
     fn arbitrary_bytes_are_refused_without_a_panic(body in proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..400)) {
-        proptest::prop_assert!(decision_request(&body, NOW).is_err());
+        proptest::prop_assert!(read(&body).is_err());
     }
 }
