@@ -283,10 +283,8 @@ async fn two_people_put_a_version_in_force_and_one_takes_it_back() {
     assert_eq!(ann.does(&new, "deed=shadow").await.0, 303);
     let (status, page) = ann.does(&new, "deed=publish&text=better").await;
     assert_eq!(status, 200, "{page}");
-    let change = page
-        .split("<code>")
-        .find_map(|rest| rest.starts_with("chg-").then(|| rest.split('<').next().unwrap()));
-    let change = change.unwrap_or_else(|| panic!("{page}")).to_owned();
+    let (_, rest) = page.split_once("/console/changes/").unwrap_or_else(|| panic!("{page}"));
+    let change = format!("chg-{}", rest.split('"').next().unwrap());
 
     // Nobody agrees to their own, nor to something else than what was asked for.
     let shown = house.ask(&["changes", "show", &change]).exits(0).json();

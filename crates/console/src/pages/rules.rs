@@ -381,8 +381,10 @@ pub(crate) fn proposed(version: &str, change: &str) -> Markup {
     html! {
         (heading("Proposed", "It waits for somebody else, who agrees to exactly this version."))
         section.card.notice.good role="status" {
-            p { "Change request " b { code { (change) } } " is open. Somebody else who has approve_rules looks at it and approves it:" }
-            pre { code { "caponier changes show " (change) } }
+            p {
+                a href=(format!("/console/changes/{}", change.trim_start_matches("chg-"))) { "Change request " (change) }
+                " is open. Somebody else who has " code { "approve_rules" } " looks at it and approves it."
+            }
             p { a href=(version_path(version)) { "Back to the version" } }
         }
     }
