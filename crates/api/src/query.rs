@@ -48,6 +48,17 @@ impl Query {
         self.0.remove(name)
     }
 
+    /// A text of so many characters at most.
+    pub(crate) fn text(&mut self, name: &str, chars_max: usize) -> Result<Option<String>, Problem> {
+        let text = self.take(name);
+        match &text {
+            Some(long) if long.chars().count() > chars_max => {
+                Err(fault(name, format!("expected at most {chars_max} characters")))
+            }
+            _ => Ok(text),
+        }
+    }
+
     /// A whole number in a range.
     pub(crate) fn count(
         &mut self,
