@@ -14,6 +14,7 @@ mod acme;
 mod acts;
 mod api_keys;
 mod api_model;
+mod appeals;
 mod apps;
 mod bans;
 mod browser;

@@ -16,7 +16,7 @@ pub use self::json::{alerts_json, case_json, cases_json, review_json};
 pub use self::{body::case_id, call::CaseCall};
 pub(crate) use self::{
     body::{alert_query, ask, case_query},
-    call::{ROUTES, serve},
+    call::{ROUTES, case_problem, serve},
 };
 use crate::BoxFuture;
 
@@ -75,6 +75,15 @@ pub enum CasesError {
         /// In words for the operator; not shown to the caller.
         why: String,
     },
+    /// There is nothing to appeal.
+    #[error("{why}")]
+    NotAppealable {
+        /// Why, for whoever appeals.
+        why: &'static str,
+    },
+    /// No ban of this name is in force.
+    #[error("no ban of this name is in force")]
+    UnknownBan,
     /// An id names no decision of this installation.
     #[error("no decision has this id")]
     UnknownDecision,

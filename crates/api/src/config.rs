@@ -6,7 +6,7 @@ use domain::Clock;
 use tokio::net::TcpListener;
 
 use crate::{
-    Api, Cases, ChangeRequests, Consents, Decisions, Emergencies, Health, Installations, Intake, Metrics,
+    Api, Appeals, Cases, ChangeRequests, Consents, Decisions, Emergencies, Health, Installations, Intake, Metrics,
     People, Rulebook, Screenings, Token, auth::Tokens, route::App,
 };
 
@@ -32,6 +32,8 @@ pub struct Ports {
     pub decisions: Arc<dyn Decisions>,
     /// Screening of addresses.
     pub screenings: Arc<dyn Screenings>,
+    /// Where appeals are brought and answered.
+    pub appeals: Arc<dyn Appeals>,
     /// Where people work on cases.
     pub cases: Arc<dyn Cases>,
     /// Rules and models.

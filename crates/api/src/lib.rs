@@ -33,12 +33,13 @@
 //! | `GET /v1/openapi.json`, `GET /docs` | this API, described for programs and for people; open to everybody |
 //!
 //! Errors are RFC 9457 problems. Wire types live here and nowhere else; what is behind the routes is plugged in
-//! through the [`Intake`], [`Decisions`], [`Screenings`], [`Cases`], [`Rulebook`], [`Consents`], [`Health`] and [`Metrics`] ports.
+//! through the [`Intake`], [`Decisions`], [`Screenings`], [`Appeals`], [`Cases`], [`Rulebook`], [`Consents`], [`Health`] and [`Metrics`] ports.
 //!
 //! # Bounds
 //! Bodies, lines, connections, requests in flight and every time a peer can make us wait have named bounds in
 //! [`limits`].
 
+mod appeals;
 mod apps;
 mod auth;
 mod cases;
@@ -66,6 +67,10 @@ mod trace;
 mod wire;
 
 pub use self::{
+    appeals::{
+        AGAINST_BYTES_MAX, AppealAgainst, AppealCall, AppealFile, AppealFilter, Appeals, NewAppeal, appeal_id,
+        appeal_json, appeals_json,
+    },
     apps::AppCall,
     auth::{Permission, Token},
     cases::{

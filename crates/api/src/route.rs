@@ -18,8 +18,8 @@ use tokio::{
 };
 
 use crate::{
-    AppCall, CaseCall, ChangeCall, DecisionCall, EmergencyCall, EventCall, InstallationCall, OperationCall,
-    Permission, Ports, RuleCall, SessionCall, apps,
+    AppCall, AppealCall, CaseCall, ChangeCall, DecisionCall, EmergencyCall, EventCall, InstallationCall, OperationCall,
+    Permission, Ports, RuleCall, SessionCall, appeals, apps,
     auth::Tokens,
     cases, changes, decisions, emergency, events, installation,
     limits::{BODY_TIMEOUT, REQUESTS_MAX, STREAMS_MAX},
@@ -33,6 +33,8 @@ use crate::{
 pub enum Action {
     /// Third-party apps.
     App(AppCall),
+    /// Appeals.
+    Appeal(AppealCall),
     /// Alerts and cases.
     Case(CaseCall),
     /// Changes that take two persons.
@@ -115,6 +117,7 @@ const FAMILIES: &[&[Route]] = &[
     decisions::ROUTES,
     screen::ROUTES,
     cases::ROUTES,
+    appeals::ROUTES,
     rulebook::ROUTES,
     changes::ROUTES,
     apps::ROUTES,
@@ -259,6 +262,7 @@ impl App {
         };
         let response = match route.action {
             Action::App(call) => json_response(apps::serve(self, call, request).await),
+            Action::Appeal(call) => json_response(appeals::serve(self, call, &caller, request).await),
             Action::Case(call) => {
                 json_response(cases::serve(self, call, caller.actor().clone(), request).await)
             }

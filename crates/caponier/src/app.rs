@@ -244,6 +244,7 @@ impl App {
                     ground: Arc::clone(&core.ground),
                     core: Arc::clone(&core),
                 }),
+                appeals: Arc::clone(&core.desk) as _,
                 cases: Arc::clone(&core.desk) as _,
                 changes: Arc::clone(&core.requests) as _,
                 emergencies: Arc::clone(&core.brake) as _,

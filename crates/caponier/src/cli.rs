@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod appeals;
 pub(crate) mod cases;
 pub(crate) mod changes;
 pub(crate) mod docs;
@@ -80,6 +81,9 @@ pub(crate) enum Command {
     /// What people look at: held withdrawals and alerts that belong together.
     #[command(subcommand)]
     Cases(cases::CasesCommand),
+    /// What customers say was wrong: decisions and bans, and the answers they get.
+    #[command(subcommand)]
+    Appeals(appeals::AppealsCommand),
     /// What takes two persons: asked for by one, approved by another.
     #[command(subcommand)]
     Changes(changes::ChangesCommand),

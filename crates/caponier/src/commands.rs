@@ -267,6 +267,7 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         Command::Lists(ListsCommand::Export { name }) => (Request::ListsExport { name }, false),
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),
         Command::Cases(command) => (cases::request(command), false),
+        Command::Appeals(command) => (command.request(), false),
         Command::Changes(command) => (command.request(), false),
         Command::Alerts(command) => (cases::alerts_request(command), false),
         Command::Freeze(freeze) => (emergency::freeze(freeze), true),

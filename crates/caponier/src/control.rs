@@ -147,6 +147,15 @@ pub enum Request {
     ScreenAll {
         lines: Vec<(String, Option<String>)>,
     },
+    AppealsList {
+        account: Option<String>,
+        state: Option<String>,
+        /// Go on behind this appeal.
+        after: Option<String>,
+        limit: u32,
+    },
+    /// Brings, shows or answers an appeal.
+    Appeals(AppealWork),
     CasesList {
         state: Option<String>,
         account: Option<String>,
@@ -249,6 +258,16 @@ pub enum Request {
         entries_max: u64,
         reveal: bool,
     },
+}
+
+/// Something to do with an appeal; `by` is the name of the operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "with", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "each variant is the command of the same name; see the command line's help")]
+pub enum AppealWork {
+    Answer { appeal: String, by: String, outcome: String, reason: String },
+    Bring { account: String, against: String, by: String, id: String, text: String },
+    Show { appeal: String },
 }
 
 /// Something to do with a case; decisions by their ids.
@@ -908,6 +927,8 @@ pub enum Response {
     ListDiff(ListDiff),
     Changes(serde_json::Value),
     Change(serde_json::Value),
+    Appeals(serde_json::Value),
+    Appeal(serde_json::Value),
     Cases(serde_json::Value),
     /// What is stopped.
     Emergency(serde_json::Value),

@@ -214,8 +214,9 @@ impl Core {
         let decider = decider.with_releases(Arc::new(GroundReleases(Arc::clone(&ground))));
         let decider = Arc::new(decider);
         let brake = Brake::new(Arc::clone(&ground), Arc::clone(&decider), Arc::clone(&clock));
-        let desk = Desk::new(Arc::clone(&ground), installation.decision_ids(), Arc::clone(&clock));
         let bans = Arc::default();
+        let ids = installation.decision_ids();
+        let desk = Desk::new(Arc::clone(&ground), ids, Arc::clone(&clock), Arc::clone(&bans));
         let judge = decide::Judge::new(
             (config.decide.deadline, config.decide.silence),
             vec![

@@ -71,6 +71,8 @@ pub(crate) fn response_json(response: &Response) -> Value {
         | Response::Explained(value)
         | Response::Fraud(value)
         | Response::Suspects(value)
+        | Response::Appeals(value)
+        | Response::Appeal(value)
         | Response::Cases(value)
         | Response::Case(value)
         | Response::Emergency(value)
@@ -185,6 +187,8 @@ pub(crate) fn response_text(response: &Response) -> String {
         Response::SuspectCleared { address } => {
             format!("{address} is cleared: no model suspects it any more")
         }
+        Response::Appeals(value) => cases::appeals_text(value),
+        Response::Appeal(value) => cases::appeal_text(value),
         Response::Cases(value) => cases::list_text(value),
         Response::Case(value) => cases::case_text(value),
         Response::Emergency(value) => emergency::text(value),

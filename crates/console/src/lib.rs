@@ -36,7 +36,7 @@ pub use self::{
         AccountFile, ActivityLine, AddressFile, Backup, Ban, BanDeed, CaseFile, CaseFilter, CaseLine,
         CasePage, ChangeFile, ChangeLine, Checked, DecisionFilter, DecisionLine, DecisionPage, Deed, Drill,
         Emergency, Entry, EntryPage, Evidence, Explanation, Export, ExportFilter, ExposureLine, Found, Graph,
-        GraphEdge, GraphNode, Guarded, Health, HeldLine, KeyDeed, KeyFile, KeyLine, LabelLine, LinkLine,
+        AppealLine, GraphEdge, GraphNode, Guarded, Health, HeldLine, KeyDeed, KeyFile, KeyLine, LabelLine, LinkLine,
         Links, List, Live, Mode, Moment, Neighbourhood, Part, Proposed, Push, Rows, Say, Score, Second,
         StopDeed, Stopped, Tone, TrailFilter, rules,
     },

@@ -323,6 +323,15 @@ pub struct HeldLine {
 /// What somebody does with a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deed {
+    /// Answers an appeal.
+    Answer {
+        /// Its number.
+        appeal: u64,
+        /// What came of it: overturned or upheld.
+        outcome: String,
+        /// Why.
+        reason: String,
+    },
     /// Agrees to a release.
     Approve {
         /// Of this decision.

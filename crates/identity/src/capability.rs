@@ -6,6 +6,8 @@
 /// Something one may be allowed. The order is that of the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Capability {
+    /// Appealing decisions and bans for customers, and seeing what came of it.
+    Appeal,
     /// Agreeing to what others propose about persons, programs and their roles.
     ApproveAccess,
     /// Answering for customers whether apps may act for them, and ending that.
@@ -159,6 +161,12 @@ const INVESTIGATORS: &[Role] = &[
 
 /// The table: every capability once, in the order of the variants, with the roles that have it.
 pub const TABLE: &[Row] = &[
+    row(
+        Capability::Appeal,
+        "appeal",
+        "appeals decisions and bans for customers, and reads the answers",
+        &[Role::AmlAnalyst, Role::ComplianceOfficer, Role::FraudAnalyst],
+    ),
     row(
         Capability::ApproveAccess,
         "approve_access",

@@ -233,7 +233,7 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
     let list = |name: &str| json!({ "type": "array", "items": schema(name) });
     let trigger = answer(
         &[
-            ("source", one_of(&["chain_alert", "decision", "fraud_alert", "screening"])),
+            ("source", one_of(&Source::ALL.map(Source::as_str))),
             ("position", count()),
             ("at", time()),
             ("code", plain()),
@@ -278,6 +278,7 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
     case.extend([
         ("triggers", list("CaseTrigger")),
         ("held", json!({ "type": "array", "items": held })),
+        ("appeals", list("Appeal")),
         ("actions", json!({ "type": "array", "items": action })),
         ("resolution", or_null(answer(&[("disposition", plain()), ("by", plain()), ("at", time())], &[]))),
     ]);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Content, Operation, cases, changes, emergency, installation, rules, samples, schemas, screening,
+    Content, Operation, appeals, cases, changes, emergency, installation, rules, samples, schemas, screening,
 };
 use crate::{
     Action, AppCall, DecisionCall, EventCall, OpenAction, OperationCall, SessionCall, problem::Kind,
@@ -155,6 +155,7 @@ pub(super) fn operation(action: Action) -> Operation {
             ),
             problems: &[Kind::NotFound, Kind::AlreadyAnswered],
         },
+        Action::Appeal(call) => appeals::operation(call),
         Action::Case(call) => cases::operation(call),
         Action::Rule(call) => rules::operation(call),
         Action::Change(call) => changes::operation(call),

@@ -443,6 +443,7 @@ pub(crate) fn components() -> Map<String, Value> {
     ];
     let named = named
         .into_iter()
+        .chain(super::appeals::components())
         .chain(super::cases::components())
         .chain(super::changes::components())
         .chain(super::emergency::components())

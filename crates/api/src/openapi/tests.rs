@@ -219,6 +219,25 @@ fn the_document_and_the_parsers_agree() {
             }
         }
     }
+    for (call, path) in [
+        (crate::AppealCall::Bring, "/v1/appeals"),
+        (crate::AppealCall::Answer, "/v1/appeals/appeal-12/answer"),
+    ] {
+        let parses = |text: &str| match call {
+            crate::AppealCall::Bring => crate::appeals::new_appeal(text.as_bytes()).is_ok(),
+            _ => crate::appeals::answer(text.as_bytes()).is_ok(),
+        };
+        let body = super::appeals::body(call).unwrap();
+        assert!(conforms(&model, path, &body.to_string()) && parses(&body.to_string()), "{body}");
+        for field in body.as_object().unwrap().keys() {
+            for value in [Value::Null, json!({}), json!(-1), json!(""), json!("ban"), json!(" \n")] {
+                let mut changed = body.clone();
+                changed[field] = value;
+                let text = changed.to_string();
+                assert_eq!(conforms(&model, path, &text), parses(&text), "{text}");
+            }
+        }
+    }
     for (call, name) in [
         (ChangeCall::Approve, "approve"),
         (ChangeCall::Decline, "decline"),

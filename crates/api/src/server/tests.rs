@@ -1,5 +1,6 @@
 //! The whole API over real sockets, with ports that remember what reached them.
 
+mod appeals;
 mod cases;
 mod changes;
 
@@ -402,6 +403,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
         installation: Arc::clone(&backstage) as _,
+        appeals: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
         rules: Arc::clone(&backstage) as _,
         changes: Arc::clone(&backstage) as _,
@@ -875,6 +877,7 @@ async fn tokens_cross_a_network_only_encrypted() {
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
         installation: Arc::clone(&backstage) as _,
+        appeals: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
         rules: Arc::clone(&backstage) as _,
         changes: Arc::clone(&backstage) as _,

@@ -7,11 +7,11 @@ use std::{
 
 use api::{Cases as _, CasesError};
 use console::{
-    BoxFuture, CaseFile, CaseFilter, CaseLine, CasePage, DecisionLine, Deed, Found, HeldLine, Links, Moment,
+    AppealLine, BoxFuture, CaseFile, CaseFilter, CaseLine, CasePage, DecisionLine, Deed, Found, HeldLine, Links, Moment,
     NotDone, Tone, Unavailable,
 };
 use domain::{Actor, UnixNanos};
-use fraud::cases::{Ask, Case, Disposition, Entity, Filter, HeldItem, Line, Priority, Review, Source};
+use fraud::cases::{Against, Appeal, Ask, Case, Disposition, Entity, Filter, HeldItem, Line, Outcome, Priority, Review, Source};
 use journal::{Kind, Opened, record};
 
 use super::{
@@ -146,6 +146,7 @@ impl Cabinet {
             account: case.entity.account().map(ToString::to_string),
             address: address.map(|address| ::chain::address::encode(&address)),
             held: held.collect(),
+            appeals: case.appeals.iter().map(|appeal| appealed(appeal, &id_of)).collect(),
             moments,
             moments_in_all,
             found: self.why(case),
@@ -266,9 +267,31 @@ fn held(item: &HeldItem, decision: String, now: UnixNanos, asked: Option<Decisio
     }
 }
 
+fn appealed(appeal: &Appeal, id_of: &impl Fn(u64) -> Option<String>) -> AppealLine {
+    let (decision, ban) = match &appeal.against {
+        Against::Ban(target) => (None, Some(target.clone())),
+        Against::Decision(position) => (id_of(*position), None),
+    };
+    AppealLine {
+        id: appeal.id,
+        at: appeal.at,
+        by: appeal.by.to_string(),
+        decision,
+        ban,
+        text: appeal.text.clone(),
+        state: appeal.state().to_owned(),
+        answer: appeal.answer.as_ref().map(|answer| (answer.by.to_string(), answer.reason.clone())),
+    }
+}
+
 /// What the form asks for, in the words of cases.
 fn ask(desk: &Desk, deed: Deed) -> Result<Ask, CasesError> {
     Ok(match deed {
+        Deed::Answer { appeal, outcome, reason } => Ask::Answer {
+            appeal,
+            outcome: Outcome::named(&outcome).ok_or(fraud::cases::CaseError::Malformed)?,
+            reason,
+        },
         Deed::Approve { decision } => Ask::Approve { decision: desk.decision(&decision)? },
         Deed::Assign { to } => Ask::Assign { to },
         Deed::Decline { decision, reason } => Ask::Decline { decision: desk.decision(&decision)?, reason },
@@ -296,7 +319,9 @@ pub(super) fn act(
         };
         done.map_err(|error| match error {
             CasesError::Case(error) => NotDone(error.to_string()),
-            CasesError::UnknownDecision => NotDone("no decision has this id".to_owned()),
+            error @ (CasesError::NotAppealable { .. } | CasesError::UnknownDecision) => {
+                NotDone(error.to_string())
+            }
             error => {
                 tracing::error!(%error, "a case was not changed");
                 NotDone("it cannot be recorded at the moment; try again".to_owned())

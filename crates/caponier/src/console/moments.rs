@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use console::{Evidence, Found, Moment, Push, Score, Tone};
 use domain::{Event, EventKind, Finding, LabelTarget, Verdict};
-use fraud::cases::CaseEntry;
+use fraud::cases::{Action, Against, CaseEntry};
 use journal::{Entry, Kind, Opened, record};
 
 use super::{casework::Cabinet, entry_fields};
@@ -214,11 +214,32 @@ impl Cabinet {
                 );
             }
             Kind::Case => {
-                let CaseEntry::Action(done) = CaseEntry::decode(&payload).ok()? else { return None };
-                line.who = done.actor.to_string();
-                line.what = done.action.as_str().replace('_', " ");
-                line.text = done.action.text().unwrap_or_default().to_owned();
-                line.more = vec![("case".to_owned(), format!("case-{}", done.case))];
+                match CaseEntry::decode(&payload).ok()? {
+                    CaseEntry::Action(done) => {
+                        line.who = done.actor.to_string();
+                        line.what = done.action.as_str().replace('_', " ");
+                        line.text = done.action.text().unwrap_or_default().to_owned();
+                        line.more = vec![("case".to_owned(), format!("case-{}", done.case))];
+                        if let Action::Answer { appeal, outcome, .. } = &done.action {
+                            line.what = format!("appeal {}", outcome.as_str());
+                            line.more.push(("appeal".to_owned(), format!("appeal-{appeal}")));
+                        }
+                    }
+                    CaseEntry::Appealed(appealed) => {
+                        line.who = appealed.by.to_string();
+                        line.what = "appealed".to_owned();
+                        line.tone = Tone::Warn;
+                        let against = match &appealed.against {
+                            Against::Ban(target) => format!("the ban of {target}"),
+                            Against::Decision(position) => {
+                                self.core.decider.ids().id(*position).to_string()
+                            }
+                        };
+                        line.more = vec![("against".to_owned(), against)];
+                        line.text = appealed.text;
+                    }
+                    CaseEntry::Policy(_) => return None,
+                }
             }
             kind => {
                 // What has no words of its own here is told as the log tells it.

@@ -1,12 +1,12 @@
 //! Carrying out an operator's requests about cases and alerts.
 
-use api::{Cases as _, CasesError, Order};
-use domain::{Actor, ActorKind};
-use fraud::cases::{Ask, Case, CaseError, Disposition, Filter, PAGE_MAX, Priority};
+use api::{AppealAgainst, AppealFilter, Appeals as _, Cases as _, CasesError, NewAppeal, Order};
+use domain::{AccountId, Actor, ActorKind};
+use fraud::cases::{Appeal, Ask, Case, CaseError, Disposition, Filter, Outcome, PAGE_MAX, Priority};
 
 use super::Core;
 use crate::{
-    control::{CaseWork, Response},
+    control::{AppealWork, CaseWork, Response},
     exit::{Exit, Failure},
 };
 
@@ -25,8 +25,11 @@ fn failure(error: &CasesError) -> Failure {
     let exit = match error {
         CasesError::Busy { .. } => Exit::Busy,
         CasesError::Unavailable { .. } => Exit::Io,
-        CasesError::UnknownDecision
-        | CasesError::Case(CaseError::NotFound { .. } | CaseError::UnknownDecision { .. }) => Exit::NotFound,
+        CasesError::UnknownBan
+        | CasesError::UnknownDecision
+        | CasesError::Case(
+            CaseError::NotFound { .. } | CaseError::UnknownAppeal { .. } | CaseError::UnknownDecision { .. },
+        ) => Exit::NotFound,
         CasesError::Case(CaseError::Malformed) => Exit::Usage,
         // Refused by the rules: no.
         _ => Exit::No,
@@ -40,6 +43,10 @@ fn usage(message: String) -> Failure {
 
 fn case_id(text: &str) -> Result<u64, Failure> {
     api::case_id(text).ok_or_else(|| usage(format!("{text:?} is no case; they are named case-123")))
+}
+
+fn appeal_id(text: &str) -> Result<u64, Failure> {
+    api::appeal_id(text).ok_or_else(|| usage(format!("{text:?} is no appeal; they are named appeal-123")))
 }
 
 fn page(limit: u32) -> Result<usize, Failure> {
@@ -85,6 +92,50 @@ impl Core {
         let limit = page(limit)?;
         let alerts = self.desk.alerts(after, limit);
         Ok(Response::Alerts(api::alerts_json(&alerts, alerts.len() == limit)))
+    }
+
+    pub(super) fn appeals_list(
+        &self,
+        account: Option<&str>,
+        state: Option<String>,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Response, Failure> {
+        if let Some(state) = &state
+            && !Appeal::STATES.contains(&state.as_str())
+        {
+            return Err(usage(format!("--state: {state:?} is none of {}", Appeal::STATES.join(", "))));
+        }
+        let account = account.map(|account| {
+            AccountId::parse(account).map_err(|error| usage(format!("--account: {error}")))
+        });
+        let wanted = AppealFilter { account: account.transpose()?, state };
+        let limit = page(limit)?;
+        let files = self.desk.appeals(&wanted, after.map(appeal_id).transpose()?, limit);
+        Ok(Response::Appeals(api::appeals_json(&files, files.len() == limit)))
+    }
+
+    pub(super) async fn appeals(&self, work: AppealWork) -> Result<Response, Failure> {
+        let operator = |by: &str| {
+            Actor::new(ActorKind::Operator, by).map_err(|error| usage(format!("--as: {error}")))
+        };
+        let done = match work {
+            AppealWork::Answer { appeal, by, outcome, reason } => {
+                let known = Outcome::ALL.map(Outcome::as_str).join(", ");
+                let outcome = Outcome::named(&outcome)
+                    .ok_or_else(|| usage(format!("--outcome: {outcome:?} is none of {known}")))?;
+                self.desk.answer(operator(&by)?, appeal_id(&appeal)?, outcome, reason).await
+            }
+            AppealWork::Bring { account, against, by, id, text } => {
+                let account =
+                    AccountId::parse(&account).map_err(|error| usage(format!("--account: {error}")))?;
+                let against = AppealAgainst::named(&against, id)
+                    .ok_or_else(|| usage(format!("{against:?} cannot be appealed")))?;
+                self.desk.bring(operator(&by)?, NewAppeal { account, against, text }).await
+            }
+            AppealWork::Show { appeal } => self.desk.appeal(appeal_id(&appeal)?),
+        };
+        done.map(|file| Response::Appeal(api::appeal_json(&file))).map_err(|error| failure(&error))
     }
 
     pub(super) async fn cases_act(

@@ -12,7 +12,7 @@ use auth::{
 };
 use domain::{Channel, Destination, Event, WithdrawalRequest};
 use fraud::{
-    cases::{Action, CaseEntry},
+    cases::{Action, Against, CaseEntry},
     lifecycle::ModelEntry,
 };
 use journal::{Entry, Kind, Opened, record};
@@ -411,6 +411,17 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
         Kind::Case => {
             let entry = CaseEntry::decode(payload).map_err(|error| error.to_string())?;
             put("what", json!(entry.as_str()));
+            if let CaseEntry::Appealed(appealed) = &entry {
+                put("by", json!(appealed.by.to_string()));
+                match &appealed.against {
+                    // A key's name leads to its customer.
+                    Against::Ban(target) => put("ban", json!(words.reveal.then_some(target))),
+                    Against::Decision(decision) => put("decision", json!(decision)),
+                }
+                if words.reveal {
+                    put("text", json!(appealed.text));
+                }
+            }
             if let CaseEntry::Action(done) = entry {
                 put("case", json!(format!("case-{}", done.case)));
                 put("by", json!(done.actor.to_string()));
@@ -425,6 +436,10 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
                 }
                 if let Action::Resolve { disposition, .. } = &done.action {
                     put("disposition", json!(disposition.as_str()));
+                }
+                if let Action::Answer { appeal, outcome, .. } = &done.action {
+                    put("appeal", json!(format!("appeal-{appeal}")));
+                    put("outcome", json!(outcome.as_str()));
                 }
                 // What people write about a person is about that person.
                 if let (true, Some(text)) = (words.reveal, done.action.text()) {

@@ -78,6 +78,10 @@ impl Core {
                     limit,
                 }),
             Request::CasesShow { case } => self.cases_show(&case),
+            Request::AppealsList { account, state, after, limit } => {
+                self.appeals_list(account.as_deref(), state, after.as_deref(), limit)
+            }
+            Request::Appeals(work) => self.appeals(work).await,
             Request::CasesAct { case, by, revision, work } => {
                 self.cases_act(&case, &by, revision, work).await
             }

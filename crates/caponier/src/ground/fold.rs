@@ -552,10 +552,16 @@ impl Fold {
             }
             Kind::Case => {
                 let entry = CaseEntry::decode(payload).map_err(|error| malformed(&error))?;
-                if let (Some(trails), CaseEntry::Action(done)) = (&mut self.trails, &entry)
-                    && let Some(case) = self.cases.case(done.case)
-                {
-                    trails.case(position, &case.entity);
+                match (&mut self.trails, &entry) {
+                    (Some(trails), CaseEntry::Action(done)) => {
+                        if let Some(case) = self.cases.case(done.case) {
+                            trails.case(position, &case.entity);
+                        }
+                    }
+                    (Some(trails), CaseEntry::Appealed(appealed)) => {
+                        trails.account(position, &appealed.account, Sort::Case);
+                    }
+                    _ => {}
                 }
                 // One that breaks a rule changes nothing and is counted: whoever wrote it was told.
                 drop(self.cases.apply(position, at, entry));

@@ -14,7 +14,7 @@ use crate::{
     query::address,
     svg::layers::short,
     time::{count, moment, span},
-    view::{CaseFile, CaseFilter, CaseLine, CasePage, HeldLine, Tone},
+    view::{AppealLine, CaseFile, CaseFilter, CaseLine, CasePage, HeldLine, Tone},
 };
 
 /// What a case may turn out to be, with what follows.
@@ -276,6 +276,12 @@ pub(crate) fn one(file: &CaseFile, viewer: &Viewer, says: Option<&str>) -> Marku
                 @if is_open { div { dt { "look by" } dd { (moment(line.deadline)) (clock(line, file.now)) } } }
             }
         }
+        @if !file.appeals.is_empty() {
+            section.card #appeals {
+                h2 { "Appeals" }
+                ul.plain { @for appeal in &file.appeals { li data-row { (appealed(file, appeal, viewer)) } } }
+            }
+        }
         @if !file.held.is_empty() {
             section.card {
                 h2 { "Withdrawals that wait or waited" }
@@ -316,6 +322,46 @@ fn form(file: &CaseFile, deed: &str, decision: Option<&str>, inside: &Markup) ->
             input type="hidden" name="deed" value=(deed);
             @if let Some(decision) = decision { input type="hidden" name="decision" value=(decision); }
             (inside)
+        }
+    }
+}
+
+/// What somebody says was wrong, and the answer, or the form for one.
+fn appealed(file: &CaseFile, appeal: &AppealLine, viewer: &Viewer) -> Markup {
+    let tone = match appeal.state.as_str() {
+        "overturned" => Tone::Good,
+        "upheld" => Tone::Plain,
+        _ => Tone::Warn,
+    };
+    html! {
+        p {
+            (badge(tone, &appeal.state)) " against "
+            @if let Some(decision) = &appeal.decision { a href=(format!("/console/decisions/{decision}")) { "the decision" } }
+            @if let Some(ban) = &appeal.ban { "the ban of " code { (ban) } }
+            " " span.muted { (moment(appeal.at)) " by " (appeal.by) }
+        }
+        blockquote.said { (appeal.text) }
+        @match &appeal.answer {
+            Some((by, reason)) => { p { (by) " answered: " (reason) } }
+            None => {
+                @if file.resolution.is_none() && viewer.may(Capability::WorkCases) {
+                    @if viewer.actor.id().eq_ignore_ascii_case(appeal.by.split_once(':').map_or(appeal.by.as_str(), |(_, name)| name)) {
+                        p.muted { "You brought it: somebody else must answer." }
+                    } @else {
+                        (form(file, "answer", None, &html! {
+                            input type="hidden" name="appeal" value=(appeal.id);
+                            label { "It was" select name="outcome" required {
+                                option value="" { "choose" }
+                                option value="overturned" { "wrong: overturn" @if appeal.ban.is_some() { ", the ban is lifted" } }
+                                option value="upheld" { "right: uphold" }
+                            } }
+                            label.grow { "Answer, in words for the customer" input name="text" required maxlength="2000"; }
+                            button { "Answer" }
+                        }))
+                        p.muted { "Overturned, a withdrawal that waits is proposed for release; a second person must agree." }
+                    }
+                }
+            }
         }
     }
 }

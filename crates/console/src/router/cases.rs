@@ -119,6 +119,8 @@ struct Act {
     revision: u64,
     deed: String,
     decision: Option<String>,
+    appeal: Option<u64>,
+    outcome: Option<String>,
     disposition: Option<String>,
     text: Option<String>,
 }
@@ -131,6 +133,10 @@ impl Act {
             ("approve", Some(decision)) => (Deed::Approve { decision }, Capability::ApproveReleases),
             ("decline", Some(decision)) => (Deed::Decline { decision, reason: text }, Capability::WorkCases),
             ("propose", Some(decision)) => (Deed::Propose { decision, reason: text }, Capability::WorkCases),
+            ("answer", None) => {
+                let deed = Deed::Answer { appeal: self.appeal?, outcome: self.outcome?, reason: text };
+                (deed, Capability::WorkCases)
+            }
             ("assign", None) => {
                 (Deed::Assign { to: Some(text).filter(|to| !to.is_empty()) }, Capability::WorkCases)
             }

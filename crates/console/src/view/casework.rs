@@ -139,6 +139,8 @@ pub struct CaseFile {
     pub address: Option<String>,
     /// Withdrawals, oldest first.
     pub held: Vec<HeldLine>,
+    /// Appeals, oldest first.
+    pub appeals: Vec<AppealLine>,
     /// What happened, newest first: in the case and around it.
     pub moments: Vec<Moment>,
     /// Entries of the account or address there are in all.
@@ -149,6 +151,27 @@ pub struct CaseFile {
     pub links: Links,
     /// What it turned out to be, and who said so.
     pub resolution: Option<String>,
+}
+
+/// An appeal of a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppealLine {
+    /// Its number.
+    pub id: u64,
+    /// When it was brought.
+    pub at: UnixNanos,
+    /// Who brought it.
+    pub by: String,
+    /// The id of the decision it is against; none for a ban.
+    pub decision: Option<String>,
+    /// The ban it is against.
+    pub ban: Option<String>,
+    /// What was said.
+    pub text: String,
+    /// How far it is: open, overturned or upheld.
+    pub state: String,
+    /// Who answered, and why.
+    pub answer: Option<(String, String)>,
 }
 
 /// Which entries of a customer or address to show.
