@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     BoxFuture, CasesError, Permission,
     auth::Caller,
-    cases::{PAGE_DEFAULT, case_problem},
+    cases::case_problem,
     limits::CASE_BODY_BYTES_MAX,
     problem::{Kind, Problem},
     query::{Query, fault},
@@ -206,7 +206,7 @@ fn list_query(uri: &Uri) -> Result<(AppealFilter, Option<u64>, usize), Problem> 
     });
     let before =
         query.take("after").map(|text| appeal_id(&text).ok_or_else(|| fault("after", "is no appeal")));
-    let max = query.count("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_DEFAULT);
+    let max = query.count("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_MAX);
     let wanted = AppealFilter { account: account.transpose()?, state };
     let before = before.transpose()?;
     query.finish()?;

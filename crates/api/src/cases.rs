@@ -112,6 +112,18 @@ pub trait Cases: Send + Sync {
     /// [`CasesError::UnknownDecision`].
     fn decision(&self, id: &str) -> Result<u64, CasesError>;
 
+    /// Says of any decision what it was about: fraud, or an honest customer. A label at this moment, which replaces an earlier
+    /// one; yields the id of the event.
+    ///
+    /// # Errors
+    /// [`CasesError`].
+    fn label<'a>(
+        &'a self,
+        actor: &'a Actor,
+        decision: &'a str,
+        is_fraud: bool,
+    ) -> BoxFuture<'a, Result<String, CasesError>>;
+
     /// Does something with a case. On return it is durable, and every later decision sees it. Without a revision it
     /// rests on whatever the case is by then.
     fn act(

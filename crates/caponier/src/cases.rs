@@ -369,6 +369,15 @@ impl api::Cases for Desk {
         self.ids.position(id).map_err(|_| CasesError::UnknownDecision)
     }
 
+    fn label<'a>(
+        &'a self,
+        actor: &'a Actor,
+        decision: &'a str,
+        is_fraud: bool,
+    ) -> api::BoxFuture<'a, Result<String, CasesError>> {
+        Box::pin(self.label_decision(actor, decision, is_fraud))
+    }
+
     fn act(
         &self,
         actor: Actor,

@@ -154,8 +154,12 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
     );
     let items = json!({ "type": "array", "items": schema("Appeal") });
     let next = json!({ "type": ["string", "null"], "description": "The after of the next page." });
+    let labels = || json!({ "type": "string", "enum": ["fraud", "legitimate"] });
+    let labelled = [("decision", plain()), ("label", labels()), ("event", plain())];
     let id = described(text(AGAINST_BYTES_MAX), "Id of the decision, or the ban's target as it is listed.");
     vec![
+        ("DecisionLabel", request(&[("label", labels())], &[])),
+        ("LabelledDecision", answer(&labelled, &[])),
         ("Appeal", appeal),
         ("AppealAnswer", request(&[("outcome", outcomes), ("reason", words())], &[])),
         ("AppealPage", answer(&[("appeals", items), ("next", next)], &[])),

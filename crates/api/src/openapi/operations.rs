@@ -12,6 +12,7 @@ use crate::{
 /// Groups of operations.
 pub(super) const TAGS: &[(&str, &str)] = &[
     ("cases", "What people look at: held withdrawals and alerts that belong together."),
+    ("appeals", "What customers say was wrong, and the answers they get."),
     ("changes", "What takes two persons: asked for by one, approved by another."),
     ("decisions", "Whether money may leave, and why."),
     ("documentation", "This API, described. Needs no token."),
@@ -203,6 +204,27 @@ pub(super) fn operation(action: Action) -> Operation {
                 vec![("held", samples::explanation())],
             ),
             problems: &[Kind::NotFound, Kind::Unavailable],
+        },
+        Action::Decision(DecisionCall::Label) => Operation {
+            id: "labelDecision",
+            tag: "decisions",
+            summary: "Says what a decision was about: fraud, or an honest customer.",
+            description: "For any decision, with a case or without. It is known from now on and never used for anything \
+                          earlier; a later label replaces it. Nothing is let through by it.",
+            query: vec![],
+            body: vec![Content::json(
+                "What it was.",
+                schema("DecisionLabel"),
+                vec![("honest", json!({ "label": "legitimate" }))],
+            )],
+            answer: Content::json(
+                "What was recorded.",
+                schema("LabelledDecision"),
+                vec![("honest", json!({
+                    "decision": "dec-7-00112233445566aa", "label": "legitimate", "event": "label-00ff",
+                }))],
+            ),
+            problems: &[Kind::NotFound, Kind::AppealConflict, Kind::Unavailable],
         },
         Action::Installation(call) => installation::operation(call),
         Action::Operation(OperationCall::Health) => Operation {

@@ -238,6 +238,10 @@ fn the_document_and_the_parsers_agree() {
             }
         }
     }
+    for text in [r#"{"label":"fraud"}"#, r#"{"label":"nice"}"#, r#"{"label":null}"#, "{}", r#"{"label":"fraud","x":1}"#] {
+        let parses = crate::decisions::label_body(text.as_bytes()).is_ok();
+        assert_eq!(conforms(&model, "/v1/decisions/dec-7-aa/label", text), parses, "{text}");
+    }
     for (call, name) in [
         (ChangeCall::Approve, "approve"),
         (ChangeCall::Decline, "decline"),

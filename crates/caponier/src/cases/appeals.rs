@@ -148,6 +148,29 @@ impl Desk {
     }
 }
 
+impl Desk {
+    /// What somebody says of a decision, as a label of this moment whose source is who said it.
+    pub(super) async fn label_decision(
+        &self,
+        actor: &Actor,
+        decision: &str,
+        is_fraud: bool,
+    ) -> Result<String, CasesError> {
+        self.ground.catch_up().map_err(|error| failed(error.into()))?;
+        let position = self.ids.position(decision).map_err(|_| CasesError::UnknownDecision)?;
+        let (account, _) = tokio::task::block_in_place(|| self.decided(position))?
+            .ok_or(CasesError::UnknownDecision)?;
+        let account =
+            account.ok_or(CasesError::NotAppealable { why: "the decision was about no customer" })?;
+        let id = format!("label-{}", hex::encode(crypto::random::array::<16>()));
+        let target = domain::LabelTarget::Decision(position);
+        let said = (target, is_fraud, &*actor.to_string());
+        let draft = label(&self.ground, &id, &account, said, self.clock.now());
+        self.ground.record(draft.into_iter().collect()).await.map_err(failed)?;
+        Ok(id)
+    }
+}
+
 impl Appeals for Desk {
     fn bring(&self, by: Actor, new: NewAppeal) -> api::BoxFuture<'_, Result<AppealFile, CasesError>> {
         Box::pin(async move {

@@ -317,15 +317,19 @@ pub(super) fn act(
             Ok(ask) => desk.act(actor, case, Some(revision), ask).await.map(drop),
             Err(error) => Err(error),
         };
-        done.map_err(|error| match error {
-            CasesError::Case(error) => NotDone(error.to_string()),
-            error @ (CasesError::NotAppealable { .. } | CasesError::UnknownDecision) => {
-                NotDone(error.to_string())
-            }
-            error => {
-                tracing::error!(%error, "a case was not changed");
-                NotDone("it cannot be recorded at the moment; try again".to_owned())
-            }
-        })
+        done.map_err(|error| not_done(&error))
     })
+}
+
+/// Why nothing was done, in words for who tried.
+pub(super) fn not_done(error: &CasesError) -> NotDone {
+    match error {
+        CasesError::Case(_) | CasesError::NotAppealable { .. } | CasesError::UnknownDecision => {
+            NotDone(error.to_string())
+        }
+        error => {
+            tracing::error!(%error, "a case was not changed");
+            NotDone("it cannot be recorded at the moment; try again".to_owned())
+        }
+    }
 }

@@ -100,11 +100,20 @@ fn href(id: &str) -> String {
     format!("/console/decisions/{id}")
 }
 
-pub(crate) fn one(explanation: &Explanation, viewer: &Viewer) -> Markup {
+pub(crate) fn one(
+    explanation: &Explanation,
+    viewer: &Viewer,
+    says: Option<Result<&str, &str>>,
+) -> Markup {
     let may_see_customers = viewer.may(Capability::ReadCases);
     let Explanation { line, asked, found, position } = explanation;
     html! {
         (heading("Decision", "What was asked, what was found, and what would have changed it."))
+        @match says {
+            Some(Ok(says)) => { p.card.notice.good role="status" { (says) } }
+            Some(Err(says)) => { p.card.notice.bad role="alert" { (says) } }
+            None => {}
+        }
         section.card {
             p {
                 (badge(Tone::of_verdict(line.verdict), line.verdict.as_str())) " "
@@ -120,6 +129,17 @@ pub(crate) fn one(explanation: &Explanation, viewer: &Viewer) -> Markup {
         section.card {
             h2 { "Findings" }
             (findings(found))
+        }
+        @if viewer.may(Capability::WorkCases) {
+            section.card {
+                h2 { "What it was" }
+                p { "Was this wrong, or right? What you say becomes a label: rules are counted by it and models learn from it, from now on." }
+                form.row method="post" action=(href(&line.id)) {
+                    button name="label" value="legitimate" { "This was honest" }
+                    button.quiet name="label" value="fraud" { "This was fraud" }
+                }
+                p.muted { "It lets nothing through and stops nothing. A later word replaces an earlier one." }
+            }
         }
         section.card {
             h2 { "Proof" }

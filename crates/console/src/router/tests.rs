@@ -197,6 +197,20 @@ impl Casework for Desk {
         })
     }
 
+    fn label<'a>(
+        &'a self,
+        actor: &'a Actor,
+        decision: &'a str,
+        is_fraud: bool,
+    ) -> BoxFuture<'a, Result<(), NotDone>> {
+        Box::pin(async move {
+            match decision {
+                "d-1" => Ok(()),
+                _ => Err(NotDone(format!("{decision} {is_fraud} by {actor}, {EVIL}"))),
+            }
+        })
+    }
+
     fn cases(&self, wanted: &CaseFilter) -> CasePage {
         let lines = if wanted.text.as_deref() == Some("none") { Vec::new() } else { vec![case_line()] };
         CasePage { lines, after: Some(12), open: 1, overdue: 1, now: UnixNanos::from_secs(9) }

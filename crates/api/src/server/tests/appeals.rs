@@ -129,3 +129,17 @@ async fn strange_appeals_are_refused_by_field() {
     assert_eq!(api.sends(TOKEN, "/v1/appeals", odd).await.status, 400);
     assert_eq!(api.sends(TOKEN, "/v1/appeals", good).await.status, 200);
 }
+
+#[tokio::test]
+async fn any_decision_is_labelled_by_who_works_on_cases() {
+    let api = start().await;
+    let desk = secret_for(Permission::WorkCases);
+    let honest = json!({ "label": "legitimate" });
+    let done = api.sends(&desk, "/v1/decisions/dec-7-aa/label", honest.clone()).await;
+    assert_eq!((done.status, &done.body["event"]), (200, &json!("label-7-false-work_cases")), "{done:?}");
+    assert_eq!(done.body["decision"], "dec-7-aa");
+    assert_eq!(api.sends(&desk, "/v1/decisions/dec-7/label", honest).await.status, 404);
+    for body in [json!({}), json!({ "label": "nice" }), json!({ "label": "fraud", "more": 1 })] {
+        assert_eq!(api.sends(&desk, "/v1/decisions/dec-7-aa/label", body).await.status, 400);
+    }
+}
