@@ -19,13 +19,13 @@ use tokio::{
 
 use crate::{
     AppCall, CaseCall, ChangeCall, DecisionCall, EmergencyCall, EventCall, InstallationCall, OperationCall,
-    Permission, Ports, RuleCall, SessionCall, apps,
+    Permission, Ports, RuleCall, SessionCall, WebhookCall, apps,
     auth::Tokens,
     cases, changes, decisions, emergency, events, installation,
     limits::{BODY_TIMEOUT, REQUESTS_MAX, STREAMS_MAX},
     openapi, operation, people,
     problem::{Kind, Problem},
-    rulebook, screen,
+    rulebook, screen, webhooks,
 };
 
 /// What a route does, by family.
@@ -53,6 +53,8 @@ pub enum Action {
     Screen,
     /// The caller's session.
     Session(SessionCall),
+    /// Endpoints that are told of what happens.
+    Webhook(WebhookCall),
 }
 
 /// What a route does that is open to everybody.
@@ -122,6 +124,7 @@ const FAMILIES: &[&[Route]] = &[
     emergency::ROUTES,
     installation::ROUTES,
     operation::ROUTES,
+    webhooks::ROUTES,
 ];
 
 /// Every route that needs a permission: the one authorisation table, each line beside what serves it.
@@ -277,6 +280,7 @@ impl App {
             Action::Operation(call) => operation::serve(self, call),
             Action::Screen => self.screen(&caller.actor().to_string(), request).await,
             Action::Session(call) => people::serve(self, call, &caller, request.headers()),
+            Action::Webhook(call) => json_response(webhooks::serve(self, call, &caller, request).await),
         };
         tracing::debug!(
             caller = %caller.actor(),
