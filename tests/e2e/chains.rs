@@ -178,6 +178,26 @@ fn payments_from_listed_addresses_are_told_made_final_and_taken_back() {
     assert_eq!(of(6, "watched_transfer"), ["provisional", "final"], "{told:?}");
     assert_eq!(of(7, "listed_counterparty").last(), Some(&"retracted"), "{told:?}");
     assert!(told.iter().all(|(_, kind, _, verdict)| (kind == "listed_counterparty") == (verdict == "deny")));
+    // What lists say of the two that stand changes afterwards: one stranger is listed, the sanctions against the other end.
+    let fresh = home.path().join("fresh.csv");
+    let config_file = config.to_str().unwrap();
+    let judged = |list: &Path, name: &str, format: &str, text: String| {
+        fs::write(list, text).unwrap();
+        let import =
+            ["--json", "lists", "import", "--name", name, "--format", format, list.to_str().unwrap()];
+        caponier(&[&import[..], &["--config", config_file]].concat()).exits(0).json()["rescreened"].clone()
+    };
+    let format = "csv:address=address,network=:ETH,category=:scam";
+    let rescreened = judged(&fresh, "fresh", format, format!("address\n{good}\n"));
+    assert_eq!((&rescreened["raised"], &rescreened["retracted"]), (&json!(1), &json!(0)), "{rescreened}");
+    assert!(rescreened["chain_alerts"].as_u64() >= Some(2), "{rescreened}");
+    let rescreened = judged(
+        &list,
+        "sanctioned_addresses_eth",
+        "ofac",
+        "0x00000000000000000000000000000000000000d4\n".to_owned(),
+    );
+    assert_eq!((&rescreened["raised"], &rescreened["retracted"]), (&json!(0), &json!(1)), "{rescreened}");
     assert_sound(&data);
 
     // A flipped bit in the state is found, and not started from.

@@ -147,7 +147,7 @@ async fn every_entry_matches_the_published_schema() {
     // The check can fail: a schema that allows one kind less is not matched.
     let text = fs::read_to_string(&schema).unwrap();
     let narrower = house.path("narrower.cddl");
-    assert!(text.contains("\nkind = 1..20\n"));
-    fs::write(&narrower, text.replace("\nkind = 1..20\n", "\nkind = 1..11\n")).unwrap();
+    let kinds = text.lines().find(|line| line.starts_with("kind = 1..")).unwrap();
+    fs::write(&narrower, text.replace(kinds, "kind = 1..11")).unwrap();
     check(&narrower).exits(1);
 }

@@ -63,6 +63,48 @@ async fn a_key_gets_its_answer_again_also_after_a_crash() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_follow_the_lists_whoever_asked() {
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    let (over_api, in_bulk) = (BAD, "0x00000000000000000000000000000000000000b2");
+    let on_command_line = "0x00000000000000000000000000000000000000c3";
+    let (_, answer) = screen(&house, &serving, json!({ "address": over_api, "network": "ethereum" })).await;
+    assert_eq!(answer["verdict"], json!("allow"), "{answer}");
+    let bulk = house.path("bulk.txt");
+    fs::write(&bulk, format!("{in_bulk}\n{over_api},ethereum\n")).unwrap();
+    house.ask(&["screen", "--bulk", bulk.to_str().unwrap()]).exits(0);
+    house.ask(&["screen", on_command_line]).exits(0);
+    // Asked again, it is still one answer.
+    house.ask(&["screen", on_command_line]).exits(0);
+    let path = house.path("fresh.csv");
+    let listed = |addresses: &[&str]| {
+        fs::write(&path, format!("address\n{}\n", addresses.join("\n"))).unwrap();
+        let path = path.to_str().unwrap();
+        let imported = house.ask(&["lists", "import", "--name", "fresh", "--format", FORMAT, path]).exits(0);
+        let done = imported.json()["rescreened"].clone();
+        ["answers", "raised", "retracted"].map(|name| done[name].as_u64().unwrap())
+    };
+    assert_eq!(listed(&[over_api, in_bulk, on_command_line]), [3, 3, 0]);
+    let said = |what: &str| (what.to_owned(), "answer".to_owned());
+    assert_eq!(told(&house), vec![said("raised"); 3]);
+    // Somebody has to look at each address, and finds what was answered.
+    let alerts = house.ask(&["alerts", "list"]).exits(0).text();
+    assert_eq!(alerts.matches("screening.answer.scam").count(), 3, "{alerts}");
+    serving.kill();
+    assert_eq!(listed(&[on_command_line]), [3, 0, 2]);
+    assert_eq!(told(&house), [vec![said("raised"); 3], vec![said("retracted"); 2]].concat());
+    let serving = house.serve();
+    // Who asks about it now is told by the answer, and nobody else once more.
+    let (_, answer) = screen(&house, &serving, json!({ "address": on_command_line })).await;
+    assert_eq!(answer["verdict"], json!("deny"), "{answer}");
+    assert_eq!(listed(&[on_command_line, "0x00000000000000000000000000000000000000d4"]), [3, 0, 0]);
+    assert_eq!(listed(&["0x00000000000000000000000000000000000000d4"]), [3, 0, 1]);
+    house.ask(&["backup", "drill"]).exits(0);
+    assert_eq!(serving.stop(), 0);
+    assert_sound(house.data());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn past_transfers_follow_the_lists_through_a_crash() {
     let house = House::build(Settings::default()).await;
     let serving = house.serve();

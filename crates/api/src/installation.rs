@@ -136,6 +136,9 @@ pub trait Installations: Send + Sync {
     fn ask(&self, ask: InstallationAsk) -> BoxFuture<'_, Result<Value, InstallationError>>;
 }
 
+/// Characters of a cursor and of a list of kinds at most, as the description says.
+pub(crate) const QUERY_CHARS_MAX: usize = 256;
+
 const fn get(path: &'static str, permission: Permission, call: InstallationCall) -> Route {
     Route { method: Method::GET, path, permission, action: Action::Installation(call) }
 }
@@ -241,7 +244,7 @@ fn entries(uri: &Uri) -> Result<InstallationAsk, Problem> {
     let digits = !from.is_empty() && from.bytes().all(|byte| byte.is_ascii_digit());
     let from =
         from.parse().ok().filter(|_| digits).ok_or_else(|| fault("from", "expected a whole number"))?;
-    let kinds = query.take("kind").unwrap_or_default();
+    let kinds = query.text("kind", QUERY_CHARS_MAX)?.unwrap_or_default();
     let kinds = kinds.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let looked_at = query.count("limit", 1..=ENTRIES_MAX)?.unwrap_or(PAGE_MAX);
     query.finish()?;
@@ -269,7 +272,7 @@ pub(crate) fn ban(call: InstallationCall, body: &[u8]) -> Result<InstallationAsk
 /// Bans in the order of their targets, a page of them.
 async fn bans(app: &App, uri: &Uri) -> Result<Value, Problem> {
     let mut query = Query::parse(uri)?;
-    let after = query.take("after");
+    let after = query.text("after", QUERY_CHARS_MAX)?;
     let limit = query.count("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_MAX);
     query.finish()?;
     let all = app.ports().installation.ask(InstallationAsk::Bans).await.map_err(|error| refused(&error))?;

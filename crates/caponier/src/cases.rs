@@ -16,6 +16,7 @@ use fraud::cases::{
     Policy, Review, Source, Trigger,
 };
 use journal::{AppendError, Draft, Journal, Kind, Opened, record};
+use watch::rescreen::goes_by_lists_alone;
 
 use crate::ground::{Ground, RecordError};
 
@@ -87,15 +88,11 @@ pub(crate) fn of_chain_alert(position: u64, at: UnixNanos, alert: record::ChainA
     if alert.verdict == Verdict::Allow {
         return None;
     }
-    let whom = alert.subject.or(alert.counterparty);
     Some(Trigger {
         source: Source::ChainAlert,
         position,
         at,
-        entity: Entity::other(&match whom {
-            Some(address) => format!("address:{}:{address}", alert.chain),
-            None => format!("chain:{}", alert.chain),
-        }),
+        entity: address_entity(&alert),
         code: match alert.category {
             Some(category) => format!("{}.{category}", alert.kind),
             None => alert.kind,
@@ -110,45 +107,93 @@ pub(crate) fn of_chain_alert(position: u64, at: UnixNanos, alert: record::ChainA
     })
 }
 
-/// Under which name an alert about a past transfer may be taken back.
-fn transfer_alert(entry: u64, category: &str) -> String {
+/// Under which name what a list says of a transfer, an answer or an alert of the past may be taken back.
+pub(crate) fn said_of(entry: u64, category: &str) -> String {
     format!("transfer:{entry}:{category}")
 }
 
-/// What a list now says of a transfer of the past: it joins the case of whose transfer it was, and what was said of it
-/// before is taken back there. `moved`: whose transfer the entry tells of, and of how much.
-pub(crate) fn take_transfer_alert(
+/// What a list now says of a transfer, an answer or an alert of the past: it joins the case of whom it is about, and what was said of
+/// it before is taken back there.
+pub(crate) fn take_screening_alert(
     cases: &mut Cases,
+    journal: &Journal,
     (position, at): (u64, UnixNanos),
     alert: &record::TransferAlert,
     before: Option<&str>,
-    moved: Option<(AccountId, AtRisk)>,
 ) {
-    if let (Some(category), Some((account, at_risk)), true) =
-        (&alert.category, moved, alert.verdict > Verdict::Allow)
-    {
+    let about = match alert.way.as_str() {
+        "answer" => About::Said(Entity::other(&format!("address:any:{}", alert.address))),
+        "chain_alert" => match chain_alert(journal, alert.entry) {
+            Some(seen) => About::Alert(Box::new(seen)),
+            None => About::Nothing,
+        },
+        _ => match alert.category.as_ref().and_then(|_| transfer(journal, alert.entry)) {
+            Some((account, at_risk)) => About::Transfer(account, at_risk),
+            None => About::Nothing,
+        },
+    };
+    // The newest answer may be another one by the time it is taken back, so answers go by their address.
+    let name = |category: &str| match alert.way.as_str() {
+        "answer" => format!("answer:{}:{category}", alert.address),
+        _ => said_of(alert.entry, category),
+    };
+    let (entity, at_risk) = match &about {
+        About::Alert(seen) => (Some(address_entity(seen)), AtRisk::Unknown),
+        About::Nothing => (None, AtRisk::Unknown),
+        About::Said(entity) => (Some(entity.clone()), AtRisk::Unknown),
+        About::Transfer(account, at_risk) => (Some(Entity::Account(account.clone())), at_risk.clone()),
+    };
+    if let (Some(category), Some(entity), true) = (&alert.category, entity, alert.verdict > Verdict::Allow) {
         cases.trigger(&Trigger {
             source: Source::Screening,
             position,
             at,
-            entity: Entity::Account(account),
+            entity,
             code: format!("screening.{}.{category}", alert.way),
             verdict: alert.verdict,
             at_risk,
             probability_ppm: None,
-            alert: Some(transfer_alert(alert.entry, category)),
+            alert: Some(name(category)),
             held: None,
             about: Some(alert.entry),
         });
     }
     // After the new one: a case that is still about something is not closed in between.
     if let Some(before) = before.filter(|before| alert.category.as_deref() != Some(before)) {
-        cases.withdraw(&transfer_alert(alert.entry, before), at);
+        cases.withdraw(&name(before), at);
+        if let About::Alert(seen) = &about
+            && goes_by_lists_alone(&seen.kind)
+        {
+            cases.retract(&seen.id, at);
+        }
     }
 }
 
+/// What is spoken of again.
+enum About {
+    Alert(Box<record::ChainAlert>),
+    Nothing,
+    Said(Entity),
+    Transfer(AccountId, AtRisk),
+}
+
+/// The alert an entry tells of; `None` where that cannot be read.
+fn chain_alert(journal: &Journal, entry: u64) -> Option<record::ChainAlert> {
+    let entry = journal.entry(entry).ok()??;
+    let Opened::Payload(payload) = journal.open_payload(&entry).ok()? else { return None };
+    (entry.kind == Kind::ChainAlert).then(|| record::ChainAlert::decode(&payload).ok())?
+}
+
+/// Whom an alert of a chain is about.
+fn address_entity(alert: &record::ChainAlert) -> Entity {
+    Entity::other(&match alert.subject.as_ref().or(alert.counterparty.as_ref()) {
+        Some(address) => format!("address:{}:{address}", alert.chain),
+        None => format!("chain:{}", alert.chain),
+    })
+}
+
 /// Whose transfer an entry tells of, and of how much; `None` where that can no longer be read.
-pub(crate) fn transfer(journal: &Journal, entry: u64) -> Option<(AccountId, AtRisk)> {
+fn transfer(journal: &Journal, entry: u64) -> Option<(AccountId, AtRisk)> {
     let entry = journal.entry(entry).ok()??;
     let Opened::Payload(payload) = journal.open_payload(&entry).ok()? else { return None };
     match entry.kind {

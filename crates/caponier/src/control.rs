@@ -668,6 +668,12 @@ pub struct ImportedList {
 pub struct Rescreened {
     /// Transfers looked at.
     pub transfers: u64,
+    /// Addresses whose screening was answered before.
+    #[serde(default)]
+    pub answers: u64,
+    /// Alerts of followed chains looked at.
+    #[serde(default)]
+    pub chain_alerts: u64,
     /// Alerts raised.
     pub raised: u64,
     /// Alerts taken back.

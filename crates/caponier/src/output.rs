@@ -399,9 +399,12 @@ fn list_text(list: &ImportedList) -> String {
 
 fn rescreened_text(rescreened: Option<Rescreened>) -> String {
     match rescreened {
-        Some(Rescreened { transfers, raised, retracted }) if transfers > 0 => {
+        Some(Rescreened { transfers, answers, chain_alerts, raised, retracted })
+            if transfers + answers + chain_alerts > 0 =>
+        {
             format!(
-                "; {transfers} past transfers scored again: {raised} alerts raised, {retracted} retracted"
+                "; {transfers} past transfers, {answers} answers and {chain_alerts} alerts of chains scored again: {raised} \
+                 alerts raised, {retracted} retracted"
             )
         }
         _ => String::new(),

@@ -10,19 +10,19 @@ use std::{
 
 use ::chain::label::Category;
 use api::{ScreenAnswer, ScreenError, ScreenLine, ScreenRequest};
-use domain::{AccountId, Address, Clock, Ppm, Subject, UnixNanos, Verdict};
+use domain::{AccountId, Address, Clock, Network, Ppm, Subject, UnixNanos, Verdict};
 use journal::{Draft, Kind, Opened, record};
 use parking_lot::Mutex;
 use watch::{
     assess::{Assessment, Assessor, Exposed},
-    rescreen::{ExposureNews, News},
+    rescreen::{Answered, ExposureNews, News, SeenAlert, Way},
 };
 
 use crate::{
     control::Rescreened,
     core::{Core, chain},
     exit::{Exit, Failure},
-    ground::{Ground, RecordError},
+    ground::{Ground, RecordError, fold::category},
     lists::ListGaps,
 };
 
@@ -38,6 +38,8 @@ const ADDRESS_BYTES_MAX: usize = 128;
 const ALERTS_AT_ONCE: usize = 256;
 /// Addresses whose exposure is judged in one go; some milliseconds each at worst.
 const EXPOSURES_AT_ONCE: usize = 500;
+/// Who asked, where nobody is named.
+const COMMAND_LINE: &str = "command line";
 /// Alerts of one re-screening that are logged one by one.
 const LOGGED_MAX: usize = 10;
 
@@ -173,16 +175,14 @@ impl ApiScreenings {
                 .first()
                 .map_or_else(|| serde_json::json!([]), |first| api::lists_json(&first.screening.lists)),
         };
-        let is_found = assessments.iter().any(|assessment| assessment.verdict > Verdict::Allow);
-        if self.records_all || is_found || key.is_some() {
-            let text = key.as_ref().map(|_| api::screened_json(&answer).to_string());
-            let text = text.filter(|text| text.len() <= ANSWER_BYTES_MAX);
-            let drafts = drafts(&request, &assessments, &id, lists, text, now);
-            self.ground
-                .record(drafts)
-                .await
-                .map_err(|error| ScreenError::Unavailable { why: error.to_string() })?;
-        }
+        let text = key.as_ref().map(|_| api::screened_json(&answer).to_string());
+        let text = text.filter(|text| text.len() <= ANSWER_BYTES_MAX);
+        let records = Records { ground: &self.ground, records_all: self.records_all };
+        let told = Told { id: &id, lists, answer: text, at: now };
+        records
+            .answers(&request, &assessments, told)
+            .await
+            .map_err(|error| ScreenError::Unavailable { why: error.to_string() })?;
         if let Some(key) = key {
             let kept = Kept { request: request.digest, answer: Some(Arc::new(answer.clone())) };
             self.screenings.keyed.lock().keep(key, kept);
@@ -197,6 +197,54 @@ impl api::Screenings for ApiScreenings {
     }
 }
 
+/// What an entry answered: each address with the category that spoke against it and the gravest it was exposed to. Texts that are no
+/// addresses are not remembered.
+///
+/// # Errors
+/// In words: a category is none.
+pub(crate) fn answers_of(screened: &record::Screened) -> Result<Vec<Answered>, String> {
+    let mut answers = Vec::new();
+    for found in &screened.found {
+        let network: Option<Network> = found.network.as_deref().and_then(|network| network.parse().ok());
+        let address = match network {
+            Some(network) => {
+                let (text, _) = network.split_tag(found.address.trim());
+                ::chain::address::decode(network.family(), text)
+            }
+            None => ::chain::address::decode_any(&found.address),
+        };
+        let Ok(address) = address else { continue };
+        // Strictest first, as they were told.
+        let told = category(found.categories.first().map(String::as_str))?;
+        let exposed = category(found.exposed.first().map(String::as_str))?;
+        let told = told.filter(|category| category.is_malicious());
+        answers.push(Answered { address, told, exposed });
+    }
+    Ok(answers)
+}
+
+/// An alert of a chain, as far as lists have a part in it.
+///
+/// # Errors
+/// In words: an address or a category is none.
+pub(crate) fn seen_alert(alert: &record::ChainAlert) -> Result<SeenAlert<'_>, String> {
+    Ok(SeenAlert {
+        id: &alert.id,
+        kind: &alert.kind,
+        subject: alert.subject.as_deref().map(address_of).transpose()?,
+        counterparty: alert.counterparty.as_deref().map(address_of).transpose()?,
+        category: category(alert.category.as_deref())?,
+    })
+}
+
+/// The address of a text in an entry.
+///
+/// # Errors
+/// In words: it is none.
+pub(crate) fn address_of(text: &str) -> Result<Address, String> {
+    ::chain::address::decode_any(text).map_err(|error| format!("{text:?}: {error}"))
+}
+
 /// Assesses lines, all against the lists in force at one moment, which are named.
 pub(crate) fn assess(
     assessor: &Assessor,
@@ -209,19 +257,60 @@ pub(crate) fn assess(
     if assessor.followed().is_empty() { work() } else { tokio::task::block_in_place(work) }
 }
 
-fn drafts(
-    request: &ScreenRequest,
-    assessments: &[Assessment],
-    id: &str,
+/// What is journalled of screenings.
+struct Records<'a> {
+    ground: &'a Ground,
+    records_all: bool,
+}
+
+/// What is the same for all lines of an answer.
+struct Told<'a> {
+    id: &'a str,
     lists: [u8; 32],
     answer: Option<String>,
     at: UnixNanos,
+}
+
+impl Records<'_> {
+    /// Makes durable what is answered.
+    async fn answers(
+        &self,
+        request: &ScreenRequest,
+        assessments: &[Assessment],
+        told: Told<'_>,
+    ) -> Result<(), RecordError> {
+        let is_found = assessments.iter().any(|assessment| assessment.verdict > Verdict::Allow);
+        if !self.records_all && !is_found && request.idempotency_key.is_none() {
+            return Ok(());
+        }
+        // Of a bulk whatever something speaks against, and what is to be remembered for when a list changes.
+        let is_told: Vec<bool> = self.ground.read(|fold| {
+            let is_new = |assessment: &Assessment| {
+                let address = assessment.screening.address.as_ref();
+                address.is_some_and(|address| !fold.answers().contains(address))
+            };
+            let is_told = |assessment: &Assessment| {
+                assessment.verdict > Verdict::Allow || (self.records_all && is_new(assessment))
+            };
+            assessments.iter().map(|assessment| !request.is_bulk || is_told(assessment)).collect()
+        });
+        let drafts = drafts(request, assessments, &is_told, told);
+        self.ground.record(drafts).await.map(drop)
+    }
+}
+
+fn drafts(
+    request: &ScreenRequest,
+    assessments: &[Assessment],
+    is_told: &[bool],
+    told: Told<'_>,
 ) -> Vec<Draft> {
     let found: Vec<record::ScreenedAddress> = request
         .lines
         .iter()
         .zip(assessments)
-        .filter(|(_, assessment)| !request.is_bulk || assessment.verdict > Verdict::Allow)
+        .zip(is_told)
+        .filter_map(|(pair, is_told)| is_told.then_some(pair))
         .map(|(line, assessment)| {
             let mut exposed: Vec<String> =
                 assessment.exposed.iter().map(|one| one.share.category.as_str().to_owned()).collect();
@@ -250,28 +339,57 @@ fn drafts(
     if parts.is_empty() {
         parts.push(Vec::new());
     }
-    let (mut addresses, mut answer) = (u64::try_from(request.lines.len()).unwrap_or(u64::MAX), answer);
+    let (mut addresses, mut answer) = (u64::try_from(request.lines.len()).unwrap_or(u64::MAX), told.answer);
     let parts = parts.into_iter().map(|found| {
         let screened = record::Screened {
-            id: id.to_owned(),
+            id: told.id.to_owned(),
             caller: request.caller.clone(),
             idempotency_key: request.idempotency_key.clone(),
             request: request.digest,
             // Counted in the first part.
             addresses: std::mem::take(&mut addresses),
             found,
-            lists,
+            lists: told.lists,
             answer: answer.take(),
         };
         let payload = record::Screening::Screened(screened).encode();
-        Draft { at, subject: Subject::System, kind: Kind::Screening, payload }
+        Draft { at: told.at, subject: Subject::System, kind: Kind::Screening, payload }
     });
     parts.collect()
 }
 
 impl Core {
-    /// Scores past transfers against the lists in force and journals what is to be said otherwise: all of them, or those not
-    /// scored yet.
+    /// Makes durable what the command line was answered, as answers over the API are, so that they are judged again as well.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be recorded.
+    pub(crate) async fn record_screening(
+        &self,
+        lines: Vec<ScreenLine>,
+        assessments: &[Assessment],
+        lists: [u8; 32],
+    ) -> Result<(), Failure> {
+        let mut asked = String::new();
+        for line in &lines {
+            let network = line.network.map_or("", |network| network.as_str());
+            asked.extend([line.address.as_str(), ",", network, "\n"]);
+        }
+        let request = ScreenRequest {
+            caller: COMMAND_LINE.to_owned(),
+            is_bulk: lines.len() > 1,
+            lines,
+            idempotency_key: None,
+            digest: crypto::sha256(&[asked.as_bytes()]),
+        };
+        let id = format!("scr-{}", hex::encode(crypto::random::array::<16>()));
+        let records = Records { ground: &self.ground, records_all: self.config.watch.record_all_screenings };
+        let told = Told { id: &id, lists, answer: None, at: self.clock.now() };
+        let recorded = records.answers(&request, assessments, told).await;
+        recorded.map_err(|error| Failure::new(Exit::Io, chain(&error)))
+    }
+
+    /// Scores past transfers, answers of screenings and alerts of chains against the lists in force and journals what is to be said
+    /// otherwise: all of them, or those not scored yet.
     ///
     /// If we stop in between, what was journalled counts and the next start says the rest.
     ///
@@ -288,15 +406,23 @@ impl Core {
         }
         let from = if all { 0 } else { self.screenings.scored_to.load(Ordering::Relaxed) };
         let lists = self.watch.version();
-        let (scan, to, before) =
-            self.ground.read(|fold| (fold.transfers().scan(from), fold.applied(), fold.rescreened()));
-        let news = tokio::task::block_in_place(|| scan.news(&self.watch));
+        let (scan, said, to, before) = self
+            .ground
+            .read(|fold| (fold.transfers().scan(from), fold.said(from), fold.applied(), fold.rescreened()));
+        let news = tokio::task::block_in_place(|| {
+            let mut news = scan.news(&self.watch);
+            news.extend(said.news(&self.watch));
+            news
+        });
         if !all && self.assessor.hops() > 0 && !self.assessor.followed().is_empty() {
             self.screenings.exposures.lock().left.extend(scan.addresses());
         }
         let looked = scan.looked();
-        let transfers = u64::try_from(looked.transfers).unwrap_or(u64::MAX);
-        let mut done = Rescreened { transfers, ..Rescreened::default() };
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let (answers, chain_alerts) = said.looked();
+        let (answers, chain_alerts) = (count(answers), count(chain_alerts));
+        let transfers = count(looked.transfers);
+        let mut done = Rescreened { transfers, answers, chain_alerts, ..Rescreened::default() };
         let at = self.clock.now();
         for some in news.chunks(ALERTS_AT_ONCE) {
             let drafts: Vec<Draft> = tokio::task::block_in_place(|| {
@@ -315,16 +441,18 @@ impl Core {
                 entry = news.entry,
                 way = news.way.as_str(),
                 category,
-                "a past transfer is judged otherwise"
+                "a past transfer, answer or alert is judged otherwise"
             );
         }
         if all && before != Some(lists) {
             let record = record::Rescreened {
                 lists,
                 transfers,
-                addresses: u64::try_from(looked.addresses).unwrap_or(u64::MAX),
+                addresses: count(looked.addresses),
                 raised: done.raised,
                 retracted: done.retracted,
+                answers,
+                chain_alerts,
             };
             let payload = record::Screening::Rescreened(record).encode();
             let draft = Draft { at, subject: Subject::System, kind: Kind::Screening, payload };
@@ -357,10 +485,12 @@ impl Core {
         if hops == 0 || self.assessor.followed().is_empty() {
             return;
         }
-        let scan = self.ground.read(|fold| fold.transfers().scan(0));
+        let (scan, answered) = self.ground.read(|fold| {
+            (fold.transfers().scan(0), fold.answers().addresses_from(0).collect::<Vec<Address>>())
+        });
         let mut exposures = self.screenings.exposures.lock();
         exposures.is_told = true;
-        let theirs = scan.addresses().iter().copied();
+        let theirs = scan.addresses().iter().chain(&answered).copied();
         exposures.left.extend(theirs.filter(|address| is_anybody || around.contains(address)));
     }
 
@@ -385,7 +515,8 @@ impl Core {
                 };
                 some.iter().map(judge).collect()
             });
-            let news = scan.exposure_news(&judged);
+            let mut news = scan.exposure_news(&judged);
+            news.extend(self.ground.read(|fold| fold.answers().exposure_news(&judged)));
             for some in news.chunks(ALERTS_AT_ONCE) {
                 let drafts: Vec<Draft> = tokio::task::block_in_place(|| {
                     some.iter().filter_map(|news| self.exposure_alert(news, lists, at)).collect()
@@ -432,7 +563,7 @@ impl Core {
         lists: [u8; 32],
         at: UnixNanos,
     ) -> Option<Draft> {
-        let account = self.account_of(news.entry)?;
+        let subject = self.subject_of(news.way, news.entry)?;
         let exposed = news.now.map(|(_, exposed)| exposed);
         let share = exposed.map(|one| one.share.direct + one.share.indirect);
         let alert = record::TransferExposure {
@@ -448,7 +579,7 @@ impl Core {
             lists,
         };
         let payload = record::Screening::Exposure(alert).encode();
-        Some(Draft { at, subject: Subject::Account(account), kind: Kind::Screening, payload })
+        Some(Draft { at, subject, kind: Kind::Screening, payload })
     }
 
     /// [`Core::rescreen`] after a list has changed. What fails is tried again by whoever serves, and on the next start.
@@ -465,7 +596,7 @@ impl Core {
 
     /// The entry about a transfer, under the key of whose transfer it is; none where that person was erased.
     fn alert(&self, news: &News, lists: [u8; 32], at: UnixNanos) -> Option<Draft> {
-        let account = self.account_of(news.entry)?;
+        let subject = self.subject_of(news.way, news.entry)?;
         let alert = record::TransferAlert {
             entry: news.entry,
             way: news.way.as_str().to_owned(),
@@ -475,7 +606,15 @@ impl Core {
             lists,
         };
         let payload = record::Screening::Alert(alert).encode();
-        Some(Draft { at, subject: Subject::Account(account), kind: Kind::Screening, payload })
+        Some(Draft { at, subject, kind: Kind::Screening, payload })
+    }
+
+    /// Under whose key it is spoken of an entry; an answer or an alert is about no customer. `None`: that person was erased.
+    fn subject_of(&self, way: Way, entry: u64) -> Option<Subject> {
+        match way {
+            Way::Answer | Way::ChainAlert => Some(Subject::System),
+            Way::Deposit | Way::Withdrawal => self.account_of(entry).map(Subject::Account),
+        }
     }
 
     fn account_of(&self, entry: u64) -> Option<AccountId> {

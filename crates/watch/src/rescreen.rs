@@ -13,6 +13,8 @@
 //! addresses that may have changed for is the caller's to say: those around the holders whose label changed
 //! ([`crate::flows::Flows::around`]).
 //!
+//! Beside transfers, answers of screenings and alerts of followed chains are judged again ([`Answers`], [`Alerts`]).
+//!
 //! Bounds: [`TRANSFERS_MAX`] transfers of 32 bytes, the oldest are forgotten, and their addresses of some 60.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -23,12 +25,22 @@ use foldhash::HashMap;
 
 use crate::Watch;
 
+mod said;
+
+pub use said::{
+    ALERTS_MAX, ANSWERS_MAX, Alerts, Answered, Answers, SaidScan, SeenAlert, goes_by_lists_alone,
+};
+
 /// Transfers remembered.
 pub const TRANSFERS_MAX: usize = 2_000_000;
 
-/// Which way the funds went.
+/// What was spoken of: which way the funds of a transfer went, or what else was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Way {
+    /// A screening was answered.
+    Answer,
+    /// Something was seen on a chain.
+    ChainAlert,
     /// To a customer.
     Deposit,
     /// From a customer.
@@ -40,20 +52,22 @@ impl Way {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Answer => "answer",
+            Self::ChainAlert => "chain_alert",
             Self::Deposit => "deposit",
             Self::Withdrawal => "withdrawal",
         }
     }
 }
 
-/// A transfer that is to be spoken of, or no longer.
+/// A transfer, an answer or an alert that is to be spoken of, or no longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct News {
-    /// Position of the transfer's entry in the journal.
+    /// Position of its entry in the journal; of an answer, the newest about the address.
     pub entry: u64,
-    /// Which way the funds went.
+    /// What it is.
     pub way: Way,
-    /// To or from which address.
+    /// Which address it is about.
     pub address: Address,
     /// What was said of it before.
     pub before: Option<Category>,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     InstallationCall,
-    installation::{BAN_MINUTES_MAX, ENTRIES_MAX},
+    installation::{BAN_MINUTES_MAX, ENTRIES_MAX, QUERY_CHARS_MAX},
     limits::{NAME_BYTES_MAX, PAGE_MAX},
     problem::Kind,
 };
@@ -95,7 +95,7 @@ fn told(call: InstallationCall) -> Told {
         },
         InstallationCall::Bans => Told {
             query: vec![
-                ("after", text(256), "The next of the page before."),
+                ("after", text(QUERY_CHARS_MAX), "The next of the page before."),
                 ("limit", json!({ "type": "integer", "minimum": 1, "maximum": PAGE_MAX }), "Most of a page."),
             ],
             example: Some(json!({ "bans": [ban()], "next": null })),
@@ -131,7 +131,7 @@ fn told(call: InstallationCall) -> Told {
                     json!({ "type": "integer", "minimum": 0, "default": 0 }),
                     "The first position looked at.",
                 ),
-                ("kind", text(256), "Kinds of entries, with commas between; absent for all."),
+                ("kind", text(QUERY_CHARS_MAX), "Kinds of entries, with commas between; absent for all."),
                 (
                     "limit",
                     json!({ "type": "integer", "minimum": 1, "maximum": ENTRIES_MAX }),

@@ -626,9 +626,10 @@ pub static KEYS: &[Key] = &[
     key(
         "watch.record_screenings",
         "\"all\"",
-        "Which screenings over the API are journalled before they are answered: all, or found (those that something \
-         speaks against, and those with an idempotency key). Screenings within decisions stand in the decisions.",
-        "who asked about clean addresses leaves no trace",
+        "Which screenings over the API and on the command line are journalled before they are answered: all, or found (those \
+         that something speaks against, and those with an idempotency key). Only what is journalled is judged again when a list \
+         changes. Screenings within decisions stand in the decisions.",
+        "who asked about clean addresses leaves no trace, and is not told when they are listed",
     ),
     key(
         "log.origin",

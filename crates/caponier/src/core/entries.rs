@@ -363,6 +363,8 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
                 put("what", json!("rescreened"));
                 put("lists", json!(hex::encode(done.lists)));
                 put("transfers", json!(done.transfers));
+                put("answers", json!(done.answers));
+                put("chain_alerts", json!(done.chain_alerts));
                 put("addresses", json!(done.addresses));
                 put("raised", json!(done.raised));
                 put("retracted", json!(done.retracted));

@@ -90,8 +90,8 @@ impl Core {
             Request::EmergencyShow => Ok(self.emergency_show()),
             Request::Emergency { by, work } => self.emergency(&by, work).await,
             Request::AlertsList { after, limit } => self.alerts_list(after, limit),
-            Request::Screen { address, network } => self.screen(&address, network.as_deref()),
-            Request::ScreenAll { lines } => self.screen_all(&lines),
+            Request::Screen { address, network } => self.screen(&address, network.as_deref()).await,
+            Request::ScreenAll { lines } => self.screen_all(&lines).await,
             Request::Explain { id } => self.explain(&id).await,
             Request::AuditReceipt { seq } => tokio::task::block_in_place(|| self.receipt(seq)),
             Request::Fraud(request) => self.fraud(request, progress).await,
@@ -312,7 +312,7 @@ impl Core {
         })
     }
 
-    fn screen(&self, address: &str, network: Option<&str>) -> Result<Response, Failure> {
+    async fn screen(&self, address: &str, network: Option<&str>) -> Result<Response, Failure> {
         let network = network
             .map(|name| name.parse::<Network>())
             .transpose()
@@ -321,7 +321,7 @@ impl Core {
             return Err(Failure::new(Exit::Io, problem));
         }
         let line = api::ScreenLine { address: address.to_owned(), network, reference: None };
-        let (assessments, _) =
+        let (assessments, lists) =
             crate::screenings::assess(&self.assessor, std::slice::from_ref(&line), self.clock.now());
         let Some(assessment) = assessments.first() else {
             return Err(Failure::new(Exit::Internal, "an address was not assessed"));
@@ -333,11 +333,12 @@ impl Core {
         if let Some(fields) = value.as_object_mut() {
             fields.insert("lists".to_owned(), api::lists_json(&assessment.screening.lists));
         }
+        self.record_screening(vec![line], &assessments, lists).await?;
         Ok(Response::Screened(value))
     }
 
     /// Each line by itself: one that is no address is told as such.
-    fn screen_all(&self, lines: &[(String, Option<String>)]) -> Result<Response, Failure> {
+    async fn screen_all(&self, lines: &[(String, Option<String>)]) -> Result<Response, Failure> {
         if let Some(problem) = self.gaps.problem() {
             return Err(Failure::new(Exit::Io, problem));
         }
@@ -349,9 +350,11 @@ impl Core {
                 Ok(api::ScreenLine { address: address.clone(), network, reference: None })
             })
             .collect::<Result<_, Failure>>()?;
-        let (assessments, _) = crate::screenings::assess(&self.assessor, &lines, self.clock.now());
+        let (assessments, lists) = crate::screenings::assess(&self.assessor, &lines, self.clock.now());
         let found = lines.iter().zip(&assessments);
-        Ok(Response::ScreenedAll(found.map(|(line, found)| api::assessment_json(line, found)).collect()))
+        let answers = found.map(|(line, found)| api::assessment_json(line, found)).collect();
+        self.record_screening(lines, &assessments, lists).await?;
+        Ok(Response::ScreenedAll(answers))
     }
 
     async fn explain(&self, id: &str) -> Result<Response, Failure> {

@@ -21,12 +21,16 @@ use fraud::{
 use identity::requests::{self, Requests};
 use journal::{Journal, Kind, Reader, record};
 use tlog::{Frontier, Hash};
-use watch::{customers::Customers, rescreen::Ledger as PastTransfers, suspicions::Suspicions};
+use watch::{
+    customers::Customers,
+    rescreen::{self, Ledger as PastTransfers, SaidScan},
+    suspicions::Suspicions,
+};
 
 use crate::{acts::KEYED_JUDGEMENTS_MAX, rulebook::tallies::Tallies, screenings::KEYED_SCREENINGS_MAX};
 
 use crate::bundles::Lives;
-use crate::cases::{of_chain_alert, of_decision, of_fraud_alert, take_transfer_alert, transfer};
+use crate::cases::{of_chain_alert, of_decision, of_fraud_alert, take_screening_alert};
 use crate::emergency::Emergencies;
 use crate::trails::{Sort, Trails};
 
@@ -102,6 +106,10 @@ pub struct Fold {
     keyed_decisions: Option<VecDeque<KeyedDecision>>,
     /// What was paid and received, for when a list changes.
     transfers: PastTransfers,
+    /// What screenings answered, likewise.
+    answers: rescreen::Answers,
+    /// What was seen on chains, likewise.
+    chain_alerts: rescreen::Alerts,
     /// The lists past transfers were last scored against.
     rescreened: Option<[u8; 32]>,
     /// The lists their exposure was last judged by.
@@ -153,6 +161,8 @@ impl Fold {
             last_drill: None,
             keyed_decisions: Some(VecDeque::new()),
             transfers: PastTransfers::new(),
+            answers: rescreen::Answers::default(),
+            chain_alerts: rescreen::Alerts::default(),
             rescreened: None,
             exposures_judged: None,
             keyed_screenings: Some(VecDeque::new()),
@@ -306,6 +316,18 @@ impl Fold {
     #[must_use]
     pub const fn transfers(&self) -> &PastTransfers {
         &self.transfers
+    }
+
+    /// What screenings answered.
+    #[must_use]
+    pub const fn answers(&self) -> &rescreen::Answers {
+        &self.answers
+    }
+
+    /// Answers of screenings and alerts of chains from an entry on, to be held against lists.
+    #[must_use]
+    pub fn said(&self, from: u64) -> SaidScan {
+        SaidScan::of(&self.answers, &self.chain_alerts, from)
     }
 
     /// The lists that past transfers were last scored against.
@@ -521,8 +543,18 @@ impl Fold {
                     trails.chain_alert(position, &alert);
                 }
                 if alert.state == "retracted" {
+                    let said = self.chain_alerts.apply_retracted(&alert.id);
                     self.cases.retract(&alert.id, at);
-                } else if let Some(trigger) = of_chain_alert(position, at, alert) {
+                    // What a list said of it later has no ground any more either.
+                    if let Some((entry, Some(category))) = said {
+                        self.cases.withdraw(&crate::cases::said_of(entry, category.as_str()), at);
+                    }
+                } else {
+                    self.chain_alerts.apply_seen(position, &crate::screenings::seen_alert(&alert)?);
+                }
+                if alert.state != "retracted"
+                    && let Some(trigger) = of_chain_alert(position, at, alert)
+                {
                     self.cases.trigger(&trigger);
                 }
             }
@@ -580,6 +612,7 @@ impl Fold {
                 if let Some(trails) = &mut self.trails {
                     trails.screened(position, &screened);
                 }
+                self.answers.apply_answers(position, crate::screenings::answers_of(&screened)?);
                 if let Some(kept) = &mut self.keyed_screenings
                     && screened.idempotency_key.is_some()
                 {
@@ -592,13 +625,25 @@ impl Fold {
             record::Screening::Rescreened(done) => self.rescreened = Some(done.lists),
             record::Screening::Alert(alert) => {
                 let category = category(alert.category.as_deref())?;
-                let before = self.transfers.apply_alert(alert.entry, category);
-                let moved = category.and_then(|_| transfer(journal, alert.entry));
+                let before = match alert.way.as_str() {
+                    "answer" => {
+                        let address = crate::screenings::address_of(&alert.address)?;
+                        self.answers.apply_alert(&address, category)
+                    }
+                    "chain_alert" => self.chain_alerts.apply_alert(alert.entry, category),
+                    _ => self.transfers.apply_alert(alert.entry, category),
+                };
                 let before = before.map(Category::as_str);
-                take_transfer_alert(&mut self.cases, (position, at), &alert, before, moved);
+                take_screening_alert(&mut self.cases, journal, (position, at), &alert, before);
             }
             record::Screening::Exposure(alert) => {
-                self.transfers.apply_exposure(alert.entry, category(alert.category.as_deref())?);
+                let category = category(alert.category.as_deref())?;
+                if alert.way == "answer" {
+                    let address = crate::screenings::address_of(&alert.address)?;
+                    self.answers.apply_exposure(&address, category);
+                } else {
+                    self.transfers.apply_exposure(alert.entry, category);
+                }
             }
             record::Screening::Exposures(judged) => self.exposures_judged = Some(judged.lists),
         }
@@ -640,6 +685,8 @@ impl Fold {
         parts.insert("customers".to_owned(), hex::encode(self.customers.digest()));
         parts.insert("suspicions".to_owned(), hex::encode(self.suspicions.digest()));
         parts.insert("transfers".to_owned(), hex::encode(self.transfers.digest()));
+        parts.insert("answers".to_owned(), hex::encode(self.answers.digest()));
+        parts.insert("chain_alerts".to_owned(), hex::encode(self.chain_alerts.digest()));
         parts.insert("cases".to_owned(), hex::encode(self.cases.digest()));
         parts.insert("webhooks".to_owned(), hex::encode(self.webhooks.digest()));
         parts.insert("requests".to_owned(), hex::encode(self.requests.digest()));
@@ -653,7 +700,7 @@ impl Fold {
 }
 
 /// The category of a name, if there is one.
-fn category(name: Option<&str>) -> Result<Option<Category>, String> {
+pub(crate) fn category(name: Option<&str>) -> Result<Option<Category>, String> {
     let Some(name) = name else { return Ok(None) };
     let found = Category::ALL.iter().copied().find(|category| category.as_str() == name);
     found.map(Some).ok_or_else(|| format!("{name:?} is no category"))

@@ -73,16 +73,20 @@ pub struct Rescreened {
     pub raised: u64,
     /// Alerts taken back.
     pub retracted: u64,
+    /// Addresses whose screening was answered before.
+    pub answers: u64,
+    /// Alerts of followed chains looked at.
+    pub chain_alerts: u64,
 }
 
-/// An alert about a past transfer, or its end.
+/// An alert about a past transfer, an answer or an alert of a chain, or its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferAlert {
-    /// Position of the transfer's entry.
+    /// Position of the entry spoken of; of an answer, the newest about the address.
     pub entry: u64,
-    /// `deposit` or `withdrawal`.
+    /// `deposit` or `withdrawal`, of a transfer; `answer`, of a screening; `chain_alert`, of what was seen on a chain.
     pub way: String,
-    /// To or from which address.
+    /// Which address it is about.
     pub address: String,
     /// The category that speaks against it; none retracts what was said before.
     pub category: Option<String>,
@@ -95,11 +99,11 @@ pub struct TransferAlert {
 /// Exposure of a past transfer, or its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferExposure {
-    /// Position of the transfer's entry.
+    /// Position of the entry spoken of; of an answer, the newest about the address.
     pub entry: u64,
-    /// `deposit` or `withdrawal`.
+    /// `deposit` or `withdrawal`, of a transfer; `answer`, of a screening; `chain_alert`, of what was seen on a chain.
     pub way: String,
-    /// To or from which address.
+    /// Which address it is about.
     pub address: String,
     /// The category the address is exposed to; none takes back what was said before.
     pub category: Option<String>,
@@ -137,8 +141,9 @@ impl Screening {
         encoded(1, |cbor| match self {
             Self::Screened(screened) => screened.write(cbor),
             Self::Rescreened(rescreened) => {
-                cbor.array(6).text("rescreened").bytes(&rescreened.lists).uint(rescreened.transfers);
+                cbor.array(8).text("rescreened").bytes(&rescreened.lists).uint(rescreened.transfers);
                 cbor.uint(rescreened.addresses).uint(rescreened.raised).uint(rescreened.retracted);
+                cbor.uint(rescreened.answers).uint(rescreened.chain_alerts);
             }
             Self::Alert(alert) => {
                 cbor.array(7).text("alert").uint(alert.entry).text(&alert.way).text(&alert.address);
@@ -168,12 +173,15 @@ impl Screening {
         let what = cbor.text("what was screened")?;
         let record = match (what, fields) {
             ("screened", 9) => Self::Screened(Screened::read(&mut cbor)?),
-            ("rescreened", 6) => Self::Rescreened(Rescreened {
+            // Shorter in entries of before answers and alerts were judged again.
+            ("rescreened", 6 | 8) => Self::Rescreened(Rescreened {
                 lists: cbor.array_of_bytes("a hash of 32 bytes")?,
                 transfers: cbor.u64("a number of transfers")?,
                 addresses: cbor.u64("a number of addresses")?,
                 raised: cbor.u64("a number of alerts")?,
                 retracted: cbor.u64("a number of alerts")?,
+                answers: if fields == 8 { cbor.u64("a number of answers")? } else { 0 },
+                chain_alerts: if fields == 8 { cbor.u64("a number of alerts")? } else { 0 },
             }),
             ("alert", 7) => Self::Alert(TransferAlert {
                 entry: cbor.u64("a position")?,

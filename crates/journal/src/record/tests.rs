@@ -358,7 +358,9 @@ proptest! {
                 lists: hashes.1,
             };
             let judged = ExposuresJudged { lists: hashes.0, addresses: w, raised: y, retracted: z };
-            let rescreened = Rescreened { lists: hashes.0, transfers: w, addresses: x, raised: y, retracted: z };
+            let rescreened = Rescreened {
+                lists: hashes.0, transfers: w, addresses: x, raised: y, retracted: z, answers: x, chain_alerts: y,
+            };
             for record in
                 [Screening::Screened(screened), Screening::Alert(alert), Screening::Rescreened(rescreened), Screening::Exposure(exposure), Screening::Exposures(judged)]
             {

@@ -45,6 +45,10 @@ pub fn with_thresholds(
     let values = [question_from, hold_from, question_from];
     let set = OF_MODEL.iter().zip(values).map(|(key, value)| format!("{key} = {value:?}"));
     lines.splice(at + 1..=at, set);
+    // What follows the section of before stays, and no more empty lines with every change.
+    while lines.last().is_some_and(|line| line.trim().is_empty()) {
+        lines.pop();
+    }
     lines.push(String::new());
     lines.push(CHOSEN_BY.to_owned());
     let ChosenBy { costs, limits } = by;
