@@ -117,6 +117,9 @@ const MARKS: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 /// A line through points, with a table of them. Axes reach from 0 to 1, and farther where points lie beyond; where both mean the
 /// same, a second line shows where they would be equal.
 pub(crate) fn line(title: &str, (x, y): (&str, &str), points: &[(f64, f64)], is_equal_best: bool) -> Markup {
+    // What is no number has no place.
+    let points: Vec<(f64, f64)> =
+        points.iter().copied().filter(|(a, b)| a.is_finite() && b.is_finite()).collect();
     let (across, up) = (range(points.iter().map(|point| point.0)), range(points.iter().map(|point| point.1)));
     let value = |(low, high): (f64, f64), share: f64| format!("{:.2}", low + (high - low) * share);
     html! {
@@ -130,15 +133,15 @@ pub(crate) fn line(title: &str, (x, y): (&str, &str), points: &[(f64, f64)], is_
                 }
                 text.along x=(SIDE / 2.0) y=(SIDE + 28.0) { (x) }
                 @if is_equal_best && !points.is_empty() { polyline.equal points=(polyline(&[(0.0, 0.0), (1.0, 1.0)], across, up)) {} }
-                polyline points=(polyline(points, across, up)) {}
-                @for point in points { circle r="2.4" cx=(place(point.0, across)) cy=(place_down(point.1, up)) { title { (format!("{x} {:.3}, {y} {:.3}", point.0, point.1)) } } }
+                polyline points=(polyline(&points, across, up)) {}
+                @for point in &points { circle r="2.4" cx=(place(point.0, across)) cy=(place_down(point.1, up)) { title { (format!("{x} {:.3}, {y} {:.3}", point.0, point.1)) } } }
             }
             @if is_equal_best { p.muted { "Dashed: where what was said is what was." } }
             details {
                 summary { "As a table" }
                 table {
                     thead { tr { th.number { (x) } th.number { (y) } } }
-                    tbody { @for (a, b) in points { tr { td.number { (format!("{a:.4}")) } td.number { (format!("{b:.4}")) } } } }
+                    tbody { @for (a, b) in &points { tr { td.number { (format!("{a:.4}")) } td.number { (format!("{b:.4}")) } } } }
                 }
             }
         }
@@ -154,7 +157,7 @@ pub(crate) fn worth(found: &FoundModel) -> Markup {
         section.card {
             h2 { "What the score is worth" }
             p { (count(found.rows)) " records with a known outcome, of which " (count(found.frauds)) " were fraud." }
-            dl.tiles { @for (name, value) in &found.figures { div { dt { (name) } dd { (format!("{value:.4}")) } } } }
+            dl.tiles.small { @for (name, value) in &found.figures { div { dt { (name) } dd { (format!("{value:.4}")) } } } }
             div.grid {
                 (line("Precision and recall", ("recall", "precision"), &curve, false))
                 (line("Calibration", ("said", "was"), &reliability, true))

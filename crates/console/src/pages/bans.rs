@@ -37,7 +37,7 @@ pub(crate) fn page(live: &Live, bans: &[Ban], viewer: &Viewer, says: Option<&str
             (tile("refused now", &(count(now.refused) + "/s"), &format!("beside {}/s answered", count(now.forwarded))))
             (tile("most refused", &(count(most) + "/s"), &format!("in the last {} s", live.seconds.len())))
             (tile("refused", &count(refused), "since the start"))
-            (tile("banned", &count(in_force), &format!("and {} only watched", count(watched))))
+            (tile("banned", &count(in_force), &if watched == 0 { "sources kept out".to_owned() } else { format!("and {} only watched", count(watched)) }))
         }
         section.card { h2 { "Requests a second" } (svg::traffic(&live.seconds)) }
         section.card {

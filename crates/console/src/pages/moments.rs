@@ -8,7 +8,7 @@ use crate::{
     query::{address, encode},
     svg::layers::short,
     time::{count, day_and_time, moment},
-    view::{Links, Moment, Tone},
+    view::{LinkLine, Links, Moment, Tone},
 };
 
 /// Sorts of entries, with the words on the button.
@@ -23,6 +23,8 @@ pub(crate) const SORTS: [(&str, &str); 8] = [
     ("other", "other"),
 ];
 
+/// Links shown without being asked for.
+const LINKS_OPEN: usize = 10;
 /// Characters of the name of something linked.
 const NAME_CHARS: usize = 44;
 
@@ -79,10 +81,22 @@ pub(crate) fn links(links: &Links, empty: &str) -> Markup {
     if links.lines.is_empty() {
         return nothing(empty);
     }
+    let (first, rest) = links.lines.split_at(links.lines.len().min(LINKS_OPEN));
+    html! {
+        (link_table(first))
+        @if !rest.is_empty() { details {
+            summary { (count(u64::try_from(rest.len()).unwrap_or(u64::MAX))) " used before" }
+            (link_table(rest))
+        } }
+        @if links.more > 0 { p.muted { "And " (links.more) " more, not used lately." } }
+    }
+}
+
+fn link_table(lines: &[LinkLine]) -> Markup {
     html! {
         div.scroll { table.stack {
             thead { tr { th { "what" } th { "name" } th { "how" } th.number { "times" } th { "last" } th.number { "others use it" } } }
-            tbody { @for line in &links.lines { tr {
+            tbody { @for line in lines { tr {
                 td data-label="what" { span.about { (icon(line.kind)) span { (line.kind) } } }
                 td.name data-label="name" { a href=(graph_of(&line.entity)) title=(line.name) { (short(&line.name, NAME_CHARS)) } }
                 td data-label="how" { (line.how) }
@@ -93,7 +107,6 @@ pub(crate) fn links(links: &Links, empty: &str) -> Markup {
                 }
             } } }
         } }
-        @if links.more > 0 { p.muted { "And " (links.more) " more, not used lately." } }
     }
 }
 

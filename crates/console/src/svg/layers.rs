@@ -18,9 +18,11 @@ const GAP: usize = 110;
 /// Above the boxes: titles of the columns.
 const HEAD: usize = 28;
 /// Characters of a name that fit a box.
-const NAME_CHARS: usize = 25;
+const NAME_CHARS: usize = 21;
 /// Where it begins, behind the drawing of what it is.
 const NAME_AT: usize = 44;
+/// Rooms by which a short column stands below the top at most, so that what a tall graph is about is seen at once.
+const LOWERED: usize = 4;
 /// Half the size of the drawing of what a box is.
 const HALF_ICON: usize = 8;
 
@@ -46,7 +48,7 @@ fn places(graph: &Graph) -> (Vec<(usize, usize)>, usize) {
         }
     }
     let most = in_column.iter().copied().max().unwrap_or(0);
-    let mut next: Vec<usize> = in_column.iter().map(|n| (most - n) * ROW / 2).collect();
+    let mut next: Vec<usize> = in_column.iter().map(|n| (most - n).min(2 * LOWERED) * ROW / 2).collect();
     let places = graph.nodes.iter().map(|node| {
         let at = next.get_mut(node.column);
         let y = at.map_or(0, |at| std::mem::replace(at, *at + ROW));
