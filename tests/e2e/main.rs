@@ -48,3 +48,4 @@ mod support;
 mod tamper;
 mod tls;
 mod web_socket;
+mod webhooks;

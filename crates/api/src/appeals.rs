@@ -201,9 +201,8 @@ fn list_query(uri: &Uri) -> Result<(AppealFilter, Option<u64>, usize), Problem> 
         return Err(fault("state", format!("expected {}", Appeal::STATES.join(", "))));
     }
     let account = query.take("account");
-    let account = account.map(|account| {
-        AccountId::parse(&account).map_err(|error| fault("account", error.to_string()))
-    });
+    let account = account
+        .map(|account| AccountId::parse(&account).map_err(|error| fault("account", error.to_string())));
     let before =
         query.take("after").map(|text| appeal_id(&text).ok_or_else(|| fault("after", "is no appeal")));
     let max = query.count("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_MAX);
@@ -244,8 +243,8 @@ pub(crate) fn new_appeal(body: &[u8]) -> Result<NewAppeal, Fault> {
 pub(crate) fn answer(body: &[u8]) -> Result<(Outcome, String), Fault> {
     let mut fields = Fields::parse(body)?;
     let known = Outcome::ALL.map(Outcome::as_str).join(", ");
-    let outcome = fields
-        .parsed("outcome", |name| Outcome::named(name).ok_or_else(|| format!("expected {known}")))?;
+    let outcome =
+        fields.parsed("outcome", |name| Outcome::named(name).ok_or_else(|| format!("expected {known}")))?;
     let reason = words(&mut fields, "reason")?;
     fields.finish("this call")?;
     Ok((outcome, reason))

@@ -25,8 +25,8 @@ use crate::{
     auth::Caller,
     cases::case_problem,
     limits::{
-        CASE_BODY_BYTES_MAX, DEADLINE_GRACE, DECISION_BODY_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, PAGE_MAX, STREAM_BEAT,
-        STREAM_TIME_MAX, STREAMS_MAX,
+        CASE_BODY_BYTES_MAX, DEADLINE_GRACE, DECISION_BODY_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, PAGE_MAX,
+        STREAM_BEAT, STREAM_TIME_MAX, STREAMS_MAX,
     },
     problem::{Kind, Problem},
     query::{Query, fault},

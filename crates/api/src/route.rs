@@ -18,14 +18,14 @@ use tokio::{
 };
 
 use crate::{
-    AppCall, AppealCall, CaseCall, ChangeCall, DecisionCall, EmergencyCall, EventCall, InstallationCall, OperationCall,
-    Permission, Ports, RuleCall, SessionCall, appeals, apps,
+    AppCall, AppealCall, CaseCall, ChangeCall, DecisionCall, EmergencyCall, EventCall, InstallationCall,
+    OperationCall, Permission, Ports, RuleCall, SessionCall, WebhookCall, appeals, apps,
     auth::Tokens,
     cases, changes, decisions, emergency, events, installation,
     limits::{BODY_TIMEOUT, REQUESTS_MAX, STREAMS_MAX},
     openapi, operation, people,
     problem::{Kind, Problem},
-    rulebook, screen,
+    rulebook, screen, webhooks,
 };
 
 /// What a route does, by family.
@@ -55,6 +55,8 @@ pub enum Action {
     Screen,
     /// The caller's session.
     Session(SessionCall),
+    /// Endpoints that are told of what happens.
+    Webhook(WebhookCall),
 }
 
 /// What a route does that is open to everybody.
@@ -125,6 +127,7 @@ const FAMILIES: &[&[Route]] = &[
     emergency::ROUTES,
     installation::ROUTES,
     operation::ROUTES,
+    webhooks::ROUTES,
 ];
 
 /// Every route that needs a permission: the one authorisation table, each line beside what serves it.
@@ -281,6 +284,7 @@ impl App {
             Action::Operation(call) => operation::serve(self, call),
             Action::Screen => self.screen(&caller.actor().to_string(), request).await,
             Action::Session(call) => people::serve(self, call, &caller, request.headers()),
+            Action::Webhook(call) => json_response(webhooks::serve(self, call, &caller, request).await),
         };
         tracing::debug!(
             caller = %caller.actor(),

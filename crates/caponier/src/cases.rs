@@ -14,8 +14,8 @@ use domain::{
     FraudAlert, LabelTarget, Ppm, Subject, UnixNanos, Verdict,
 };
 use fraud::cases::{
-    Action, Against, AlertLine, Ask, AtRisk, Case, CaseEntry, CaseError, Cases, Entity, Filter, Held, PAGE_MAX,
-    Policy, Review, Source, Trigger,
+    Action, Against, AlertLine, Ask, AtRisk, Case, CaseEntry, CaseError, Cases, Entity, Filter, Held,
+    PAGE_MAX, Policy, Review, Source, Trigger,
 };
 use journal::{AppendError, Draft, Journal, Kind, Opened, record};
 use watch::rescreen::goes_by_lists_alone;
@@ -396,9 +396,7 @@ impl api::Cases for Desk {
                 Ok::<_, CaseError>((cases.prepare(case, revision, actor, ask, now)?, before.clone()))
             })?;
             let (mut drafts, follows) = match &done.action {
-                Action::Resolve { disposition, .. } => {
-                    (self.labels(&before, disposition.label(), now), None)
-                }
+                Action::Resolve { disposition, .. } => (self.labels(&before, disposition.label(), now), None),
                 _ => self.overturning(&before, &done, now)?,
             };
             let account = before.entity.account();

@@ -526,7 +526,8 @@ impl Cases {
             let by = case.done.last().map_or_else(|| "nobody".to_owned(), |last| last.actor.to_string());
             return Err(CaseError::Conflict { revision: case.revision, by });
         }
-        if case.done.len() >= ACTIONS_MAX && !matches!(action, Action::Answer { .. } | Action::Resolve { .. }) {
+        if case.done.len() >= ACTIONS_MAX && !matches!(action, Action::Answer { .. } | Action::Resolve { .. })
+        {
             return Err(CaseError::Full);
         }
         let item = |decision: u64| case.item(decision).ok_or(CaseError::UnknownDecision { decision });

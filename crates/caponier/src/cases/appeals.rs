@@ -112,9 +112,8 @@ impl Desk {
             (domain::LabelTarget::Decision(decision), false, LABEL_SOURCE),
             now,
         );
-        let is_held = case.item(decision).is_some_and(|item| {
-            matches!(item.review.state(now), "held" | "expired")
-        });
+        let is_held =
+            case.item(decision).is_some_and(|item| matches!(item.review.state(now), "held" | "expired"));
         let proposal = is_held.then(|| {
             let until = now.plus(self.ground.read(|fold| fold.cases().policy().proposal_life));
             CaseEntry::Action(CaseAction {
@@ -158,8 +157,8 @@ impl Desk {
     ) -> Result<String, CasesError> {
         self.ground.catch_up().map_err(|error| failed(error.into()))?;
         let position = self.ids.position(decision).map_err(|_| CasesError::UnknownDecision)?;
-        let (account, _) = tokio::task::block_in_place(|| self.decided(position))?
-            .ok_or(CasesError::UnknownDecision)?;
+        let (account, _) =
+            tokio::task::block_in_place(|| self.decided(position))?.ok_or(CasesError::UnknownDecision)?;
         let account =
             account.ok_or(CasesError::NotAppealable { why: "the decision was about no customer" })?;
         let id = format!("label-{}", hex::encode(crypto::random::array::<16>()));

@@ -7,11 +7,14 @@ use std::{
 
 use api::{Cases as _, CasesError};
 use console::{
-    AppealLine, BoxFuture, CaseFile, CaseFilter, CaseLine, CasePage, DecisionLine, Deed, Found, HeldLine, Links, Moment,
-    NotDone, Tone, Unavailable,
+    AppealLine, BoxFuture, CaseFile, CaseFilter, CaseLine, CasePage, DecisionLine, Deed, Found, HeldLine,
+    Links, Moment, NotDone, Tone, Unavailable,
 };
 use domain::{Actor, UnixNanos};
-use fraud::cases::{Against, Appeal, Ask, Case, Disposition, Entity, Filter, HeldItem, Line, Outcome, Priority, Review, Source};
+use fraud::cases::{
+    Against, Appeal, Ask, Case, Disposition, Entity, Filter, HeldItem, Line, Outcome, Priority, Review,
+    Source,
+};
 use journal::{Kind, Opened, record};
 
 use super::{

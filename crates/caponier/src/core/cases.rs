@@ -106,9 +106,8 @@ impl Core {
         {
             return Err(usage(format!("--state: {state:?} is none of {}", Appeal::STATES.join(", "))));
         }
-        let account = account.map(|account| {
-            AccountId::parse(account).map_err(|error| usage(format!("--account: {error}")))
-        });
+        let account = account
+            .map(|account| AccountId::parse(account).map_err(|error| usage(format!("--account: {error}"))));
         let wanted = AppealFilter { account: account.transpose()?, state };
         let limit = page(limit)?;
         let files = self.desk.appeals(&wanted, after.map(appeal_id).transpose()?, limit);
@@ -116,9 +115,8 @@ impl Core {
     }
 
     pub(super) async fn appeals(&self, work: AppealWork) -> Result<Response, Failure> {
-        let operator = |by: &str| {
-            Actor::new(ActorKind::Operator, by).map_err(|error| usage(format!("--as: {error}")))
-        };
+        let operator =
+            |by: &str| Actor::new(ActorKind::Operator, by).map_err(|error| usage(format!("--as: {error}")));
         let done = match work {
             AppealWork::Answer { appeal, by, outcome, reason } => {
                 let known = Outcome::ALL.map(Outcome::as_str).join(", ");

@@ -21,7 +21,9 @@ use crate::{
 };
 
 pub(super) fn routes() -> Router<Console> {
-    Router::new().route("/console/decisions", get(list)).route("/console/decisions/{id}", get(one).post(label))
+    Router::new()
+        .route("/console/decisions", get(list))
+        .route("/console/decisions/{id}", get(one).post(label))
 }
 
 /// What the address of a list says.

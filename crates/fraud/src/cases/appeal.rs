@@ -166,7 +166,11 @@ impl Appealed {
 
     pub(super) fn encode(&self, encoder: &mut Encoder<Vec<u8>>, version: u8) -> Encoded {
         encoder.array(Self::FIELDS + 2)?.u8(version)?.str("appealed")?;
-        encoder.str(&self.by.to_string())?.str(self.account.as_str())?.array(2)?.str(self.against.as_str())?;
+        encoder
+            .str(&self.by.to_string())?
+            .str(self.account.as_str())?
+            .array(2)?
+            .str(self.against.as_str())?;
         match &self.against {
             Against::Ban(target) => encoder.str(target)?,
             Against::Decision(position) => encoder.u64(*position)?,
@@ -306,7 +310,16 @@ impl Cases {
         self.appeals.insert(position, case);
         if let Some(case) = self.cases.get_mut(&case) {
             let id = case.id;
-            case.appeals.push(Appeal { id: position, case: id, account, against, text, by, at, answer: None });
+            case.appeals.push(Appeal {
+                id: position,
+                case: id,
+                account,
+                against,
+                text,
+                by,
+                at,
+                answer: None,
+            });
         }
         Ok(())
     }

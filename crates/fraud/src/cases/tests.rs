@@ -405,13 +405,7 @@ proptest! {
     }
 }
 
-fn appeals(
-    cases: &mut Cases,
-    position: u64,
-    who: &str,
-    by: &str,
-    against: Against,
-) -> Result<(), CaseError> {
+fn appeals(cases: &mut Cases, position: u64, who: &str, by: &str, against: Against) -> Result<(), CaseError> {
     let account = AccountId::parse(who).unwrap();
     let appealed = Appealed { by: actor(by), account, against, text: "it was me".into() };
     let at = UnixNanos(position * SECOND);

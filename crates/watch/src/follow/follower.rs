@@ -9,7 +9,10 @@ use super::{
     alert::{AlertSink, SinkError},
     rules::{Finding, Rules},
     source::{BlockSink, ChainEvent, Facts as _, Source, SourceError},
-    state::{BLOCK_ALERTS_MAX, FollowState},
+    state::{
+        BLOCK_ALERTS_MAX, FollowState,
+        file::{StateFile, Write},
+    },
     status::{Phase, StatusCell},
     store::{StateStore, StoreError},
 };
@@ -114,6 +117,7 @@ pub struct Follower<S: Source> {
     parts: Parts<S>,
     settings: Settings,
     state: FollowState,
+    file: StateFile,
     identified: bool,
     unsaved_blocks: u64,
     changed: bool,
@@ -137,6 +141,7 @@ impl<S: Source> Follower<S> {
             parts,
             settings,
             state,
+            file: StateFile::default(),
             identified: false,
             unsaved_blocks: 0,
             changed: false,
@@ -391,20 +396,8 @@ impl<S: Source> Follower<S> {
     /// are delivered after the restart; if we stop after the delivery, they are delivered again.
     async fn save(&mut self) -> Result<(), FollowError> {
         if self.changed || self.unsaved_blocks > 0 {
-            let bytes = self.state.to_bytes();
-            let (store, sinks) = (Arc::clone(&self.parts.store), self.parts.blocks.clone());
-            // What others derived first: whatever the stored state says was told, they know.
-            let saved = tokio::task::spawn_blocking(move || -> Result<(), FollowError> {
-                sinks.iter().try_for_each(|sink| sink.flush())?;
-                Ok(store.save(&bytes)?)
-            });
-            match saved.await {
-                Ok(saved) => saved?,
-                Err(error) => {
-                    let source = std::io::Error::other(error);
-                    return Err(StoreError::Io { path: self.parts.store.place(), source }.into());
-                }
-            }
+            let next = self.file.next(&mut self.state);
+            self.write(next).await?;
             self.changed = false;
             self.unsaved_blocks = 0;
         }
@@ -414,7 +407,39 @@ impl<S: Source> Follower<S> {
             // Until the next save the stored state still holds them, so a restart would deliver them once more.
             self.changed = true;
         }
+        // Nobody waits for it any more.
+        if self.file.is_long() {
+            let whole = self.file.whole(&mut self.state);
+            self.write(whole).await?;
+            self.changed = false;
+        }
         Ok(())
+    }
+
+    async fn write(&mut self, what: Write) -> Result<(), FollowError> {
+        let (store, sinks) = (Arc::clone(&self.parts.store), self.parts.blocks.clone());
+        // What others derived first: whatever the stored state says was told, they know.
+        let written = tokio::task::spawn_blocking(move || -> Result<(), FollowError> {
+            sinks.iter().try_for_each(|sink| sink.flush())?;
+            match what {
+                Write::Whole(bytes) => store.save(&bytes)?,
+                Write::More(behind, bytes) => store.append(behind, &bytes)?,
+            }
+            Ok(())
+        });
+        // Whoever drops this here does not know how far it came.
+        let file = std::mem::take(&mut self.file);
+        let written = match written.await {
+            Ok(written) => written,
+            Err(error) => {
+                let source = std::io::Error::other(error);
+                Err(StoreError::Io { path: self.parts.store.place(), source }.into())
+            }
+        };
+        if written.is_ok() {
+            self.file = file;
+        }
+        written
     }
 
     fn show(&self) {

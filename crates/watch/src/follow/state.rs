@@ -1,7 +1,7 @@
 //! What a follower keeps: the newest headers, the alerts that may still be taken back, the news not yet taken over.
 //!
-//! All changes are made in memory and become durable together, by [`FollowState::to_bytes`] and a store. The bytes are one
-//! line that names the format, deterministic CBOR, and the SHA-256 over both; a flipped bit anywhere is found.
+//! All changes are made in memory and become durable together: what was done since the last time is appended to the stored form
+//! ([`mod@file`]), deterministic CBOR under digests; a flipped bit anywhere is found.
 //!
 //! Bounds: [`RING_MAX`](chain::headers::RING_MAX) headers; [`KEPT_MAX`] alerts that may be taken back, of which at most
 //! [`BLOCK_ALERTS_MAX`] from one block: beyond either a block's alerts end with one that says so. News are bounded by
@@ -14,14 +14,16 @@ use chain::{
     label::Category,
     u256::U256,
 };
-use crypto::sha256;
 use domain::{Address, AddressKind, Verdict};
 use minicbor::{Decoder, Encoder, encode};
 
+use self::file::{Step, decode_header, encode_header};
 use super::{
     alert::{Alert, AlertId, AlertKind, AlertNews, AlertState, Direction},
     rules::Finding,
 };
+
+pub mod file;
 
 /// Most alerts of one block; one more says that there were more.
 pub const BLOCK_ALERTS_MAX: usize = 4_096;
@@ -29,10 +31,6 @@ pub const BLOCK_ALERTS_MAX: usize = 4_096;
 pub const KEPT_MAX: usize = 65_536;
 /// Most news waiting in stored bytes: all that can be taken back, twice, and some.
 const NEWS_MAX: u64 = 4 * 65_536;
-/// First line of stored bytes.
-const FORMAT: &[u8] = b"caponier follow 1\n";
-/// Bytes of the digest at the end.
-const DIGEST_BYTES: usize = 32;
 
 /// The alerts of one block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +62,7 @@ pub struct Totals {
 }
 
 /// What is kept of one chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FollowState {
     chain: Arc<str>,
     confirmations: u64,
@@ -76,14 +74,30 @@ pub struct FollowState {
     news: Vec<AlertNews>,
     finalized: Option<BlockId>,
     totals: Totals,
+    /// What was done since the stored form was written.
+    steps: Vec<Step>,
 }
+
+/// What is not stored yet makes no other state.
+impl PartialEq for FollowState {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { chain, confirmations, genesis, headers, kept, n_kept, news, finalized, totals, steps: _ } =
+            self;
+        (chain, *confirmations, genesis, headers)
+            == (&other.chain, other.confirmations, &other.genesis, &other.headers)
+            && (kept, *n_kept, news) == (&other.kept, other.n_kept, &other.news)
+            && (finalized, totals) == (&other.finalized, &other.totals)
+    }
+}
+
+impl Eq for FollowState {}
 
 /// Why stored bytes are not a state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadState {
-    /// Not the digest at the end.
-    #[error("its last 32 bytes are not the SHA-256 of those before")]
+    /// Not the digest at the end of a part.
+    #[error("it does not have the SHA-256 that it names")]
     Digest,
     /// Sound bytes of another form.
     #[error("byte {position} is not as it would be written")]
@@ -95,7 +109,7 @@ pub enum BadState {
     #[error("it belongs to the chain {0:?}")]
     OtherChain(String),
     /// Another format, or none.
-    #[error("it does not begin with \"caponier follow 1\"")]
+    #[error("it does not begin with \"caponier follow 2\"")]
     Version,
 }
 
@@ -116,6 +130,7 @@ impl FollowState {
             news: Vec::new(),
             finalized: None,
             totals: Totals::default(),
+            steps: Vec::new(),
         }
     }
 
@@ -132,8 +147,9 @@ impl FollowState {
     }
 
     /// Remembers the first block of the chain.
-    pub(super) const fn set_genesis(&mut self, genesis: BlockHash) {
+    pub(super) fn set_genesis(&mut self, genesis: BlockHash) {
         self.genesis = Some(genesis);
+        self.steps.push(Step::Genesis(genesis));
     }
 
     /// The newest headers.
@@ -170,20 +186,38 @@ impl FollowState {
     /// # Errors
     /// [`LinkError`] when it does not follow the newest; nothing has changed then.
     pub fn connect(&mut self, header: Header, findings: Vec<Finding>) -> Result<Option<BlockId>, LinkError> {
+        self.begin_block(header)?;
+        self.make_room(findings.len());
+        let alerts = self.alerts_of(header, findings);
+        self.steps.push(Step::Connected(header, alerts.clone()));
+        self.tell(header, alerts);
+        Ok(self.finalize(header))
+    }
+
+    /// Puts a block on again with what was told of it.
+    fn reconnect(&mut self, header: Header, alerts: Vec<Alert>) -> Result<(), LinkError> {
+        self.begin_block(header)?;
+        // As many as the findings they were made of, or as many as there was room for, and one more: for both the same is forgotten.
+        self.make_room(alerts.len());
+        self.tell(header, alerts);
+        self.finalize(header);
+        Ok(())
+    }
+
+    fn begin_block(&mut self, header: Header) -> Result<(), LinkError> {
         self.headers.push(header)?;
         self.totals.blocks += 1;
         let oldest = self.headers.oldest().map_or(0, |oldest| oldest.id.height);
         while self.kept.front().is_some_and(|kept| kept.height < oldest) {
             self.forget_oldest();
         }
-        self.tell(header, findings);
+        Ok(())
+    }
 
+    fn finalize(&mut self, header: Header) -> Option<BlockId> {
         let finalized = header.id.height.checked_sub(self.confirmations - 1);
         let finalized = finalized.and_then(|height| self.headers.at(height)).map(|header| header.id);
-        let Some(id) = finalized.filter(|id| self.finalized.is_none_or(|before| before.height < id.height))
-        else {
-            return Ok(None);
-        };
+        let id = finalized.filter(|id| self.finalized.is_none_or(|before| before.height < id.height))?;
         self.finalized = Some(id);
         for kept in self.kept.iter_mut().filter(|kept| !kept.is_final && kept.height <= id.height) {
             kept.is_final = true;
@@ -192,20 +226,21 @@ impl FollowState {
                 kept.alerts.iter().map(|alert| AlertNews { alert: alert.clone(), state: AlertState::Final });
             self.news.extend(finals);
         }
-        Ok(Some(id))
+        Some(id)
     }
 
-    /// Makes alerts of findings, no more than there is room for.
-    fn tell(&mut self, header: Header, mut findings: Vec<Finding>) {
-        if findings.is_empty() {
-            return;
-        }
-        // What is final and can only be taken back by a broken promise makes room first.
-        while self.n_kept + findings.len().min(BLOCK_ALERTS_MAX) > KEPT_MAX
+    /// What is final and can only be taken back by a broken promise makes room first.
+    fn make_room(&mut self, findings: usize) {
+        while findings > 0
+            && self.n_kept + findings.min(BLOCK_ALERTS_MAX) > KEPT_MAX
             && self.kept.front().is_some_and(|kept| kept.is_final)
         {
             self.forget_oldest();
         }
+    }
+
+    /// Alerts of findings, no more than there is room for.
+    fn alerts_of(&self, header: Header, mut findings: Vec<Finding>) -> Vec<Alert> {
         let room = BLOCK_ALERTS_MAX.min(KEPT_MAX.saturating_sub(self.n_kept));
         if findings.len() > room {
             let n_findings = u64::try_from(findings.len()).unwrap_or(u64::MAX);
@@ -227,7 +262,7 @@ impl FollowState {
                 verdict: Verdict::Hold,
             });
         }
-        let alerts: Vec<Alert> = findings
+        findings
             .into_iter()
             .map(|finding| {
                 Alert {
@@ -249,7 +284,14 @@ impl FollowState {
                 }
                 .identify()
             })
-            .collect();
+            .collect()
+    }
+
+    /// Takes in the alerts of a block.
+    fn tell(&mut self, header: Header, alerts: Vec<Alert>) {
+        if alerts.is_empty() {
+            return;
+        }
         self.totals.alerts += u64::try_from(alerts.len()).unwrap_or(u64::MAX);
         self.n_kept += alerts.len();
         let news =
@@ -267,6 +309,7 @@ impl FollowState {
     /// Takes the newest block off, and back what was told of it.
     pub fn disconnect(&mut self) -> Option<Header> {
         let header = self.headers.pop()?;
+        self.steps.push(Step::Disconnected);
         while let Some(kept) = self.kept.pop_back_if(|kept| kept.height >= header.id.height) {
             let n_alerts = u64::try_from(kept.alerts.len()).unwrap_or(u64::MAX);
             self.n_kept -= kept.alerts.len();
@@ -286,7 +329,8 @@ impl FollowState {
     }
 
     /// Notes that so many blocks were taken off for another branch.
-    pub const fn reorganised(&mut self, depth: u64) {
+    pub fn reorganised(&mut self, depth: u64) {
+        self.steps.push(Step::Reorganised(depth));
         self.totals.reorgs += 1;
         if depth > self.totals.reorg_depth_max {
             self.totals.reorg_depth_max = depth;
@@ -295,40 +339,39 @@ impl FollowState {
 
     /// Forgets all headers and takes back what was told of them.
     pub fn restart(&mut self) {
+        let before = self.steps.len();
         while self.disconnect().is_some() {}
         self.finalized = None;
         self.totals.restarts += 1;
+        self.steps.truncate(before);
+        self.steps.push(Step::Restarted);
     }
 
     /// The news were taken over.
     pub fn delivered(&mut self) {
         self.news.clear();
+        self.steps.push(Step::Delivered);
     }
 
-    /// As it is stored.
+    /// As it is stored, with nothing done since.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = FORMAT.to_vec();
-        let written: Result<(), encode::Error<Infallible>> = self.encode(&mut Encoder::new(&mut bytes));
+        let mut body = Vec::new();
+        let written: Result<(), encode::Error<Infallible>> = self.encode(&mut Encoder::new(&mut body));
         if written.is_err() {
             unreachable!("writing to memory does not fail");
         }
-        let digest = sha256(&[&bytes]);
-        bytes.extend_from_slice(&digest);
-        bytes
+        file::whole(&body)
     }
 
     fn encode(&self, e: &mut Encoder<&mut Vec<u8>>) -> Result<(), encode::Error<Infallible>> {
-        e.array(8)?.str(&self.chain)?;
+        e.array(9)?.str(&self.chain)?.u64(self.confirmations)?.u64(len(self.headers.capacity()))?;
         match self.genesis {
             Some(genesis) => e.bytes(&genesis.0)?,
             None => e.null()?,
         };
         e.array(len(self.headers.len()))?;
-        for header in self.headers.iter() {
-            e.array(4)?.u64(header.id.height)?.bytes(&header.id.hash.0)?;
-            e.bytes(&header.parent.0)?.u64(header.time_s)?;
-        }
+        self.headers.iter().try_for_each(|header| encode_header(e, header))?;
         e.array(len(self.kept.len()))?;
         for kept in &self.kept {
             e.array(3)?.u64(kept.height)?.bool(kept.is_final)?.array(len(kept.alerts.len()))?;
@@ -347,7 +390,6 @@ impl FollowState {
         e.array(8)?.u64(totals.blocks)?.u64(totals.reorgs)?.u64(totals.reorg_depth_max)?;
         e.u64(totals.alerts)?.u64(totals.finals)?.u64(totals.retractions)?;
         e.u64(totals.retractions_of_finals)?.u64(totals.restarts)?;
-        e.u64(self.confirmations)?;
         Ok(())
     }
 
@@ -361,29 +403,63 @@ impl FollowState {
         confirmations: u64,
         headers_max: usize,
     ) -> Result<Self, BadState> {
-        let body = check(bytes)?;
+        let mut frames = file::frames(bytes)?.into_iter();
+        let (start, body) = frames.next().ok_or(BadState::Digest)?;
         let mut decoder = Decoder::new(body);
-        let mut state = Self::new(chain, confirmations, headers_max);
-        let read = state.decode(&mut decoder);
-        let position = FORMAT.len() + decoder.position();
-        match read {
-            Some(name) if name != chain => return Err(BadState::OtherChain(name)),
-            Some(_) if decoder.position() == body.len() => {}
-            _ => return Err(BadState::Form { position }),
+        let read = Self::decode(&mut decoder);
+        let form = BadState::Form { position: start + decoder.position() };
+        let Some(mut state) = read else { return Err(form) };
+        if *state.chain != *chain {
+            return Err(BadState::OtherChain(state.chain.to_string()));
         }
-        Ok(state)
+        if decoder.position() != body.len() {
+            return Err(form);
+        }
+        for (start, body) in frames {
+            file::replay(&mut state, body)
+                .map_err(|position| BadState::Form { position: start + position })?;
+        }
+        Ok(state.configured(confirmations, headers_max))
     }
 
-    /// The chain it is of; `None` at the first thing that is not as it would be written.
-    fn decode(&mut self, d: &mut Decoder<'_>) -> Option<String> {
-        array(d, 8)?;
+    /// With another number of confirmations and of headers.
+    fn configured(self, confirmations: u64, headers_max: usize) -> Self {
+        let mut state = Self::new(&self.chain, confirmations, headers_max);
+        if (state.confirmations, state.headers.capacity()) == (self.confirmations, self.headers.capacity()) {
+            return self;
+        }
+        for header in self.headers.iter() {
+            // They follow each other; the oldest make room.
+            let _ = state.headers.push(*header);
+        }
+        let oldest = state.headers.oldest().map_or(0, |oldest| oldest.id.height);
+        state.kept = self.kept;
+        // Fewer headers are kept than before.
+        state.kept.retain(|kept| kept.height >= oldest);
+        state.n_kept = state.kept.iter().map(|kept| kept.alerts.len()).sum();
+        Self {
+            genesis: self.genesis,
+            news: self.news,
+            finalized: self.finalized,
+            totals: self.totals,
+            ..state
+        }
+    }
+
+    /// The state of a body; `None` at the first thing that is not as it would be written.
+    fn decode(d: &mut Decoder<'_>) -> Option<Self> {
+        array(d, 9)?;
         let name = d.str().ok()?.to_owned();
+        let confirmations = d.u64().ok()?;
+        let mut state = Self::new(&name, confirmations, usize::try_from(d.u64().ok()?).ok()?);
+        state.read(d)?;
+        Some(state)
+    }
+
+    fn read(&mut self, d: &mut Decoder<'_>) -> Option<()> {
         self.genesis = optional(d, |d| fixed(d).map(BlockHash))?;
         for _ in 0..d.array().ok()?? {
-            array(d, 4)?;
-            let id = BlockId { height: d.u64().ok()?, hash: BlockHash(fixed(d)?) };
-            let header = Header { id, parent: BlockHash(fixed(d)?), time_s: d.u64().ok()? };
-            self.headers.push(header).ok()?;
+            self.headers.push(decode_header(d)?).ok()?;
         }
         let oldest = self.headers.oldest().map_or(0, |oldest| oldest.id.height);
         for _ in 0..d.array().ok()?? {
@@ -398,11 +474,11 @@ impl FollowState {
             if self.kept.back().is_some_and(|last| last.height >= kept.height) {
                 return None;
             }
-            // Fewer headers are kept than before.
-            if kept.height >= oldest {
-                self.n_kept += kept.alerts.len();
-                self.kept.push_back(kept);
+            if kept.height < oldest {
+                return None;
             }
+            self.n_kept += kept.alerts.len();
+            self.kept.push_back(kept);
         }
         let n_news = d.array().ok()?.filter(|n| *n <= NEWS_MAX)?;
         for _ in 0..n_news {
@@ -426,23 +502,16 @@ impl FollowState {
             retractions_of_finals: next()?,
             restarts: next()?,
         };
-        let _confirmations_then = d.u64().ok()?;
-        Some(name)
+        Some(())
     }
 }
 
-/// The part of stored bytes between format and digest, if both are right.
+/// Whether stored bytes are sound.
 ///
 /// # Errors
 /// [`BadState`].
-pub fn check(bytes: &[u8]) -> Result<&[u8], BadState> {
-    let Some((covered, digest)) = bytes.split_last_chunk::<DIGEST_BYTES>() else {
-        return Err(BadState::Digest);
-    };
-    if sha256(&[covered]) != *digest {
-        return Err(BadState::Digest);
-    }
-    covered.strip_prefix(FORMAT).ok_or(BadState::Version)
+pub fn check(bytes: &[u8]) -> Result<(), BadState> {
+    file::frames(bytes).map(drop)
 }
 
 fn len(n: usize) -> u64 {

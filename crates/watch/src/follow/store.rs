@@ -1,9 +1,9 @@
-//! Where a follower's state is kept: one file, replaced as a whole.
+//! Where a follower's state is kept: one file, replaced as a whole or made longer.
 
 use std::{
     fmt, fs, io,
     io::{Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 
 use super::state::{self, BadState};
 
-/// Longest state read: all that its bounds allow is below 150 MiB.
-const BYTES_MAX: u64 = 256 << 20;
+/// Longest state read: all that its bounds allow is below 150 MiB, and steps behind it are hardly longer.
+const BYTES_MAX: u64 = 512 << 20;
 /// What the names of states end with.
 const SUFFIX: &str = ".state";
 
@@ -53,6 +53,13 @@ pub trait StateStore: Send + Sync + fmt::Debug {
     /// [`StoreError::Io`].
     fn save(&self, bytes: &[u8]) -> Result<(), StoreError>;
 
+    /// Puts more behind what was saved, which has so many bytes. Durable on return; after an error or a crash all, a part or nothing of it may be there, and
+    /// whoever goes on saves the whole.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], also if nothing was saved since the start, or something of another length.
+    fn append(&self, behind: u64, bytes: &[u8]) -> Result<(), StoreError>;
+
     /// Where it is, for messages.
     fn place(&self) -> PathBuf;
 }
@@ -61,20 +68,22 @@ pub trait StateStore: Send + Sync + fmt::Debug {
 #[derive(Debug)]
 pub struct FileStore {
     path: PathBuf,
+    /// What was saved since the start, and how long it is.
+    saved: Mutex<Option<(fs::File, u64)>>,
 }
 
 impl FileStore {
     /// The state of a chain in a directory.
     #[must_use]
     pub fn new(dir: &Path, chain: &str) -> Self {
-        Self { path: dir.join(format!("{chain}{SUFFIX}")) }
+        Self { path: dir.join(format!("{chain}{SUFFIX}")), saved: Mutex::default() }
     }
 
     fn io(&self, source: io::Error) -> StoreError {
         StoreError::Io { path: self.path.clone(), source }
     }
 
-    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
+    fn replace(&self, bytes: &[u8]) -> io::Result<fs::File> {
         let dir = self.path.parent().unwrap_or(Path::new("."));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let temporary = self.path.with_extension("state.tmp");
@@ -84,7 +93,8 @@ impl FileStore {
         file.sync_data()?;
         // If we stop before the rename is durable, the old state is loaded; it was complete.
         fs::rename(&temporary, &self.path)?;
-        fs::File::open(dir)?.sync_all()
+        fs::File::open(dir)?.sync_all()?;
+        Ok(file)
     }
 }
 
@@ -102,7 +112,22 @@ impl StateStore for FileStore {
     }
 
     fn save(&self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.replace(bytes).map_err(|error| self.io(error))
+        let mut saved = self.saved.lock();
+        *saved = None;
+        let file = self.replace(bytes).map_err(|error| self.io(error))?;
+        *saved = Some((file, u64::try_from(bytes.len()).unwrap_or(u64::MAX)));
+        Ok(())
+    }
+
+    fn append(&self, behind: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let mut saved = self.saved.lock();
+        // After an error nothing is put behind what may be a part.
+        let Some((file, len)) = saved.take().filter(|(_, len)| *len == behind) else {
+            return Err(self.io(io::Error::other("nothing was saved that more could be put behind")));
+        };
+        file.write_all_at(bytes, len).and_then(|()| file.sync_data()).map_err(|error| self.io(error))?;
+        *saved = Some((file, len.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX))));
+        Ok(())
     }
 
     fn place(&self) -> PathBuf {
@@ -121,6 +146,17 @@ impl StateStore for MemoryStore {
 
     fn save(&self, bytes: &[u8]) -> Result<(), StoreError> {
         *self.0.lock() = Some(bytes.to_vec());
+        Ok(())
+    }
+
+    fn append(&self, behind: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let mut saved = self.0.lock();
+        let saved = saved.get_or_insert_default();
+        if u64::try_from(saved.len()) != Ok(behind) {
+            let source = io::Error::other("something else was saved than more is to be put behind");
+            return Err(StoreError::Io { path: self.place(), source });
+        }
+        saved.extend_from_slice(bytes);
         Ok(())
     }
 

@@ -48,6 +48,18 @@ impl StateStore for Failing {
         self.inner.save(bytes)
     }
 
+    fn append(&self, behind: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        self.saves.fetch_add(1, Ordering::Relaxed);
+        if self.until_failure.fetch_sub(1, Ordering::Relaxed) == 0 {
+            // A part of it is there.
+            let part = bytes.get(..bytes.len() / 2).unwrap_or_default();
+            self.inner.append(behind, part)?;
+            let source = std::io::Error::other("the power went");
+            return Err(StoreError::Io { path: PathBuf::from("memory"), source });
+        }
+        self.inner.append(behind, bytes)
+    }
+
     fn place(&self) -> PathBuf {
         self.inner.place()
     }

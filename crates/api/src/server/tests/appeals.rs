@@ -70,7 +70,8 @@ impl Running {
 #[tokio::test]
 async fn an_appeal_is_brought_by_one_and_answered_by_another() {
     let api = start().await;
-    let appeal = json!({ "account": "u-1", "against": "decision", "id": "dec-7-aa", "text": "it <b>was</b> me" });
+    let appeal =
+        json!({ "account": "u-1", "against": "decision", "id": "dec-7-aa", "text": "it <b>was</b> me" });
     let shop = secret_for(Permission::Appeal);
     let brought = api.sends(&shop, "/v1/appeals", appeal.clone()).await;
     assert_eq!((brought.status, &brought.body["state"]), (200, &json!("open")), "{brought:?}");
@@ -94,7 +95,9 @@ async fn an_appeal_is_brought_by_one_and_answered_by_another() {
     let listed = api.get("/v1/appeals?state=overturned&account=u-1&limit=1").await;
     assert_eq!(listed.body["next"], "appeal-100", "{listed:?}");
     assert_eq!(api.get("/v1/appeals?after=appeal-100").await.body["appeals"], json!([]));
-    for path in ["/v1/appeals?state=nice", "/v1/appeals?after=100", "/v1/appeals?account=%20", "/v1/appeals?limit=0"] {
+    for path in
+        ["/v1/appeals?state=nice", "/v1/appeals?after=100", "/v1/appeals?account=%20", "/v1/appeals?limit=0"]
+    {
         assert_eq!(api.get(path).await.status, 400, "{path}");
     }
     for path in ["/v1/appeals/100", "/v1/appeals/appeal-0100", "/v1/appeals/appeal-5"] {
