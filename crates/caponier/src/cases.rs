@@ -274,7 +274,13 @@ impl Desk {
         let decisions = case
             .held
             .iter()
-            .map(|item| item.decision)
+            .flat_map(|item| {
+                let used_by = match &item.review {
+                    Review::Used { by, .. } => Some(*by),
+                    _ => None,
+                };
+                [Some(item.decision), used_by].into_iter().flatten()
+            })
             .chain(case.lines.iter().filter(|line| line.source == Source::Decision).map(|line| line.position))
             .chain(case.appeals.iter().filter_map(|appeal| match appeal.against {
                 Against::Decision(position) => Some(position),
