@@ -93,7 +93,9 @@ pub use self::{
     },
     route::{Action, OPEN_ROUTES, OpenAction, OpenRoute, Route, routes},
     rulebook::{RuleAsk, RuleCall, Rulebook, RulebookError},
-    screen::{ScreenAnswer, ScreenError, ScreenLine, ScreenRequest, Screenings, screened_json},
+    screen::{
+        ScreenAnswer, ScreenError, ScreenLine, ScreenRequest, Screenings, screened_json, suspicion_json,
+    },
     server::Api,
     trace::Proof,
     wire::{answer_json, assessment_json, explanation_json, lists_json},
