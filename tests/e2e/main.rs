@@ -47,3 +47,4 @@ mod support;
 mod tamper;
 mod tls;
 mod web_socket;
+mod webhooks;

@@ -42,6 +42,8 @@ pub struct Ports {
     pub emergencies: Arc<dyn Emergencies>,
     /// Its parts, as operators see them.
     pub installation: Arc<dyn Installations>,
+    /// Endpoints that are told of what happens.
+    pub webhooks: Arc<dyn crate::Webhooks>,
     /// Whether the parts work.
     pub health: Arc<dyn Health>,
     /// Counters.

@@ -33,7 +33,8 @@
 //! | `GET /v1/openapi.json`, `GET /docs` | this API, described for programs and for people; open to everybody |
 //!
 //! Errors are RFC 9457 problems. Wire types live here and nowhere else; what is behind the routes is plugged in
-//! through the [`Intake`], [`Decisions`], [`Screenings`], [`Cases`], [`Rulebook`], [`Consents`], [`Health`] and [`Metrics`] ports.
+//! through the [`Intake`], [`Decisions`], [`Screenings`], [`Cases`], [`Rulebook`], [`Consents`],
+//! [`Webhooks`], [`Health`] and [`Metrics`] ports.
 //!
 //! # Bounds
 //! Bodies, lines, connections, requests in flight and every time a peer can make us wait have named bounds in
@@ -63,6 +64,7 @@ mod rulebook;
 mod screen;
 mod server;
 mod trace;
+mod webhooks;
 mod wire;
 
 pub use self::{
@@ -98,5 +100,10 @@ pub use self::{
     },
     server::Api,
     trace::Proof,
+    webhooks::{
+        DeadLetterView, NewWebhook, OVERLAP_HOURS, WebhookCall, WebhookChange, WebhookError, WebhookLive,
+        WebhookTest, WebhookView, Webhooks, dead_letter_json, webhook_json, webhook_test_json,
+        webhook_with_key_json,
+    },
     wire::{answer_json, assessment_json, explanation_json, lists_json},
 };

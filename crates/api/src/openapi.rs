@@ -19,6 +19,7 @@ mod rules;
 mod samples;
 pub(crate) mod schemas;
 mod screening;
+mod webhooks;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 

@@ -19,13 +19,13 @@ use tokio::{
 
 use crate::{
     AppCall, CaseCall, ChangeCall, DecisionCall, EmergencyCall, EventCall, InstallationCall, OperationCall,
-    Permission, Ports, RuleCall, SessionCall, apps,
+    Permission, Ports, RuleCall, SessionCall, WebhookCall, apps,
     auth::Tokens,
     cases, changes, decisions, emergency, events, installation,
     limits::{BODY_TIMEOUT, REQUESTS_MAX, STREAMS_MAX},
     openapi, operation, people,
     problem::{Kind, Problem},
-    rulebook, screen,
+    rulebook, screen, webhooks,
 };
 
 /// What a route does, by family.
@@ -55,6 +55,8 @@ pub enum Action {
     Session(SessionCall),
     /// Lists whom models suspect.
     Suspicions,
+    /// Endpoints that are told of what happens.
+    Webhook(WebhookCall),
 }
 
 /// What a route does that is open to everybody.
@@ -125,6 +127,7 @@ const FAMILIES: &[&[Route]] = &[
     emergency::ROUTES,
     installation::ROUTES,
     operation::ROUTES,
+    webhooks::ROUTES,
 ];
 
 /// Every route that needs a permission: the one authorisation table, each line beside what serves it.
@@ -281,6 +284,7 @@ impl App {
             Action::Screen => self.screen(&caller.actor().to_string(), request).await,
             Action::Suspicions => json_response(self.suspicions(request.uri())),
             Action::Session(call) => people::serve(self, call, &caller, request.headers()),
+            Action::Webhook(call) => json_response(webhooks::serve(self, call, &caller, request).await),
         };
         tracing::debug!(
             caller = %caller.actor(),

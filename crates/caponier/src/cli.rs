@@ -8,6 +8,7 @@ pub(crate) mod fraud;
 pub(crate) mod intent;
 pub(crate) mod people;
 pub(crate) mod watch;
+pub(crate) mod webhooks;
 
 use std::path::PathBuf;
 
@@ -93,6 +94,9 @@ pub(crate) enum Command {
     Alarm(emergency::AlarmCommand),
     /// Say what is stopped at present: freezes, proposals to lift them, the alarm.
     Emergency,
+    /// Programs elsewhere that are told of what happens.
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhooksCommand),
     /// What rules, models and chains found suspicious.
     #[command(subcommand)]
     Alerts(cases::AlertsCommand),

@@ -4,7 +4,11 @@
 //! unix socket (`control.sock`, mode 0600, same user only); otherwise the command opens the directory itself.
 //! Both ends run [`crate::core::Core::handle`].
 
+mod webhooks;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::webhooks::WebhookWork;
 
 /// Longest request or response line, in bytes.
 pub const LINE_BYTES_MAX: u64 = 16 << 20;
@@ -195,6 +199,12 @@ pub enum Request {
         /// Name of the operator.
         by: String,
         work: EmergencyWork,
+    },
+    /// About endpoints that are told of what happens.
+    Webhooks {
+        /// Name of the operator, where something is changed.
+        by: String,
+        work: WebhookWork,
     },
     AlertsList {
         /// Position of the last one of the page before.
@@ -913,6 +923,7 @@ pub enum Response {
     Cases(serde_json::Value),
     /// What is stopped.
     Emergency(serde_json::Value),
+    Webhooks(serde_json::Value),
     Case(serde_json::Value),
     Alerts(serde_json::Value),
     Screened(serde_json::Value),

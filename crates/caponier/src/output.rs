@@ -3,6 +3,7 @@
 mod cases;
 mod changes;
 mod emergency;
+mod webhooks;
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -74,6 +75,7 @@ pub(crate) fn response_json(response: &Response) -> Value {
         | Response::Cases(value)
         | Response::Case(value)
         | Response::Emergency(value)
+        | Response::Webhooks(value)
         | Response::Alerts(value) => value.clone(),
         Response::Receipt(text) => serde_json::json!({"receipt": text}),
         Response::Learned(text) | Response::BansExported(text) => {
@@ -188,6 +190,7 @@ pub(crate) fn response_text(response: &Response) -> String {
         Response::Cases(value) => cases::list_text(value),
         Response::Case(value) => cases::case_text(value),
         Response::Emergency(value) => emergency::text(value),
+        Response::Webhooks(value) => webhooks::text(value),
         Response::Alerts(value) => cases::alerts_text(value),
         Response::Screened(value) => screened_text(value),
         Response::ScreenedAll(values) => values.iter().map(screened_text).collect::<Vec<_>>().join("\n"),

@@ -16,6 +16,7 @@
 
 mod assets;
 mod headers;
+mod icons;
 mod layout;
 mod pages;
 mod ports;
@@ -26,7 +27,7 @@ mod time;
 mod view;
 
 pub use self::{
-    pages::{PAGES, Page},
+    pages::{Group, PAGES, Page},
     ports::{
         BoxFuture, Casework, Changes, NotDone, NotLetIn, Nothing, Operations, Ports, Rules, Sight,
         Unavailable, Viewer, Visitors,

@@ -24,6 +24,8 @@ pub enum Capability {
     ManageBans,
     /// Taking API keys out of force.
     ManageKeys,
+    /// Adding, changing and removing endpoints that are told of what happens.
+    ManageWebhooks,
     /// Having a session: what every person who signs in may do. No program.
     OwnSession,
     /// Putting the gateway on its guard for a while.
@@ -210,6 +212,12 @@ pub const TABLE: &[Row] = &[
         &[Role::SecurityEngineer, Role::Sre],
     ),
     row(Capability::ManageKeys, "manage_keys", "takes API keys out of force", &[Role::SecurityEngineer]),
+    row(
+        Capability::ManageWebhooks,
+        "manage_webhooks",
+        "adds, changes, tests and removes endpoints that are told of what happens",
+        &[Role::SecurityEngineer, Role::Sre],
+    ),
     row(Capability::OwnSession, "own_session", "has a session of its own and ends it", &Role::ALL),
     row(
         Capability::RaiseAlarm,

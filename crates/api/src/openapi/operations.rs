@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Content, Operation, cases, changes, emergency, installation, rules, samples, schemas, screening,
+    Content, Operation, cases, changes, emergency, installation, rules, samples, schemas, screening, webhooks,
 };
 use crate::{
     Action, AppCall, DecisionCall, EventCall, OpenAction, OperationCall, SessionCall, problem::Kind,
@@ -23,6 +23,7 @@ pub(super) const TAGS: &[(&str, &str)] = &[
     ("screening", "What is known about an address."),
     ("installation", "What the installation holds: keys, bans, lists, backup, log."),
     ("operation", "Whether it works, and how much it does."),
+    ("webhooks", "Programs elsewhere that are told of what happens."),
 ];
 
 pub(super) fn schema(name: &str) -> Value {
@@ -159,6 +160,7 @@ pub(super) fn operation(action: Action) -> Operation {
         Action::Rule(call) => rules::operation(call),
         Action::Change(call) => changes::operation(call),
         Action::Emergency(call) => emergency::operation(call),
+        Action::Webhook(call) => webhooks::operation(call),
         Action::Decision(DecisionCall::Decide) => Operation {
             id: "decide",
             tag: "decisions",

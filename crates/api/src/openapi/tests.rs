@@ -256,6 +256,39 @@ fn the_document_and_the_parsers_agree() {
             }
         }
     }
+    for route in routes() {
+        let crate::Action::Webhook(call) = route.action else { continue };
+        let Some(body) = super::webhooks::body(call) else { continue };
+        let parses = |text: &str| crate::webhooks::ask(call, text.as_bytes()).is_ok();
+        assert!(conforms(&model, route.path, &body.to_string()) && parses(&body.to_string()), "{body}");
+        for field in body.as_object().unwrap().keys() {
+            for value in [
+                Value::Null,
+                json!({}),
+                json!(-1),
+                json!([]),
+                json!(169),
+                json!("Not One"),
+                json!("decision.x"),
+            ] {
+                let mut changed = body.clone();
+                changed[field] = value;
+                let text = changed.to_string();
+                // What types are called, the pattern does not say; null is the same as absent.
+                let is_strict = field != "events" && !changed[field].is_null();
+                let (conforms, parses) = (conforms(&model, route.path, &text), parses(&text));
+                assert!(
+                    if is_strict {
+                        conforms == parses
+                    } else {
+                        conforms || !parses || changed[field].is_null()
+                    },
+                    "{text}"
+                );
+            }
+        }
+        assert!(!parses(r#"{"surprise":1}"#));
+    }
     let approval = operations::approval();
     let path = "/v1/oauth/authorizations/x";
     assert!(conforms(&model, path, &approval.to_string()));

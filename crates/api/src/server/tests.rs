@@ -3,6 +3,8 @@
 mod cases;
 mod changes;
 
+mod webhooks;
+
 use std::{
     future::pending,
     sync::{
@@ -427,6 +429,7 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
         rules: Arc::clone(&backstage) as _,
         changes: Arc::clone(&backstage) as _,
         emergencies: Arc::clone(&backstage) as _,
+        webhooks: Arc::new(webhooks::None),
         health: Arc::clone(&backstage) as _,
         metrics: Arc::clone(&backstage) as _,
         consents: Some(Arc::clone(&backstage) as _),
@@ -900,6 +903,7 @@ async fn tokens_cross_a_network_only_encrypted() {
         rules: Arc::clone(&backstage) as _,
         changes: Arc::clone(&backstage) as _,
         emergencies: Arc::clone(&backstage) as _,
+        webhooks: Arc::new(webhooks::None),
         health: Arc::clone(&backstage) as _,
         metrics: backstage as _,
         consents: None,

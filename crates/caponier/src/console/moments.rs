@@ -55,6 +55,25 @@ fn tone_of(verdict: Verdict) -> Tone {
     }
 }
 
+/// What a verdict makes of a withdrawal.
+const fn became(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow => "allowed",
+        Verdict::Challenge => "challenged",
+        Verdict::Deny => "denied",
+        Verdict::Hold => "held",
+    }
+}
+
+/// An entry's kind and what changed, in words.
+fn kind_in_words(kind: Kind, what: &str) -> String {
+    let what = what.replace('_', " ");
+    match kind {
+        Kind::ApiKey => format!("API key {what}"),
+        kind => format!("{}: {what}", kind.as_str().replace('_', " ")),
+    }
+}
+
 /// What an event says, in a few words and a sentence.
 fn event_in_words(event: &Event) -> (String, String, Tone) {
     let plain = |what: &str, text: String| (what.to_owned(), text, Tone::Plain);
@@ -185,7 +204,7 @@ impl Cabinet {
             Kind::Decision => {
                 let decision = record::decode_decision(&payload).ok()?;
                 let asked = self.line(entry.seq, &decision);
-                line.what = format!("withdrawal {}", decision.verdict.as_str());
+                line.what = format!("withdrawal {}", became(decision.verdict));
                 line.text = format!("{} to {}", asked.amount, asked.destination);
                 if !asked.reason.is_empty() {
                     line.text.push_str(": ");
@@ -228,7 +247,7 @@ impl Cabinet {
                 };
                 let what = named("change").or_else(|| named("alert")).or_else(|| named("what"));
                 if let Some(what) = what {
-                    line.what = format!("{}: {}", kind.as_str().replace('_', " "), what.replace('_', " "));
+                    line.what = kind_in_words(kind, &what);
                 }
                 line.text = named("category").or_else(|| named("api_key")).unwrap_or_default();
                 line.tone = match named("verdict").as_deref().and_then(|verdict| verdict.parse().ok()) {

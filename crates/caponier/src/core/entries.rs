@@ -461,6 +461,10 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
             }
         }
         Kind::Emergency => emergency(words, &mut put, &record::Emergency::decode(payload).map_err(said)?),
+        Kind::Webhook => {
+            let entry = webhook::Entry::decode(payload).map_err(|error| error.to_string())?;
+            webhooks(&mut put, &entry);
+        }
         // The envelope says all there is to say.
         _ => {}
     }
@@ -512,6 +516,63 @@ fn emergency(words: Words, put: &mut dyn FnMut(&str, Value), entry: &record::Eme
             put("approved_by", json!(approved_by.to_string()));
         }
     }
+}
+
+/// What was done about endpoints. Keys stay where they are.
+fn webhooks(put: &mut dyn FnMut(&str, Value), entry: &webhook::Entry) {
+    use webhook::Entry as Done;
+
+    put("what", json!(entry.as_str()));
+    if let Some(by) = entry.by() {
+        put("by", json!(by.to_string()));
+    }
+    match entry {
+        Done::Acknowledged(positions) => {
+            let positions: Map<String, Value> =
+                positions.iter().map(|(name, position)| (name.to_string(), json!(position))).collect();
+            put("positions", Value::Object(positions));
+        }
+        Done::Added { name, settings, key, .. } => {
+            put("endpoint", json!(name.as_str()));
+            webhook_settings(put, settings);
+            put("scheme", json!(key.scheme().as_str()));
+        }
+        Done::Changed { name, settings, enabled, skip, .. } => {
+            put("endpoint", json!(name.as_str()));
+            webhook_settings(put, settings);
+            put("enabled", json!(enabled));
+            put("skip", json!(skip));
+        }
+        Done::DeadLettered { name, message, tries, why } => {
+            put("endpoint", json!(name.as_str()));
+            put("entry", json!(message.position));
+            put("type", json!(message.event_type.as_str()));
+            put("tries", json!(tries));
+            put("why", json!(why));
+        }
+        Done::Disabled { name, why } => {
+            put("endpoint", json!(name.as_str()));
+            put("why", json!(why.as_str()));
+        }
+        Done::Removed { name, .. } => put("endpoint", json!(name.as_str())),
+        Done::Rotated { name, key, until, .. } => {
+            put("endpoint", json!(name.as_str()));
+            put("scheme", json!(key.scheme().as_str()));
+            put("until", json!(until.to_string()));
+        }
+        Done::Settled { name, message, how, .. } => {
+            put("endpoint", json!(name.as_str()));
+            put("entry", json!(message.position));
+            put("type", json!(message.event_type.as_str()));
+            put("how", json!(how.as_str()));
+        }
+    }
+}
+
+fn webhook_settings(put: &mut dyn FnMut(&str, Value), settings: &webhook::Settings) {
+    put("url", json!(settings.target.as_str()));
+    put("events", json!(settings.events.names().collect::<Vec<_>>()));
+    put("accounts", json!(settings.accounts));
 }
 
 impl Core {

@@ -87,6 +87,7 @@ impl Core {
             }
             Request::ChangesShow { change } => self.changes_show(&change),
             Request::ChangesAct { change, by, say } => self.changes_act(&change, &by, say).await,
+            Request::Webhooks { by, work } => self.webhooks(&by, work).await,
             Request::EmergencyShow => Ok(self.emergency_show()),
             Request::Emergency { by, work } => self.emergency(&by, work).await,
             Request::AlertsList { after, limit } => self.alerts_list(after, limit),

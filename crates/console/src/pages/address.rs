@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
-    badge, heading,
+    badge, headed, heading, ident,
     moments::{finder, graph_of, links, timeline},
     nothing, pairs,
 };
@@ -31,10 +31,11 @@ pub(crate) fn empty() -> Markup {
 pub(crate) fn one(file: &AddressFile) -> Markup {
     let shown = file.canonical.as_deref().unwrap_or(&file.asked);
     html! {
-        (heading("Address", "What lists and chains say about it, as screening sees it now."))
-        (finder())
-        section.card {
-            p.address { code { (shown) } @if let Some(network) = &file.network { " " span.muted { "on " (network) } } }
+        (headed("Address", "What lists and chains say about it, as screening sees it now.", &html! {
+            a.button.plain href=(graph_of(&format!("address:{shown}"))) { "Who deals with it" }
+        }))
+        section.card.movement.(Tone::of_verdict(file.verdict).class()) {
+            p.address { (ident(shown)) @if let Some(network) = &file.network { " " span.muted { "on " (network) } } }
             p { (badge(Tone::of_verdict(file.verdict), file.verdict.as_str())) " "
                 @if file.reasons.is_empty() && file.lists.is_empty() && file.chains.is_empty() {
                     "Nothing is known about it: no list is in force, and no chain of its family is followed."
@@ -45,7 +46,6 @@ pub(crate) fn one(file: &AddressFile) -> Markup {
             @if !file.seen.is_empty() { dl.pairs { @for (chain, first, since) in &file.seen {
                 dt { "first seen on " (chain) } dd { (moment(*first)) span.muted { " (watched since " (moment(*since)) ")" } }
             } } }
-            p.chips { a href=(graph_of(&format!("address:{shown}"))) { "Who deals with it" } }
         }
         section.card { h2 { "Labels" } (labels(&file.labels)) }
         @if !file.suspicions.is_empty() { section.card { h2 { "Suspected" } (suspicions(&file.suspicions)) } }
@@ -90,7 +90,7 @@ fn labels(labels: &[LabelLine]) -> Markup {
                 td data-label="asks for" { (badge(Tone::of_verdict(label.verdict), label.verdict.as_str())) }
                 td data-label="category" { (label.category.replace('_', " ")) }
                 td data-label="said to be" { (label.text) }
-                td data-label="confidence" { (label.confidence) }
+                td data-label="confidence" { (label.confidence.replace('_', " ")) }
                 td data-label="list" { (label.list) " " span.muted { (moment(label.imported_at)) } }
                 td data-label="source" { @if label.source.is_empty() { span.muted { "not named" } } @else { (label.source) } }
                 td data-label="licence" { @if label.licence.is_empty() { span.muted { "not stated" } } @else { (label.licence) } }
