@@ -404,7 +404,8 @@ mod tests {
         fs::remove_file(dir.path().join(VERSIONS_DIR).join("stray")).unwrap();
 
         let rules = fs::read_to_string(version.join("rules.toml")).unwrap();
-        fs::write(version.join("rules.toml"), rules.replacen("hold", "deny", 1)).unwrap();
+        fs::write(version.join("rules.toml"), rules.replacen("action = \"hold\"", "action = \"deny\"", 1))
+            .unwrap();
         assert_eq!(faults_of(dir.path()).len(), 1);
         fs::write(version.join("rules.toml"), rules).unwrap();
         fs::write(dir.path().join(VERSIONS_DIR).join(versions::PLACES), "{").unwrap();
