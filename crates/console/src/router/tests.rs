@@ -2,6 +2,7 @@
 
 mod operations;
 mod rules;
+mod webhooks;
 
 use axum::http::{Method, request};
 use domain::{Actor, ActorKind, UnixNanos, Verdict};
@@ -415,6 +416,7 @@ fn console() -> Console {
         operations: Arc::new(operations::Office),
         changes: Arc::new(Asked),
         rules: Arc::new(rules::Rulebook),
+        webhooks: Arc::new(webhooks::Bells),
         visitors: Arc::new(Roles),
     })
 }
@@ -453,6 +455,7 @@ fn all_pages() -> Vec<(String, &'static Page)> {
         ("/console/rules/source?of=0abc", &pages::RULES),
         ("/console/rules/versions/0abc", &pages::RULES),
         ("/console/models/0def", &pages::MODELS),
+        ("/console/webhooks/siem", &pages::WEBHOOKS),
         (
             "/console/cases?q=%3Cscript%3E&state=open&priority=high&about=account&assignee=me&after=3",
             &pages::CASES,
