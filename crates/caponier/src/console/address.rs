@@ -242,7 +242,7 @@ fn flow(of: &Address, flows: &[&Flows]) -> Option<Graph> {
     if all.is_empty() {
         return None;
     }
-    let mut graph = Graph { columns: vec!["came from", "it", "went to"], ..Graph::default() };
+    let mut graph = Graph { columns: vec!["Came from", "The address", "Went to"], ..Graph::default() };
     let (left, right) = (side(&all, Direction::Source), side(&all, Direction::Destination));
     more += (all.len() - left.len() - right.len()) as u64;
     let middle = left.len();
