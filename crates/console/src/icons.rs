@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 
 /// What a drawing is called, and its strokes.
-const ICONS: [(&str, &str); 24] = [
+const ICONS: [(&str, &str); 25] = [
     (
         "account",
         "M8 8.2a2.8 2.8 0 1 0 0-5.6 2.8 2.8 0 0 0 0 5.6zM2.8 14c.4-3 2.4-4.2 5.2-4.2s4.8 1.2 5.2 4.2",
@@ -42,6 +42,7 @@ const ICONS: [(&str, &str); 24] = [
         "M2 5h5M11 5h3M2 11h1.5M7.5 11H14M9 7a2 2 0 1 0 0-4 2 2 0 0 0 0 4zM5.5 13a2 2 0 1 0 0-4 2 2 0 0 0 0 4z",
     ),
     ("trade", "M2.5 12 6 8l2.5 2.5 5-6.5M10 4h3.5v3.5"),
+    ("webhook", "M3.5 11.5V7.2a4.5 4.5 0 0 1 9 0v4.3l1 1.2h-11zM6.7 14.2h2.6"),
     ("withdrawal", "M8 10V2.5M5 5.5l3-3 3 3M2.5 9.5v4h11v-4"),
 ];
 

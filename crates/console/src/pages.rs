@@ -17,6 +17,7 @@ pub(crate) mod live;
 pub(crate) mod models;
 pub(crate) mod moments;
 pub(crate) mod rules;
+pub(crate) mod webhooks;
 
 use domain::Verdict;
 use identity::Capability;
@@ -104,10 +105,13 @@ pub(crate) const BACKUPS: Page =
 pub(crate) const AUDIT: Page =
     page("/console/audit", "Audit log", Capability::ReadHealth).within(Group::Prove, "audit");
 
+pub(crate) const WEBHOOKS: Page =
+    page("/console/webhooks", "Webhooks", Capability::ReadInstallation).within(Group::Run, "webhook");
+
 /// Every page there is, in the order of the navigation.
 pub const PAGES: &[Page] = &[
     LIVE, EMERGENCY, CHANGES, CASES, DECISIONS, GRAPH, ADDRESSES, BANS, KEYS, RULES, MODELS, LISTS, BACKUPS,
-    AUDIT, HEALTH,
+    AUDIT, HEALTH, WEBHOOKS,
 ];
 
 const fn page(path: &'static str, name: &'static str, capability: Capability) -> Page {

@@ -3,6 +3,7 @@
 mod casework;
 mod changes;
 mod rules;
+mod webhooks;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -18,7 +19,7 @@ pub use self::{
     changes::Changes,
 };
 
-pub use self::rules::Rules;
+pub use self::{rules::Rules, webhooks::Webhooks};
 
 /// A boxed future, so that ports stay object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -46,6 +47,8 @@ pub struct Ports {
     pub casework: Arc<dyn Casework>,
     /// Changes that take two persons.
     pub changes: Arc<dyn Changes>,
+    /// Endpoints that are told of what happens.
+    pub webhooks: Arc<dyn Webhooks>,
     /// Who may see it.
     pub visitors: Arc<dyn Visitors>,
 }

@@ -13,6 +13,7 @@ mod keys;
 mod live;
 mod models;
 mod rules;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -101,6 +102,7 @@ impl Console {
             .merge(live::routes())
             .merge(models::routes())
             .merge(rules::routes())
+            .merge(webhooks::routes())
             .with_state(self.clone())
     }
 

@@ -4,6 +4,7 @@ mod casework;
 mod changes;
 mod operations;
 pub mod rules;
+mod webhooks;
 
 use domain::{UnixNanos, Verdict};
 
@@ -13,6 +14,7 @@ pub use self::{
     operations::{
         BanDeed, Checked, Emergency, Guarded, Health, KeyDeed, KeyFile, KeyLine, Proposed, StopDeed, Stopped,
     },
+    webhooks::{DeadLine, WebhookDeed, WebhookDone, WebhookFile, WebhookLine, WebhookWords},
 };
 
 /// Whether a part acts on what it finds.

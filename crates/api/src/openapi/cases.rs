@@ -149,6 +149,11 @@ pub(super) fn operation(call: CaseCall) -> Operation {
                     ),
                     ("assignee", json!({ "type": "string" }), "Only cases of this name."),
                     ("priority", one_of(&Priority::ALL.map(Priority::as_str)), "At least as urgent."),
+                    (
+                        "source",
+                        one_of(&Source::ALL.map(Source::as_str)),
+                        "Only cases with something from this source.",
+                    ),
                     ("order", one_of(&["newest", "urgent"]), "newest if absent."),
                 ]);
                 query

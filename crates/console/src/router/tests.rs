@@ -2,6 +2,7 @@
 
 mod operations;
 mod rules;
+mod webhooks;
 
 use axum::http::{Method, request};
 use domain::{Actor, ActorKind, UnixNanos, Verdict};
@@ -321,6 +322,24 @@ impl Casework for Desk {
             invalid: Some(EVIL.to_owned()),
             verdict: Verdict::Deny,
             reasons: vec![EVIL.to_owned()],
+            suspicions: vec![SuspicionLine {
+                chain: EVIL.to_owned(),
+                probability: 0.93,
+                at: UnixNanos::from_secs(1),
+                height: 7,
+                transaction: Some(EVIL.to_owned()),
+                transactions: 2,
+                reasons: vec![EVIL.to_owned()],
+                model: EVIL.to_owned(),
+                entry: 9,
+            }],
+            derived: vec![DerivedLine {
+                chain: EVIL.to_owned(),
+                category: EVIL.to_owned(),
+                confidence: 0.6,
+                path: vec![(EVIL.to_owned(), EVIL.to_owned())],
+                around: (2, 1),
+            }],
             labels: vec![label],
             is_contradictory: true,
             seen: vec![(EVIL.to_owned(), UnixNanos::from_secs(1), UnixNanos::from_secs(0))],
@@ -451,6 +470,7 @@ fn console() -> Console {
         operations: Arc::new(operations::Office),
         changes: Arc::new(Asked),
         rules: Arc::new(rules::Rulebook),
+        webhooks: Arc::new(webhooks::Bells),
         visitors: Arc::new(Roles),
     })
 }
@@ -489,6 +509,7 @@ fn all_pages() -> Vec<(String, &'static Page)> {
         ("/console/rules/source?of=0abc", &pages::RULES),
         ("/console/rules/versions/0abc", &pages::RULES),
         ("/console/models/0def", &pages::MODELS),
+        ("/console/webhooks/siem", &pages::WEBHOOKS),
         (
             "/console/cases?q=%3Cscript%3E&state=open&priority=high&about=account&assignee=me&after=3",
             &pages::CASES,

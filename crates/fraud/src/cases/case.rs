@@ -74,14 +74,16 @@ pub enum Source {
     Decision,
     /// An event that rules or a model found suspicious.
     FraudAlert,
-    /// A past transfer whose address came onto a list.
+    /// A past transfer, answer or alert whose address came onto a list.
     Screening,
+    /// An address of a followed chain that a model suspects.
+    Suspicion,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 5] =
-        [Self::Appeal, Self::ChainAlert, Self::Decision, Self::FraudAlert, Self::Screening];
+    pub const ALL: [Self; 6] =
+        [Self::Appeal, Self::ChainAlert, Self::Decision, Self::FraudAlert, Self::Screening, Self::Suspicion];
 
     /// Stable lower-case name.
     #[must_use]
@@ -92,6 +94,7 @@ impl Source {
             Self::Decision => "decision",
             Self::FraudAlert => "fraud_alert",
             Self::Screening => "screening",
+            Self::Suspicion => "suspicion",
         }
     }
 
