@@ -27,7 +27,8 @@ const DISPOSITIONS: [(&str, &str); 3] = [
 pub(crate) const STATES: [&str; 4] = ["open", "assigned", "proposed", "resolved"];
 pub(crate) const PRIORITIES: [&str; 4] = ["low", "medium", "high", "critical"];
 pub(crate) const ABOUT: [&str; 4] = ["account", "address", "network", "other"];
-pub(crate) const SOURCES: [&str; 5] = ["chain_alert", "decision", "fraud_alert", "screening", "suspicion"];
+pub(crate) const SOURCES: [&str; 6] =
+    ["appeal", "chain_alert", "decision", "fraud_alert", "screening", "suspicion"];
 /// Characters of an entity shown in a list.
 const ENTITY_CHARS: usize = 40;
 /// Characters of a name among the links beside a case.
