@@ -95,7 +95,9 @@ pub use self::{
     },
     route::{Action, OPEN_ROUTES, OpenAction, OpenRoute, Route, routes},
     rulebook::{RuleAsk, RuleCall, Rulebook, RulebookError},
-    screen::{ScreenAnswer, ScreenError, ScreenLine, ScreenRequest, Screenings, screened_json},
+    screen::{
+        ScreenAnswer, ScreenError, ScreenLine, ScreenRequest, Screenings, screened_json, suspicion_json,
+    },
     server::Api,
     trace::Proof,
     webhooks::{

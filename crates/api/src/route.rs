@@ -53,6 +53,8 @@ pub enum Action {
     Screen,
     /// The caller's session.
     Session(SessionCall),
+    /// Lists whom models suspect.
+    Suspicions,
     /// Endpoints that are told of what happens.
     Webhook(WebhookCall),
 }
@@ -116,6 +118,7 @@ const FAMILIES: &[&[Route]] = &[
     events::ROUTES,
     decisions::ROUTES,
     screen::ROUTES,
+    screen::SUSPICION_ROUTES,
     cases::ROUTES,
     rulebook::ROUTES,
     changes::ROUTES,
@@ -279,6 +282,7 @@ impl App {
             }
             Action::Operation(call) => operation::serve(self, call),
             Action::Screen => self.screen(&caller.actor().to_string(), request).await,
+            Action::Suspicions => json_response(self.suspicions(request.uri())),
             Action::Session(call) => people::serve(self, call, &caller, request.headers()),
             Action::Webhook(call) => json_response(webhooks::serve(self, call, &caller, request).await),
         };

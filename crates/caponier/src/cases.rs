@@ -107,6 +107,46 @@ pub(crate) fn of_chain_alert(position: u64, at: UnixNanos, alert: record::ChainA
     })
 }
 
+/// Under which name a suspicion may be taken back.
+fn suspicion_of(chain: &str, address: &str) -> String {
+    format!("suspicion:{chain}:{address}")
+}
+
+/// What a model suspects joins the case of its chain, its model and its day: one address alone is a guess, and a day of them what
+/// somebody looks through. What is taken back is taken back there. `chains`: those on which a person's word counts.
+pub(crate) fn take_suspicion(
+    cases: &mut Cases,
+    (position, at): (u64, UnixNanos),
+    suspicion: &record::Suspicion,
+    chains: &[String],
+) {
+    match suspicion {
+        record::Suspicion::Model(_) => {}
+        record::Suspicion::Raised(raised) => {
+            let day: String = at.to_string().chars().take(10).collect();
+            let model: String = hex::encode(raised.model).chars().take(8).collect();
+            cases.trigger(&Trigger {
+                source: Source::Suspicion,
+                position,
+                at,
+                entity: Entity::other(&format!("suspected:{}:{model}:{day}", raised.chain)),
+                code: "watch.suspected_address".to_owned(),
+                verdict: Verdict::Challenge,
+                at_risk: AtRisk::Unknown,
+                probability_ppm: Some(raised.probability),
+                alert: Some(suspicion_of(&raised.chain, &raised.address)),
+                held: None,
+                about: None,
+            });
+        }
+        record::Suspicion::Withdrawn(withdrawn) => {
+            for chain in chains {
+                cases.withdraw(&suspicion_of(chain, &withdrawn.address), at);
+            }
+        }
+    }
+}
+
 /// Under which name what a list says of a transfer, an answer or an alert of the past may be taken back.
 pub(crate) fn said_of(entry: u64, category: &str) -> String {
     format!("transfer:{entry}:{category}")

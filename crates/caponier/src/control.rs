@@ -156,6 +156,8 @@ pub enum Request {
         account: Option<String>,
         assignee: Option<String>,
         priority: Option<String>,
+        #[serde(default)]
+        source: Option<String>,
         urgent: bool,
         /// Go on behind this case.
         after: Option<String>,

@@ -36,11 +36,11 @@ pub use self::{
     view::{
         AccountFile, ActivityLine, AddressFile, Backup, Ban, BanDeed, CaseFile, CaseFilter, CaseLine,
         CasePage, ChangeFile, ChangeLine, Checked, DeadLine, DecisionFilter, DecisionLine, DecisionPage,
-        Deed, Drill, Emergency, Entry, EntryPage, Evidence, Explanation, Export, ExportFilter, ExposureLine,
-        Found, Graph, GraphEdge, GraphNode, Guarded, Health, HeldLine, KeyDeed, KeyFile, KeyLine, LabelLine,
-        LinkLine, Links, List, Live, Mode, Moment, Neighbourhood, Part, Proposed, Push, Rows, Say, Score,
-        Second, StopDeed, Stopped, Tone, TrailFilter, WebhookDeed, WebhookDone, WebhookFile, WebhookLine,
-        WebhookWords, rules,
+        Deed, DerivedLine, Drill, Emergency, Entry, EntryPage, Evidence, Explanation, Export, ExportFilter,
+        ExposureLine, Found, Graph, GraphEdge, GraphNode, Guarded, Health, HeldLine, KeyDeed, KeyFile,
+        KeyLine, LabelLine, LinkLine, Links, List, Live, Mode, Moment, Neighbourhood, Part, Proposed, Push,
+        Rows, Say, Score, Second, StopDeed, Stopped, SuspicionLine, Tone, TrailFilter, WebhookDeed,
+        WebhookDone, WebhookFile, WebhookLine, WebhookWords, rules,
     },
 };
 

@@ -195,6 +195,8 @@ pub struct Filter {
     pub assignee: Option<String>,
     /// At least as urgent.
     pub priority: Option<Priority>,
+    /// With something from this source, among what is kept of each case.
+    pub source: Option<Source>,
 }
 
 /// Counts for a monitoring system.
@@ -706,6 +708,7 @@ fn is_wanted(case: &Case, filter: &Filter, now: UnixNanos) -> bool {
         && filter.entity.as_deref().is_none_or(|entity| case.entity.to_string() == entity)
         && filter.assignee.as_ref().is_none_or(|name| case.assignee.as_ref() == Some(name))
         && filter.priority.is_none_or(|priority| case.priority >= priority)
+        && filter.source.is_none_or(|source| case.lines.iter().any(|line| line.source == source))
 }
 
 /// One person may come in by the command line and by the API, and spell their name in capitals.

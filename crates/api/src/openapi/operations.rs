@@ -327,6 +327,7 @@ pub(super) fn operation(action: Action) -> Operation {
             problems: &[Kind::NotFound, Kind::Unavailable],
         },
         Action::Screen => screening::operation(),
+        Action::Suspicions => screening::suspicions_operation(),
         Action::Session(SessionCall::End) => Operation {
             id: "endSession",
             tag: "people",

@@ -20,8 +20,8 @@ use auth::oauth::{
 use axum::http::Method;
 use crypto::Secret;
 use domain::{
-    AccountId, Asset, Decision, Event, Evidence, Finding, FindingSource, ManualClock, ReasonCode, UnixNanos,
-    Verdict, WithdrawalRequest,
+    AccountId, Address, Asset, Decision, Event, Evidence, Finding, FindingSource, ManualClock, ReasonCode,
+    UnixNanos, Verdict, WithdrawalRequest,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -30,6 +30,7 @@ use tokio::{
     sync::{Mutex, Notify, oneshot},
     task::JoinHandle,
 };
+use watch::suspicions::Held;
 
 use crate::{
     Action, BoxFuture, BuildError, Config, Consents, DeadLetters, DecideError, Decided, DecisionPage,
@@ -73,6 +74,26 @@ struct Backstage {
 }
 
 impl Screenings for Backstage {
+    fn suspicions(&self, from: u64, max: usize) -> Vec<(Address, Held)> {
+        let held = Held {
+            chain: "ethereum".to_owned(),
+            model: [1; 32],
+            probability: 900_000,
+            height: 7,
+            block: [2; 32],
+            transaction: [3; 32],
+            transactions: 2,
+            reasons: vec!["new".to_owned()],
+            at: UnixNanos::from_secs(1_795_341_600),
+            entry: from,
+        };
+        let suspected = Address::new(domain::AddressKind::Evm, &[7; 20]);
+        (from..from + 3)
+            .take(max)
+            .filter_map(|entry| Some((suspected?, Held { entry, ..held.clone() })))
+            .collect()
+    }
+
     fn screen(&self, request: ScreenRequest) -> BoxFuture<'_, Result<ScreenAnswer, ScreenError>> {
         self.reached.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
@@ -932,6 +953,24 @@ async fn the_same_is_served_over_tls() {
     let mut bytes = Vec::new();
     let _reset_or_alert = plain.read_to_end(&mut bytes).await;
     assert!(!bytes.starts_with(b"HTTP/"));
+}
+
+#[tokio::test]
+async fn suspicions_come_in_pages() {
+    let api = start().await;
+    let page = api.get("/v1/suspicions?limit=2&after=5").await;
+    assert_eq!((page.status, &page.body["next"]), (200, &json!("7")), "{}", page.body);
+    let entries: Vec<&Value> =
+        page.body["suspicions"].as_array().unwrap().iter().map(|one| &one["entry"]).collect();
+    assert_eq!(entries, [&json!(5), &json!(6)]);
+    let first = &page.body["suspicions"][0];
+    assert_eq!((&first["probability"], &first["model"]), (&json!(0.9), &json!("01".repeat(32))), "{first}");
+    assert_eq!(api.get("/v1/suspicions").await.body["next"], Value::Null);
+    for (query, field) in [("limit=0", "limit"), ("limit=201", "limit"), ("after=x", "after"), ("of=x", "of")]
+    {
+        let refused = api.get(&format!("/v1/suspicions?{query}")).await;
+        assert_eq!((refused.status, refused.body["field"].as_str()), (400, Some(field)), "{query}");
+    }
 }
 
 #[tokio::test]

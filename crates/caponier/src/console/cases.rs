@@ -66,6 +66,7 @@ pub(super) fn page(core: &Core, wanted: &CaseFilter, most: usize) -> CasePage {
         entity: None,
         assignee: wanted.assignee.clone(),
         priority: wanted.priority.as_deref().and_then(Priority::named),
+        source: wanted.source.as_deref().and_then(Source::named),
     };
     let text = wanted.text.as_ref().map(|text| text.to_lowercase());
     let (about, text) = (wanted.about.as_deref(), text.as_deref());

@@ -2,7 +2,7 @@
 
 use api::{Cases as _, CasesError, Order};
 use domain::{Actor, ActorKind};
-use fraud::cases::{Ask, Case, CaseError, Disposition, Filter, PAGE_MAX, Priority};
+use fraud::cases::{Ask, Case, CaseError, Disposition, Filter, PAGE_MAX, Priority, Source};
 
 use super::Core;
 use crate::{
@@ -16,6 +16,7 @@ pub(super) struct Wanted<'w> {
     pub(super) account: Option<&'w str>,
     pub(super) assignee: Option<String>,
     pub(super) priority: Option<&'w str>,
+    pub(super) source: Option<&'w str>,
     pub(super) urgent: bool,
     pub(super) after: Option<&'w str>,
     pub(super) limit: u32,
@@ -53,7 +54,7 @@ fn page(limit: u32) -> Result<usize, Failure> {
 
 impl Core {
     pub(super) fn cases_list(&self, wanted: Wanted<'_>) -> Result<Response, Failure> {
-        let Wanted { state, account, assignee, priority, urgent, after, limit } = wanted;
+        let Wanted { state, account, assignee, priority, source, urgent, after, limit } = wanted;
         if let Some(state) = &state
             && !Case::STATES.contains(&state.as_str())
         {
@@ -63,11 +64,16 @@ impl Core {
             let known = Priority::ALL.map(Priority::as_str).join(", ");
             Priority::named(name).ok_or_else(|| usage(format!("--priority: {name:?} is none of {known}")))
         });
+        let source = source.map(|name| {
+            let known = Source::ALL.map(Source::as_str).join(", ");
+            Source::named(name).ok_or_else(|| usage(format!("--source: {name:?} is none of {known}")))
+        });
         let filter = Filter {
             state,
             entity: account.map(|account| format!("account:{account}")),
             assignee,
             priority: priority.transpose()?,
+            source: source.transpose()?,
         };
         let after = after.map(case_id).transpose()?;
         let order = if urgent { Order::Urgent(after) } else { Order::Newest(after) };

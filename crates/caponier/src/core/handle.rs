@@ -67,12 +67,13 @@ impl Core {
             Request::ListsDiff { format, name, path } => {
                 self.lists_diff(&format, name.as_deref(), Path::new(&path))
             }
-            Request::CasesList { state, account, assignee, priority, urgent, after, limit } => self
+            Request::CasesList { state, account, assignee, priority, source, urgent, after, limit } => self
                 .cases_list(Wanted {
                     state,
                     account: account.as_deref(),
                     assignee,
                     priority: priority.as_deref(),
+                    source: source.as_deref(),
                     urgent,
                     after: after.as_deref(),
                     limit,

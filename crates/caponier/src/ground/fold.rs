@@ -512,6 +512,11 @@ impl Fold {
             }
             Kind::Suspicion => {
                 let suspicion = record::Suspicion::decode(payload).map_err(|error| malformed(&error))?;
+                let (address, chains) = crate::suspicions::about(&self.suspicions, &suspicion)?;
+                if let (Some(trails), Some(address)) = (&mut self.trails, address) {
+                    trails.suspicion(position, address);
+                }
+                crate::cases::take_suspicion(&mut self.cases, (position, at), &suspicion, &chains);
                 crate::suspicions::apply(&self.suspicions, position, at, suspicion)?;
             }
             Kind::FraudAlert => {

@@ -11,7 +11,7 @@ use crate::{
     query::encode,
     svg::{bars, layers::layers},
     time::{count, moment},
-    view::{AddressFile, ExposureLine, LabelLine, Tone},
+    view::{AddressFile, DerivedLine, ExposureLine, LabelLine, SuspicionLine, Tone},
 };
 
 /// The page of an address.
@@ -48,6 +48,8 @@ pub(crate) fn one(file: &AddressFile) -> Markup {
             } } }
         }
         section.card { h2 { "Labels" } (labels(&file.labels)) }
+        @if !file.suspicions.is_empty() { section.card { h2 { "Suspected" } (suspicions(&file.suspicions)) } }
+        @if !file.derived.is_empty() { section.card { h2 { "Tied to" } (derived(&file.derived)) } }
         section.card {
             h2 { "Exposure" }
             (exposure(&file.exposures))
@@ -99,6 +101,34 @@ fn labels(labels: &[LabelLine]) -> Markup {
                 }
             } } }
         } }
+    }
+}
+
+fn suspicions(lines: &[SuspicionLine]) -> Markup {
+    html! {
+        p.muted { "A model thinks so from its first transactions; nobody has said it. Who knows better clears the address on the command line (watch clear)." }
+        @for line in lines {
+            h3 { (percent(line.probability)) " on " (line.chain) }
+            ul { @for reason in &line.reasons { li { (reason) } } }
+            dl.pairs {
+                dt { "suspected since" } dd { (moment(line.at)) span.muted { ", after " (line.transactions) @if line.transactions == 1 { " transaction" } @else { " transactions" } } }
+                dt { "block" } dd { (line.height) }
+                @if let Some(transaction) = &line.transaction { dt { "transaction" } dd { code.address { (transaction) } } }
+                dt { "model" } dd { code.address { (line.model) } }
+                dt { "entry" } dd { (line.entry) }
+            }
+        }
+    }
+}
+
+fn derived(lines: &[DerivedLine]) -> Markup {
+    html! {
+        p.muted { "Who created it, paid it first, or pays the same sink may be one person with it: a reason to look, never knowledge." }
+        @for line in lines {
+            h3 { (line.category.replace('_', " ")) ", worth " (percent(line.confidence)) ", on " (line.chain) }
+            ol { @for (how, whom) in &line.path { li { (how) " " a href=(page_of(None, whom)) { code { (whom) } } } } }
+            p.muted { "Around it lists know " (line.around.0) " bad and " (line.around.1) " harmless holders." }
+        }
     }
 }
 

@@ -27,6 +27,7 @@ const DISPOSITIONS: [(&str, &str); 3] = [
 pub(crate) const STATES: [&str; 4] = ["open", "assigned", "proposed", "resolved"];
 pub(crate) const PRIORITIES: [&str; 4] = ["low", "medium", "high", "critical"];
 pub(crate) const ABOUT: [&str; 4] = ["account", "address", "network", "other"];
+pub(crate) const SOURCES: [&str; 5] = ["chain_alert", "decision", "fraud_alert", "screening", "suspicion"];
 /// Characters of an entity shown in a list.
 const ENTITY_CHARS: usize = 40;
 /// Characters of a name among the links beside a case.
@@ -42,6 +43,7 @@ pub(crate) fn list_of(path: &str, wanted: &CaseFilter, after: Option<u64>) -> St
             ("state", wanted.state.as_deref()),
             ("priority", wanted.priority.as_deref()),
             ("about", wanted.about.as_deref()),
+            ("source", wanted.source.as_deref()),
             ("assignee", wanted.assignee.as_deref()),
             ("q", wanted.text.as_deref()),
             ("after", after.as_deref()),
@@ -89,7 +91,7 @@ fn choice(name: &str, label: &str, any: &str, options: &[&str], chosen: Option<&
     html! {
         label { (label) select name=(name) {
             option value="" { (any) }
-            @for option in options { option value=(option) selected[chosen == Some(option)] { (option) } }
+            @for option in options { option value=(option) selected[chosen == Some(option)] { (option.replace('_', " ")) } }
         } }
     }
 }
@@ -115,6 +117,7 @@ fn filter(wanted: &CaseFilter, viewer: &Viewer) -> Markup {
             (choice("state", "State", "any", &STATES, wanted.state.as_deref()))
             (choice("priority", "At least", "any priority", &PRIORITIES, wanted.priority.as_deref()))
             (choice("about", "About", "anything", &ABOUT, wanted.about.as_deref()))
+            (choice("source", "Because of", "anything", &SOURCES, wanted.source.as_deref()))
             label { "Assigned to" input name="assignee" maxlength="64" value=(wanted.assignee.as_deref().unwrap_or_default()); }
             label.check { input type="checkbox" name="all" value="1" checked[wanted.all]; " closed ones too" }
             button { "Filter" }

@@ -44,6 +44,7 @@ pub(super) struct Which {
     state: String,
     priority: String,
     about: String,
+    source: String,
     assignee: String,
     q: String,
     after: String,
@@ -67,6 +68,7 @@ impl Which {
             state: one_of(&self.state, &cases::STATES)?,
             priority: one_of(&self.priority, &cases::PRIORITIES)?,
             about: one_of(&self.about, &cases::ABOUT)?,
+            source: one_of(&self.source, &cases::SOURCES)?,
             assignee: filled(&self.assignee),
             text: filled(&self.q),
             after: match filled(&self.after) {

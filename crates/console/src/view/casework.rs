@@ -4,6 +4,44 @@ use domain::{UnixNanos, Verdict};
 
 use super::{CaseLine, Evidence, Found, HeldLine, Tone};
 
+/// What a model suspects an address of, on one chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SuspicionLine {
+    /// The operator's name of the chain.
+    pub chain: String,
+    /// How sure the model is.
+    pub probability: f64,
+    /// When that was recorded.
+    pub at: UnixNanos,
+    /// Height of the block after which it was suspected.
+    pub height: u64,
+    /// The transaction after which it was suspected, in hexadecimal; `None` where that is not known.
+    pub transaction: Option<String>,
+    /// Transactions of it that the model had seen.
+    pub transactions: u64,
+    /// What raised the probability most, in words.
+    pub reasons: Vec<String>,
+    /// SHA-256 of the model, in hexadecimal.
+    pub model: String,
+    /// Place of its entry in the journal.
+    pub entry: u64,
+}
+
+/// A label derived for an address from others it is tied to, on one chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DerivedLine {
+    /// The operator's name of the chain.
+    pub chain: String,
+    /// What the known holder is listed as.
+    pub category: String,
+    /// What the label is worth, 0 to 1.
+    pub confidence: f64,
+    /// From the address to the known holder: how each is tied, and to whom.
+    pub path: Vec<(String, String)>,
+    /// Known holders around it, bad and harmless ones.
+    pub around: (usize, usize),
+}
+
 /// Which decisions to list. Absent means any.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DecisionFilter {
@@ -28,6 +66,8 @@ pub struct CaseFilter {
     pub priority: Option<String>,
     /// Of this sort: `account`, `address`, `network` or `other`.
     pub about: Option<String>,
+    /// With something from this source: `chain_alert`, `decision`, `fraud_alert`, `screening` or `suspicion`.
+    pub source: Option<String>,
     /// Assigned to this name.
     pub assignee: Option<String>,
     /// With this text in the entity or the newest reason, whatever its case.
@@ -253,6 +293,10 @@ pub struct AddressFile {
     pub verdict: Verdict,
     /// Why, in sentences.
     pub reasons: Vec<String>,
+    /// What models suspect it of.
+    pub suspicions: Vec<SuspicionLine>,
+    /// What it is tied to.
+    pub derived: Vec<DerivedLine>,
     /// Labels, gravest first.
     pub labels: Vec<LabelLine>,
     /// Whether sources contradict each other.

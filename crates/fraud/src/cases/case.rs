@@ -71,11 +71,17 @@ pub enum Source {
     Decision,
     /// An event that rules or a model found suspicious.
     FraudAlert,
-    /// A past transfer whose address came onto a list.
+    /// A past transfer, answer or alert whose address came onto a list.
     Screening,
+    /// An address of a followed chain that a model suspects.
+    Suspicion,
 }
 
 impl Source {
+    /// Every source.
+    pub const ALL: [Self; 5] =
+        [Self::ChainAlert, Self::Decision, Self::FraudAlert, Self::Screening, Self::Suspicion];
+
     /// Stable lower-case name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -84,15 +90,14 @@ impl Source {
             Self::Decision => "decision",
             Self::FraudAlert => "fraud_alert",
             Self::Screening => "screening",
+            Self::Suspicion => "suspicion",
         }
     }
 
     /// The source of a name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        [Self::ChainAlert, Self::Decision, Self::FraudAlert, Self::Screening]
-            .into_iter()
-            .find(|source| source.as_str() == name)
+        Self::ALL.into_iter().find(|source| source.as_str() == name)
     }
 }
 
