@@ -10,9 +10,6 @@ use super::{Encoder, Labels, Whole};
 impl Whole {
     pub(super) fn webhooks(&self, to: &mut Encoder<'_>) -> fmt::Result {
         let all = self.core.webhooks.views();
-        if all.is_empty() {
-            return Ok(());
-        }
         let labels: Vec<_> = all.iter().map(|view| [("endpoint", view.endpoint.name.as_str())]).collect();
         let each = |value: fn(&WebhookView) -> u64| {
             let values: Vec<(Labels<'_>, u64)> =
