@@ -38,7 +38,7 @@ impl Desk {
         }
         match against {
             AppealAgainst::Ban(target) => {
-                let bans = self.bans.get().map(|bans| abuse::list(bans)).unwrap_or_default();
+                let bans = self.bans.get().map(abuse::list).unwrap_or_default();
                 let stands = bans.iter().any(|ban| ban.in_force && ban.target == target);
                 if stands { Ok(Against::Ban(target)) } else { Err(CasesError::UnknownBan) }
             }
