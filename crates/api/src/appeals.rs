@@ -204,7 +204,7 @@ fn list_query(uri: &Uri) -> Result<(AppealFilter, Option<u64>, usize), Problem> 
     let account = account
         .map(|account| AccountId::parse(&account).map_err(|error| fault("account", error.to_string())));
     let before =
-        query.take("after").map(|text| appeal_id(&text).ok_or_else(|| fault("after", "is no appeal")));
+        query.text("after", 64)?.map(|text| appeal_id(&text).ok_or_else(|| fault("after", "is no appeal")));
     let max = query.count("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_MAX);
     let wanted = AppealFilter { account: account.transpose()?, state };
     let before = before.transpose()?;

@@ -144,7 +144,7 @@ pub fn screened_json(answer: &ScreenAnswer) -> Value {
 impl App {
     pub(crate) fn suspicions(&self, uri: &Uri) -> Result<Value, Problem> {
         let mut query = Query::parse(uri)?;
-        let from = query.take("after").map(|text| {
+        let from = query.text("after", 64)?.map(|text| {
             text.parse::<u64>().map_err(|_| fault("after", "is not where a page of suspicions ended"))
         });
         let from = from.transpose()?.unwrap_or(0);

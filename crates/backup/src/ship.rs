@@ -90,6 +90,9 @@ pub struct SourceFile {
     pub sha256: Option<[u8; 32]>,
     /// Its content, where it must be that of the moment of the snapshot; otherwise it is read from the disk.
     pub bytes: Option<Box<dyn AsRef<[u8]> + Send + Sync>>,
+    /// Bytes of a record, for a file to which records are only appended, or changed in place; 0 for any other. What was appended
+    /// while it was read is for the next shipment.
+    pub record_bytes: usize,
 }
 
 impl std::fmt::Debug for SourceFile {
@@ -274,7 +277,7 @@ impl Shipper {
         let content: &[u8] = match &file.bytes {
             Some(bytes) => (**bytes).as_ref(),
             None => {
-                read = self.read_still(path)?;
+                read = self.read_still(path, file.record_bytes)?;
                 &read
             }
         };
@@ -291,14 +294,15 @@ impl Shipper {
         Ok((line, content.len() as u64))
     }
 
-    /// Reads a file twice and takes it only when both are equal: the key table is written in place.
-    fn read_still(&self, path: &str) -> Result<Vec<u8>, ShipError> {
+    /// Reads a file twice and takes it only when both are equal, or when the second only went on: the key table is written in
+    /// place, and grows with every new subject.
+    fn read_still(&self, path: &str, record_bytes: usize) -> Result<Vec<u8>, ShipError> {
         let read = || disk::read(&*self.from, path, FILE_BYTES_MAX).map_err(|error| source(path, error));
         let mut before = read()?;
         for _ in 0..READS_MAX {
             let again = read()?;
-            if again == before {
-                return Ok(again);
+            if let Some(still) = still(&before, &again, record_bytes) {
+                return Ok(still.to_vec());
             }
             before = again;
         }
@@ -320,6 +324,17 @@ impl Shipper {
         }
         Ok(())
     }
+}
+
+/// What two reads in a row agree on, if that is a whole file: all of it, or all whole records of the first when the second only
+/// went on.
+pub(crate) fn still<'b>(before: &'b [u8], again: &[u8], record_bytes: usize) -> Option<&'b [u8]> {
+    if before == again {
+        return Some(before);
+    }
+    // The last record may have been caught half written.
+    let half = before.len().checked_rem(record_bytes)?;
+    if again.starts_with(before) { before.get(..before.len() - half) } else { None }
 }
 
 pub(crate) enum ReadManifest {

@@ -38,8 +38,9 @@ impl Source for Live {
                 path: "labels/list.seg".into(),
                 sha256: Some(crypto::sha256(&[b"labels"])),
                 bytes: Some(label),
+                record_bytes: 0,
             },
-            SourceFile { path: "keys/table".into(), sha256: None, bytes: None },
+            SourceFile { path: "keys/table".into(), sha256: None, bytes: None, record_bytes: 12 },
         ];
         Ok((durable, files))
     }
@@ -97,6 +98,18 @@ fn what_is_shipped_is_what_is_restored() {
     assert_eq!(restored[SEGMENT], b"onetwo");
     assert_eq!(restored["keys/table"], b"key of alice, key of bob");
     assert_eq!(restored["labels/list.seg"], b"labels");
+}
+
+/// A table that never stands still because subjects keep coming is shipped all the same, by whole records.
+#[test]
+fn a_file_that_only_grows_is_read_up_to_where_it_was() {
+    use crate::ship::still;
+    assert_eq!(still(b"aabb", b"aabb", 0), Some(&b"aabb"[..]));
+    assert_eq!(still(b"aabb", b"aabbcc", 2), Some(&b"aabb"[..]));
+    assert_eq!(still(b"aabbc", b"aabbcc", 2), Some(&b"aabb"[..]), "half a record");
+    assert_eq!(still(b"aabb", b"aabbcc", 0), None, "a file that is replaced whole");
+    assert_eq!(still(b"aabb", b"aaXXcc", 2), None, "erased in between");
+    assert_eq!(still(b"aabb", b"aa", 2), None);
 }
 
 #[test]

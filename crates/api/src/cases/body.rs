@@ -84,7 +84,7 @@ pub(crate) fn case_query(uri: &Uri) -> Result<Paging<(Filter, Order)>, Problem> 
 pub(crate) fn alert_query(uri: &Uri) -> Result<Paging<Option<u64>>, Problem> {
     let mut query = Query::parse(uri)?;
     let before = query
-        .take("after")
+        .text("after", 64)?
         .map(|text| text.parse::<u64>().map_err(|_| fault("after", "is not where a page of alerts ended")));
     let before = before.transpose()?;
     let max = query.count("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_DEFAULT);

@@ -44,22 +44,28 @@ impl Source for GroundSource {
             let path = format!("{LOG_DIR}/{name}");
             let bytes = disk::read(&*self.disk, &path, CHECKPOINT_BYTES_MAX)
                 .map_err(|error| format!("{path}: {error}"))?;
-            files.push(SourceFile { path, sha256: None, bytes: Some(Box::new(bytes)) });
+            files.push(SourceFile { path, sha256: None, bytes: Some(Box::new(bytes)), record_bytes: 0 });
         }
         for exported in self.watch.export() {
             files.push(SourceFile {
                 path: format!("{LABELS_DIR}/{}", exported.name),
                 sha256: Some(exported.sha256),
                 bytes: Some(Box::new(Exported(exported))),
+                record_bytes: 0,
             });
         }
         for (name, file) in self.ground.read(|fold| models::files(fold.models())) {
             // A file that was lost here cannot be shipped; whoever lists models is told.
             if self.disk.open(&name).is_ok() {
-                files.push(SourceFile { path: name, sha256: Some(file), bytes: None });
+                files.push(SourceFile { path: name, sha256: Some(file), bytes: None, record_bytes: 0 });
             }
         }
-        files.push(SourceFile { path: journal::KEY_TABLE.to_owned(), sha256: None, bytes: None });
+        files.push(SourceFile {
+            path: journal::KEY_TABLE.to_owned(),
+            sha256: None,
+            bytes: None,
+            record_bytes: keyring::SLOT_BYTES,
+        });
         Ok((self.durable()?, files))
     }
 }
