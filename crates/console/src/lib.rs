@@ -28,7 +28,7 @@ mod view;
 pub use self::{
     pages::{PAGES, Page},
     ports::{
-        BoxFuture, Casework, Changes, NotDone, NotLetIn, Nothing, Operations, Ports, Rules, Sight,
+        BoxFuture, Casework, Changes, NotDone, NotLetIn, Nothing, Operations, Own, Ports, Retry, Rules, Sight,
         Unavailable, Viewer, Visitors,
     },
     router::{Console, STREAMS_MAX},
@@ -38,7 +38,7 @@ pub use self::{
         Emergency, Entry, EntryPage, Evidence, Explanation, Export, ExportFilter, ExposureLine, Found, Graph,
         GraphEdge, GraphNode, Guarded, Health, HeldLine, KeyDeed, KeyFile, KeyLine, LabelLine, LinkLine,
         Links, List, Live, Mode, Moment, Neighbourhood, Part, Proposed, Push, Rows, Say, Score, Second,
-        StopDeed, Stopped, Tone, TrailFilter, rules,
+        StopDeed, Stopped, Tone, TrailFilter, own, rules,
     },
 };
 

@@ -16,7 +16,9 @@ pub(crate) mod lists;
 pub(crate) mod live;
 pub(crate) mod models;
 pub(crate) mod moments;
+pub(crate) mod own;
 pub(crate) mod rules;
+pub(crate) mod sessions;
 
 use identity::Capability;
 use maud::{Markup, html};
@@ -51,10 +53,14 @@ pub(crate) const MODELS: Page = page("/console/models", "Models", Capability::Re
 pub(crate) const BACKUPS: Page = page("/console/backups", "Backups", Capability::ReadHealth);
 pub(crate) const AUDIT: Page = page("/console/audit", "Audit log", Capability::ReadHealth);
 
+pub(crate) const SESSIONS: Page = page("/console/sessions", "Sessions", Capability::OwnSession);
+/// The one page of those who develop for one account.
+pub(crate) const OWN: Page = page("/console/own", "My account", Capability::OwnAccount);
+
 /// Every page there is, in the order of the navigation.
 pub const PAGES: &[Page] = &[
     LIVE, EMERGENCY, CASES, CHANGES, DECISIONS, GRAPH, ADDRESSES, RULES, MODELS, BANS, KEYS, LISTS, BACKUPS,
-    AUDIT, HEALTH,
+    AUDIT, HEALTH, SESSIONS, OWN,
 ];
 
 const fn page(path: &'static str, name: &'static str, capability: Capability) -> Page {

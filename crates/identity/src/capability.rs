@@ -24,6 +24,9 @@ pub enum Capability {
     ManageBans,
     /// Taking API keys out of force.
     ManageKeys,
+    /// Seeing the keys and refusals of one account, and taking its keys out of force: for who develops for it. No role, no
+    /// program; a link names the account.
+    OwnAccount,
     /// Having a session: what every person who signs in may do. No program.
     OwnSession,
     /// Putting the gateway on its guard for a while.
@@ -210,6 +213,12 @@ pub const TABLE: &[Row] = &[
         &[Role::SecurityEngineer, Role::Sre],
     ),
     row(Capability::ManageKeys, "manage_keys", "takes API keys out of force", &[Role::SecurityEngineer]),
+    row(
+        Capability::OwnAccount,
+        "own_account",
+        "sees keys and refusals of the one account a link names, and takes its keys out of force",
+        &[],
+    ),
     row(Capability::OwnSession, "own_session", "has a session of its own and ends it", &Role::ALL),
     row(
         Capability::RaiseAlarm,
@@ -311,7 +320,21 @@ impl Capability {
     /// Whether programs may have it. A session is a person's, and so is what takes two persons.
     #[must_use]
     pub const fn is_of_programs(self) -> bool {
-        !matches!(self, Self::ApproveAccess | Self::ManageAccess | Self::OwnSession)
+        !matches!(self, Self::ApproveAccess | Self::ManageAccess | Self::OwnAccount | Self::OwnSession)
+    }
+
+    /// Whether it is the second person's word, or what lets stopped money leave: not for a session that a fallback opened,
+    /// unless the installation says so.
+    #[must_use]
+    pub const fn is_approval(self) -> bool {
+        matches!(
+            self,
+            Self::ApproveAccess
+                | Self::ApproveOauth
+                | Self::ApproveReleases
+                | Self::ApproveRules
+                | Self::UnfreezeOutflow
+        )
     }
 
     /// Every capability that programs may have.
