@@ -322,6 +322,19 @@ fn a_fresh_address_is_suspected_taken_back_with_its_block_and_cleared_by_a_perso
     assert_eq!((&told["verdict"], &told["categories"]), (&json!("challenge"), &json!([])), "{told}");
     assert_eq!(told["suspected"][0]["chain"], "local");
     assert_eq!(screen(&small).json()["verdict"], "allow");
+    // Somebody looks through what one model suspected on one day; at midnight another case begins.
+    let lines = || -> Vec<Value> {
+        let list = ["--json", "cases", "list", "--source", "suspicion", "--config", at];
+        let cases = caponier(&list).exits(0).json()["cases"].as_array().unwrap().clone();
+        let shown = cases.iter().map(|case| {
+            assert!(case["entity"].as_str().unwrap().starts_with("suspected:local:"), "{case}");
+            let show = ["--json", "cases", "show", case["id"].as_str().unwrap(), "--config", at];
+            caponier(&show).exits(0).json()["triggers"].as_array().unwrap().clone()
+        });
+        shown.flatten().collect()
+    };
+    assert_eq!(lines().len(), 2);
+    assert!(lines().iter().all(|line| line["source"] == "suspicion" && line["is_retracted"] == false));
     // The newest block did not happen.
     node.ask("anvil_reorg", json!([1, []]));
     node.mine(2);
@@ -357,6 +370,8 @@ fn a_fresh_address_is_suspected_taken_back_with_its_block_and_cleared_by_a_perso
     assert_eq!(count("raised", Value::Null), 3, "{told:?}");
     assert_eq!((count("withdrawn", json!("reorganisation")), count("withdrawn", json!("analyst"))), (1, 1));
     assert_eq!(count("withdrawn", json!("model")), 1);
+    let lines = lines();
+    assert_eq!(lines.iter().filter(|line| line["is_retracted"] == true).count(), 3, "{lines:?}");
     assert_sound(&data);
     // A model that is none is named.
     fs::write(home.path().join("discovery.model"), "no model").unwrap();

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
-use crate::support::{ROOT, finish, skipped};
+use crate::{
+    operations::scrape,
+    support::{House, ROOT, Settings, finish, skipped},
+};
 
 const RULES: &str = "docs/operating/prometheus/caponier.rules.yml";
 const DASHBOARD: &str = "docs/operating/grafana/caponier.json";
@@ -42,6 +45,35 @@ fn alerts_and_dashboard_name_counters_that_exist() {
     let dashboard = fs::read_to_string(Path::new(ROOT).join(DASHBOARD)).unwrap();
     let dashboard: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
     assert!(dashboard["panels"].as_array().unwrap().len() > 10);
+}
+
+/// Not only in the source: an installation that serves tells each of them, whatever it was asked so far. Counters of chains
+/// are there where a chain is followed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_serving_process_tells_every_counter_that_is_named() {
+    let house = House::build(Settings {
+        more: "[api.permissions]\nexchange = \"read_health, read_metrics\"\n",
+        ..Settings::default()
+    })
+    .await;
+    let serving = house.serve();
+    let (status, told) = scrape(serving.api(), house.token()).await;
+    assert_eq!(status, 200, "{told}");
+    let families: BTreeSet<&str> = told
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    for file in [RULES, DASHBOARD] {
+        for name in names(&fs::read_to_string(Path::new(ROOT).join(file)).unwrap()) {
+            let base = ["_total", "_bucket"].iter().find_map(|suffix| name.strip_suffix(suffix));
+            let is_told = families.contains(base.unwrap_or(&name));
+            assert!(
+                is_told || name.starts_with("caponier_chain_"),
+                "{file}: nothing tells {name} among {families:?}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub use self::json::{alerts_json, case_json, cases_json, review_json};
 pub use self::{body::case_id, call::CaseCall};
 pub(crate) use self::{
     body::{alert_query, ask, case_query},
-    call::{ROUTES, serve},
+    call::{ROUTES, case_problem, serve},
 };
 use crate::BoxFuture;
 
@@ -75,6 +75,15 @@ pub enum CasesError {
         /// In words for the operator; not shown to the caller.
         why: String,
     },
+    /// There is nothing to appeal.
+    #[error("{why}")]
+    NotAppealable {
+        /// Why, for whoever appeals.
+        why: &'static str,
+    },
+    /// No ban of this name is in force.
+    #[error("no ban of this name is in force")]
+    UnknownBan,
     /// An id names no decision of this installation.
     #[error("no decision has this id")]
     UnknownDecision,
@@ -102,6 +111,18 @@ pub trait Cases: Send + Sync {
     /// # Errors
     /// [`CasesError::UnknownDecision`].
     fn decision(&self, id: &str) -> Result<u64, CasesError>;
+
+    /// Says of any decision what it was about: fraud, or an honest customer. A label at this moment, which replaces an earlier
+    /// one; yields the id of the event.
+    ///
+    /// # Errors
+    /// [`CasesError`].
+    fn label<'a>(
+        &'a self,
+        actor: &'a Actor,
+        decision: &'a str,
+        is_fraud: bool,
+    ) -> BoxFuture<'a, Result<String, CasesError>>;
 
     /// Does something with a case. On return it is durable, and every later decision sees it. Without a revision it
     /// rests on whatever the case is by then.

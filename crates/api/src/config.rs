@@ -6,8 +6,8 @@ use domain::Clock;
 use tokio::net::TcpListener;
 
 use crate::{
-    Api, Cases, ChangeRequests, Consents, Decisions, Emergencies, Health, Installations, Intake, Metrics,
-    People, Rulebook, Screenings, Token, auth::Tokens, route::App,
+    Api, Appeals, Cases, ChangeRequests, Consents, Decisions, Emergencies, Health, Installations, Intake,
+    Metrics, People, Rulebook, Screenings, Token, auth::Tokens, route::App,
 };
 
 /// How the API listens and who may call.
@@ -32,6 +32,8 @@ pub struct Ports {
     pub decisions: Arc<dyn Decisions>,
     /// Screening of addresses.
     pub screenings: Arc<dyn Screenings>,
+    /// Where appeals are brought and answered.
+    pub appeals: Arc<dyn Appeals>,
     /// Where people work on cases.
     pub cases: Arc<dyn Cases>,
     /// Rules and models.
@@ -42,6 +44,8 @@ pub struct Ports {
     pub emergencies: Arc<dyn Emergencies>,
     /// Its parts, as operators see them.
     pub installation: Arc<dyn Installations>,
+    /// Endpoints that are told of what happens.
+    pub webhooks: Arc<dyn crate::Webhooks>,
     /// Whether the parts work.
     pub health: Arc<dyn Health>,
     /// Counters.

@@ -23,9 +23,10 @@ use tokio::{
 use crate::{
     DecideError, DecisionPage, ExplainError, Explained, JudgedAct, ListedDecision, PageError, Permission,
     auth::Caller,
+    cases::case_problem,
     limits::{
-        DEADLINE_GRACE, DECISION_BODY_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, PAGE_MAX, STREAM_BEAT,
-        STREAM_TIME_MAX, STREAMS_MAX,
+        CASE_BODY_BYTES_MAX, DEADLINE_GRACE, DECISION_BODY_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, PAGE_MAX,
+        STREAM_BEAT, STREAM_TIME_MAX, STREAMS_MAX,
     },
     problem::{Kind, Problem},
     query::{Query, fault},
@@ -46,6 +47,8 @@ pub enum DecisionCall {
     Decide,
     /// Shows a decision.
     Explain,
+    /// Says what a decision was about.
+    Label,
     /// Lists decisions page by page.
     List,
     /// Streams decisions as they are made.
@@ -86,12 +89,19 @@ pub(crate) const ROUTES: &[Route] = &[
         permission: Permission::ReadDecisions,
         action: Action::Decision(DecisionCall::Trace),
     },
+    Route {
+        method: Method::POST,
+        path: "/v1/decisions/{id}/label",
+        permission: Permission::WorkCases,
+        action: Action::Decision(DecisionCall::Label),
+    },
 ];
 
 pub(crate) async fn serve(app: &Arc<App>, call: DecisionCall, caller: &Caller, request: Request) -> Response {
     match call {
         DecisionCall::Decide => json_response(decide(app, &caller.actor().to_string(), request).await),
         DecisionCall::Explain => json_response(explain(app, request.uri()).await),
+        DecisionCall::Label => json_response(label(app, caller, request).await),
         DecisionCall::List => json_response(list(app, request.uri()).await),
         DecisionCall::Stream => stream(app, request.uri()).await,
         DecisionCall::Trace => {
@@ -223,6 +233,29 @@ async fn trace(app: &App, uri: &Uri, with_evidence: bool) -> Result<Value, Probl
     let position = position.ok_or_else(|| Problem::new(Kind::NotFound, "the journal does not hold it"))?;
     let proof = app.ports().decisions.proof(position).await;
     Ok(explain_json(&subject, &proof, with_evidence))
+}
+
+/// The body of `POST /v1/decisions/{id}/label`: whether it was fraud.
+pub(crate) fn label_body(body: &[u8]) -> Result<bool, wire::Fault> {
+    let mut fields = wire::Fields::parse(body)?;
+    let is_fraud = fields.parsed("label", |name| match name {
+        "fraud" => Ok(true),
+        "legitimate" => Ok(false),
+        _ => Err("expected fraud or legitimate"),
+    })?;
+    fields.finish("this call")?;
+    Ok(is_fraud)
+}
+
+/// `POST /v1/decisions/{id}/label`
+async fn label(app: &App, caller: &Caller, request: Request) -> Result<Value, Problem> {
+    let uri = request.uri().clone();
+    let body = read_body(request, CASE_BODY_BYTES_MAX).await?;
+    let is_fraud = label_body(&body).map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
+    let id = segment(&uri, 3);
+    let recorded = app.ports().cases.label(caller.actor(), id, is_fraud).await;
+    let event = recorded.map_err(|error| case_problem(&error))?;
+    Ok(json!({ "decision": id, "label": if is_fraud { "fraud" } else { "legitimate" }, "event": event }))
 }
 
 fn refused(error: &PageError) -> Problem {

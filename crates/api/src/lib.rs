@@ -33,12 +33,14 @@
 //! | `GET /v1/openapi.json`, `GET /docs` | this API, described for programs and for people; open to everybody |
 //!
 //! Errors are RFC 9457 problems. Wire types live here and nowhere else; what is behind the routes is plugged in
-//! through the [`Intake`], [`Decisions`], [`Screenings`], [`Cases`], [`Rulebook`], [`Consents`], [`Health`] and [`Metrics`] ports.
+//! through the [`Intake`], [`Decisions`], [`Screenings`], [`Appeals`], [`Cases`], [`Rulebook`], [`Consents`],
+//! [`Webhooks`], [`Health`] and [`Metrics`] ports.
 //!
 //! # Bounds
 //! Bodies, lines, connections, requests in flight and every time a peer can make us wait have named bounds in
 //! [`limits`].
 
+mod appeals;
 mod apps;
 mod auth;
 mod cases;
@@ -63,9 +65,14 @@ mod rulebook;
 mod screen;
 mod server;
 mod trace;
+mod webhooks;
 mod wire;
 
 pub use self::{
+    appeals::{
+        AGAINST_BYTES_MAX, AppealAgainst, AppealCall, AppealFile, AppealFilter, Appeals, NewAppeal,
+        appeal_id, appeal_json, appeals_json,
+    },
     apps::AppCall,
     auth::{Permission, Token},
     cases::{
@@ -93,8 +100,15 @@ pub use self::{
     },
     route::{Action, OPEN_ROUTES, OpenAction, OpenRoute, Route, routes},
     rulebook::{RuleAsk, RuleCall, Rulebook, RulebookError},
-    screen::{ScreenAnswer, ScreenError, ScreenLine, ScreenRequest, Screenings, screened_json},
+    screen::{
+        ScreenAnswer, ScreenError, ScreenLine, ScreenRequest, Screenings, screened_json, suspicion_json,
+    },
     server::Api,
     trace::Proof,
+    webhooks::{
+        DeadLetterView, NewWebhook, OVERLAP_HOURS, WebhookCall, WebhookChange, WebhookError, WebhookLive,
+        WebhookTest, WebhookView, Webhooks, dead_letter_json, webhook_json, webhook_test_json,
+        webhook_with_key_json,
+    },
     wire::{answer_json, assessment_json, explanation_json, lists_json},
 };

@@ -41,6 +41,8 @@ pub const INSTALLATION_BODY_BYTES_MAX: usize = 4 * 1024;
 pub const CASE_BODY_BYTES_MAX: usize = 16 * 1024;
 /// Longest body of a call about emergencies, in bytes: a reason of 1,000 bytes, each escaped, and what is around it.
 pub const EMERGENCY_BODY_BYTES_MAX: usize = 8 * 1024;
+/// Longest body of a call about webhooks, in bytes: a URL, names of types, a key.
+pub const WEBHOOK_BODY_BYTES_MAX: usize = 8 * 1024;
 /// Longest body of an enrolment or a sign-in, in bytes: a browser's parts in base64.
 pub const SIGN_IN_BODY_BYTES_MAX: usize = 32 * 1024;
 /// Longest idempotency key, in bytes.

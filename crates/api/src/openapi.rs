@@ -8,6 +8,7 @@
 //! The types on the wire are read field by field and not by a derive, since the reader refuses fields given twice and
 //! names each fault; so the description is written beside them and held to them by tests.
 
+mod appeals;
 mod cases;
 mod changes;
 mod emergency;
@@ -19,6 +20,7 @@ mod rules;
 mod samples;
 pub(crate) mod schemas;
 mod screening;
+mod webhooks;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -89,6 +91,7 @@ struct Operation {
 /// What is in the path, by the name in braces.
 fn path_parameter(name: &str) -> Value {
     let (schema, description, example) = match name {
+        "appeal" => (schemas::text(64), "Id of an appeal, as answered.", "appeal-12"),
         "case" => (schemas::text(64), "Id of a case, as listed.", "case-7"),
         "backtest" => (
             json!({ "type": "integer", "minimum": 0 }),

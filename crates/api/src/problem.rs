@@ -17,6 +17,7 @@ pub(crate) enum Kind {
     AlreadyAnswered,
     BodyTooLarge,
     BodyTooSlow,
+    AppealConflict,
     Busy,
     CsrfMissing,
     CaseConflict,
@@ -43,8 +44,9 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::AlreadyAnswered,
+        Self::AppealConflict,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
         Self::Busy,
@@ -75,6 +77,9 @@ impl Kind {
         match self {
             Self::AlreadyAnswered => {
                 (StatusCode::CONFLICT, "already-answered", "the customer's answer was given before")
+            }
+            Self::AppealConflict => {
+                (StatusCode::CONFLICT, "appeal-conflict", "the appeal is not possible as things stand")
             }
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "the body is too large"),
             Self::BodyTooSlow => {

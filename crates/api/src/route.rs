@@ -18,14 +18,14 @@ use tokio::{
 };
 
 use crate::{
-    AppCall, CaseCall, ChangeCall, DecisionCall, EmergencyCall, EventCall, InstallationCall, OperationCall,
-    Permission, Ports, RuleCall, SessionCall, apps,
+    AppCall, AppealCall, CaseCall, ChangeCall, DecisionCall, EmergencyCall, EventCall, InstallationCall,
+    OperationCall, Permission, Ports, RuleCall, SessionCall, WebhookCall, appeals, apps,
     auth::Tokens,
     cases, changes, decisions, emergency, events, installation,
     limits::{BODY_TIMEOUT, REQUESTS_MAX, STREAMS_MAX},
     openapi, operation, people,
     problem::{Kind, Problem},
-    rulebook, screen,
+    rulebook, screen, webhooks,
 };
 
 /// What a route does, by family.
@@ -33,6 +33,8 @@ use crate::{
 pub enum Action {
     /// Third-party apps.
     App(AppCall),
+    /// Appeals.
+    Appeal(AppealCall),
     /// Alerts and cases.
     Case(CaseCall),
     /// Changes that take two persons.
@@ -53,6 +55,10 @@ pub enum Action {
     Screen,
     /// The caller's session.
     Session(SessionCall),
+    /// Lists whom models suspect.
+    Suspicions,
+    /// Endpoints that are told of what happens.
+    Webhook(WebhookCall),
 }
 
 /// What a route does that is open to everybody.
@@ -114,7 +120,9 @@ const FAMILIES: &[&[Route]] = &[
     events::ROUTES,
     decisions::ROUTES,
     screen::ROUTES,
+    screen::SUSPICION_ROUTES,
     cases::ROUTES,
+    appeals::ROUTES,
     rulebook::ROUTES,
     changes::ROUTES,
     apps::ROUTES,
@@ -122,6 +130,7 @@ const FAMILIES: &[&[Route]] = &[
     emergency::ROUTES,
     installation::ROUTES,
     operation::ROUTES,
+    webhooks::ROUTES,
 ];
 
 /// Every route that needs a permission: the one authorisation table, each line beside what serves it.
@@ -259,6 +268,7 @@ impl App {
         };
         let response = match route.action {
             Action::App(call) => json_response(apps::serve(self, call, request).await),
+            Action::Appeal(call) => json_response(appeals::serve(self, call, &caller, request).await),
             Action::Case(call) => {
                 json_response(cases::serve(self, call, caller.actor().clone(), request).await)
             }
@@ -276,7 +286,9 @@ impl App {
             }
             Action::Operation(call) => operation::serve(self, call),
             Action::Screen => self.screen(&caller.actor().to_string(), request).await,
+            Action::Suspicions => json_response(self.suspicions(request.uri())),
             Action::Session(call) => people::serve(self, call, &caller, request.headers()),
+            Action::Webhook(call) => json_response(webhooks::serve(self, call, &caller, request).await),
         };
         tracing::debug!(
             caller = %caller.actor(),

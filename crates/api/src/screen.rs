@@ -1,17 +1,22 @@
 //! `POST /v1/screen`: one address as a JSON object, or many as one object a line (NDJSON).
 
+use std::fmt::Write as _;
+
 use axum::{
     extract::Request,
-    http::{Method, header::CONTENT_TYPE},
+    http::{Method, Uri, header::CONTENT_TYPE},
     response::{IntoResponse as _, Response},
 };
-use domain::{Network, Verdict};
+use chain::address;
+use domain::{Address, Network, Verdict};
 use serde_json::{Value, json};
+use watch::suspicions::Held;
 
 use crate::{
     BoxFuture, Permission,
     limits::SCREEN_BODY_BYTES_MAX,
     problem::{Kind, Problem},
+    query::{Query, fault},
     route::{Action, App, Route, read_body, respond},
     wire,
 };
@@ -23,6 +28,18 @@ pub(crate) const ROUTES: &[Route] = &[Route {
     permission: Permission::Screen,
     action: Action::Screen,
 }];
+
+/// The routes about what models suspect.
+pub(crate) const SUSPICION_ROUTES: &[Route] = &[Route {
+    method: Method::GET,
+    path: "/v1/suspicions",
+    permission: Permission::ReadCases,
+    action: Action::Suspicions,
+}];
+
+/// Suspicions of a page at most, and when the caller names no number.
+pub(crate) const SUSPICIONS_MAX: usize = 200;
+pub(crate) const SUSPICIONS_DEFAULT: usize = 50;
 
 /// Media type of one JSON object a line.
 const NDJSON: &str = "application/x-ndjson";
@@ -83,6 +100,34 @@ pub enum ScreenError {
 pub trait Screenings: Send + Sync {
     /// Screens all, against the lists in force at one moment. What has to be recorded is durable on return.
     fn screen(&self, request: ScreenRequest) -> BoxFuture<'_, Result<ScreenAnswer, ScreenError>>;
+
+    /// Whom models suspect, by the entry that says so, from one on.
+    fn suspicions(&self, from: u64, max: usize) -> Vec<(Address, Held)>;
+}
+
+/// A suspicion in force: who, and why.
+#[must_use]
+pub fn suspicion_json(suspected: &Address, held: &Held) -> Value {
+    json!({
+        "address": address::encode(suspected), "chain": held.chain, "entry": held.entry,
+        "at": held.at.to_string(), "probability": f64::from(held.probability) / 1e6,
+        "height": held.height, "transactions": held.transactions, "reasons": held.reasons,
+        "transaction": hex(&held.transaction), "model": hex(&held.model),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A page of suspicions, and where the next begins: `{"suspicions":[...],"next":"123"}`.
+pub(crate) fn suspicions_json(found: &[(Address, Held)], is_full: bool) -> Value {
+    let next = found.last().filter(|_| is_full).map(|(_, held)| held.entry.saturating_add(1).to_string());
+    let page: Vec<Value> = found.iter().map(|(address, held)| suspicion_json(address, held)).collect();
+    json!({ "suspicions": page, "next": next })
 }
 
 /// The answer to a single request as it is sent.
@@ -97,6 +142,18 @@ pub fn screened_json(answer: &ScreenAnswer) -> Value {
 }
 
 impl App {
+    pub(crate) fn suspicions(&self, uri: &Uri) -> Result<Value, Problem> {
+        let mut query = Query::parse(uri)?;
+        let from = query.take("after").map(|text| {
+            text.parse::<u64>().map_err(|_| fault("after", "is not where a page of suspicions ended"))
+        });
+        let from = from.transpose()?.unwrap_or(0);
+        let max = query.count("limit", 1..=SUSPICIONS_MAX)?.unwrap_or(SUSPICIONS_DEFAULT);
+        query.finish()?;
+        let found = self.ports().screenings.suspicions(from, max);
+        Ok(suspicions_json(&found, found.len() == max))
+    }
+
     pub(crate) async fn screen(&self, caller: &str, request: Request) -> Response {
         let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let is_bulk = content_type.is_some_and(|value| {

@@ -51,6 +51,7 @@ use crate::{
     secret_file,
     socket::ControlSocket,
     traffic::TrafficFile,
+    webhooks,
 };
 
 /// Shortest bearer token of the event listener.
@@ -244,12 +245,14 @@ impl App {
                     ground: Arc::clone(&core.ground),
                     core: Arc::clone(&core),
                 }),
+                appeals: Arc::clone(&core.desk) as _,
                 cases: Arc::clone(&core.desk) as _,
                 changes: Arc::clone(&core.requests) as _,
                 emergencies: Arc::clone(&core.brake) as _,
                 screenings: Arc::new(ApiScreenings::of(&core)),
                 installation: Arc::new(ApiInstallation(Arc::clone(&core))),
                 rules: Arc::new(ApiRulebook(rulebook)),
+                webhooks: Arc::clone(&core.webhooks) as _,
                 health: Arc::new(Health(Arc::clone(&core))),
                 consents: apps.map(|server| {
                     let (ground, clock) = (Arc::clone(&core.ground), Arc::clone(&core.clock));
@@ -365,6 +368,7 @@ impl App {
         }
         // They journal, so like listeners they end before the journal does.
         listeners.extend(chains.spawn(&stopping));
+        listeners.push(tokio::spawn(webhooks::deliver(Arc::clone(&core.webhooks), until(stopping.clone()))));
         let (end, ended) = oneshot::channel();
         let bans = (end, tokio::spawn(abuse::record(Arc::clone(&core.ground), bans.1, bans.0, ended)));
         let mut background = vec![

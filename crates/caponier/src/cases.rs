@@ -3,6 +3,8 @@
 //! The state is [`fraud::cases::Cases`], part of the fold. Here entries are translated for it, and changes are made one at
 //! a time: looked at, made durable, answered. What a case turned out to be becomes labels, recorded together with it.
 
+mod appeals;
+
 use std::{sync::Arc, time::Duration};
 
 use api::{CaseFile, CasesError, DecisionReview, Order};
@@ -12,8 +14,8 @@ use domain::{
     FraudAlert, LabelTarget, Ppm, Subject, UnixNanos, Verdict,
 };
 use fraud::cases::{
-    Action, AlertLine, Ask, AtRisk, Case, CaseEntry, CaseError, Cases, Entity, Filter, Held, PAGE_MAX,
-    Policy, Review, Source, Trigger,
+    Action, Against, AlertLine, Ask, AtRisk, Case, CaseEntry, CaseError, Cases, Entity, Filter, Held,
+    PAGE_MAX, Policy, Review, Source, Trigger,
 };
 use journal::{AppendError, Draft, Journal, Kind, Opened, record};
 use watch::rescreen::goes_by_lists_alone;
@@ -105,6 +107,46 @@ pub(crate) fn of_chain_alert(position: u64, at: UnixNanos, alert: record::ChainA
         held: None,
         about: None,
     })
+}
+
+/// Under which name a suspicion may be taken back.
+fn suspicion_of(chain: &str, address: &str) -> String {
+    format!("suspicion:{chain}:{address}")
+}
+
+/// What a model suspects joins the case of its chain, its model and its day: one address alone is a guess, and a day of them what
+/// somebody looks through. What is taken back is taken back there. `chains`: those on which a person's word counts.
+pub(crate) fn take_suspicion(
+    cases: &mut Cases,
+    (position, at): (u64, UnixNanos),
+    suspicion: &record::Suspicion,
+    chains: &[String],
+) {
+    match suspicion {
+        record::Suspicion::Model(_) => {}
+        record::Suspicion::Raised(raised) => {
+            let day: String = at.to_string().chars().take(10).collect();
+            let model: String = hex::encode(raised.model).chars().take(8).collect();
+            cases.trigger(&Trigger {
+                source: Source::Suspicion,
+                position,
+                at,
+                entity: Entity::other(&format!("suspected:{}:{model}:{day}", raised.chain)),
+                code: "watch.suspected_address".to_owned(),
+                verdict: Verdict::Challenge,
+                at_risk: AtRisk::Unknown,
+                probability_ppm: Some(raised.probability),
+                alert: Some(suspicion_of(&raised.chain, &raised.address)),
+                held: None,
+                about: None,
+            });
+        }
+        record::Suspicion::Withdrawn(withdrawn) => {
+            for chain in chains {
+                cases.withdraw(&suspicion_of(chain, &withdrawn.address), at);
+            }
+        }
+    }
 }
 
 /// Under which name what a list says of a transfer, an answer or an alert of the past may be taken back.
@@ -251,14 +293,20 @@ pub struct Desk {
     ground: Arc<Ground>,
     ids: DecisionIds,
     clock: Arc<dyn Clock>,
+    bans: appeals::ServedBans,
     turn: tokio::sync::Mutex<()>,
 }
 
 impl Desk {
-    /// Over a ground.
+    /// Over a ground and, once a gateway serves, its bans.
     #[must_use]
-    pub fn new(ground: Arc<Ground>, ids: DecisionIds, clock: Arc<dyn Clock>) -> Self {
-        Self { ground, ids, clock, turn: tokio::sync::Mutex::new(()) }
+    pub fn new(
+        ground: Arc<Ground>,
+        ids: DecisionIds,
+        clock: Arc<dyn Clock>,
+        bans: Arc<std::sync::OnceLock<gateway::Bans>>,
+    ) -> Self {
+        Self { ground, ids, clock, bans, turn: tokio::sync::Mutex::new(()) }
     }
 
     fn file(&self, case: Case, now: UnixNanos) -> CaseFile {
@@ -266,8 +314,18 @@ impl Desk {
         let decisions = case
             .held
             .iter()
-            .map(|item| item.decision)
+            .flat_map(|item| {
+                let used_by = match &item.review {
+                    Review::Used { by, .. } => Some(*by),
+                    _ => None,
+                };
+                [Some(item.decision), used_by].into_iter().flatten()
+            })
             .chain(case.lines.iter().filter(|line| line.source == Source::Decision).map(|line| line.position))
+            .chain(case.appeals.iter().filter_map(|appeal| match appeal.against {
+                Against::Decision(position) => Some(position),
+                Against::Ban(_) => None,
+            }))
             .map(named)
             .collect();
         CaseFile { case, decisions, now }
@@ -304,25 +362,8 @@ impl Desk {
             targets.extend(self.target(position, account).map(|target| (position, target)));
         }
         let drafts = targets.into_iter().filter_map(|(position, target)| {
-            let id = EventId::parse(&format!("case-{}-label-{position}", case.id)).ok()?;
-            if self.ground.read(|fold| fold.knows_event(&id)) {
-                return None;
-            }
-            let event = Event {
-                id,
-                account: account.clone(),
-                occurred_at: now,
-                device: None,
-                ip: None,
-                context: EventContext::default(),
-                kind: EventKind::Label { target, is_fraud, source: LABEL_SOURCE.to_owned() },
-            };
-            Some(Draft {
-                at: now,
-                subject: Subject::Account(account.clone()),
-                kind: Kind::Event,
-                payload: record::encode_event(&event),
-            })
+            let id = format!("case-{}-label-{position}", case.id);
+            label(&self.ground, &id, account, (target, is_fraud, LABEL_SOURCE), now)
         });
         drafts.collect()
     }
@@ -333,7 +374,7 @@ impl Desk {
         let entry = journal.entry(position).ok()??;
         let Ok(Opened::Payload(payload)) = journal.open_payload(&entry) else { return None };
         match entry.kind {
-            Kind::Decision => Some(LabelTarget::Decision(position)),
+            Kind::Decision | Kind::Judgement => Some(LabelTarget::Decision(position)),
             Kind::Event => {
                 let event = record::decode_event(&payload).ok()?;
                 (event.account == *account).then_some(LabelTarget::Event(event.id))
@@ -374,6 +415,15 @@ impl api::Cases for Desk {
         self.ids.position(id).map_err(|_| CasesError::UnknownDecision)
     }
 
+    fn label<'a>(
+        &'a self,
+        actor: &'a Actor,
+        decision: &'a str,
+        is_fraud: bool,
+    ) -> api::BoxFuture<'a, Result<String, CasesError>> {
+        Box::pin(self.label_decision(actor, decision, is_fraud))
+    }
+
     fn act(
         &self,
         actor: Actor,
@@ -391,25 +441,63 @@ impl api::Cases for Desk {
                 let revision = revision.unwrap_or(before.revision);
                 Ok::<_, CaseError>((cases.prepare(case, revision, actor, ask, now)?, before.clone()))
             })?;
-            let mut drafts = match &done.action {
-                Action::Resolve { disposition, .. } => self.labels(&before, disposition.label(), now),
-                _ => Vec::new(),
+            let (mut drafts, follows) = match &done.action {
+                Action::Resolve { disposition, .. } => (self.labels(&before, disposition.label(), now), None),
+                _ => self.overturning(&before, &done, now)?,
             };
             let account = before.entity.account();
             let subject = account.map_or(Subject::System, |account| Subject::Account(account.clone()));
             // Last: were the process to end in between, the case would be open and could be closed again, and labels
             // that are known are not recorded twice.
-            let payload = CaseEntry::Action(done).encode();
-            drafts.push(Draft { at: now, subject, kind: Kind::Case, payload });
+            let payload = CaseEntry::Action(done.clone()).encode();
+            drafts.push(Draft { at: now, subject: subject.clone(), kind: Kind::Case, payload });
+            drafts.extend(follows.map(|entry| Draft {
+                at: now,
+                subject,
+                kind: Kind::Case,
+                payload: entry.encode(),
+            }));
             let first = self.ground.record(drafts).await.map_err(failed)?;
             let file = self.case(case)?;
             // The journal's time may have run on while this waited; what the fold did not take in was not done.
             match file.case.done.last() {
-                Some(last) if last.position >= first => Ok(file),
+                Some(last) if last.position >= first => {
+                    self.lift_overturned(&before, &done)?;
+                    Ok(file)
+                }
                 _ => Err(CasesError::Unavailable { why: "the change came too late".to_owned() }),
             }
         })
     }
+}
+
+/// The draft of a label under an event's id; `None` if it was recorded before.
+fn label(
+    ground: &Ground,
+    id: &str,
+    account: &AccountId,
+    (target, is_fraud, source): (LabelTarget, bool, &str),
+    now: UnixNanos,
+) -> Option<Draft> {
+    let id = EventId::parse(id).ok()?;
+    if ground.read(|fold| fold.knows_event(&id)) {
+        return None;
+    }
+    let event = Event {
+        id,
+        account: account.clone(),
+        occurred_at: now,
+        device: None,
+        ip: None,
+        context: EventContext::default(),
+        kind: EventKind::Label { target, is_fraud, source: source.to_owned() },
+    };
+    Some(Draft {
+        at: now,
+        subject: Subject::Account(account.clone()),
+        kind: Kind::Event,
+        payload: record::encode_event(&event),
+    })
 }
 
 /// Records the policy of the configuration where another one is in force.

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod appeals;
 pub(crate) mod cases;
 pub(crate) mod changes;
 pub(crate) mod docs;
@@ -8,6 +9,7 @@ pub(crate) mod fraud;
 pub(crate) mod intent;
 pub(crate) mod people;
 pub(crate) mod watch;
+pub(crate) mod webhooks;
 
 use std::path::PathBuf;
 
@@ -80,6 +82,9 @@ pub(crate) enum Command {
     /// What people look at: held withdrawals and alerts that belong together.
     #[command(subcommand)]
     Cases(cases::CasesCommand),
+    /// What customers say was wrong: decisions and bans, and the answers they get.
+    #[command(subcommand)]
+    Appeals(appeals::AppealsCommand),
     /// What takes two persons: asked for by one, approved by another.
     #[command(subcommand)]
     Changes(changes::ChangesCommand),
@@ -93,6 +98,9 @@ pub(crate) enum Command {
     Alarm(emergency::AlarmCommand),
     /// Say what is stopped at present: freezes, proposals to lift them, the alarm.
     Emergency,
+    /// Programs elsewhere that are told of what happens.
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhooksCommand),
     /// What rules, models and chains found suspicious.
     #[command(subcommand)]
     Alerts(cases::AlertsCommand),

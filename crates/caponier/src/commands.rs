@@ -14,6 +14,7 @@ mod restore;
 mod run;
 mod screen;
 mod watch;
+mod webhooks;
 
 use std::{
     path::{Path, PathBuf},
@@ -123,6 +124,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Watch(WatchCommand::Clear { address, name, reason }) => {
             logging::start_quiet(true);
             block_on(ask(&place, Request::SuspectsClear { address, by: name, reason }, false, json))
+        }
+        Command::Webhooks(crate::cli::webhooks::WebhooksCommand::Types) => {
+            webhooks::types(json);
+            Ok(Exit::Ok)
         }
         Command::Fraud(crate::cli::fraud::FraudCommand::Models(command)) => {
             logging::start_quiet(true);
@@ -267,12 +272,14 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         Command::Lists(ListsCommand::Export { name }) => (Request::ListsExport { name }, false),
         Command::Lists(ListsCommand::Status) => (Request::ListsStatus, false),
         Command::Cases(command) => (cases::request(command), false),
+        Command::Appeals(command) => (command.request(), false),
         Command::Changes(command) => (command.request(), false),
         Command::Alerts(command) => (cases::alerts_request(command), false),
         Command::Freeze(freeze) => (emergency::freeze(freeze), true),
         Command::Unfreeze(command) => (emergency::unfreeze(command), true),
         Command::Alarm(command) => (emergency::alarm(command), true),
         Command::Emergency => (Request::EmergencyShow, false),
+        Command::Webhooks(command) => (webhooks::request(command)?, false),
         Command::Lists(ListsCommand::Diff(import)) => {
             let path = absolute(&import.path)?;
             (Request::ListsDiff { format: import.format, name: import.name, path }, false)
@@ -454,6 +461,7 @@ fn judge(response: &Response) -> Exit {
         }
         Response::ListDiff(diff) => diff.added + diff.removed + diff.changed > 0,
         Response::Drilled(drill) => !drill.ok,
+        Response::Webhooks(value) => value["test"]["delivered"] == false,
         _ => false,
     };
     if no { Exit::No } else { Exit::Ok }

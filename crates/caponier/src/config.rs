@@ -87,6 +87,7 @@ pub struct Config {
     pub chains: Vec<chains::Chain>,
     pub log: Log,
     pub backup: Backup,
+    pub webhooks: Webhooks,
     pub telemetry: Telemetry,
     pub values: Values,
 }
@@ -313,6 +314,17 @@ pub struct Backup {
     pub target: Option<PathBuf>,
     pub interval: Duration,
     pub drill_every: Duration,
+}
+
+/// `[webhooks]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
+pub struct Webhooks {
+    pub private_networks: Vec<ipnet::IpNet>,
+    pub ca_file: PathBuf,
+    pub time_limit: Duration,
+    pub first_retry: Duration,
+    pub tries: u32,
 }
 
 /// `[telemetry]`
@@ -545,6 +557,13 @@ impl Config {
                 target: read.path("backup.target"),
                 interval: read.duration("backup.interval", 10..=3_600_000),
                 drill_every: read.duration("backup.drill_every", 1_000..=30 * 86_400_000),
+            },
+            webhooks: Webhooks {
+                private_networks: read.networks("webhooks.private_networks"),
+                ca_file: read.path("webhooks.ca_file").unwrap_or_default(),
+                time_limit: read.duration("webhooks.time_limit", 100..=60_000),
+                first_retry: read.duration("webhooks.first_retry", 10..=3_600_000),
+                tries: read.count("webhooks.tries", 1..=30),
             },
             telemetry: Telemetry {
                 traffic_file: read.path("telemetry.traffic_file"),

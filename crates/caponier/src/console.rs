@@ -11,6 +11,7 @@ mod moments;
 mod operations;
 mod own;
 mod rules;
+mod webhooks;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -78,8 +79,10 @@ impl Pages {
         let casework = Arc::new(Cabinet { core: Arc::clone(core) });
         let changes = Arc::new(Waiting(Arc::clone(&core.requests)));
         let sight = Arc::<Shown>::clone(&shown);
+        let webhooks = Arc::new(webhooks::Bells(Arc::clone(&core.webhooks)));
         let rules = Arc::new(RulePages(Arc::clone(rulebook)));
-        let ports = console::Ports { sight, casework, changes, operations, own, rules, visitors };
+        let ports =
+            console::Ports { sight, casework, changes, operations, own, rules, webhooks, visitors };
         let console = console::Console::new(ports);
         Self { console, shown, doors }
     }

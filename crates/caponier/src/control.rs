@@ -4,7 +4,11 @@
 //! unix socket (`control.sock`, mode 0600, same user only); otherwise the command opens the directory itself.
 //! Both ends run [`crate::core::Core::handle`].
 
+mod webhooks;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::webhooks::WebhookWork;
 
 /// Longest request or response line, in bytes.
 pub const LINE_BYTES_MAX: u64 = 16 << 20;
@@ -151,11 +155,22 @@ pub enum Request {
     ScreenAll {
         lines: Vec<(String, Option<String>)>,
     },
+    AppealsList {
+        account: Option<String>,
+        state: Option<String>,
+        /// Go on behind this appeal.
+        after: Option<String>,
+        limit: u32,
+    },
+    /// Brings, shows or answers an appeal.
+    Appeals(AppealWork),
     CasesList {
         state: Option<String>,
         account: Option<String>,
         assignee: Option<String>,
         priority: Option<String>,
+        #[serde(default)]
+        source: Option<String>,
         urgent: bool,
         /// Go on behind this case.
         after: Option<String>,
@@ -197,6 +212,12 @@ pub enum Request {
         /// Name of the operator.
         by: String,
         work: EmergencyWork,
+    },
+    /// About endpoints that are told of what happens.
+    Webhooks {
+        /// Name of the operator, where something is changed.
+        by: String,
+        work: WebhookWork,
     },
     AlertsList {
         /// Position of the last one of the page before.
@@ -255,6 +276,16 @@ pub enum Request {
         entries_max: u64,
         reveal: bool,
     },
+}
+
+/// Something to do with an appeal; `by` is the name of the operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "with", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "each variant is the command of the same name; see the command line's help")]
+pub enum AppealWork {
+    Answer { appeal: String, by: String, outcome: String, reason: String },
+    Bring { account: String, against: String, by: String, id: String, text: String },
+    Show { appeal: String },
 }
 
 /// Something to do with a case; decisions by their ids.
@@ -919,9 +950,12 @@ pub enum Response {
     ListDiff(ListDiff),
     Changes(serde_json::Value),
     Change(serde_json::Value),
+    Appeals(serde_json::Value),
+    Appeal(serde_json::Value),
     Cases(serde_json::Value),
     /// What is stopped.
     Emergency(serde_json::Value),
+    Webhooks(serde_json::Value),
     Case(serde_json::Value),
     Alerts(serde_json::Value),
     Screened(serde_json::Value),

@@ -17,6 +17,7 @@ mod people;
 mod placing;
 mod restriction_words;
 mod shipping;
+mod webhooks;
 
 use std::{
     io,
@@ -59,6 +60,7 @@ use crate::{
     requests::Requests,
     screenings::Screenings,
     suspicions::GroundSuspicions,
+    webhooks::Webhooks,
 };
 
 /// Reads the configuration file again and puts in force what can be.
@@ -115,6 +117,8 @@ pub struct Core {
     pub(crate) intake_turn: tokio::sync::Mutex<()>,
     /// One change of keys, lists or subjects at a time.
     changes: Arc<tokio::sync::Mutex<()>>,
+    /// Who is told of what happens.
+    pub(crate) webhooks: Arc<Webhooks>,
     /// Changes that take two persons.
     pub(crate) requests: Arc<Requests>,
     /// How the configuration is read again; set while serving.
@@ -214,8 +218,9 @@ impl Core {
         let decider = decider.with_releases(Arc::new(GroundReleases(Arc::clone(&ground))));
         let decider = Arc::new(decider);
         let brake = Brake::new(Arc::clone(&ground), Arc::clone(&decider), Arc::clone(&clock));
-        let desk = Desk::new(Arc::clone(&ground), installation.decision_ids(), Arc::clone(&clock));
         let bans = Arc::default();
+        let ids = installation.decision_ids();
+        let desk = Desk::new(Arc::clone(&ground), ids, Arc::clone(&clock), Arc::clone(&bans));
         let judge = decide::Judge::new(
             (config.decide.deadline, config.decide.silence),
             vec![
@@ -236,6 +241,7 @@ impl Core {
         let changes = Arc::new(tokio::sync::Mutex::new(()));
         let requests = Requests::new(Arc::clone(&ground), Arc::clone(&clock), Arc::clone(&changes));
         access::register(&requests, &ground);
+        let webhooks = Webhooks::new(&ground, &clock, &installation, &config.webhooks);
 
         let signer = || {
             NoteSigner::new(&config.log.origin, installation.log_key())
@@ -276,6 +282,7 @@ impl Core {
             intake_turn: tokio::sync::Mutex::new(()),
             changes,
             requests: Arc::new(requests),
+            webhooks,
             reload: std::sync::OnceLock::new(),
             chains: std::sync::OnceLock::new(),
 

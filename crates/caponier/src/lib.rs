@@ -46,3 +46,4 @@ mod suspicions;
 mod traffic;
 mod trails;
 mod verify;
+mod webhooks;

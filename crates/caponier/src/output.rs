@@ -3,6 +3,7 @@
 mod cases;
 mod changes;
 mod emergency;
+mod webhooks;
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -71,9 +72,12 @@ pub(crate) fn response_json(response: &Response) -> Value {
         | Response::Explained(value)
         | Response::Fraud(value)
         | Response::Suspects(value)
+        | Response::Appeals(value)
+        | Response::Appeal(value)
         | Response::Cases(value)
         | Response::Case(value)
         | Response::Emergency(value)
+        | Response::Webhooks(value)
         | Response::Alerts(value) => value.clone(),
         Response::Receipt(text) => serde_json::json!({"receipt": text}),
         Response::Learned(text) | Response::BansExported(text) => {
@@ -186,9 +190,12 @@ pub(crate) fn response_text(response: &Response) -> String {
         Response::SuspectCleared { address } => {
             format!("{address} is cleared: no model suspects it any more")
         }
+        Response::Appeals(value) => cases::appeals_text(value),
+        Response::Appeal(value) => cases::appeal_text(value),
         Response::Cases(value) => cases::list_text(value),
         Response::Case(value) => cases::case_text(value),
         Response::Emergency(value) => emergency::text(value),
+        Response::Webhooks(value) => webhooks::text(value),
         Response::Alerts(value) => cases::alerts_text(value),
         Response::Screened(value) => screened_text(value),
         Response::ScreenedAll(values) => values.iter().map(screened_text).collect::<Vec<_>>().join("\n"),

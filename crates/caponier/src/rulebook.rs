@@ -38,7 +38,7 @@ use self::{
 use crate::{
     bundles::{
         Place,
-        versions::{About, Digest, Pieces, Versions},
+        versions::{About, Digest, Pieces, REPORT, Versions},
     },
     core::Core,
     exit::{Exit, Failure},
@@ -53,8 +53,6 @@ const JOBS_MAX: usize = 32;
 pub(crate) const DAYS_MAX: u64 = 3_650;
 /// Bytes of a note or reason.
 pub(crate) const NOTE_BYTES_MAX: usize = 1_000;
-/// The report of the last backtest, beside the pieces of a version.
-const REPORT: &str = "backtest.json";
 const DAY_NANOS: u64 = 86_400_000_000_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

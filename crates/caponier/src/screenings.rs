@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use watch::{
     assess::{Assessment, Assessor, Exposed},
     rescreen::{Answered, ExposureNews, News, SeenAlert, Way},
+    suspicions::Held,
 };
 
 use crate::{
@@ -192,6 +193,10 @@ impl ApiScreenings {
 }
 
 impl api::Screenings for ApiScreenings {
+    fn suspicions(&self, from: u64, max: usize) -> Vec<(Address, Held)> {
+        self.ground.suspicions().list(from, max)
+    }
+
     fn screen(&self, request: ScreenRequest) -> api::BoxFuture<'_, Result<ScreenAnswer, ScreenError>> {
         Box::pin(Self::screen(self, request))
     }

@@ -49,6 +49,27 @@ fn address_of(text: &str) -> Result<Address, String> {
     address::decode(family, text).map_err(|error| format!("{text:?}: {error}"))
 }
 
+/// Which address an entry is about, and on which chains; a person's word counts on all on which it is suspected.
+///
+/// # Errors
+/// In words: the entry is not what this program writes.
+pub(crate) fn about(
+    suspicions: &Suspicions,
+    record: &record::Suspicion,
+) -> Result<(Option<Address>, Vec<String>), String> {
+    Ok(match record {
+        record::Suspicion::Model(_) => (None, Vec::new()),
+        record::Suspicion::Raised(raised) => (Some(address_of(&raised.address)?), vec![raised.chain.clone()]),
+        record::Suspicion::Withdrawn(withdrawn) if withdrawn.chain == EVERY_CHAIN => {
+            let address = address_of(&withdrawn.address)?;
+            (Some(address), suspicions.of(&address).into_iter().map(|held| held.chain).collect())
+        }
+        record::Suspicion::Withdrawn(withdrawn) => {
+            (Some(address_of(&withdrawn.address)?), vec![withdrawn.chain.clone()])
+        }
+    })
+}
+
 /// Takes in an entry.
 ///
 /// # Errors
@@ -281,15 +302,8 @@ impl Core {
         let suspicions = self.ground.suspicions();
         let found: Vec<Value> = suspicions
             .list(from, limit)
-            .into_iter()
-            .map(|(address, held)| {
-                json!({
-                    "address": address::encode(&address), "chain": held.chain, "entry": held.entry,
-                    "at": held.at.to_string(), "probability": f64::from(held.probability) / 1e6,
-                    "height": held.height, "transactions": held.transactions, "reasons": held.reasons,
-                    "transaction": hex::encode(held.transaction), "model": hex::encode(held.model),
-                })
-            })
+            .iter()
+            .map(|(address, held)| api::suspicion_json(address, held))
             .collect();
         let models = suspicions.models().into_iter().map(|(chain, model)| (chain, json!(hex::encode(model))));
         let models: Map<String, Value> = models.collect();

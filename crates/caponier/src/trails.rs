@@ -372,6 +372,11 @@ impl Trails {
         }
     }
 
+    /// Takes in what a model suspects, or no longer.
+    pub(crate) fn suspicion(&mut self, position: u64, address: Address) {
+        self.step(&Node::Address(address), position, Sort::Alert);
+    }
+
     /// Takes in a screening.
     pub(crate) fn screened(&mut self, position: u64, screened: &record::Screened) {
         for found in screened.found.iter().take(ADDRESSES_PER_ENTRY) {

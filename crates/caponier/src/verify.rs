@@ -19,6 +19,7 @@ use serde::Serialize;
 use tlog::NoteVerifier;
 
 use crate::{
+    bundles::versions::{self, Digest, VERSIONS_DIR, Versions},
     core::{FLOWS_DIR, FOLLOW_DIR, LABELS_DIR, MODELS_DIR, chain},
     exit::{Exit, Failure},
 };
@@ -59,8 +60,16 @@ pub(crate) struct Verified {
 }
 
 /// Names allowed in a data directory besides those of the parts.
-const DIRS: [&str; 7] =
-    [journal::JOURNAL_DIR, journal::KEYS_DIR, LOG_DIR, LABELS_DIR, FOLLOW_DIR, FLOWS_DIR, MODELS_DIR];
+const DIRS: [&str; 8] = [
+    journal::JOURNAL_DIR,
+    journal::KEYS_DIR,
+    LOG_DIR,
+    LABELS_DIR,
+    FOLLOW_DIR,
+    FLOWS_DIR,
+    MODELS_DIR,
+    VERSIONS_DIR,
+];
 
 pub(crate) fn verify(
     dir: &Path,
@@ -156,6 +165,7 @@ fn verify_data_dir(
         verified.fault(&format!("{FLOWS_DIR}/{file}"), what);
     }
     verify_models(&dir.join(MODELS_DIR), &mut verified)?;
+    verify_versions(dir, &mut verified)?;
     verify_names(dir, &mut verified)?;
     verified.ok = verified.faults.is_empty();
     Ok(verified)
@@ -282,10 +292,123 @@ fn verify_models(models: &Path, verified: &mut Verified) -> Result<(), Failure> 
     Ok(())
 }
 
+/// Each version of a bundle must be the bundle its name says; what is noted beside it must be readable.
+fn verify_versions(dir: &Path, verified: &mut Verified) -> Result<(), Failure> {
+    let folder = dir.join(VERSIONS_DIR);
+    let failed = |error: io::Error| Failure::io(folder.display(), error);
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed)?,
+    };
+    let versions = Versions::of(dir);
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        let shown = format!("{VERSIONS_DIR}/{name}");
+        let digest: Option<Digest> = hex::decode(&name).ok().and_then(|bytes| bytes.try_into().ok());
+        match digest {
+            // Which versions judge; without it those of the configuration do.
+            None if name == versions::PLACES => match versions.places() {
+                Err(failure) => verified.fault(&shown, failure.message),
+                Ok(places) => {
+                    for missing in places.versions().iter().filter(|digest| !versions.has(digest)) {
+                        verified.fault(&shown, format!("names {}, which is not kept", hex::encode(missing)));
+                    }
+                }
+            },
+            // What a crash leaves behind while a file is written.
+            None if name.ends_with(".new") => verified.leftovers.push(shown),
+            None => verified.fault(&shown, "no file of a data directory".to_owned()),
+            // The same while a version is kept or makes room: the manifest is written last and removed first.
+            Some(digest) if !versions.has(&digest) => verified.leftovers.push(shown),
+            Some(digest) => verify_version(&versions, &digest, &shown, verified)?,
+        }
+    }
+    Ok(())
+}
+
+fn verify_version(
+    versions: &Versions,
+    digest: &Digest,
+    shown: &str,
+    verified: &mut Verified,
+) -> Result<(), Failure> {
+    let pieces = match versions.load(digest) {
+        Ok((_, pieces)) => pieces,
+        Err(failure) => {
+            verified.fault(shown, failure.message);
+            return Ok(());
+        }
+    };
+    if versions.about(digest).is_none() {
+        verified.fault(shown, "nothing readable says who kept it".to_owned());
+    }
+    let dir = versions.dir(digest);
+    for entry in fs::read_dir(&dir).map_err(|error| Failure::io(dir.display(), error))? {
+        let entry = entry.map_err(|error| Failure::io(dir.display(), error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".new") {
+            verified.leftovers.push(format!("{shown}/{name}"));
+        } else if pieces.iter().all(|(piece, _)| piece != name) && !versions::BESIDE.contains(&name.as_str())
+        {
+            verified.fault(&format!("{shown}/{name}"), "no file of a version".to_owned());
+        }
+    }
+    Ok(())
+}
+
 /// The origin a data directory's log was published under, for commands that have no configuration.
 pub(crate) fn origin(data_dir: &Path) -> Option<String> {
     let disk = RealDisk::existing(data_dir).ok()?;
     let text = journal::disk::read(&disk, &format!("{LOG_DIR}/{VKEY_PATH}"), 4096).ok()?;
     let verifier = NoteVerifier::parse(std::str::from_utf8(&text).ok()?.trim_end_matches('\n')).ok()?;
     Some(verifier.name().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::bundles::versions::{About, Pieces};
+
+    fn faults_of(dir: &Path) -> Vec<String> {
+        let mut verified = empty();
+        verify_versions(dir, &mut verified).unwrap();
+        verified.faults.into_iter().map(|fault| format!("{}: {}", fault.file, fault.what)).collect()
+    }
+
+    /// A version kept from the console makes no data directory unsound; one that was changed afterwards does.
+    #[test]
+    fn versions_of_bundles_are_what_their_names_say() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(faults_of(dir.path()).is_empty(), "none are kept");
+        let mut pieces = Pieces::default();
+        for (name, text) in fraud::preset::bundle("exchange").into_iter().flatten() {
+            pieces = pieces.with(name, text.as_bytes().to_vec());
+        }
+        let about = About { by: "user:ann".to_owned(), at: 1, note: "n".to_owned(), base: None };
+        let versions = Versions::of(dir.path());
+        let digest = versions.keep(&pieces, &about, &BTreeSet::new()).unwrap();
+        versions.write_beside(&digest, versions::REPORT, b"{}").unwrap();
+        assert!(faults_of(dir.path()).is_empty());
+
+        let version = versions.dir(&digest);
+        fs::write(version.join("stray"), "x").unwrap();
+        fs::write(dir.path().join(VERSIONS_DIR).join("stray"), "x").unwrap();
+        let faults = faults_of(dir.path());
+        assert!(
+            faults.len() == 2 && faults.iter().all(|fault| fault.contains("stray: no file of")),
+            "{faults:?}"
+        );
+        fs::remove_file(version.join("stray")).unwrap();
+        fs::remove_file(dir.path().join(VERSIONS_DIR).join("stray")).unwrap();
+
+        let rules = fs::read_to_string(version.join("rules.toml")).unwrap();
+        fs::write(version.join("rules.toml"), rules.replacen("action = \"hold\"", "action = \"deny\"", 1))
+            .unwrap();
+        assert_eq!(faults_of(dir.path()).len(), 1);
+        fs::write(version.join("rules.toml"), rules).unwrap();
+        fs::write(dir.path().join(VERSIONS_DIR).join(versions::PLACES), "{").unwrap();
+        assert!(faults_of(dir.path())[0].contains("damaged"));
+    }
 }

@@ -25,6 +25,36 @@ function use(key) {
   return true;
 }
 
+// A long name can be copied whole, also where only its ends are shown.
+async function copy(button, text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not copied";
+  }
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+}
+
+// In the part that keeps up, it would be gone the next second.
+for (const named of document.querySelectorAll("[data-copy]")) {
+  if (named.closest("#live")) continue;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = "Copy";
+  button.setAttribute("aria-label", `Copy ${named.dataset.copy}`);
+  if (named.closest("td")) button.tabIndex = -1;
+  button.addEventListener("click", () => copy(button, named.dataset.copy));
+  (named.closest("a") ?? named).after(button);
+}
+
+function copyOfRow() {
+  const button = document.activeElement?.closest("[data-row]")?.querySelector("button.copy") ?? document.querySelector("main button.copy");
+  button?.click();
+  return Boolean(button);
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest?.("input:not([type=checkbox]), select, textarea")) {
@@ -37,7 +67,9 @@ document.addEventListener("keydown", (event) => {
     case "k": move(-1); break;
     case "x": { const row = box(); if (row) row.checked = !row.checked; break; }
     case "a": case "r": case "n": case "e": if (use(event.key)) event.preventDefault(); break;
-    case "f": (document.querySelector("form.filter input, input[type=search]") ?? document.querySelector("main input[name]"))?.focus(); event.preventDefault(); break;
+    case "c": if (copyOfRow()) event.preventDefault(); break;
+    case "/": document.querySelector(".top input[type=search]")?.focus(); event.preventDefault(); break;
+    case "f": (document.querySelector("form.filter input, main input[type=search]") ?? document.querySelector("main input[name]"))?.focus(); event.preventDefault(); break;
     case "?": if (help) help.open ? help.close() : help.showModal(); break;
     default: return;
   }
@@ -46,6 +78,14 @@ document.addEventListener("keydown", (event) => {
 const live = document.getElementById("live");
 if (live) {
   let seen = Date.now();
-  document.addEventListener("htmx:after:swap", () => { seen = Date.now(); });
+  // What somebody opened stays open when the part around it is replaced.
+  const open = new Set();
+  live.addEventListener("toggle", (event) => {
+    if (event.target.id && event.target.isConnected) open[event.target.open ? "add" : "delete"](event.target.id);
+  }, true);
+  document.addEventListener("htmx:after:swap", () => {
+    seen = Date.now();
+    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  });
   setInterval(() => { live.classList.toggle("stale", Date.now() - seen > 5000); }, 1000);
 }

@@ -18,13 +18,15 @@ const fn asset(name: &'static str, media_type: &'static str, bytes: &'static [u8
 }
 
 const CSS: &str = "text/css; charset=utf-8";
+const FONT: &str = "inter.woff2";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SIGN_IN: &str = "sign-in.js";
 const SVG: &str = "image/svg+xml";
 
 /// All of them; scripts in the order in which pages load them.
-pub(crate) const ASSETS: [Asset; 7] = [
+pub(crate) const ASSETS: [Asset; 8] = [
     asset("console.css", CSS, include_bytes!("../assets/console.css")),
+    asset(FONT, "font/woff2", include_bytes!("../vendor/inter.woff2")),
     asset("icon.svg", SVG, include_bytes!("../assets/icon.svg")),
     asset("htmx.min.js", SCRIPT, include_bytes!("../vendor/htmx.min.js")),
     asset("hx-csp.min.js", SCRIPT, include_bytes!("../vendor/hx-csp.min.js")),
@@ -45,6 +47,11 @@ static PATHS: LazyLock<[String; ASSETS.len()]> = LazyLock::new(|| {
 /// The path of the style sheet.
 pub(crate) fn style() -> &'static str {
     path_of("console.css")
+}
+
+/// The path of the typeface, as the style sheet names it.
+pub(crate) fn font() -> &'static str {
+    path_of(FONT)
 }
 
 /// The path of the icon.
@@ -87,7 +94,7 @@ mod tests {
     #[test]
     fn vendored_files_have_the_digests_of_their_note() {
         let note = include_str!("../vendor/README.md");
-        for name in ["htmx.min.js", "hx-csp.min.js", "hx-sse.min.js"] {
+        for name in ["htmx.min.js", "hx-csp.min.js", "hx-sse.min.js", FONT] {
             let asset = find(path_of(name)).unwrap();
             let digest = sha256(&[asset.bytes]).iter().fold(String::new(), |hex, b| format!("{hex}{b:02x}"));
             let line = note.lines().find(|line| line.starts_with(&format!("| `{name}`"))).unwrap();
@@ -102,6 +109,12 @@ mod tests {
         }
         assert!(find("/console/assets/console.css").is_none());
         assert_eq!(scripts().count(), 4);
+    }
+
+    #[test]
+    fn the_style_sheet_names_the_typeface_by_its_digest() {
+        let style = std::str::from_utf8(find(style()).unwrap().bytes).unwrap();
+        assert!(style.contains(font().rsplit('/').next().unwrap()), "{} is not named", font());
     }
 
     /// A first visit without live updates, as the budget counts it: the page itself is a few kilobytes.

@@ -23,7 +23,7 @@ pub(crate) const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// Puts the headers of a page on an answer.
 pub(crate) fn secure(headers: &mut HeaderMap, nonce: &Nonce) {
     let policy = format!(
-        "default-src 'none'; script-src 'nonce-{0}'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+        "default-src 'none'; script-src 'nonce-{0}'; style-src 'self'; font-src 'self'; img-src 'self' data:; connect-src 'self'; \
          base-uri 'none'; form-action 'self'; frame-ancestors 'none'; trusted-types htmx; \
          require-trusted-types-for 'script'",
         nonce.as_str()

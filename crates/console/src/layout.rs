@@ -1,13 +1,18 @@
 //! The frame around every page.
 
+use identity::Capability;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::{
     assets,
     headers::Nonce,
-    pages::{CHANGES, PAGES, Page},
+    icons::icon,
+    pages::{CHANGES, Group, PAGES, Page},
     ports::Viewer,
 };
+
+/// Any of these lets somebody find something by its name.
+const MAY_FIND: [Capability; 3] = [Capability::ReadCases, Capability::ReadDecisions, Capability::Screen];
 
 /// What is the same on every page.
 pub(crate) struct Frame<'a> {
@@ -30,6 +35,7 @@ fn head(title: &str) -> Markup {
             meta name="htmx-config" content=r#"{"extensions":"hx-csp,sse","includeIndicatorCSS":false}"#;
             title { (title) " - Caponier" }
             link rel="icon" type="image/svg+xml" href=(assets::icon());
+            link rel="preload" as="font" type="font/woff2" crossorigin href=(assets::font());
             link rel="stylesheet" href=(assets::style());
         }
     }
@@ -51,30 +57,25 @@ impl Frame<'_> {
                 body {
                     a.skip href="#content" { "To the content" }
                     header.top {
-                        a.brand href="/console" {
-                            img src=(assets::icon()) width="24" height="24" alt="";
-                            "Caponier"
+                        button.menu type="button" popovertarget="pages" aria-label="Pages" { (icon("menu")) }
+                        a.brand href="/console" aria-label="Caponier" {
+                            img src=(assets::icon()) width="26" height="26" alt="";
+                            span { "Caponier" }
+                        }
+                        @if MAY_FIND.iter().any(|capability| self.viewer.may(*capability)) {
+                            form.search role="search" method="get" action="/console/find" {
+                                input type="search" name="q" required maxlength="160" autocomplete="off" spellcheck="false"
+                                    aria-label="Find a customer, address, device, decision or case" placeholder="Customer, address, decision, case \u{2026}";
+                                kbd aria-hidden="true" { "/" }
+                            }
                         }
                         div.who {
-                            span { (self.viewer.actor.id()) }
+                            span.name { (icon("account")) span { (self.viewer.actor.id()) } }
                             form method="post" action="/console/leave" { button.quiet { "Sign out" } }
                         }
                     }
                     div.frame {
-                        nav.main aria-label="Pages" {
-                            ul {
-                                @for page in PAGES.iter().filter(|page| self.viewer.may(page.capability)) {
-                                    li {
-                                        a href=(page.path) aria-current=[(page.path == self.page.path).then_some("page")] {
-                                            (page.name)
-                                            @if page.path == CHANGES.path && self.waiting > 0 {
-                                                " " span.badge.warn { (self.waiting) " waiting" }
-                                            }
-                                        }
-                                    }
-                                }
-                            }
-                        }
+                        nav.main #pages popover aria-label="Pages" { @for group in Group::ALL { (self.pages_of(group)) } }
                         main #content tabindex="-1" { (self.banner) (content) }
                     }
                     dialog #keys aria-label="Keys" {
@@ -88,6 +89,8 @@ impl Frame<'_> {
                             dt { kbd { "n" } } dd { "to the note" }
                             dt { kbd { "e" } } dd { "to the reason for closing" }
                             dt { kbd { "f" } } dd { "to the filter" }
+                            dt { kbd { "/" } } dd { "find anything by its name" }
+                            dt { kbd { "c" } } dd { "copy the name in the row" }
                             dt { kbd { "?" } } dd { "these keys" }
                         }
                         form method="dialog" { button { "Close" } }
@@ -99,6 +102,23 @@ impl Frame<'_> {
     }
 }
 
+impl Frame<'_> {
+    fn pages_of(&self, group: Group) -> Markup {
+        let pages: Vec<_> =
+            PAGES.iter().filter(|page| page.group == group && self.viewer.may(page.capability)).collect();
+        html! { @if !pages.is_empty() {
+            @if let Some(title) = group.title() { h2 { (title) } }
+            ul { @for page in pages { li {
+                a href=(page.path) aria-current=[(page.path == self.page.path).then_some("page")] {
+                    (icon(page.icon()))
+                    span { (page.name) }
+                    @if page.path == CHANGES.path && self.waiting > 0 { " " span.badge.warn { (self.waiting) " waiting" } }
+                }
+            } } }
+        } }
+    }
+}
+
 /// A page for somebody who has not signed in; with the script for passkeys if there is a nonce for it.
 pub(crate) fn outside(title: &str, script: Option<&Nonce>, content: &Markup) -> Markup {
     html! {
@@ -106,7 +126,10 @@ pub(crate) fn outside(title: &str, script: Option<&Nonce>, content: &Markup) -> 
         html lang="en" {
             (head(title))
             body {
-                main.sign-in #content { (content) }
+                main.sign-in #content {
+                    p.brand { img src=(assets::icon()) width="40" height="40" alt=""; span { "Caponier" } }
+                    div.card { (content) }
+                }
                 @if let Some(nonce) = script {
                     script src=(assets::sign_in()) nonce=(nonce.as_str()) {}
                 }

@@ -16,6 +16,7 @@
 
 mod assets;
 mod headers;
+mod icons;
 mod layout;
 mod pages;
 mod ports;
@@ -26,19 +27,20 @@ mod time;
 mod view;
 
 pub use self::{
-    pages::{PAGES, Page},
+    pages::{Group, PAGES, Page},
     ports::{
         BoxFuture, Casework, Changes, NotDone, NotLetIn, Nothing, Operations, Own, Ports, Retry, Rules, Sight,
-        Unavailable, Viewer, Visitors,
+        Unavailable, Viewer, Visitors, Webhooks,
     },
     router::{Console, STREAMS_MAX},
     view::{
-        AccountFile, ActivityLine, AddressFile, Backup, Ban, BanDeed, CaseFile, CaseFilter, CaseLine,
-        CasePage, ChangeFile, ChangeLine, Checked, DecisionFilter, DecisionLine, DecisionPage, Deed, Drill,
-        Emergency, Entry, EntryPage, Evidence, Explanation, Export, ExportFilter, ExposureLine, Found, Graph,
-        GraphEdge, GraphNode, Guarded, Health, HeldLine, KeyDeed, KeyFile, KeyLine, LabelLine, LinkLine,
-        Links, List, Live, Mode, Moment, Neighbourhood, Part, Proposed, Push, Rows, Say, Score, Second,
-        StopDeed, Stopped, Tone, TrailFilter, own, rules,
+        AccountFile, ActivityLine, AddressFile, AppealLine, Backup, Ban, BanDeed, CaseFile, CaseFilter,
+        CaseLine, CasePage, ChangeFile, ChangeLine, Checked, DeadLine, DecisionFilter, DecisionLine,
+        DecisionPage, Deed, DerivedLine, Drill, Emergency, Entry, EntryPage, Evidence, Explanation, Export,
+        ExportFilter, ExposureLine, Found, Graph, GraphEdge, GraphNode, Guarded, Health, HeldLine, KeyDeed,
+        KeyFile, KeyLine, LabelLine, LinkLine, Links, List, Live, Mode, Moment, Neighbourhood, Part,
+        Proposed, Push, Rows, Say, Score, Second, StopDeed, Stopped, SuspicionLine, Tone, TrailFilter,
+        WebhookDeed, WebhookDone, WebhookFile, WebhookLine, WebhookWords, own, rules,
     },
 };
 

@@ -4,6 +4,7 @@ mod casework;
 mod changes;
 mod own;
 mod rules;
+mod webhooks;
 
 use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc};
 
@@ -19,7 +20,11 @@ pub use self::{
     changes::Changes,
 };
 
-pub use self::{own::{Own, Retry}, rules::Rules};
+pub use self::{
+    own::{Own, Retry},
+    rules::Rules,
+    webhooks::Webhooks,
+};
 
 /// A boxed future, so that ports stay object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -49,6 +54,8 @@ pub struct Ports {
     pub changes: Arc<dyn Changes>,
     /// What people see of their own: sessions, the way in without a passkey, the account they develop for.
     pub own: Arc<dyn Own>,
+    /// Endpoints that are told of what happens.
+    pub webhooks: Arc<dyn Webhooks>,
     /// Who may see it.
     pub visitors: Arc<dyn Visitors>,
 }

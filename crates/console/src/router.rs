@@ -15,6 +15,7 @@ mod models;
 mod own;
 mod rules;
 mod sessions;
+mod webhooks;
 
 use std::{
     convert::Infallible,
@@ -109,6 +110,7 @@ impl Console {
             .merge(own::routes())
             .merge(rules::routes())
             .merge(sessions::routes())
+            .merge(webhooks::routes())
             .with_state(self.clone())
     }
 

@@ -5,6 +5,7 @@ mod changes;
 mod operations;
 pub mod own;
 pub mod rules;
+mod webhooks;
 
 use domain::{UnixNanos, Verdict};
 
@@ -14,6 +15,7 @@ pub use self::{
     operations::{
         BanDeed, Checked, Emergency, Guarded, Health, KeyDeed, KeyFile, KeyLine, Proposed, StopDeed, Stopped,
     },
+    webhooks::{DeadLine, WebhookDeed, WebhookDone, WebhookFile, WebhookLine, WebhookWords},
 };
 
 /// Whether a part acts on what it finds.
@@ -324,6 +326,15 @@ pub struct HeldLine {
 /// What somebody does with a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deed {
+    /// Answers an appeal.
+    Answer {
+        /// Its number.
+        appeal: u64,
+        /// What came of it: overturned or upheld.
+        outcome: String,
+        /// Why.
+        reason: String,
+    },
     /// Agrees to a release.
     Approve {
         /// Of this decision.

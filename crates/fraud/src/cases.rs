@@ -21,6 +21,7 @@
 //! which errs on the strict side.
 
 mod action;
+mod appeal;
 mod case;
 mod policy;
 
@@ -31,6 +32,10 @@ use features::StateDigest;
 
 pub use self::{
     action::{Action, CaseAction, CaseEntry, Disposition, NAME_BYTES_MAX, TEXT_BYTES_MAX},
+    appeal::{
+        APPEALS_MAX, APPEALS_OF_ALL_PER_DAY_MAX, APPEALS_PER_CASE_MAX, APPEALS_PER_DAY_MAX, Against, Answer,
+        Appeal, Appealed, BAN_BYTES_MAX, Outcome,
+    },
     case::{
         ACTIONS_MAX, AtRisk, Case, Done, Entity, HELD_MAX, Held, HeldItem, Line, Resolution, Review, Source,
         TRIGGERS_MAX, Trigger,
@@ -51,6 +56,20 @@ pub const PAGE_MAX: usize = 200;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CaseError {
+    /// The appeal has its answer.
+    #[error("appeal {appeal} is {outcome} already")]
+    Answered {
+        /// The appeal.
+        appeal: u64,
+        /// What came of it.
+        outcome: &'static str,
+    },
+    /// An appeal waits for an answer.
+    #[error("appeal-{appeal} waits for an answer")]
+    AppealOpen {
+        /// The appeal.
+        appeal: u64,
+    },
     /// Somebody else changed the case first.
     #[error("case has revision {revision} by now, {by} changed it last; look again")]
     Conflict {
@@ -86,6 +105,12 @@ pub enum CaseError {
         /// The case.
         case: u64,
     },
+    /// Who appeals cannot answer.
+    #[error("{actor} brought this appeal; somebody else must answer it")]
+    OwnAppeal {
+        /// Who tried.
+        actor: String,
+    },
     /// Who proposes cannot approve.
     #[error("{actor} proposed this; somebody else must approve it")]
     OwnProposal {
@@ -108,9 +133,20 @@ pub enum CaseError {
         /// Who said so.
         by: String,
     },
+    /// The account, the case or the installation has as many appeals as it may have.
+    #[error(
+        "an account may appeal {APPEALS_PER_DAY_MAX} times within a day, a case may have {APPEALS_PER_CASE_MAX} appeals"
+    )]
+    TooManyAppeals,
     /// The time of a proposal or release lies in the past or too far ahead.
     #[error("proposal or release would not end within the time the policy allows")]
     Until,
+    /// There is no such appeal, or not in this case.
+    #[error("there is no appeal-{appeal} here")]
+    UnknownAppeal {
+        /// Position of the appeal.
+        appeal: u64,
+    },
     /// The case has no such held withdrawal.
     #[error("decision {decision} is no held withdrawal of this case")]
     UnknownDecision {
@@ -122,6 +158,15 @@ pub enum CaseError {
 /// What somebody asks to be done; times are filled in from the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
+    /// As [`Action::Answer`].
+    Answer {
+        /// Position of the appeal.
+        appeal: u64,
+        /// What came of it.
+        outcome: Outcome,
+        /// Why.
+        reason: String,
+    },
     /// As [`Action::Approve`].
     Approve {
         /// Position of the decision.
@@ -195,6 +240,8 @@ pub struct Filter {
     pub assignee: Option<String>,
     /// At least as urgent.
     pub priority: Option<Priority>,
+    /// With something from this source, among what is kept of each case.
+    pub source: Option<Source>,
 }
 
 /// Counts for a monitoring system.
@@ -235,6 +282,12 @@ pub struct Cases {
     /// The case of each alert listed that may be taken back.
     alert_in: BTreeMap<String, u64>,
     alerts: VecDeque<AlertLine>,
+    /// The case of each appeal.
+    appeals: BTreeMap<u64, u64>,
+    /// The appeal that waits, by what it is against.
+    appealed: BTreeMap<Against, u64>,
+    /// When and of whom appeals came within a day.
+    appeals_of_late: VecDeque<(UnixNanos, AccountId)>,
     forgotten: u64,
     ignored: u64,
 }
@@ -266,18 +319,27 @@ impl Cases {
         {
             return; // The same alert in a later state, or once more after a crash.
         }
-        let value = self.value(&trigger.at_risk);
         if trigger.verdict == Verdict::Allow {
+            let value = self.value(&trigger.at_risk);
             let line = Line::of(trigger, value, &self.policy, None);
             self.list(AlertLine { entity: trigger.entity.clone(), case: None, line });
             return;
         }
-        let open = self.open_of.get(&trigger.entity).copied().filter(|id| {
-            let joins = |case: &Case| trigger.at.since(case.latest_at) <= self.policy.window;
-            self.cases.get(id).is_some_and(joins)
-        });
+        let open = self.joinable(&trigger.entity, trigger.at);
+        self.join(trigger, open);
+    }
+
+    /// The open case of somebody that what comes now joins.
+    fn joinable(&self, entity: &Entity, at: UnixNanos) -> Option<u64> {
+        let joins = |case: &Case| at.since(case.latest_at) <= self.policy.window;
+        self.open_of.get(entity).copied().filter(|id| self.cases.get(id).is_some_and(joins))
+    }
+
+    /// Puts a trigger into an open case, or opens one for it. Yields the case.
+    fn join(&mut self, trigger: &Trigger, open: Option<u64>) -> u64 {
+        let value = self.value(&trigger.at_risk);
         let id = open.unwrap_or_else(|| self.open_case(trigger));
-        let Some(case) = self.cases.get_mut(&id) else { return };
+        let Some(case) = self.cases.get_mut(&id) else { return id };
         let urgency = (case.priority, id);
         let (line, left) = case.join(trigger, value, &self.policy);
         self.open.remove(&urgency);
@@ -298,9 +360,10 @@ impl Cases {
         if let Some(name) = &trigger.alert {
             self.alert_in.insert(case::cut(name), id);
         }
-        if trigger.source != Source::Decision {
+        if !matches!(trigger.source, Source::Appeal | Source::Decision) {
             self.list(AlertLine { entity: trigger.entity.clone(), case: Some(id), line });
         }
+        id
     }
 
     fn list(&mut self, alert: AlertLine) {
@@ -335,6 +398,7 @@ impl Cases {
         if self.open_of.get(&case.entity) == Some(&id) {
             self.open_of.remove(&case.entity);
         }
+        self.forget_appeals(&case);
         for item in &case.held {
             self.held_in.remove(&item.decision);
             if let Some(account) = case.entity.account() {
@@ -422,6 +486,7 @@ impl Cases {
         now: UnixNanos,
     ) -> Result<CaseAction, CaseError> {
         let action = match ask {
+            Ask::Answer { appeal, outcome, reason } => Action::Answer { appeal, outcome, reason },
             Ask::Approve { decision } => {
                 Action::Approve { decision, until: now.plus(self.policy.release_life) }
             }
@@ -463,7 +528,8 @@ impl Cases {
             let by = case.done.last().map_or_else(|| "nobody".to_owned(), |last| last.actor.to_string());
             return Err(CaseError::Conflict { revision: case.revision, by });
         }
-        if case.done.len() >= ACTIONS_MAX && !matches!(action, Action::Resolve { .. }) {
+        if case.done.len() >= ACTIONS_MAX && !matches!(action, Action::Answer { .. } | Action::Resolve { .. })
+        {
             return Err(CaseError::Full);
         }
         let item = |decision: u64| case.item(decision).ok_or(CaseError::UnknownDecision { decision });
@@ -471,7 +537,12 @@ impl Cases {
             if until > at && until <= at.plus(life) { Ok(()) } else { Err(CaseError::Until) }
         };
         match action {
-            Action::Assign { .. } | Action::Note { .. } | Action::Resolve { .. } => Ok(()),
+            Action::Answer { appeal, .. } => Self::check_answer(case, *appeal, actor),
+            Action::Assign { .. } | Action::Note { .. } => Ok(()),
+            Action::Resolve { .. } => match case.appeals.iter().find(|appeal| appeal.answer.is_none()) {
+                Some(appeal) => Err(CaseError::AppealOpen { appeal: appeal.id }),
+                None => Ok(()),
+            },
             Action::Propose { decision, until, .. } => {
                 let item = item(*decision)?;
                 if !item.review.is_open(at) {
@@ -509,6 +580,11 @@ impl Cases {
                 self.policy = policy;
                 Ok(())
             }
+            CaseEntry::Appealed(appealed) => {
+                let taken = self.appealed(position, at, appealed);
+                self.ignored += u64::from(taken.is_err());
+                taken
+            }
             CaseEntry::Action(done) => {
                 if let Err(error) = self.check(&done, at) {
                     self.ignored += 1;
@@ -526,6 +602,7 @@ impl Cases {
         case.revision += 1;
         let what = action.as_str();
         let (decision, text) = match &action {
+            Action::Answer { outcome, reason, .. } => (None, Some(format!("{}: {reason}", outcome.as_str()))),
             Action::Approve { decision, .. } => (Some(*decision), None),
             Action::Assign { to } => (None, to.clone()),
             Action::Decline { decision, reason } | Action::Propose { decision, reason, .. } => {
@@ -539,6 +616,9 @@ impl Cases {
         case.done.push(Done { position, at, actor: actor.clone(), what, decision, text });
         let item = decision.and_then(|decision| case.held.iter_mut().find(|item| item.decision == decision));
         match (action, item) {
+            (Action::Answer { appeal, outcome, reason }, _) => {
+                self.answered(id, appeal, Answer { outcome, reason, by: actor, at });
+            }
             (Action::Assign { to }, _) => case.assignee = to,
             (Action::Propose { until, reason, decision }, Some(item)) => {
                 item.review = Review::Proposed { by: actor, at, until, reason };
@@ -695,6 +775,10 @@ impl Cases {
             digest.number(alert.line.position);
             digest.number(u64::from(alert.line.is_retracted));
         }
+        for (at, account) in &self.appeals_of_late {
+            digest.time(*at);
+            digest.bytes(account.as_str().as_bytes());
+        }
         digest.number(self.forgotten);
         digest.number(self.ignored);
         digest.finish()
@@ -706,6 +790,7 @@ fn is_wanted(case: &Case, filter: &Filter, now: UnixNanos) -> bool {
         && filter.entity.as_deref().is_none_or(|entity| case.entity.to_string() == entity)
         && filter.assignee.as_ref().is_none_or(|name| case.assignee.as_ref() == Some(name))
         && filter.priority.is_none_or(|priority| case.priority >= priority)
+        && filter.source.is_none_or(|source| case.lines.iter().any(|line| line.source == source))
 }
 
 /// One person may come in by the command line and by the API, and spell their name in capitals.

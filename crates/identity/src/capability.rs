@@ -6,6 +6,8 @@
 /// Something one may be allowed. The order is that of the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Capability {
+    /// Appealing decisions and bans for customers, and seeing what came of it.
+    Appeal,
     /// Agreeing to what others propose about persons, programs and their roles.
     ApproveAccess,
     /// Answering for customers whether apps may act for them, and ending that.
@@ -24,6 +26,8 @@ pub enum Capability {
     ManageBans,
     /// Taking API keys out of force.
     ManageKeys,
+    /// Adding, changing and removing endpoints that are told of what happens.
+    ManageWebhooks,
     /// Seeing the keys and refusals of one account, and taking its keys out of force: for who develops for it. No role, no
     /// program; a link names the account.
     OwnAccount,
@@ -163,6 +167,12 @@ const INVESTIGATORS: &[Role] = &[
 /// The table: every capability once, in the order of the variants, with the roles that have it.
 pub const TABLE: &[Row] = &[
     row(
+        Capability::Appeal,
+        "appeal",
+        "appeals decisions and bans for customers, and reads the answers",
+        &[Role::AmlAnalyst, Role::ComplianceOfficer, Role::FraudAnalyst],
+    ),
+    row(
         Capability::ApproveAccess,
         "approve_access",
         "agrees to what others propose about persons, programs and their roles",
@@ -213,6 +223,12 @@ pub const TABLE: &[Row] = &[
         &[Role::SecurityEngineer, Role::Sre],
     ),
     row(Capability::ManageKeys, "manage_keys", "takes API keys out of force", &[Role::SecurityEngineer]),
+    row(
+        Capability::ManageWebhooks,
+        "manage_webhooks",
+        "adds, changes, tests and removes endpoints that are told of what happens",
+        &[Role::SecurityEngineer, Role::Sre],
+    ),
     row(
         Capability::OwnAccount,
         "own_account",

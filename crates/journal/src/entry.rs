@@ -71,6 +71,8 @@ pub enum Kind {
     ChangeRequest,
     /// People stopped something at once, or let it go on.
     Emergency,
+    /// Something was done about endpoints that are told of entries, or they were. Opaque here.
+    Webhook,
     /// A model suspects an address of a followed chain, or no longer does.
     Suspicion,
     /// A label list is no longer in force.
@@ -81,7 +83,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Event,
         Self::Decision,
         Self::Refusals,
@@ -103,6 +105,7 @@ impl Kind {
         Self::FraudBundle,
         Self::Emergency,
         Self::ChangeRequest,
+        Self::Webhook,
         Self::Suspicion,
         Self::ListRemoved,
         Self::Judgement,
@@ -133,6 +136,7 @@ impl Kind {
             Self::FraudBundle => 19,
             Self::Emergency => 20,
             Self::ChangeRequest => 21,
+            Self::Webhook => 22,
             Self::Suspicion => 23,
             Self::ListRemoved => 24,
             Self::Judgement => 25,
@@ -170,6 +174,7 @@ impl Kind {
             Self::FraudBundle => "fraud_bundle",
             Self::ChangeRequest => "change_request",
             Self::Emergency => "emergency",
+            Self::Webhook => "webhook",
             Self::Suspicion => "suspicion",
             Self::ListRemoved => "list_removed",
             Self::Judgement => "judgement",

@@ -27,7 +27,7 @@ const NOT_IN_ENGINES: [&str; 9] = [
     "thread_local!",
 ];
 /// The crates of floors 0 and 1, except `crypto`, which reads the system's randomness and nothing else.
-const ENGINES: [&str; 12] = [
+const ENGINES: [&str; 13] = [
     "admission",
     "auth",
     "chain",
@@ -40,6 +40,7 @@ const ENGINES: [&str; 12] = [
     "scoring",
     "simulate",
     "tlog",
+    "webhook",
 ];
 /// The one home of the clock among the words.
 const CLOCK_HOME: &str = "crates/domain/src/time.rs";

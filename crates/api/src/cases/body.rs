@@ -2,7 +2,9 @@
 
 use axum::http::Uri;
 use domain::AccountId;
-use fraud::cases::{Ask, Disposition, Entity, Filter, NAME_BYTES_MAX, PAGE_MAX, Priority, TEXT_BYTES_MAX};
+use fraud::cases::{
+    Ask, Disposition, Entity, Filter, NAME_BYTES_MAX, PAGE_MAX, Priority, Source, TEXT_BYTES_MAX,
+};
 
 use super::{CasesError, Order, PAGE_DEFAULT};
 use crate::{
@@ -55,7 +57,17 @@ pub(crate) fn case_query(uri: &Uri) -> Result<Paging<(Filter, Order)>, Problem> 
     if entity.as_ref().is_some_and(|entity| entity.len() > ADDRESS_BYTES_MAX) {
         return Err(fault("entity", format!("is longer than {ADDRESS_BYTES_MAX} bytes")));
     }
-    let filter = Filter { state, entity, assignee: query.take("assignee"), priority: priority.transpose()? };
+    let source = query.take("source").map(|name| {
+        let known = Source::ALL.map(Source::as_str).join(", ");
+        Source::named(&name).ok_or_else(|| fault("source", format!("expected {known}")))
+    });
+    let filter = Filter {
+        state,
+        entity,
+        assignee: query.take("assignee"),
+        priority: priority.transpose()?,
+        source: source.transpose()?,
+    };
     let cursor = query.take("after").map(|text| case_id(&text).ok_or_else(|| fault("after", "is no case")));
     let cursor = cursor.transpose()?;
     let order = match query.take("order").as_deref() {
@@ -72,7 +84,7 @@ pub(crate) fn case_query(uri: &Uri) -> Result<Paging<(Filter, Order)>, Problem> 
 pub(crate) fn alert_query(uri: &Uri) -> Result<Paging<Option<u64>>, Problem> {
     let mut query = Query::parse(uri)?;
     let before = query
-        .take("cursor")
+        .take("after")
         .map(|text| text.parse::<u64>().map_err(|_| fault("after", "is not where a page of alerts ended")));
     let before = before.transpose()?;
     let max = query.count("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_DEFAULT);

@@ -133,7 +133,7 @@ pub(crate) async fn serve(
     }
 }
 
-fn case_problem(error: &CasesError) -> Problem {
+pub(crate) fn case_problem(error: &CasesError) -> Problem {
     let kind = match error {
         CasesError::Busy { retry_after } => return Problem::busy(*retry_after),
         CasesError::Unavailable { .. } => {
@@ -141,9 +141,18 @@ fn case_problem(error: &CasesError) -> Problem {
             let detail = "look at the case again: it may have been changed or not";
             return Problem::new(Kind::Unavailable, detail);
         }
-        CasesError::UnknownDecision
-        | CasesError::Case(CaseError::NotFound { .. } | CaseError::UnknownDecision { .. }) => Kind::NotFound,
-        CasesError::Case(CaseError::OwnProposal { .. } | CaseError::NotAPerson { .. }) => Kind::FourEyes,
+        CasesError::UnknownBan
+        | CasesError::UnknownDecision
+        | CasesError::Case(
+            CaseError::NotFound { .. } | CaseError::UnknownAppeal { .. } | CaseError::UnknownDecision { .. },
+        ) => Kind::NotFound,
+        CasesError::Case(
+            CaseError::NotAPerson { .. } | CaseError::OwnAppeal { .. } | CaseError::OwnProposal { .. },
+        ) => Kind::FourEyes,
+        CasesError::NotAppealable { .. }
+        | CasesError::Case(
+            CaseError::Answered { .. } | CaseError::AppealOpen { .. } | CaseError::TooManyAppeals,
+        ) => Kind::AppealConflict,
         CasesError::Case(CaseError::Malformed) => Kind::InvalidRequest,
         CasesError::Case(_) => Kind::CaseConflict,
     };

@@ -1,10 +1,11 @@
 //! Cases and alerts as JSON.
 
 use domain::Amount;
-use fraud::cases::{AlertLine, Case, Done, HeldItem, Line, PPM, Review, Source};
+use fraud::cases::{Against, AlertLine, Case, Done, HeldItem, Line, PPM, Review, Source};
 use serde_json::{Map, Value, json};
 
 use super::{CaseFile, DecisionReview};
+use crate::{AppealFile, appeal_json};
 
 /// `case-12`.
 fn name(case: u64) -> String {
@@ -70,6 +71,17 @@ pub fn case_json(file: &CaseFile) -> Value {
             };
             let review = DecisionReview { case: case.id, review: item.review.clone(), used_by, now: *now };
             held(item, id_of(item.decision), &review)
+        })
+        .collect();
+    value["appeals"] = case
+        .appeals
+        .iter()
+        .map(|appeal| {
+            let decision = match &appeal.against {
+                Against::Decision(position) => id_of(*position).cloned(),
+                Against::Ban(_) => None,
+            };
+            appeal_json(&AppealFile { appeal: appeal.clone(), decision })
         })
         .collect();
     value["actions"] = case.done.iter().map(|done| action(done, done.decision.and_then(id_of))).collect();

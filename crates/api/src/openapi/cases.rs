@@ -149,6 +149,11 @@ pub(super) fn operation(call: CaseCall) -> Operation {
                     ),
                     ("assignee", json!({ "type": "string" }), "Only cases of this name."),
                     ("priority", one_of(&Priority::ALL.map(Priority::as_str)), "At least as urgent."),
+                    (
+                        "source",
+                        one_of(&Source::ALL.map(Source::as_str)),
+                        "Only cases with something from this source.",
+                    ),
                     ("order", one_of(&["newest", "urgent"]), "newest if absent."),
                 ]);
                 query
@@ -233,7 +238,7 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
     let list = |name: &str| json!({ "type": "array", "items": schema(name) });
     let trigger = answer(
         &[
-            ("source", one_of(&["chain_alert", "decision", "fraud_alert", "screening"])),
+            ("source", one_of(&Source::ALL.map(Source::as_str))),
             ("position", count()),
             ("at", time()),
             ("code", plain()),
@@ -278,6 +283,7 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
     case.extend([
         ("triggers", list("CaseTrigger")),
         ("held", json!({ "type": "array", "items": held })),
+        ("appeals", list("Appeal")),
         ("actions", json!({ "type": "array", "items": action })),
         ("resolution", or_null(answer(&[("disposition", plain()), ("by", plain()), ("at", time())], &[]))),
     ]);

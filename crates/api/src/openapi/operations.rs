@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    Content, Operation, cases, changes, emergency, installation, rules, samples, schemas, screening,
+    Content, Operation, appeals, cases, changes, emergency, installation, rules, samples, schemas, screening,
+    webhooks,
 };
 use crate::{
     Action, AppCall, DecisionCall, EventCall, OpenAction, OperationCall, SessionCall, problem::Kind,
@@ -12,6 +13,7 @@ use crate::{
 /// Groups of operations.
 pub(super) const TAGS: &[(&str, &str)] = &[
     ("cases", "What people look at: held withdrawals and alerts that belong together."),
+    ("appeals", "What customers say was wrong, and the answers they get."),
     ("changes", "What takes two persons: asked for by one, approved by another."),
     ("decisions", "Whether money may leave, and why."),
     ("documentation", "This API, described. Needs no token."),
@@ -23,6 +25,7 @@ pub(super) const TAGS: &[(&str, &str)] = &[
     ("screening", "What is known about an address."),
     ("installation", "What the installation holds: keys, bans, lists, backup, log."),
     ("operation", "Whether it works, and how much it does."),
+    ("webhooks", "Programs elsewhere that are told of what happens."),
 ];
 
 pub(super) fn schema(name: &str) -> Value {
@@ -155,10 +158,12 @@ pub(super) fn operation(action: Action) -> Operation {
             ),
             problems: &[Kind::NotFound, Kind::AlreadyAnswered],
         },
+        Action::Appeal(call) => appeals::operation(call),
         Action::Case(call) => cases::operation(call),
         Action::Rule(call) => rules::operation(call),
         Action::Change(call) => changes::operation(call),
         Action::Emergency(call) => emergency::operation(call),
+        Action::Webhook(call) => webhooks::operation(call),
         Action::Decision(DecisionCall::Decide) => Operation {
             id: "decide",
             tag: "decisions",
@@ -202,6 +207,30 @@ pub(super) fn operation(action: Action) -> Operation {
                 vec![("held", samples::explanation())],
             ),
             problems: &[Kind::NotFound, Kind::Unavailable],
+        },
+        Action::Decision(DecisionCall::Label) => Operation {
+            id: "labelDecision",
+            tag: "decisions",
+            summary: "Says what a decision was about: fraud, or an honest customer.",
+            description: "For any decision, with a case or without. It is known from now on and never used for anything \
+                          earlier; a later label replaces it. Nothing is let through by it.",
+            query: vec![],
+            body: vec![Content::json(
+                "What it was.",
+                schema("DecisionLabel"),
+                vec![("honest", json!({ "label": "legitimate" }))],
+            )],
+            answer: Content::json(
+                "What was recorded.",
+                schema("LabelledDecision"),
+                vec![(
+                    "honest",
+                    json!({
+                        "decision": "dec-7-00112233445566aa", "label": "legitimate", "event": "label-00ff",
+                    }),
+                )],
+            ),
+            problems: &[Kind::NotFound, Kind::AppealConflict, Kind::Unavailable],
         },
         Action::Installation(call) => installation::operation(call),
         Action::Operation(OperationCall::Health) => Operation {
@@ -325,6 +354,7 @@ pub(super) fn operation(action: Action) -> Operation {
             problems: &[Kind::NotFound, Kind::Unavailable],
         },
         Action::Screen => screening::operation(),
+        Action::Suspicions => screening::suspicions_operation(),
         Action::Session(SessionCall::End) => Operation {
             id: "endSession",
             tag: "people",

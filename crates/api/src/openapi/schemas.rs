@@ -443,10 +443,12 @@ pub(crate) fn components() -> Map<String, Value> {
     ];
     let named = named
         .into_iter()
+        .chain(super::appeals::components())
         .chain(super::cases::components())
         .chain(super::changes::components())
         .chain(super::emergency::components())
-        .chain(super::installation::components());
+        .chain(super::installation::components())
+        .chain(super::webhooks::components());
     components.extend(people());
     components.extend(named.map(|(name, schema)| (name.to_owned(), schema)));
     components

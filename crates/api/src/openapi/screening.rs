@@ -1,10 +1,11 @@
 //! Screening in words and schemas.
 
-use domain::{UnixNanos, Verdict};
+use domain::{Address, AddressKind, UnixNanos, Verdict};
 use serde_json::{Value, json};
 use watch::{
     Screening,
     assess::{Assessment, Knowledge},
+    suspicions::Held,
 };
 
 use super::{
@@ -16,6 +17,7 @@ use crate::{
     ScreenAnswer, ScreenLine,
     limits::{IDEMPOTENCY_KEY_BYTES_MAX, NAME_BYTES_MAX, SCREEN_LINES_MAX},
     problem::Kind,
+    screen::{SUSPICIONS_DEFAULT, SUSPICIONS_MAX, suspicions_json},
     screened_json,
     wire::{assessment_json, lists_json},
 };
@@ -112,6 +114,45 @@ pub(super) fn operation() -> Operation {
     }
 }
 
+fn sample_suspicions() -> Value {
+    let suspected = Address::new(AddressKind::Evm, &[0x5a; 20]);
+    let held = Held {
+        chain: "ethereum".to_owned(),
+        model: [0x11; 32],
+        probability: 931_500,
+        height: 21_000_000,
+        block: [0x22; 32],
+        transaction: [0x33; 32],
+        transactions: 4,
+        reasons: vec!["it pays out 0.98 of what it received".to_owned()],
+        at: UnixNanos::from_secs(1_795_341_600),
+        entry: 1_042,
+    };
+    let page: Vec<_> = suspected.into_iter().map(|address| (address, held.clone())).collect();
+    suspicions_json(&page, false)
+}
+
+pub(super) fn suspicions_operation() -> Operation {
+    let limit = json!({
+        "type": "integer", "minimum": 1, "maximum": SUSPICIONS_MAX, "default": SUSPICIONS_DEFAULT,
+    });
+    Operation {
+        id: "listSuspicions",
+        tag: "screening",
+        summary: "Lists whom models suspect.",
+        description: "Addresses of followed chains that a model suspects after their first transactions, by the entry of the journal \
+                      that says so. A suspicion is no knowledge; it ends when its block leaves the chain, when another model \
+                      judges, and when a person clears the address. Each belongs to a case.",
+        query: vec![
+            ("after", text(64), "Where to go on: next of the page before. Absent: from the beginning."),
+            ("limit", limit, "Most suspicions of the page."),
+        ],
+        body: vec![],
+        answer: Content::json("A page.", schema("SuspicionPage"), vec![("page", sample_suspicions())]),
+        problems: &[],
+    }
+}
+
 pub(super) fn components() -> Vec<(&'static str, Value)> {
     let line = [
         ("network", network()),
@@ -161,6 +202,28 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
         ],
         &[],
     );
+    let suspicion = answer(
+        &[
+            ("address", plain()),
+            ("chain", plain()),
+            ("entry", json!({ "type": "integer", "minimum": 0 })),
+            ("at", time()),
+            ("probability", share()),
+            ("height", json!({ "type": "integer", "minimum": 0 })),
+            ("transactions", json!({ "type": "integer", "minimum": 0 })),
+            ("reasons", json!({ "type": "array", "items": { "type": "string" } })),
+            ("transaction", plain()),
+            ("model", described(plain(), "SHA-256 of the file of the model.")),
+        ],
+        &[],
+    );
+    let suspicions = answer(
+        &[
+            ("suspicions", json!({ "type": "array", "items": schema("Suspicion") })),
+            ("next", described(maybe("string"), "The after of the next page.")),
+        ],
+        &[],
+    );
     let derived = answer(
         &[
             ("chain", plain()),
@@ -198,6 +261,8 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
     );
     vec![
         ("ScreenLine", request(&[("address", address())], &line)),
+        ("Suspicion", suspicion),
+        ("SuspicionPage", suspicions),
         ("ScreenRequest", request(&[("address", address())], &single)),
         (
             "Screening",

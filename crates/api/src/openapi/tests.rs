@@ -219,6 +219,35 @@ fn the_document_and_the_parsers_agree() {
             }
         }
     }
+    for (call, path) in [
+        (crate::AppealCall::Bring, "/v1/appeals"),
+        (crate::AppealCall::Answer, "/v1/appeals/appeal-12/answer"),
+    ] {
+        let parses = |text: &str| match call {
+            crate::AppealCall::Bring => crate::appeals::new_appeal(text.as_bytes()).is_ok(),
+            _ => crate::appeals::answer(text.as_bytes()).is_ok(),
+        };
+        let body = super::appeals::body(call).unwrap();
+        assert!(conforms(&model, path, &body.to_string()) && parses(&body.to_string()), "{body}");
+        for field in body.as_object().unwrap().keys() {
+            for value in [Value::Null, json!({}), json!(-1), json!(""), json!("ban"), json!(" \n")] {
+                let mut changed = body.clone();
+                changed[field] = value;
+                let text = changed.to_string();
+                assert_eq!(conforms(&model, path, &text), parses(&text), "{text}");
+            }
+        }
+    }
+    for text in [
+        r#"{"label":"fraud"}"#,
+        r#"{"label":"nice"}"#,
+        r#"{"label":null}"#,
+        "{}",
+        r#"{"label":"fraud","x":1}"#,
+    ] {
+        let parses = crate::decisions::label_body(text.as_bytes()).is_ok();
+        assert_eq!(conforms(&model, "/v1/decisions/dec-7-aa/label", text), parses, "{text}");
+    }
     for (call, name) in [
         (ChangeCall::Approve, "approve"),
         (ChangeCall::Decline, "decline"),
@@ -255,6 +284,39 @@ fn the_document_and_the_parsers_agree() {
                 assert_eq!(conforms(&model, route.path, &text), parses(&text), "{text}");
             }
         }
+    }
+    for route in routes() {
+        let crate::Action::Webhook(call) = route.action else { continue };
+        let Some(body) = super::webhooks::body(call) else { continue };
+        let parses = |text: &str| crate::webhooks::ask(call, text.as_bytes()).is_ok();
+        assert!(conforms(&model, route.path, &body.to_string()) && parses(&body.to_string()), "{body}");
+        for field in body.as_object().unwrap().keys() {
+            for value in [
+                Value::Null,
+                json!({}),
+                json!(-1),
+                json!([]),
+                json!(169),
+                json!("Not One"),
+                json!("decision.x"),
+            ] {
+                let mut changed = body.clone();
+                changed[field] = value;
+                let text = changed.to_string();
+                // What types are called, the pattern does not say; null is the same as absent.
+                let is_strict = field != "events" && !changed[field].is_null();
+                let (conforms, parses) = (conforms(&model, route.path, &text), parses(&text));
+                assert!(
+                    if is_strict {
+                        conforms == parses
+                    } else {
+                        conforms || !parses || changed[field].is_null()
+                    },
+                    "{text}"
+                );
+            }
+        }
+        assert!(!parses(r#"{"surprise":1}"#));
     }
     let approval = operations::approval();
     let path = "/v1/oauth/authorizations/x";

@@ -1,7 +1,10 @@
 //! The whole API over real sockets, with ports that remember what reached them.
 
+mod appeals;
 mod cases;
 mod changes;
+mod screening;
+mod webhooks;
 
 use std::{
     future::pending,
@@ -18,8 +21,8 @@ use auth::oauth::{
 use axum::http::Method;
 use crypto::Secret;
 use domain::{
-    AccountId, Asset, Decision, Event, Evidence, Finding, FindingSource, ManualClock, ReasonCode, UnixNanos,
-    Verdict, WithdrawalRequest,
+    AccountId, Address, Asset, Decision, Event, Evidence, Finding, FindingSource, ManualClock, ReasonCode,
+    UnixNanos, Verdict, WithdrawalRequest,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -28,6 +31,7 @@ use tokio::{
     sync::{Mutex, Notify, oneshot},
     task::JoinHandle,
 };
+use watch::suspicions::Held;
 
 use crate::{
     Action, BoxFuture, BuildError, Config, Consents, DeadLetters, DecideError, Decided, DecisionPage,
@@ -71,6 +75,26 @@ struct Backstage {
 }
 
 impl Screenings for Backstage {
+    fn suspicions(&self, from: u64, max: usize) -> Vec<(Address, Held)> {
+        let held = Held {
+            chain: "ethereum".to_owned(),
+            model: [1; 32],
+            probability: 900_000,
+            height: 7,
+            block: [2; 32],
+            transaction: [3; 32],
+            transactions: 2,
+            reasons: vec!["new".to_owned()],
+            at: UnixNanos::from_secs(1_795_341_600),
+            entry: from,
+        };
+        let suspected = Address::new(domain::AddressKind::Evm, &[7; 20]);
+        (from..from + 3)
+            .take(max)
+            .filter_map(|entry| Some((suspected?, Held { entry, ..held.clone() })))
+            .collect()
+    }
+
     fn screen(&self, request: ScreenRequest) -> BoxFuture<'_, Result<ScreenAnswer, ScreenError>> {
         self.reached.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
@@ -402,10 +426,12 @@ async fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Running {
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
         installation: Arc::clone(&backstage) as _,
+        appeals: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
         rules: Arc::clone(&backstage) as _,
         changes: Arc::clone(&backstage) as _,
         emergencies: Arc::clone(&backstage) as _,
+        webhooks: Arc::new(webhooks::None),
         health: Arc::clone(&backstage) as _,
         metrics: Arc::clone(&backstage) as _,
         consents: Some(Arc::clone(&backstage) as _),
@@ -875,10 +901,12 @@ async fn tokens_cross_a_network_only_encrypted() {
         decisions: Arc::clone(&backstage) as _,
         screenings: Arc::clone(&backstage) as _,
         installation: Arc::clone(&backstage) as _,
+        appeals: Arc::clone(&backstage) as _,
         cases: Arc::clone(&backstage) as _,
         rules: Arc::clone(&backstage) as _,
         changes: Arc::clone(&backstage) as _,
         emergencies: Arc::clone(&backstage) as _,
+        webhooks: Arc::new(webhooks::None),
         health: Arc::clone(&backstage) as _,
         metrics: backstage as _,
         consents: None,
@@ -928,54 +956,4 @@ async fn the_same_is_served_over_tls() {
     let mut bytes = Vec::new();
     let _reset_or_alert = plain.read_to_end(&mut bytes).await;
     assert!(!bytes.starts_with(b"HTTP/"));
-}
-
-#[tokio::test]
-async fn addresses_are_screened_one_by_one_or_many_at_once() {
-    let api = start().await;
-    let one = r#"{"address":"bad","network":"tron","reference":"w-1"}"#;
-    let found = api.post("/v1/screen", one).await;
-    assert_eq!(found.status, 200);
-    assert_eq!(
-        found.body,
-        json!({ "id": "scr-1", "address": "bad", "verdict": "deny", "lists": [{ "name": "ofac" }] })
-    );
-    for (body, field) in [
-        (r#"{"network":"tron"}"#, "address"),
-        (r#"{"address":"x","network":"dogecoin"}"#, "network"),
-        (r#"{"address":"x","adress":"y"}"#, "adress"),
-        (r#"{"address":""}"#, "address"),
-        ("[]", ""),
-    ] {
-        let refused = api.post("/v1/screen", body).await;
-        assert_eq!(
-            (refused.status, refused.body["field"].as_str().unwrap_or_default()),
-            (400, field),
-            "{body}"
-        );
-    }
-    let taken = r#"{"address":"x","idempotency_key":"taken"}"#;
-    assert_eq!(api.post("/v1/screen", taken).await.status, 422);
-
-    let many = "{\"address\":\"good\"}\n\n{\"address\":7}\n{\"address\":\"bad\"}\n";
-    let ndjson = "Content-Type: application/x-ndjson; charset=utf-8\r\n";
-    let mut stream = TcpStream::connect(api.address).await.unwrap();
-    stream.write_all(raw("POST", "/v1/screen", Some(TOKEN), ndjson, many).as_bytes()).await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    assert!(head.to_lowercase().contains("content-type: application/x-ndjson"), "{head}");
-    let lines: Vec<Value> = body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(
-        lines,
-        [
-            json!({ "line": 1, "address": "good", "verdict": "allow" }),
-            json!({ "line": 3, "refused": { "field": "address", "reason": "expected a string, got a number" } }),
-            json!({ "line": 4, "address": "bad", "verdict": "deny" }),
-            json!({ "summary": { "id": "scr-1", "screened": 2, "refused": 1, "found": 1, "lists": [{ "name": "ofac" }] } }),
-        ]
-    );
-    let flood = "{\"address\":\"x\"}\n".repeat(limits::SCREEN_LINES_MAX + 1);
-    let refused = api.exchange(&raw("POST", "/v1/screen", Some(TOKEN), ndjson, &flood)).await;
-    assert_eq!(refused.status, 413);
 }

@@ -77,12 +77,17 @@ impl Fields {
         self.need(name, label)
     }
 
-    pub(crate) fn bool(&mut self, name: &str) -> Result<bool, Fault> {
+    pub(crate) fn optional_bool(&mut self, name: &str) -> Result<Option<bool>, Fault> {
         match self.take(name) {
-            Some(Json::Bool(value)) => Ok(value),
+            Some(Json::Bool(value)) => Ok(Some(value)),
             Some(other) => Err(self.fault(name, format!("expected true or false, got {}", other.kind()))),
-            None => Err(self.fault(name, "is missing")),
+            None => Ok(None),
         }
+    }
+
+    pub(crate) fn bool(&mut self, name: &str) -> Result<bool, Fault> {
+        let value = self.optional_bool(name)?;
+        self.need(name, value)
     }
 
     pub(crate) fn optional_integer(&mut self, name: &str) -> Result<Option<u64>, Fault> {

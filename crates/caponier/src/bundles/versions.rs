@@ -30,11 +30,15 @@ pub(crate) const VERSIONS_DIR: &str = "bundles";
 /// Versions kept at most; the oldest that never judged makes room.
 pub(crate) const VERSIONS_MAX: usize = 256;
 /// Which version stands where, within [`VERSIONS_DIR`].
-const PLACES: &str = "places.json";
+pub(crate) const PLACES: &str = "places.json";
 /// Longest file that says which version stands where, in bytes.
 const PLACES_BYTES_MAX: u64 = 4 << 10;
 /// What is known of a version, beside its pieces.
 const ABOUT: &str = "about.json";
+/// What the last backtest of a version said, beside its pieces.
+pub(crate) const REPORT: &str = "backtest.json";
+/// Everything that lies beside the pieces of a version.
+pub(crate) const BESIDE: [&str; 2] = [ABOUT, REPORT];
 /// Longest file about a version, in bytes.
 const ABOUT_BYTES_MAX: u64 = 64 << 10;
 
@@ -337,7 +341,7 @@ impl Places {
         self.at(place).filter(|standing| standing.over == configured).map(|standing| standing.version)
     }
 
-    fn versions(&self) -> BTreeSet<Digest> {
+    pub(crate) fn versions(&self) -> BTreeSet<Digest> {
         self.0.iter().flatten().map(|standing| standing.version).collect()
     }
 }

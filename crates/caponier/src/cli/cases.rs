@@ -80,6 +80,9 @@ pub(crate) struct CasesList {
     /// Only cases at least as urgent as low, medium, high or critical.
     #[arg(long)]
     pub(crate) priority: Option<String>,
+    /// Only cases with something from this source: appeal, chain_alert, decision, fraud_alert, screening or suspicion.
+    #[arg(long)]
+    pub(crate) source: Option<String>,
     /// Open cases only, the most urgent first.
     #[arg(long)]
     pub(crate) urgent: bool,

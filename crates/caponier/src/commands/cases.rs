@@ -9,8 +9,8 @@ pub(super) fn request(command: CasesCommand) -> Request {
     let act = |By { case, name, revision }, work| Request::CasesAct { case, by: name, revision, work };
     match command {
         CasesCommand::List(list) => {
-            let CasesList { state, account, assignee, priority, urgent, after, limit } = list;
-            Request::CasesList { state, account, assignee, priority, urgent, after, limit }
+            let CasesList { state, account, assignee, priority, source, urgent, after, limit } = list;
+            Request::CasesList { state, account, assignee, priority, source, urgent, after, limit }
         }
         CasesCommand::Show { case } => Request::CasesShow { case },
         CasesCommand::Assign { by, to } => act(by, CaseWork::Assign { to }),

@@ -681,6 +681,38 @@ pub static KEYS: &[Key] = &[
         "How often a restore is rehearsed and journalled, 1s to 30d.",
         "a backup that no longer restores goes unnoticed",
     ),
+    key(
+        "webhooks.private_networks",
+        "[]",
+        "Networks such as \"127.0.0.0/8\" or \"10.20.0.0/16\" that webhooks may go to although they are not public. Only there \
+         may an endpoint have plain http. All other addresses that are not public are refused, whatever name leads to them.",
+        "requests from this machine to services that trust it",
+    ),
+    key(
+        "webhooks.ca_file",
+        "\"/etc/ssl/certs/ca-certificates.crt\"",
+        "PEM file of the roots that certificates of https endpoints must lead to. Read when the first message goes out.",
+        "the power to pose as an endpoint",
+    ),
+    key(
+        "webhooks.time_limit",
+        "\"15s\"",
+        "How long one try may take in all, 100ms to 60s: name, connection, TLS and answer.",
+        "nothing",
+    ),
+    key(
+        "webhooks.first_retry",
+        "\"5s\"",
+        "Wait before the second try of a message, 10ms to 1h. Each later wait is twice as long, at most 24h, and up to a \
+         quarter shorter at random.",
+        "nothing",
+    ),
+    key(
+        "webhooks.tries",
+        "18",
+        "Tries of a message, 1 to 30, before it is put among the dead letters; 18 are nearly four days.",
+        "nothing",
+    ),
     key("telemetry.log_format", "\"text\"", "text or json, one line each, on standard error.", "nothing"),
     key("telemetry.log_level", "\"info\"", "error, warn, info, debug or trace.", "nothing"),
     key(

@@ -1,13 +1,14 @@
 //! An address as screening sees it now, with everything behind that.
 
-use chain::{address, exposure::Direction, label::Category};
+use chain::{address, exposure::Direction, label::Category, propagation::EdgeKind};
 use console::{
-    ActivityLine, AddressFile, ExposureLine, Graph, GraphEdge, GraphNode, LabelLine, Nothing, ROWS_MAX, Tone,
+    ActivityLine, AddressFile, DerivedLine, ExposureLine, Graph, GraphEdge, GraphNode, LabelLine, Nothing,
+    ROWS_MAX, SuspicionLine, Tone,
 };
 use domain::{Address, Network, Verdict};
 use watch::{
     assess::Assessment,
-    flows::{Dealing, Flows},
+    flows::{Dealing, Flows, Tie},
 };
 
 use super::casework::{Cabinet, LINKS_SHOWN};
@@ -90,10 +91,68 @@ fn reasons(assessment: &Assessment) -> Vec<String> {
             shadow(assessment.is_exposure_shadow)
         )
     }));
+    let asks = if assessment.suspected_verdict == Verdict::Allow { " This only reports." } else { "" };
+    reasons.extend(assessment.suspected.iter().take(8).map(|held| {
+        let probability = f64::from(held.probability) / 1e4;
+        format!(
+            "Its first transactions on {} are like those of addresses that turned out malicious ({probability:.1} %).{asks}",
+            held.chain
+        )
+    }));
+    reasons.extend(assessment.derived.iter().take(8).map(|derived| {
+        let found = &derived.association;
+        format!(
+            "On {} it is tied to a holder listed for {} ({:.0} % of that label).{}",
+            derived.chain,
+            found.category.as_str().replace('_', " "),
+            found.confidence * 100.0,
+            shadow(assessment.is_association_shadow)
+        )
+    }));
     reasons.extend(assessment.knowledge.iter().filter(|one| one.is_stale).map(|one| {
         format!("What is known of the chain {} is too old.{}", one.chain, shadow(assessment.is_stale_shadow))
     }));
     reasons
+}
+
+fn suspicions(assessment: &Assessment) -> Vec<SuspicionLine> {
+    let lines = assessment.suspected.iter().map(|held| SuspicionLine {
+        chain: held.chain.clone(),
+        probability: f64::from(held.probability) / 1e6,
+        at: held.at,
+        height: held.height,
+        transaction: (held.transaction != [0; 32]).then(|| hex::encode(held.transaction)),
+        transactions: held.transactions,
+        reasons: held.reasons.clone(),
+        model: hex::encode(held.model),
+        entry: held.entry,
+    });
+    lines.take(ROWS_MAX).collect()
+}
+
+fn derived(assessment: &Assessment) -> Vec<DerivedLine> {
+    let lines = assessment.derived.iter().map(|derived| {
+        let found = &derived.association;
+        let tie = |tie: &Tie| {
+            let how = match (tie.kind, tie.acted) {
+                (EdgeKind::Deployment, true) => "created by",
+                (EdgeKind::Deployment, false) => "created",
+                (EdgeKind::Funding, true) => "first paid by",
+                (EdgeKind::Funding, false) => "was the first to pay",
+                (EdgeKind::SharedSink, _) => "pays the same sink as",
+                _ => "payments with",
+            };
+            (how.to_owned(), address::encode(&tie.address))
+        };
+        DerivedLine {
+            chain: derived.chain.to_string(),
+            category: found.category.as_str().to_owned(),
+            confidence: found.confidence,
+            path: found.path.iter().map(tie).collect(),
+            around: (found.illicit, found.licit),
+        }
+    });
+    lines.take(ROWS_MAX).collect()
 }
 
 fn exposures(assessment: &Assessment) -> Vec<ExposureLine> {
@@ -183,7 +242,7 @@ fn flow(of: &Address, flows: &[&Flows]) -> Option<Graph> {
     if all.is_empty() {
         return None;
     }
-    let mut graph = Graph { columns: vec!["came from", "it", "went to"], ..Graph::default() };
+    let mut graph = Graph { columns: vec!["Came from", "The address", "Went to"], ..Graph::default() };
     let (left, right) = (side(&all, Direction::Source), side(&all, Direction::Destination));
     more += (all.len() - left.len() - right.len()) as u64;
     let middle = left.len();
@@ -280,6 +339,8 @@ impl Cabinet {
             invalid: screening.invalid.as_ref().map(ToString::to_string),
             verdict: assessment.verdict,
             reasons: reasons(&assessment),
+            suspicions: suspicions(&assessment),
+            derived: derived(&assessment),
             labels: labels(&assessment),
             is_contradictory: screening.is_contradictory(),
             seen: assessment

@@ -7,11 +7,14 @@ use std::{
 
 use api::{Cases as _, CasesError};
 use console::{
-    BoxFuture, CaseFile, CaseFilter, CaseLine, CasePage, DecisionLine, Deed, Found, HeldLine, Links, Moment,
-    NotDone, Tone, Unavailable,
+    AppealLine, BoxFuture, CaseFile, CaseFilter, CaseLine, CasePage, DecisionLine, Deed, Found, HeldLine,
+    Links, Moment, NotDone, Tone, Unavailable,
 };
 use domain::{Actor, UnixNanos};
-use fraud::cases::{Ask, Case, Disposition, Entity, Filter, HeldItem, Line, Priority, Review, Source};
+use fraud::cases::{
+    Against, Appeal, Ask, Case, Disposition, Entity, Filter, HeldItem, Line, Outcome, Priority, Review,
+    Source,
+};
 use journal::{Kind, Opened, record};
 
 use super::{
@@ -66,6 +69,7 @@ pub(super) fn page(core: &Core, wanted: &CaseFilter, most: usize) -> CasePage {
         entity: None,
         assignee: wanted.assignee.clone(),
         priority: wanted.priority.as_deref().and_then(Priority::named),
+        source: wanted.source.as_deref().and_then(Source::named),
     };
     let text = wanted.text.as_ref().map(|text| text.to_lowercase());
     let (about, text) = (wanted.about.as_deref(), text.as_deref());
@@ -146,6 +150,7 @@ impl Cabinet {
             account: case.entity.account().map(ToString::to_string),
             address: address.map(|address| ::chain::address::encode(&address)),
             held: held.collect(),
+            appeals: case.appeals.iter().map(|appeal| appealed(appeal, &id_of)).collect(),
             moments,
             moments_in_all,
             found: self.why(case),
@@ -266,9 +271,31 @@ fn held(item: &HeldItem, decision: String, now: UnixNanos, asked: Option<Decisio
     }
 }
 
+fn appealed(appeal: &Appeal, id_of: &impl Fn(u64) -> Option<String>) -> AppealLine {
+    let (decision, ban) = match &appeal.against {
+        Against::Ban(target) => (None, Some(target.clone())),
+        Against::Decision(position) => (id_of(*position), None),
+    };
+    AppealLine {
+        id: appeal.id,
+        at: appeal.at,
+        by: appeal.by.to_string(),
+        decision,
+        ban,
+        text: appeal.text.clone(),
+        state: appeal.state().to_owned(),
+        answer: appeal.answer.as_ref().map(|answer| (answer.by.to_string(), answer.reason.clone())),
+    }
+}
+
 /// What the form asks for, in the words of cases.
 fn ask(desk: &Desk, deed: Deed) -> Result<Ask, CasesError> {
     Ok(match deed {
+        Deed::Answer { appeal, outcome, reason } => Ask::Answer {
+            appeal,
+            outcome: Outcome::named(&outcome).ok_or(fraud::cases::CaseError::Malformed)?,
+            reason,
+        },
         Deed::Approve { decision } => Ask::Approve { decision: desk.decision(&decision)? },
         Deed::Assign { to } => Ask::Assign { to },
         Deed::Decline { decision, reason } => Ask::Decline { decision: desk.decision(&decision)?, reason },
@@ -294,13 +321,19 @@ pub(super) fn act(
             Ok(ask) => desk.act(actor, case, Some(revision), ask).await.map(drop),
             Err(error) => Err(error),
         };
-        done.map_err(|error| match error {
-            CasesError::Case(error) => NotDone(error.to_string()),
-            CasesError::UnknownDecision => NotDone("no decision has this id".to_owned()),
-            error => {
-                tracing::error!(%error, "a case was not changed");
-                NotDone("it cannot be recorded at the moment; try again".to_owned())
-            }
-        })
+        done.map_err(|error| not_done(&error))
     })
+}
+
+/// Why nothing was done, in words for who tried.
+pub(super) fn not_done(error: &CasesError) -> NotDone {
+    match error {
+        CasesError::Case(_) | CasesError::NotAppealable { .. } | CasesError::UnknownDecision => {
+            NotDone(error.to_string())
+        }
+        error => {
+            tracing::error!(%error, "a case was not changed");
+            NotDone("it cannot be recorded at the moment; try again".to_owned())
+        }
+    }
 }

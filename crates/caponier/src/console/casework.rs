@@ -341,6 +341,18 @@ impl Casework for Cabinet {
         })
     }
 
+    fn label<'a>(
+        &'a self,
+        actor: &'a Actor,
+        decision: &'a str,
+        is_fraud: bool,
+    ) -> BoxFuture<'a, Result<(), NotDone>> {
+        Box::pin(async move {
+            let labelled = api::Cases::label(&*self.core.desk, actor, decision, is_fraud).await;
+            labelled.map(drop).map_err(|error| cases::not_done(&error))
+        })
+    }
+
     fn cases(&self, wanted: &CaseFilter) -> CasePage {
         cases::page(&self.core, wanted, ROWS_MAX)
     }

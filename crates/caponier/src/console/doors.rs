@@ -296,7 +296,7 @@ mod tests {
         for role in [Role::Sre, Role::Approver] {
             assert!(role.capabilities().all(|capability| viewer.may(capability)));
         }
-        assert!(!viewer.may(identity::Capability::WorkCases));
+        assert!(!viewer.may(Capability::WorkCases));
         doors.leave(&session);
         assert_eq!(doors.viewer(&session), None);
     }

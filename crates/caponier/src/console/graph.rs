@@ -69,7 +69,7 @@ pub(super) fn drawn(
         })
     };
     first.sort_by_key(|(node, _)| (name_of(node).0, std::cmp::Reverse(others(node))));
-    let mut graph = Graph { columns: vec!["it", "linked to it", "who else"], ..Graph::default() };
+    let mut graph = Graph { columns: vec!["Looked at", "Linked to it", "Who else"], ..Graph::default() };
     let boxed = |node: &Node, column| GraphNode {
         kind: name_of(node).0,
         name: name_of(node).1,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use console::{Evidence, Found, Moment, Push, Score, Tone};
 use domain::{Event, EventKind, Finding, LabelTarget, Verdict};
-use fraud::cases::CaseEntry;
+use fraud::cases::{Action, Against, CaseEntry};
 use journal::{Entry, Kind, Opened, record};
 
 use super::{casework::Cabinet, entry_fields};
@@ -52,6 +52,25 @@ fn tone_of(verdict: Verdict) -> Tone {
         Verdict::Allow => Tone::Good,
         Verdict::Challenge | Verdict::Hold => Tone::Warn,
         Verdict::Deny => Tone::Bad,
+    }
+}
+
+/// What a verdict makes of a withdrawal.
+const fn became(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow => "allowed",
+        Verdict::Challenge => "challenged",
+        Verdict::Deny => "denied",
+        Verdict::Hold => "held",
+    }
+}
+
+/// An entry's kind and what changed, in words.
+fn kind_in_words(kind: Kind, what: &str) -> String {
+    let what = what.replace('_', " ");
+    match kind {
+        Kind::ApiKey => format!("API key {what}"),
+        kind => format!("{}: {what}", kind.as_str().replace('_', " ")),
     }
 }
 
@@ -185,7 +204,7 @@ impl Cabinet {
             Kind::Decision => {
                 let decision = record::decode_decision(&payload).ok()?;
                 let asked = self.line(entry.seq, &decision);
-                line.what = format!("withdrawal {}", decision.verdict.as_str());
+                line.what = format!("withdrawal {}", became(decision.verdict));
                 line.text = format!("{} to {}", asked.amount, asked.destination);
                 if !asked.reason.is_empty() {
                     line.text.push_str(": ");
@@ -213,13 +232,30 @@ impl Cabinet {
                     alert.score.map(|score| ("score".to_owned(), format!("{} of 1 000 000", score.get()))),
                 );
             }
-            Kind::Case => {
-                let CaseEntry::Action(done) = CaseEntry::decode(&payload).ok()? else { return None };
-                line.who = done.actor.to_string();
-                line.what = done.action.as_str().replace('_', " ");
-                line.text = done.action.text().unwrap_or_default().to_owned();
-                line.more = vec![("case".to_owned(), format!("case-{}", done.case))];
-            }
+            Kind::Case => match CaseEntry::decode(&payload).ok()? {
+                CaseEntry::Action(done) => {
+                    line.who = done.actor.to_string();
+                    line.what = done.action.as_str().replace('_', " ");
+                    line.text = done.action.text().unwrap_or_default().to_owned();
+                    line.more = vec![("case".to_owned(), format!("case-{}", done.case))];
+                    if let Action::Answer { appeal, outcome, .. } = &done.action {
+                        line.what = format!("appeal {}", outcome.as_str());
+                        line.more.push(("appeal".to_owned(), format!("appeal-{appeal}")));
+                    }
+                }
+                CaseEntry::Appealed(appealed) => {
+                    line.who = appealed.by.to_string();
+                    line.what = "appealed".to_owned();
+                    line.tone = Tone::Warn;
+                    let against = match &appealed.against {
+                        Against::Ban(target) => format!("the ban of {target}"),
+                        Against::Decision(position) => self.core.decider.ids().id(*position).to_string(),
+                    };
+                    line.more = vec![("against".to_owned(), against)];
+                    line.text = appealed.text;
+                }
+                CaseEntry::Policy(_) => return None,
+            },
             kind => {
                 // What has no words of its own here is told as the log tells it.
                 line.more = entry_fields(self.core.entry_revealed(entry.seq).ok()??);
@@ -228,7 +264,7 @@ impl Cabinet {
                 };
                 let what = named("change").or_else(|| named("alert")).or_else(|| named("what"));
                 if let Some(what) = what {
-                    line.what = format!("{}: {}", kind.as_str().replace('_', " "), what.replace('_', " "));
+                    line.what = kind_in_words(kind, &what);
                 }
                 line.text = named("category").or_else(|| named("api_key")).unwrap_or_default();
                 line.tone = match named("verdict").as_deref().and_then(|verdict| verdict.parse().ok()) {

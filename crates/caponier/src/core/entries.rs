@@ -12,7 +12,7 @@ use auth::{
 };
 use domain::{Channel, Destination, Event, WithdrawalRequest};
 use fraud::{
-    cases::{Action, CaseEntry},
+    cases::{Action, Against, CaseEntry},
     lifecycle::ModelEntry,
 };
 use journal::{Entry, Kind, Opened, record};
@@ -418,6 +418,17 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
         Kind::Case => {
             let entry = CaseEntry::decode(payload).map_err(|error| error.to_string())?;
             put("what", json!(entry.as_str()));
+            if let CaseEntry::Appealed(appealed) = &entry {
+                put("by", json!(appealed.by.to_string()));
+                match &appealed.against {
+                    // A key's name leads to its customer.
+                    Against::Ban(target) => put("ban", json!(words.reveal.then_some(target))),
+                    Against::Decision(decision) => put("decision", json!(decision)),
+                }
+                if words.reveal {
+                    put("text", json!(appealed.text));
+                }
+            }
             if let CaseEntry::Action(done) = entry {
                 put("case", json!(format!("case-{}", done.case)));
                 put("by", json!(done.actor.to_string()));
@@ -432,6 +443,10 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
                 }
                 if let Action::Resolve { disposition, .. } = &done.action {
                     put("disposition", json!(disposition.as_str()));
+                }
+                if let Action::Answer { appeal, outcome, .. } = &done.action {
+                    put("appeal", json!(format!("appeal-{appeal}")));
+                    put("outcome", json!(outcome.as_str()));
                 }
                 // What people write about a person is about that person.
                 if let (true, Some(text)) = (words.reveal, done.action.text()) {
@@ -468,6 +483,10 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
             }
         }
         Kind::Emergency => emergency(words, &mut put, &record::Emergency::decode(payload).map_err(said)?),
+        Kind::Webhook => {
+            let entry = webhook::Entry::decode(payload).map_err(|error| error.to_string())?;
+            webhooks(&mut put, &entry);
+        }
         // The envelope says all there is to say.
         _ => {}
     }
@@ -519,6 +538,63 @@ fn emergency(words: Words, put: &mut dyn FnMut(&str, Value), entry: &record::Eme
             put("approved_by", json!(approved_by.to_string()));
         }
     }
+}
+
+/// What was done about endpoints. Keys stay where they are.
+fn webhooks(put: &mut dyn FnMut(&str, Value), entry: &webhook::Entry) {
+    use webhook::Entry as Done;
+
+    put("what", json!(entry.as_str()));
+    if let Some(by) = entry.by() {
+        put("by", json!(by.to_string()));
+    }
+    match entry {
+        Done::Acknowledged(positions) => {
+            let positions: Map<String, Value> =
+                positions.iter().map(|(name, position)| (name.to_string(), json!(position))).collect();
+            put("positions", Value::Object(positions));
+        }
+        Done::Added { name, settings, key, .. } => {
+            put("endpoint", json!(name.as_str()));
+            webhook_settings(put, settings);
+            put("scheme", json!(key.scheme().as_str()));
+        }
+        Done::Changed { name, settings, enabled, skip, .. } => {
+            put("endpoint", json!(name.as_str()));
+            webhook_settings(put, settings);
+            put("enabled", json!(enabled));
+            put("skip", json!(skip));
+        }
+        Done::DeadLettered { name, message, tries, why } => {
+            put("endpoint", json!(name.as_str()));
+            put("entry", json!(message.position));
+            put("type", json!(message.event_type.as_str()));
+            put("tries", json!(tries));
+            put("why", json!(why));
+        }
+        Done::Disabled { name, why } => {
+            put("endpoint", json!(name.as_str()));
+            put("why", json!(why.as_str()));
+        }
+        Done::Removed { name, .. } => put("endpoint", json!(name.as_str())),
+        Done::Rotated { name, key, until, .. } => {
+            put("endpoint", json!(name.as_str()));
+            put("scheme", json!(key.scheme().as_str()));
+            put("until", json!(until.to_string()));
+        }
+        Done::Settled { name, message, how, .. } => {
+            put("endpoint", json!(name.as_str()));
+            put("entry", json!(message.position));
+            put("type", json!(message.event_type.as_str()));
+            put("how", json!(how.as_str()));
+        }
+    }
+}
+
+fn webhook_settings(put: &mut dyn FnMut(&str, Value), settings: &webhook::Settings) {
+    put("url", json!(settings.target.as_str()));
+    put("events", json!(settings.events.names().collect::<Vec<_>>()));
+    put("accounts", json!(settings.accounts));
 }
 
 impl Core {

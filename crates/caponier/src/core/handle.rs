@@ -68,17 +68,22 @@ impl Core {
             Request::ListsDiff { format, name, path } => {
                 self.lists_diff(&format, name.as_deref(), Path::new(&path))
             }
-            Request::CasesList { state, account, assignee, priority, urgent, after, limit } => self
+            Request::CasesList { state, account, assignee, priority, source, urgent, after, limit } => self
                 .cases_list(Wanted {
                     state,
                     account: account.as_deref(),
                     assignee,
                     priority: priority.as_deref(),
+                    source: source.as_deref(),
                     urgent,
                     after: after.as_deref(),
                     limit,
                 }),
             Request::CasesShow { case } => self.cases_show(&case),
+            Request::AppealsList { account, state, after, limit } => {
+                self.appeals_list(account.as_deref(), state, after.as_deref(), limit)
+            }
+            Request::Appeals(work) => self.appeals(work).await,
             Request::CasesAct { case, by, revision, work } => {
                 self.cases_act(&case, &by, revision, work).await
             }
@@ -87,6 +92,7 @@ impl Core {
             }
             Request::ChangesShow { change } => self.changes_show(&change),
             Request::ChangesAct { change, by, say } => self.changes_act(&change, &by, say).await,
+            Request::Webhooks { by, work } => self.webhooks(&by, work).await,
             Request::EmergencyShow => Ok(self.emergency_show()),
             Request::Emergency { by, work } => self.emergency(&by, work).await,
             Request::AlertsList { after, limit } => self.alerts_list(after, limit),

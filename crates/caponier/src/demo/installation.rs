@@ -35,6 +35,11 @@ use crate::{
 /// How often another free port is tried before giving up.
 const PORT_TRIES: usize = 8;
 
+/// Where bundles lie.
+const BUNDLES: &str = "bundles";
+/// The bundle that comes with the program. It begins in shadow, as every bundle.
+const BUNDLE: &str = "exchange";
+
 /// Longest wait for the exchange's events to be acknowledged.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -88,6 +93,7 @@ impl Installation {
         let secrets = dir.join("secrets");
         fs::create_dir_all(&secrets).with_context(|| format!("create {}", secrets.display()))?;
         let token = token(&secrets.join("exchange.token"))?;
+        provide_bundle(&dir.join(BUNDLES).join(BUNDLE))?;
         let upstream_token = self::token(&secrets.join("upstream.token"))?;
 
         let mut tries = 0;
@@ -326,6 +332,19 @@ fn token(path: &Path) -> anyhow::Result<String> {
     Ok(secret_file::read_line(path, 32)?.expose().clone())
 }
 
+/// Writes the bundle that comes with the program, unless there is one already.
+fn provide_bundle(dir: &Path) -> anyhow::Result<()> {
+    if dir.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
+    for (name, text) in fraud::preset::bundle(BUNDLE).into_iter().flatten() {
+        let file = dir.join(name);
+        fs::write(&file, text).with_context(|| format!("write {}", file.display()))?;
+    }
+    Ok(())
+}
+
 async fn free_port() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?)
 }
@@ -357,6 +376,10 @@ source = "200 / 2s"
 listen = "{api}"
 [api.tokens]
 exchange = "secrets/exchange.token"
+
+[fraud]
+bundles = "{BUNDLES}"
+bundle = "{BUNDLE}"
 
 [log]
 origin = "demo.caponier.local/journal"

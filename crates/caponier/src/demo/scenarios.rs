@@ -91,11 +91,6 @@ pub(super) async fn play(
     let mut stage = Stage { checks: Vec::new(), tell, clock, began: clock.now(), first_block: None };
     (stage.tell)("starting exchange, gateway, decision path, journal, log and backup on loopback ...");
     let installation = Installation::start(dir, seed, Arc::new(clock)).await?;
-    if watched.is_some() {
-        for line in stay::doors(&installation).await? {
-            (stage.tell)(&line);
-        }
-    }
     (stage.tell)(&format!("gateway    {}\n", installation.gateway_url()));
 
     stage.check("honest_users_trade", honest(&installation, seed).await);
@@ -125,7 +120,8 @@ pub(super) async fn play(
     let decisions = decisions(&installation)?;
     let elapsed = clock.now().since(stage.began);
     if let Some(watched) = watched {
-        stay::summary(&installation, &decisions, &mut *stage.tell);
+        let doors = stay::doors(&installation).await?;
+        stay::summary(&installation, &decisions, &doors, &mut *stage.tell);
         watched.stay(&installation, &victim, seed, &mut *stage.tell).await;
     }
     let canaries = [victim.secret.clone(), "erased-canary-account".to_owned(), "victim".to_owned()];

@@ -26,7 +26,7 @@ const WATCHERS: [(&str, &str, &str); 2] = [
         "security_engineer,compliance_officer,aml_analyst,fraud_analyst",
         "watches the gate and works on cases",
     ),
-    ("ben", "approver,viewer", "approves what ada proposes; another browser, or a private window"),
+    ("ben", "approver,viewer", "approves what ada proposes (another browser, or a private window)"),
 ];
 
 /// Somebody watches until this resolves.
@@ -88,13 +88,18 @@ pub(super) async fn doors(installation: &Installation) -> anyhow::Result<Vec<Str
         else {
             bail!("asking for a link answered something else");
         };
-        lines.push(format!("console    {url}\n           {name} {what_for}"));
+        lines.push(format!("  {name} {what_for}:\n    {url}"));
     }
     Ok(lines)
 }
 
 /// What was decided, and what to try while it all stays.
-pub(super) fn summary(installation: &Installation, decisions: &[DecisionLine], tell: &mut dyn FnMut(&str)) {
+pub(super) fn summary(
+    installation: &Installation,
+    decisions: &[DecisionLine],
+    doors: &[String],
+    tell: &mut dyn FnMut(&str),
+) {
     tell("\nwhat was decided, and why:");
     for decision in decisions {
         tell(&decision_line(decision));
@@ -113,8 +118,12 @@ pub(super) fn summary(installation: &Installation, decisions: &[DecisionLine], t
     }
     tell(&format!("  caponier audit verify {}", installation.path("data").display()));
     tell(
-        "\nopen the console: one withdrawal is held and waits for two people. Attacks go on until Ctrl-C.\n",
+        "\nopen the console; one withdrawal is held there and waits for two people. Each link lets one browser in, once:",
     );
+    for door in doors {
+        tell(door);
+    }
+    tell("\nAttacks go on until Ctrl-C; what stops them follows.\n");
 }
 
 impl Watched {

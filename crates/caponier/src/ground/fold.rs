@@ -90,6 +90,7 @@ pub struct Fold {
     models: lifecycle::Registry,
     tallies: Tallies,
     requests: Requests,
+    webhooks: webhook::Ledger,
     lives: Lives,
     /// Which bundle judges each place, as the journal says.
     bundles: BTreeMap<String, record::FraudBundle>,
@@ -148,6 +149,7 @@ impl Fold {
             models: lifecycle::Registry::default(),
             tallies: Tallies::default(),
             requests: Requests::default(),
+            webhooks: webhook::Ledger::default(),
             lives,
             bundles: BTreeMap::new(),
             judged: VecDeque::new(),
@@ -262,6 +264,12 @@ impl Fold {
     #[must_use]
     pub const fn requests(&self) -> &Requests {
         &self.requests
+    }
+
+    /// Who is told of what, and how far.
+    #[must_use]
+    pub const fn webhooks(&self) -> &webhook::Ledger {
+        &self.webhooks
     }
 
     /// The newest import of each list, and when it was recorded.
@@ -504,6 +512,11 @@ impl Fold {
             }
             Kind::Suspicion => {
                 let suspicion = record::Suspicion::decode(payload).map_err(|error| malformed(&error))?;
+                let (address, chains) = crate::suspicions::about(&self.suspicions, &suspicion)?;
+                if let (Some(trails), Some(address)) = (&mut self.trails, address) {
+                    trails.suspicion(position, address);
+                }
+                crate::cases::take_suspicion(&mut self.cases, (position, at), &suspicion, &chains);
                 crate::suspicions::apply(&self.suspicions, position, at, suspicion)?;
             }
             Kind::FraudAlert => {
@@ -552,10 +565,16 @@ impl Fold {
             }
             Kind::Case => {
                 let entry = CaseEntry::decode(payload).map_err(|error| malformed(&error))?;
-                if let (Some(trails), CaseEntry::Action(done)) = (&mut self.trails, &entry)
-                    && let Some(case) = self.cases.case(done.case)
-                {
-                    trails.case(position, &case.entity);
+                match (&mut self.trails, &entry) {
+                    (Some(trails), CaseEntry::Action(done)) => {
+                        if let Some(case) = self.cases.case(done.case) {
+                            trails.case(position, &case.entity);
+                        }
+                    }
+                    (Some(trails), CaseEntry::Appealed(appealed)) => {
+                        trails.account(position, &appealed.account, Sort::Case);
+                    }
+                    _ => {}
                 }
                 // One that breaks a rule changes nothing and is counted: whoever wrote it was told.
                 drop(self.cases.apply(position, at, entry));
@@ -564,6 +583,11 @@ impl Fold {
                 let entry = requests::Entry::decode(payload).map_err(|error| malformed(&error))?;
                 // One that breaks a rule changes nothing and is counted: whoever wrote it was told.
                 drop(self.requests.apply(position, at, entry));
+            }
+            Kind::Webhook => {
+                let entry = webhook::Entry::decode(payload).map_err(|error| malformed(&error))?;
+                // One that breaks a rule changes nothing and is counted.
+                self.webhooks.apply(position, at, entry);
             }
             Kind::Model => {
                 let entry = ModelEntry::decode(payload).map_err(|error| malformed(&error))?;
@@ -675,6 +699,7 @@ impl Fold {
         parts.insert("answers".to_owned(), hex::encode(self.answers.digest()));
         parts.insert("chain_alerts".to_owned(), hex::encode(self.chain_alerts.digest()));
         parts.insert("cases".to_owned(), hex::encode(self.cases.digest()));
+        parts.insert("webhooks".to_owned(), hex::encode(self.webhooks.digest()));
         parts.insert("requests".to_owned(), hex::encode(self.requests.digest()));
         parts.insert("models".to_owned(), hex::encode(self.models.digest()));
         parts.insert("event_ids".to_owned(), self.event_ids.digest());

@@ -53,6 +53,13 @@ impl Installation {
         decide::DecisionIds::new(MacKey::new(&key))
     }
 
+    /// Makes the ids of webhook messages.
+    #[must_use]
+    pub fn message_ids(&self) -> MacKey {
+        let key: [u8; 32] = crypto::hkdf_sha512(self.seed.expose(), b"caponier", b"webhook message ids v1");
+        MacKey::new(&key)
+    }
+
     /// Seals the files of the certificate authority's account.
     #[must_use]
     pub fn acme_key(&self) -> AeadKey {

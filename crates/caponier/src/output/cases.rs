@@ -60,6 +60,9 @@ pub(super) fn case_text(case: &Value) -> String {
     for held in array(case, "held") {
         text.push_str(&format!("\n  held {}: {}", or_dash(held, "decision"), review_text(&held["review"])));
     }
+    for appeal in array(case, "appeals") {
+        text.push_str(&format!("\n  {}", appeal_text(appeal).replace('\n', "\n  ")));
+    }
     for action in array(case, "actions") {
         let words = action.get("text").and_then(Value::as_str).map(|words| format!(": {words}"));
         let decision = action.get("decision").and_then(Value::as_str).map(|id| format!(" {id}"));
@@ -100,6 +103,33 @@ pub(super) fn review_text(review: &Value) -> String {
         if let Some(value) = review.get(name).and_then(Value::as_str) {
             text.push_str(&format!(", {words} {value}"));
         }
+    }
+    text
+}
+
+pub(super) fn appeals_text(value: &Value) -> String {
+    let appeals: Vec<String> = array(value, "appeals").iter().map(appeal_text).collect();
+    with_next(if appeals.is_empty() { "no appeals".to_owned() } else { appeals.join("\n") }, value)
+}
+
+/// An appeal: what it is against, what was said, and what was answered.
+pub(super) fn appeal_text(appeal: &Value) -> String {
+    let against = match appeal.get("ban").and_then(Value::as_str) {
+        Some(target) => format!("ban of {target}"),
+        None => or_dash(appeal, "decision").to_owned(),
+    };
+    let mut text = format!(
+        "{}  {}  {}  {against}  {}  by {}  {}\n  said: {}",
+        text_of(appeal, "id"),
+        text_of(appeal, "state"),
+        text_of(appeal, "account"),
+        text_of(appeal, "at"),
+        text_of(appeal, "by"),
+        text_of(appeal, "case"),
+        text_of(appeal, "text"),
+    );
+    if let Some(reason) = appeal.get("reason").and_then(Value::as_str) {
+        text.push_str(&format!("\n  answered by {}: {reason}", or_dash(appeal, "answered_by")));
     }
     text
 }

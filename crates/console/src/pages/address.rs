@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
-    badge, heading,
+    badge, headed, heading, ident,
     moments::{finder, graph_of, links, timeline},
     nothing, pairs,
 };
@@ -11,7 +11,7 @@ use crate::{
     query::encode,
     svg::{bars, layers::layers},
     time::{count, moment},
-    view::{AddressFile, ExposureLine, LabelLine, Tone},
+    view::{AddressFile, DerivedLine, ExposureLine, LabelLine, SuspicionLine, Tone},
 };
 
 /// The page of an address.
@@ -31,10 +31,11 @@ pub(crate) fn empty() -> Markup {
 pub(crate) fn one(file: &AddressFile) -> Markup {
     let shown = file.canonical.as_deref().unwrap_or(&file.asked);
     html! {
-        (heading("Address", "What lists and chains say about it, as screening sees it now."))
-        (finder())
-        section.card {
-            p.address { code { (shown) } @if let Some(network) = &file.network { " " span.muted { "on " (network) } } }
+        (headed("Address", "What lists and chains say about it, as screening sees it now.", &html! {
+            a.button.plain href=(graph_of(&format!("address:{shown}"))) { "Who deals with it" }
+        }))
+        section.card.movement.(Tone::of_verdict(file.verdict).class()) {
+            p.address { (ident(shown)) @if let Some(network) = &file.network { " " span.muted { "on " (network) } } }
             p { (badge(Tone::of_verdict(file.verdict), file.verdict.as_str())) " "
                 @if file.reasons.is_empty() && file.lists.is_empty() && file.chains.is_empty() {
                     "Nothing is known about it: no list is in force, and no chain of its family is followed."
@@ -45,9 +46,10 @@ pub(crate) fn one(file: &AddressFile) -> Markup {
             @if !file.seen.is_empty() { dl.pairs { @for (chain, first, since) in &file.seen {
                 dt { "first seen on " (chain) } dd { (moment(*first)) span.muted { " (watched since " (moment(*since)) ")" } }
             } } }
-            p.chips { a href=(graph_of(&format!("address:{shown}"))) { "Who deals with it" } }
         }
         section.card { h2 { "Labels" } (labels(&file.labels)) }
+        @if !file.suspicions.is_empty() { section.card { h2 { "Suspected" } (suspicions(&file.suspicions)) } }
+        @if !file.derived.is_empty() { section.card { h2 { "Tied to" } (derived(&file.derived)) } }
         section.card {
             h2 { "Exposure" }
             (exposure(&file.exposures))
@@ -88,7 +90,7 @@ fn labels(labels: &[LabelLine]) -> Markup {
                 td data-label="asks for" { (badge(Tone::of_verdict(label.verdict), label.verdict.as_str())) }
                 td data-label="category" { (label.category.replace('_', " ")) }
                 td data-label="said to be" { (label.text) }
-                td data-label="confidence" { (label.confidence) }
+                td data-label="confidence" { (label.confidence.replace('_', " ")) }
                 td data-label="list" { (label.list) " " span.muted { (moment(label.imported_at)) } }
                 td data-label="source" { @if label.source.is_empty() { span.muted { "not named" } } @else { (label.source) } }
                 td data-label="licence" { @if label.licence.is_empty() { span.muted { "not stated" } } @else { (label.licence) } }
@@ -99,6 +101,34 @@ fn labels(labels: &[LabelLine]) -> Markup {
                 }
             } } }
         } }
+    }
+}
+
+fn suspicions(lines: &[SuspicionLine]) -> Markup {
+    html! {
+        p.muted { "A model thinks so from its first transactions; nobody has said it. Who knows better clears the address on the command line (watch clear)." }
+        @for line in lines {
+            h3 { (percent(line.probability)) " on " (line.chain) }
+            ul { @for reason in &line.reasons { li { (reason) } } }
+            dl.pairs {
+                dt { "suspected since" } dd { (moment(line.at)) span.muted { ", after " (line.transactions) @if line.transactions == 1 { " transaction" } @else { " transactions" } } }
+                dt { "block" } dd { (line.height) }
+                @if let Some(transaction) = &line.transaction { dt { "transaction" } dd { code.address { (transaction) } } }
+                dt { "model" } dd { code.address { (line.model) } }
+                dt { "entry" } dd { (line.entry) }
+            }
+        }
+    }
+}
+
+fn derived(lines: &[DerivedLine]) -> Markup {
+    html! {
+        p.muted { "Who created it, paid it first, or pays the same sink may be one person with it: a reason to look, never knowledge." }
+        @for line in lines {
+            h3 { (line.category.replace('_', " ")) ", worth " (percent(line.confidence)) ", on " (line.chain) }
+            ol { @for (how, whom) in &line.path { li { (how) " " a href=(page_of(None, whom)) { code { (whom) } } } } }
+            p.muted { "Around it lists know " (line.around.0) " bad and " (line.around.1) " harmless holders." }
+        }
     }
 }
 

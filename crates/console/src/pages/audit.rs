@@ -2,12 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::{heading, nothing, pairs};
+use super::{badge, heading, nothing, pairs, told};
 use crate::{
     ROWS_MAX,
     ports::NotDone,
     time::{count, stamp},
-    view::{Entry, EntryPage, Evidence},
+    view::{Entry, EntryPage, Evidence, Tone},
 };
 
 pub(crate) fn page(page: &EntryPage) -> Markup {
@@ -31,7 +31,7 @@ pub(crate) fn page(page: &EntryPage) -> Markup {
                 tbody { @for entry in &page.entries { tr data-row {
                     td data-label="entry" { a href=(format!("/console/audit/{}", entry.seq)) { (entry.seq) } }
                     td data-label="when" { (stamp(&entry.at)) }
-                    td data-label="what" { (entry.kind.replace('_', " ")) }
+                    td data-label="what" { (badge(Tone::Plain, &entry.kind.replace('_', " "))) }
                     td data-label="details" { (inline(&entry.fields)) }
                 } } }
             } } }
@@ -44,7 +44,7 @@ pub(crate) fn page(page: &EntryPage) -> Markup {
         section.card {
             h2 { "Check it elsewhere" }
             p { "The published log needs no trust in this console. On any machine that has a copy of it:" }
-            pre { code { "caponier audit verify DIR" } }
+            pre { code data-copy="caponier audit verify DIR" { "caponier audit verify DIR" } }
         }
     }
 }
@@ -54,7 +54,7 @@ pub(crate) fn one(entry: &Entry, proof: Result<&(String, String), &NotDone>) -> 
     html! {
         (heading(&format!("Entry {}", entry.seq), "What was recorded, and the proof that it is in the log."))
         section.card {
-            p { b { (entry.kind.replace('_', " ")) } " " (stamp(&entry.at)) }
+            p { (badge(Tone::Plain, &entry.kind.replace('_', " "))) " " (stamp(&entry.at)) " UTC" }
             (pairs(&entry.fields))
         }
         section.card {
@@ -63,10 +63,10 @@ pub(crate) fn one(entry: &Entry, proof: Result<&(String, String), &NotDone>) -> 
                 Err(error) => p.card.notice.bad role="alert" { "No proof now: " (error) "." },
                 Ok((text, key)) => {
                     p { "By the log's own form (c2sp.org/tlog-proof), which other software checks too. The key that verifies it:" }
-                    pre { code { (key) } }
-                    pre { code { (text) } }
+                    pre { code data-copy=(key) { (key) } }
+                    pre { code data-copy=(text) { (text) } }
                     p { "On a machine that has a copy of the published log:" }
-                    pre { code { "caponier audit verify DIR --vkey '" (key) "'" } }
+                    pre { code data-copy=(format!("caponier audit verify DIR --vkey '{key}'")) { "caponier audit verify DIR --vkey '" (key) "'" } }
                 }
             }
         }
@@ -75,5 +75,5 @@ pub(crate) fn one(entry: &Entry, proof: Result<&(String, String), &NotDone>) -> 
 
 /// One after the other: an entry is a line, not a card.
 fn inline(fields: &[Evidence]) -> Markup {
-    html! { @for (name, value) in fields { span.field { span.muted { (name.replace('_', " ")) } " " (value) } " " } }
+    html! { @for (name, value) in fields { span.field { span.muted { (name.replace('_', " ")) } " " (told(value)) } " " } }
 }

@@ -3,7 +3,7 @@
 use identity::Capability;
 use maud::{Markup, html};
 
-use super::{badge, heading, nothing};
+use super::{badge, heading, ident, live::tile, nothing};
 use crate::{
     ports::Viewer,
     time::{count, stamp},
@@ -17,12 +17,23 @@ pub(crate) fn page(backup: &Backup, viewer: &Viewer, says: Option<&str>) -> Mark
         @match &backup.target {
             None => p.card.notice.bad { "No backup is configured: what is lost here is lost." },
             Some(target) => {
+                @let behind = backup.entries.saturating_sub(backup.entries_shipped);
+                dl.tiles {
+                    (tile("not copied yet", &count(behind), if behind == 1 { "entry" } else { "entries" }))
+                    (tile("copied", &count(backup.entries_shipped), &format!("of {} entries", count(backup.entries))))
+                    div.(if backup.last_drill.as_ref().is_some_and(|drill| drill.ok) { "good" } else { "bad" }) {
+                        dt { "last rehearsed restore" }
+                        @match &backup.last_drill {
+                            None => { dd { "never" } dd.beside { "press the button below" } }
+                            Some(drill) => { dd { @if drill.ok { "equal" } @else { "failed" } } dd.beside { (stamp(&drill.at)) " UTC" } }
+                        }
+                    }
+                }
                 section.card {
                     h2 { "Copy" }
                     dl.pairs {
-                        dt { "target" } dd { code { (target) } }
-                        dt { "entries" } dd { (count(backup.entries_shipped)) " of " (count(backup.entries)) " shipped" }
-                        dt { "last shipment" } dd { @if let Some(at) = &backup.shipped_at { (stamp(at)) } @else { "none yet" } }
+                        dt { "target" } dd { (ident(target)) }
+                        dt { "last shipment" } dd { @if let Some(at) = &backup.shipped_at { (stamp(at)) " UTC" } @else { "none yet" } }
                     }
                 }
                 section.card {
@@ -40,7 +51,7 @@ pub(crate) fn page(backup: &Backup, viewer: &Viewer, says: Option<&str>) -> Mark
                     @if viewer.may(Capability::RunDrills) {
                         form.row method="post" action="/console/backups" {
                             button { "Drill now" }
-                            span.muted { "restores everything beside the data, compares and removes it again; takes about as long as a start" }
+                            span.muted { "Restores everything beside the data, compares and removes it again; takes about as long as a start." }
                         }
                     }
                 }

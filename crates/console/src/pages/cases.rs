@@ -5,16 +5,17 @@ use identity::Capability;
 use maud::{Markup, html};
 
 use super::{
-    badge, decisions, heading,
-    moments::{account_of, finder, graph_of, links, timeline},
+    badge, decisions, ends, headed, heading,
+    moments::{account_of, graph_of, timeline},
     nothing,
 };
 use crate::{
+    icons::icon,
     ports::Viewer,
     query::address,
     svg::layers::short,
-    time::{count, moment, span},
-    view::{CaseFile, CaseFilter, CaseLine, CasePage, HeldLine, Tone},
+    time::{amount, count, moment, span},
+    view::{AppealLine, CaseFile, CaseFilter, CaseLine, CasePage, HeldLine, Links, Tone},
 };
 
 /// What a case may turn out to be, with what follows.
@@ -26,8 +27,12 @@ const DISPOSITIONS: [(&str, &str); 3] = [
 pub(crate) const STATES: [&str; 4] = ["open", "assigned", "proposed", "resolved"];
 pub(crate) const PRIORITIES: [&str; 4] = ["low", "medium", "high", "critical"];
 pub(crate) const ABOUT: [&str; 4] = ["account", "address", "network", "other"];
+pub(crate) const SOURCES: [&str; 6] =
+    ["appeal", "chain_alert", "decision", "fraud_alert", "screening", "suspicion"];
 /// Characters of an entity shown in a list.
 const ENTITY_CHARS: usize = 40;
+/// Characters of a name among the links beside a case.
+const LINK_CHARS: usize = 28;
 
 /// The address of a list.
 pub(crate) fn list_of(path: &str, wanted: &CaseFilter, after: Option<u64>) -> String {
@@ -39,6 +44,7 @@ pub(crate) fn list_of(path: &str, wanted: &CaseFilter, after: Option<u64>) -> St
             ("state", wanted.state.as_deref()),
             ("priority", wanted.priority.as_deref()),
             ("about", wanted.about.as_deref()),
+            ("source", wanted.source.as_deref()),
             ("assignee", wanted.assignee.as_deref()),
             ("q", wanted.text.as_deref()),
             ("after", after.as_deref()),
@@ -51,12 +57,14 @@ pub(crate) fn list(page: &CasePage, wanted: &CaseFilter, viewer: &Viewer) -> Mar
     let may_work = viewer.may(Capability::WorkCases);
     let back = list_of("/console/cases", wanted, wanted.after);
     html! {
-        (heading("Cases", "What belongs together about one customer or address, the most urgent first."))
+        (headed("Cases", "What belongs together about one customer or address, the most urgent first.", &html! {
+            a.button.plain href=(list_of("/console/export/cases.csv", wanted, None)) { "Export CSV" }
+            a.button.plain href=(list_of("/console/export/cases.ndjson", wanted, None)) { "Export NDJSON" }
+        }))
         dl.tiles.small {
-            div { dt { "open" } dd { (count(u64::try_from(page.open).unwrap_or(u64::MAX))) } }
-            div.(if page.overdue > 0 { "bad" } else { "good" }) { dt { "overdue" } dd { (count(u64::try_from(page.overdue).unwrap_or(u64::MAX))) } }
+            div { dt { "open" } dd { (count(u64::try_from(page.open).unwrap_or(u64::MAX))) } dd.beside { "wait for people" } }
+            div.(if page.overdue > 0 { "bad" } else { "good" }) { dt { "overdue" } dd { (count(u64::try_from(page.overdue).unwrap_or(u64::MAX))) } dd.beside { "past their time, unseen" } }
         }
-        (finder())
         section.card {
             (filter(wanted, viewer))
             @if lines.is_empty() {
@@ -72,10 +80,8 @@ pub(crate) fn list(page: &CasePage, wanted: &CaseFilter, viewer: &Viewer) -> Mar
                 @if wanted.after.is_some() { a href=(list_of("/console/cases", wanted, None)) { "First page" } }
                 @if page.after.is_some() { a rel="next" href=(list_of("/console/cases", wanted, page.after)) { "Next page" } }
             }
-            p.muted { "Take away: "
-                a href=(list_of("/console/export/cases.csv", wanted, None)) { "these cases as CSV" } ", "
-                a href=(list_of("/console/export/cases.ndjson", wanted, None)) { "as NDJSON" } "; "
-                a href="/console/export/alerts.csv" { "all alerts as CSV" } ", "
+            p.muted { "Export all alerts, whatever the filter: "
+                a href="/console/export/alerts.csv" { "as CSV" } ", "
                 a href="/console/export/alerts.ndjson" { "as NDJSON" }
             }
         }
@@ -86,7 +92,7 @@ fn choice(name: &str, label: &str, any: &str, options: &[&str], chosen: Option<&
     html! {
         label { (label) select name=(name) {
             option value="" { (any) }
-            @for option in options { option value=(option) selected[chosen == Some(option)] { (option) } }
+            @for option in options { option value=(option) selected[chosen == Some(option)] { (option.replace('_', " ")) } }
         } }
     }
 }
@@ -112,6 +118,7 @@ fn filter(wanted: &CaseFilter, viewer: &Viewer) -> Markup {
             (choice("state", "State", "any", &STATES, wanted.state.as_deref()))
             (choice("priority", "At least", "any priority", &PRIORITIES, wanted.priority.as_deref()))
             (choice("about", "About", "anything", &ABOUT, wanted.about.as_deref()))
+            (choice("source", "Because of", "anything", &SOURCES, wanted.source.as_deref()))
             label { "Assigned to" input name="assignee" maxlength="64" value=(wanted.assignee.as_deref().unwrap_or_default()); }
             label.check { input type="checkbox" name="all" value="1" checked[wanted.all]; " closed ones too" }
             button { "Filter" }
@@ -135,9 +142,9 @@ fn table(page: &CasePage, with_boxes: bool) -> Markup {
                 } }
                 td data-label="case" { a href=(format!("/console/cases/{}", line.id)) { "case-" (line.id) } }
                 td data-label="priority" { (badge(urgency(&line.priority), &line.priority)) }
-                td data-label="about" { span title=(line.entity) { (short(&line.entity, ENTITY_CHARS)) } }
+                td data-label="about" { (about(&line.entity)) }
                 td.number data-label="expected loss" {
-                    @if let Some(loss) = &line.expected_loss { (loss) } @else { span.muted { "unknown" } }
+                    @if let Some(loss) = &line.expected_loss { (amount(loss)) } @else { span.muted { "unknown" } }
                 }
                 td data-label="state" {
                     (line.state) @if let Some(who) = &line.assignee { span.muted { " " (who) } }
@@ -156,10 +163,10 @@ fn bulk() -> Markup {
             legend { "With those chosen" }
             button name="deed" value="assign" data-key="a" formnovalidate { "Assign to me" }
             label { "Reason" input name="text" data-key="r" maxlength="2000" placeholder="needed for what follows"; }
-            button name="deed" value="note" { "Write down" }
-            button name="deed" value="propose" { "Propose release" }
+            button.plain name="deed" value="note" { "Write down" }
+            button.plain name="deed" value="propose" { "Propose release" }
             label { "It was" (dispositions(false)) }
-            button name="deed" value="resolve" { "Close" }
+            button.plain name="deed" value="resolve" { "Close" }
             p.muted { "A release needs a second person, one withdrawal at a time, on the page of the case." }
         }
     }
@@ -222,6 +229,16 @@ fn clock(line: &CaseLine, now: UnixNanos) -> Markup {
     }
 }
 
+/// Whom a case is about: what it is, and its name.
+fn about(entity: &str) -> Markup {
+    match entity.split_once(':') {
+        Some((kind, name)) if ABOUT.contains(&kind) => html! {
+            span.about title=(name) { (icon(if kind == "network" { "network address" } else { kind })) span { span.muted { (kind) } " " b { (short(name, ENTITY_CHARS)) } } }
+        },
+        _ => html! { span title=(entity) { (short(entity, ENTITY_CHARS)) } },
+    }
+}
+
 fn urgency(priority: &str) -> Tone {
     match priority {
         "critical" | "high" => Tone::Bad,
@@ -249,49 +266,61 @@ pub(crate) fn one(file: &CaseFile, viewer: &Viewer, says: Option<&str>) -> Marku
     let may_work = is_open && viewer.may(Capability::WorkCases);
     let score = file.found.iter().find_map(|found| found.score.as_ref());
     html! {
-        (heading(&format!("Case {}", line.id), "What came together, what waits, and what people did."))
+        (headed(&format!("Case {}", line.id), "What came together, what waits, and what people did.", &html! {
+            @if let Some(account) = &file.account {
+                a.button.plain href=(account_of(account)) { "Everything of this customer" }
+                a.button.plain href=(graph_of(&format!("account:{account}"))) { "Who shares what" }
+            }
+            @if let Some(text) = &file.address {
+                a.button.plain href=(super::address::page_of(None, text)) { "The address" }
+                a.button.plain href=(graph_of(&format!("address:{text}"))) { "Who deals with it" }
+            }
+        }))
         @if let Some(says) = says { p.card.notice.bad role="alert" { (says) } }
         section.card.summary {
             div.who-about {
-                p.name { (badge(urgency(&line.priority), &line.priority)) " " b { (line.entity) } }
+                p.name { (about(&line.entity)) }
                 p {
+                    (badge(urgency(&line.priority), &line.priority)) " "
                     @if let Some(resolution) = &file.resolution { (badge(Tone::Good, "resolved")) " " (resolution) }
-                    @else { (line.state) @if let Some(who) = &line.assignee { ", " b { (who) } " works on it" } @else { ", nobody works on it" } }
-                }
-                p.chips {
-                    @if let Some(account) = &file.account {
-                        a href=(account_of(account)) { "Everything of this customer" }
-                        a href=(graph_of(&format!("account:{account}"))) { "Who shares what" }
-                    }
-                    @if let Some(text) = &file.address {
-                        a href=(super::address::page_of(None, text)) { "The address" }
-                        a href=(graph_of(&format!("address:{text}"))) { "Who deals with it" }
-                    }
+                    @else { (badge(Tone::Plain, &line.state)) @if let Some(who) = &line.assignee { " " b { (who) } " works on it" } @else { " nobody works on it" } }
                 }
             }
             dl.facts {
-                div { dt { "expected loss" } dd { @if let Some(loss) = &line.expected_loss { (loss) } @else { "unknown" } } }
+                div { dt { "expected loss" } dd { @if let Some(loss) = &line.expected_loss { (amount(loss)) } @else { "unknown" } } }
                 @if let Some(score) = score { div { dt { "model" } dd { (percent(score.ppm)) } } }
-                div { dt { "opened" } dd { (moment(line.opened_at)) } }
-                @if is_open { div { dt { "look by" } dd { (moment(line.deadline)) (clock(line, file.now)) } } }
+                div { dt { "opened" } dd.moment { (moment(line.opened_at)) } }
+                @if is_open { div { dt { "look by" } dd.moment { (moment(line.deadline)) (clock(line, file.now)) } } }
             }
         }
-        @if !file.held.is_empty() {
-            section.card {
-                h2 { "Withdrawals that wait or waited" }
-                ul.plain { @for held in &file.held { li data-row { (withdrawal(file, held, viewer)) } } }
+        div.split {
+            div {
+                @if !file.appeals.is_empty() {
+                    section.card #appeals {
+                        h2 { "Appeals" }
+                        ul.plain { @for appeal in &file.appeals { li data-row { (appealed(file, appeal, viewer)) } } }
+                    }
+                }
+                @if !file.held.is_empty() {
+                    section.card {
+                        h2 { "Withdrawals that wait or waited" }
+                        ul.plain { @for held in &file.held { li data-row { (withdrawal(file, held, viewer)) } } }
+                    }
+                }
+                @if !file.found.is_empty() {
+                    section.card {
+                        h2 { "Why" }
+                        (decisions::findings(&file.found))
+                    }
+                }
             }
-        }
-        @if !file.found.is_empty() {
-            section.card {
-                h2 { "Why" }
-                (decisions::findings(&file.found))
+            aside aria-label="Work and links" {
+                @if may_work { (work(file, viewer)) }
+                section.card {
+                    h2 { "Linked" }
+                    (linked(&file.links))
+                }
             }
-        }
-        @if may_work { (work(file, viewer)) }
-        section.card {
-            h2 { "Linked" }
-            (links(&file.links, "Nothing is known to be linked to it."))
         }
         section.card {
             h2 { "Timeline" }
@@ -320,6 +349,46 @@ fn form(file: &CaseFile, deed: &str, decision: Option<&str>, inside: &Markup) ->
     }
 }
 
+/// What somebody says was wrong, and the answer, or the form for one.
+fn appealed(file: &CaseFile, appeal: &AppealLine, viewer: &Viewer) -> Markup {
+    let tone = match appeal.state.as_str() {
+        "overturned" => Tone::Good,
+        "upheld" => Tone::Plain,
+        _ => Tone::Warn,
+    };
+    html! {
+        p {
+            (badge(tone, &appeal.state)) " against "
+            @if let Some(decision) = &appeal.decision { a href=(format!("/console/decisions/{decision}")) { "the decision" } }
+            @if let Some(ban) = &appeal.ban { "the ban of " code { (ban) } }
+            " " span.muted { (moment(appeal.at)) " by " (appeal.by) }
+        }
+        blockquote.said { (appeal.text) }
+        @match &appeal.answer {
+            Some((by, reason)) => { p { (by) " answered: " (reason) } }
+            None => {
+                @if file.resolution.is_none() && viewer.may(Capability::WorkCases) {
+                    @if viewer.actor.id().eq_ignore_ascii_case(appeal.by.split_once(':').map_or(appeal.by.as_str(), |(_, name)| name)) {
+                        p.muted { "You brought it: somebody else must answer." }
+                    } @else {
+                        (form(file, "answer", None, &html! {
+                            input type="hidden" name="appeal" value=(appeal.id);
+                            label { "It was" select name="outcome" required {
+                                option value="" { "choose" }
+                                option value="overturned" { "wrong: overturn" @if appeal.ban.is_some() { ", the ban is lifted" } }
+                                option value="upheld" { "right: uphold" }
+                            } }
+                            label.grow { "Answer, in words for the customer" input name="text" required maxlength="2000"; }
+                            button { "Answer" }
+                        }))
+                        p.muted { "Overturned, a withdrawal that waits is proposed for release; a second person must agree." }
+                    }
+                }
+            }
+        }
+    }
+}
+
 fn withdrawal(file: &CaseFile, held: &HeldLine, viewer: &Viewer) -> Markup {
     let is_open = file.resolution.is_none();
     let decision = Some(held.decision.as_str());
@@ -328,18 +397,18 @@ fn withdrawal(file: &CaseFile, held: &HeldLine, viewer: &Viewer) -> Markup {
         "refused" => Tone::Bad,
         _ => Tone::Warn,
     };
-    let reason = html! { label { "Reason" input name="text" required maxlength="2000" data-key="r"; } };
+    let reason = html! { label.grow { "Reason" input name="text" required maxlength="2000" data-key="r"; } };
     html! {
         p {
             (badge(tone, &held.state)) " "
             @if let Some(asked) = &held.asked {
-                b { (asked.amount) } " to " code { (asked.destination) } " "
+                b { (amount(&asked.amount)) } " to " (ends(&asked.destination, ENTITY_CHARS)) " "
             }
-            span.muted { (moment(held.at)) }
+            span.muted { (moment(held.at)) " UTC" }
         }
         p {
             @for (at, reason) in held.reasons.iter().enumerate() { @if at > 0 { ", " } code { (reason) } }
-            " " a href=(format!("/console/decisions/{}", held.decision)) { "the decision" }
+            " " a href=(format!("/console/decisions/{}", held.decision)) { "The decision" }
         }
         @if !held.detail.is_empty() { p.said { (held.detail) } }
         @if is_open && viewer.may(Capability::WorkCases) && matches!(held.state.as_str(), "held" | "expired") {
@@ -350,9 +419,31 @@ fn withdrawal(file: &CaseFile, held: &HeldLine, viewer: &Viewer) -> Markup {
                 (form(file, "approve", decision, &html! { button { "Approve release" } }))
             }
             @if viewer.may(Capability::WorkCases) {
-                (form(file, "decline", decision, &html! { (reason) button.quiet { "Decline" } }))
+                (form(file, "decline", decision, &html! { (reason) button.plain { "Decline" } }))
             }
         }
+    }
+}
+
+/// Most links shown beside a case; all of them are on the page of the customer.
+const LINKS_SHOWN: usize = 12;
+
+fn linked(all: &Links) -> Markup {
+    if all.lines.is_empty() {
+        return nothing("Nothing is known to be linked to it.");
+    }
+    html! {
+        ul.links { @for line in all.lines.iter().take(LINKS_SHOWN) { li.(line.kind.replace(' ', "-")) {
+            (icon(line.kind))
+            span {
+                a href=(graph_of(&line.entity)) title=(line.name) { (short(&line.name, LINK_CHARS)) }
+                span.muted { (line.how) ", " (count(line.times.into())) @if line.times == 1 { " time" } @else { " times" } }
+            }
+            @if line.others > 0 { (badge(Tone::Warn, &format!("{} more", line.others))) }
+        } } }
+        @let left = all.lines.len().saturating_sub(LINKS_SHOWN);
+        @if left > 0 || all.more > 0 { p.muted { "And more." } }
+        p.muted { "More: others who use the same." }
     }
 }
 
@@ -370,18 +461,18 @@ fn work(file: &CaseFile, viewer: &Viewer) -> Markup {
             details {
                 summary { "Assign to somebody else" }
                 (form(file, "assign", None, &html! {
-                    label { "Name (empty: nobody)" input name="text" maxlength="64"; }
-                    button { "Assign" }
+                    label.grow { "Name (empty: nobody)" input name="text" maxlength="64"; }
+                    button.plain { "Assign" }
                 }))
             }
             (form(file, "note", None, &html! {
                 label.grow { "Note" input name="text" required maxlength="2000" data-key="n"; }
-                button { "Write down" }
+                button.plain { "Write down" }
             }))
             (form(file, "resolve", None, &html! {
-                label { "It was" (dispositions(true)) }
+                label.grow { "It was" (dispositions(true)) }
                 label.grow { "Reason" input name="text" required maxlength="2000" data-key="e"; }
-                button { "Close the case" }
+                button.plain { "Close the case" }
             }))
         }
     }

@@ -21,9 +21,9 @@ pub(crate) fn list(lines: &[ChangeLine], all: bool) -> Markup {
     html! {
         (heading("Changes", "What takes two persons: one asked for it, another agrees."))
         section.card {
-            p.pager {
-                @if all { a href="/console/changes" { "Open ones" } span { "All, newest first" } }
-                @else { span { "Open ones" } a href="/console/changes?all=1" { "All, newest first" } }
+            p.chips {
+                a href="/console/changes" aria-current=[(!all).then_some("true")] { "Open ones" }
+                a href="/console/changes?all=1" aria-current=[all.then_some("true")] { "All, newest first" }
             }
             @if lines.is_empty() {
                 (nothing(if all { "Nobody has asked for a change yet." } else { "Nothing waits for a second person." }))

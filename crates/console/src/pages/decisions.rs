@@ -4,12 +4,12 @@ use domain::Verdict;
 use identity::Capability;
 use maud::{Markup, html};
 
-use super::{badge, cases::percent, heading, moments::account_of, nothing, pairs};
+use super::{badge, cases::percent, ends, headed, ident, moments::account_of, nothing, pairs, verdict};
 use crate::{
     ports::Viewer,
     query,
-    svg::bars,
-    time::moment,
+    svg::{bars, layers::short},
+    time::{amount, moment},
     view::{DecisionFilter, DecisionLine, DecisionPage, Explanation, Found, Tone},
 };
 
@@ -30,7 +30,10 @@ pub(crate) fn list_of(path: &str, wanted: &DecisionFilter, before: Option<u64>) 
 pub(crate) fn list(page: &DecisionPage, wanted: &DecisionFilter) -> Markup {
     let is_filtered = *wanted != DecisionFilter { before: wanted.before, ..DecisionFilter::default() };
     html! {
-        (heading("Decisions", "Every withdrawal that was asked for, newest first."))
+        (headed("Decisions", "Every withdrawal that was asked for, newest first.", &html! {
+            a.button.plain href=(list_of("/console/export/decisions.csv", wanted, None)) { "Export CSV" }
+            a.button.plain href=(list_of("/console/export/decisions.ndjson", wanted, None)) { "Export NDJSON" }
+        }))
         section.card {
             form.row.filter method="get" action="/console/decisions" {
                 label { "Text" input type="search" name="q" maxlength="160" value=(wanted.text.as_deref().unwrap_or_default()); }
@@ -51,10 +54,6 @@ pub(crate) fn list(page: &DecisionPage, wanted: &DecisionFilter) -> Markup {
                 @if wanted.before.is_some() { a href=(list_of("/console/decisions", wanted, None)) { "Newest" } }
                 @if page.before.is_some() { a href=(list_of("/console/decisions", wanted, page.before)) rel="next" { "Older" } }
             }
-            p.muted { "Take away: "
-                a href=(list_of("/console/export/decisions.csv", wanted, None)) { "as CSV" } ", "
-                a href=(list_of("/console/export/decisions.ndjson", wanted, None)) { "as NDJSON" }
-            }
         }
     }
 }
@@ -70,11 +69,11 @@ pub(crate) fn table(lines: &[DecisionLine]) -> Markup {
             } }
             tbody { @for line in lines { tr data-row {
                 td data-label="when" { a href=(href(&line.id)) { (moment(line.at)) } }
-                td data-label="verdict" { (badge(Tone::of_verdict(line.verdict), line.verdict.as_str())) }
-                td data-label="account" { (line.account) }
-                td.number data-label="amount" { (line.amount) }
-                td.mono data-label="to" { (ends(&line.destination)) }
-                td data-label="because" { @if line.reason.is_empty() { span.muted { "nothing speaks against it" } } @else { (line.reason) } }
+                td data-label="verdict" { (verdict(line.verdict)) }
+                td data-label="account" { span title=(line.account) { (short(&line.account, ACCOUNT_CHARS)) } }
+                td.number data-label="amount" { (amount(&line.amount)) }
+                td.mono data-label="to" { (ends(&line.destination, ENDS)) }
+                td.because data-label="because" { @if line.reason.is_empty() { span.muted { "nothing speaks against it" } } @else { span title=(line.reason) { (line.reason) } } }
             } } }
         } }
     }
@@ -82,52 +81,68 @@ pub(crate) fn table(lines: &[DecisionLine]) -> Markup {
 
 /// Pieces of evidence that are shown without being asked for.
 const EVIDENCE_OPEN: usize = 3;
-/// Characters of a destination shown at either end in a list. Both ends, and more of each than a look-alike copies.
-const ENDS: usize = 9;
-
-/// An address in short, whole when pointed at.
-fn ends(address: &str) -> Markup {
-    let chars: Vec<char> = address.chars().collect();
-    let Some(tail) = chars.len().checked_sub(ENDS).filter(|at| *at > ENDS + 3) else {
-        return html! { (address) };
-    };
-    let text = |part: &[char]| part.iter().collect::<String>();
-    let (head, tail) = (text(chars.get(..ENDS).unwrap_or(&[])), text(chars.get(tail..).unwrap_or(&[])));
-    html! { span title=(address) { (head) "\u{2026}" (tail) } }
-}
+/// Characters of a destination shown in a list. Both ends, and more of each than a look-alike copies.
+const ENDS: usize = 17;
+/// Characters of an account shown in a list.
+const ACCOUNT_CHARS: usize = 20;
 
 fn href(id: &str) -> String {
     format!("/console/decisions/{id}")
 }
 
-pub(crate) fn one(explanation: &Explanation, viewer: &Viewer) -> Markup {
+pub(crate) fn one(explanation: &Explanation, viewer: &Viewer, says: Option<Result<&str, &str>>) -> Markup {
     let may_see_customers = viewer.may(Capability::ReadCases);
     let Explanation { line, asked, found, position } = explanation;
     html! {
-        (heading("Decision", "What was asked, what was found, and what would have changed it."))
-        section.card {
-            p {
-                (badge(Tone::of_verdict(line.verdict), line.verdict.as_str())) " "
-                b { (line.amount) } " from " b {
+        (headed("Decision", "What was asked, what was found, and what would have changed it.", &html! { (ident(&line.id)) }))
+        @match says {
+            Some(Ok(says)) => { p.card.notice.good role="status" { (says) } }
+            Some(Err(says)) => { p.card.notice.bad role="alert" { (says) } }
+            None => {}
+        }
+        section.card.movement.(Tone::of_verdict(line.verdict).class()) {
+            p.outcome { (verdict(line.verdict)) b { (amount(&line.amount)) } span.muted { (moment(line.at)) " UTC" } }
+            dl.way {
+                div { dt { "from" } dd {
                     @if may_see_customers { a href=(account_of(&line.account)) { (line.account) } } @else { (line.account) }
-                } " to " code {
-                    @if viewer.may(Capability::Screen) { a href=(super::address::page_of(line.network, &line.destination)) { (line.destination) } }
-                    @else { (line.destination) }
+                } }
+                div { dt { "to" @if let Some(network) = line.network { " on " (network) } } dd {
+                    @if viewer.may(Capability::Screen) { a href=(super::address::page_of(line.network, &line.destination)) { (ident(&line.destination)) } }
+                    @else { (ident(&line.destination)) }
+                } }
+            }
+            @if !line.reason.is_empty() { p.because { (line.reason) } }
+        }
+        div.split {
+            div {
+                section.card {
+                    h2 { "Findings" }
+                    (findings(found))
                 }
             }
-            (pairs(asked))
-        }
-        section.card {
-            h2 { "Findings" }
-            (findings(found))
-        }
-        section.card {
-            h2 { "Proof" }
-            p { "Decision " code { (line.id) } ", made " (moment(line.at)) " UTC." }
-            @if let Some(position) = position {
-                p { "It is entry " a href=(format!("/console/audit?from={position}")) { (position) }
-                    " of the journal. A receipt that anybody can check without this console:" }
-                pre { code { "caponier audit receipt " (position) } }
+            aside aria-label="What was asked, and proof" {
+                section.card {
+                    h2 { "What was asked" }
+                    (pairs(asked))
+                }
+                @if viewer.may(Capability::WorkCases) {
+                    section.card {
+                        h2 { "What it was" }
+                        p { "Was this wrong, or right? What you say becomes a label: rules are counted by it and models learn from it, from now on." }
+                        form.row method="post" action=(href(&line.id)) {
+                            button name="label" value="legitimate" { "This was honest" }
+                            button.quiet name="label" value="fraud" { "This was fraud" }
+                        }
+                        p.muted { "It lets nothing through and stops nothing. A later word replaces an earlier one." }
+                    }
+                }
+                section.card {
+                    h2 { "Proof" }
+                    @if let Some(position) = position {
+                        p { "Entry " a href=(format!("/console/audit/{position}")) { (position) } " of the journal. A receipt that anybody can check without this console:" }
+                        pre { code data-copy=(format!("caponier audit receipt {position}")) { "caponier audit receipt " (position) } }
+                    } @else { (nothing("It is not in the journal yet.")) }
+                }
             }
         }
     }
@@ -138,17 +153,17 @@ pub(crate) fn findings(found: &[Found]) -> Markup {
     if found.is_empty() {
         return nothing("No source had anything to say.");
     }
-    html! { ul.plain { @for finding in found { li { (finding_of(finding)) } } } }
+    html! { ul.findings { @for finding in found { li.(Tone::of_verdict(finding.verdict).class()) { (finding_of(finding)) } } } }
 }
 
 fn finding_of(finding: &Found) -> Markup {
     html! {
-        p {
-            (badge(Tone::of_verdict(finding.verdict), finding.verdict.as_str())) " "
-            @if finding.shadow { (badge(Tone::Plain, "shadow")) " " }
-            (finding.message) " "
-            span.muted { (finding.source) " - " code { (finding.code) } }
+        p.says {
+            (badge(Tone::of_verdict(finding.verdict), finding.verdict.as_str()))
+            @if finding.shadow { (badge(Tone::Plain, "shadow")) }
+            span { (finding.message) }
         }
+        p.source { (finding.source) " " code { (finding.code) } }
         @if let Some(score) = finding.score.as_ref().filter(|score| !score.pushes.is_empty()) {
             p { "What made it " b { (percent(score.ppm)) } ", the strongest first; every bar begins where the one above it ends:" }
             (bars::waterfall(&score.pushes))
@@ -156,6 +171,6 @@ fn finding_of(finding: &Found) -> Markup {
         @if finding.evidence.len() > EVIDENCE_OPEN {
             details { summary { (finding.evidence.len()) " pieces of evidence" } (pairs(&finding.evidence)) }
         } @else if !finding.evidence.is_empty() { (pairs(&finding.evidence)) }
-        @if let Some(pass) = &finding.would_pass_if { p.muted { "Would pass if: " (pass) } }
+        @if let Some(pass) = &finding.would_pass_if { p.pass { b { "Would pass if" } " " (pass) } }
     }
 }

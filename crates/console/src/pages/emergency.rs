@@ -3,7 +3,7 @@
 use identity::Capability;
 use maud::{Markup, html};
 
-use super::{badge, heading, nothing};
+use super::{badge, heading};
 use crate::{
     ports::Viewer,
     time::moment,
@@ -54,15 +54,21 @@ pub(crate) fn page(state: &Emergency, viewer: &Viewer, says: Option<&str>) -> Ma
         @if state.only_looks {
             p.card.notice { "The gateway only looks (" code { "gateway.mode = \"observe\"" } "): what it carries is not stopped by a freeze." }
         }
-        section.card {
-            h2 { "Frozen" }
-            @if state.frozen.is_empty() { (nothing("Nothing is frozen: withdrawals are decided one by one.")) }
-            @else { ul.plain { @for stopped in &state.frozen { li { (frozen(stopped, viewer)) } } } }
+        @if state.frozen.is_empty() && state.alarm.is_none() {
+            p.state.good { b { "Nothing is stopped." } span.muted { "Withdrawals are decided one by one, and no alarm is raised." } }
         }
-        @if viewer.may(Capability::FreezeOutflow) { (freeze()) }
-        section.card #alarm {
-            h2 { "Alarm" }
-            (alarm(state.alarm.as_ref(), viewer))
+        @if !state.frozen.is_empty() {
+            section.card {
+                h2 { "Frozen" }
+                ul.plain { @for stopped in &state.frozen { li { (frozen(stopped, viewer)) } } }
+            }
+        }
+        div.grid.two {
+            @if viewer.may(Capability::FreezeOutflow) { (freeze()) }
+            section.card #alarm {
+                h2 { "Alarm at the gateway" }
+                (alarm(state.alarm.as_ref(), viewer))
+            }
         }
     }
 }
@@ -77,7 +83,7 @@ fn frozen(stopped: &Stopped, viewer: &Viewer) -> Markup {
         p {
             (badge(Tone::Bad, "frozen")) " "
             @if hidden { b { "one account" } } @else { b { (scope_in_words(&stopped.scope)) } }
-            " since " (moment(stopped.at)) " by " (stopped.by)
+            span.muted { " since " (moment(stopped.at)) " UTC by " (stopped.by) }
         }
         @if !hidden {
             p { (stopped.reason) }
@@ -134,7 +140,7 @@ fn proposed(stopped: &Stopped, proposal: &Proposed, viewer: &Viewer) -> Markup {
 fn freeze() -> Markup {
     html! {
         section.card #freeze {
-            h2 { "Freeze" }
+            h2 { "Freeze withdrawals" }
             p { "At once, and without asking anybody. To lift it takes two persons." }
             form.row method="post" action="/console/emergency" {
                 input type="hidden" name="deed" value="freeze";
@@ -156,7 +162,7 @@ fn alarm(alarm: Option<&Guarded>, viewer: &Viewer) -> Markup {
     let may = viewer.may(Capability::RaiseAlarm);
     html! {
         @match alarm {
-            None => p.muted { "No alarm. Raised, browsers are asked for proof of work and who would be banned in shadow mode is banned; it ends by itself." },
+            None => p { "Browsers are asked for proof of work, and who would be banned in shadow mode is banned. It ends by itself." },
             Some(alarm) => p {
                 (badge(Tone::Bad, "raised")) " by " (alarm.by) " until " (moment(alarm.until)) ": " (alarm.reason)
             },

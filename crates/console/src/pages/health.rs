@@ -8,11 +8,14 @@ use crate::view::{Checked, Health, Tone};
 pub(crate) fn page(health: &Health) -> Markup {
     html! {
         (heading("Settings and health", "What works, what wants attention, and by what settings it runs."))
-        section.card {
-            h2 { "Looked at" }
-            ul.plain { @for checked in &health.checked { li { (line(checked)) } } }
+        (summary(&health.checked))
+        div.split {
+            section.card {
+                h2 { "Checks" }
+                ul.plain.checks { @for checked in sorted(&health.checked) { li { (line(checked)) } } }
+            }
+            aside.card aria-label="State" { h2 { "State" } (pairs(&health.facts)) }
         }
-        section.card { h2 { "State" } (pairs(&health.facts)) }
         section.card {
             h2 { "Configuration in force" }
             p.muted { "Secrets are named by their files and never shown. SHA-256 of these lines: " code { (health.digest) } }
@@ -29,11 +32,45 @@ pub(crate) fn page(health: &Health) -> Markup {
     }
 }
 
+/// In one line, whether something wants a person.
+fn summary(checked: &[Checked]) -> Markup {
+    let number = |tone: Tone| checked.iter().filter(|checked| checked.tone == tone).count();
+    let (bad, warn) = (number(Tone::Bad), number(Tone::Warn));
+    let tone = if bad > 0 {
+        Tone::Bad
+    } else if warn > 0 {
+        Tone::Warn
+    } else {
+        Tone::Good
+    };
+    html! {
+        p.state.(tone.class()) {
+            b {
+                @if bad > 0 { (bad) @if bad == 1 { " thing is wrong." } @else { " things are wrong." } }
+                @else if warn > 0 { "It works; " (warn) @if warn == 1 { " thing is worth a look." } @else { " things are worth a look." } }
+                @else { "Everything is as it should be." }
+            }
+            span.muted { (checked.len()) " things were looked at just now." }
+        }
+    }
+}
+
+/// What is wrong first.
+fn sorted(checked: &[Checked]) -> Vec<&Checked> {
+    let mut sorted: Vec<&Checked> = checked.iter().collect();
+    sorted.sort_by_key(|checked| match checked.tone {
+        Tone::Bad => 0,
+        Tone::Warn => 1,
+        _ => 2,
+    });
+    sorted
+}
+
 fn line(checked: &Checked) -> Markup {
     let word = match checked.tone {
         Tone::Bad => "wrong",
         Tone::Warn => "look",
         _ => "ok",
     };
-    html! { p { (badge(checked.tone, word)) " " b { (checked.what) } ": " (checked.words) } }
+    html! { span { (badge(checked.tone, word)) } p { b { (checked.what) } " " (checked.words) } }
 }

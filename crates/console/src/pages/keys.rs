@@ -3,7 +3,7 @@
 use identity::Capability;
 use maud::{Markup, html};
 
-use super::{badge, heading, nothing, pairs};
+use super::{badge, ends, heading, ident, nothing, pairs};
 use crate::{
     ROWS_MAX,
     ports::Viewer,
@@ -26,6 +26,9 @@ pub(crate) fn list(lines: &[KeyLine], more: usize, account: &str) -> Markup {
     }
 }
 
+/// Characters of the name of a key in the list.
+const KEY_CHARS: usize = 13;
+
 fn tone(state: &str) -> Tone {
     match state {
         "active" => Tone::Good,
@@ -41,12 +44,13 @@ fn table(lines: &[KeyLine]) -> Markup {
                 th { "key" } th { "account" } th { "state" } th { "may" } th { "bound to" } th { "last used" } th { "worth a look" }
             } }
             tbody { @for line in lines { tr data-row {
-                td.mono data-label="key" { a href=(format!("/console/keys/{}", line.id)) { (line.id) } }
+                td.mono data-label="key" { a href=(format!("/console/keys/{}", line.id)) { (ends(&line.id, KEY_CHARS)) } }
                 td data-label="account" { (line.account) @if !line.label.is_empty() { " " span.muted { (line.label) } } }
                 td data-label="state" { (badge(tone(&line.state), &line.state)) }
-                td data-label="may" { (line.permissions.join(", ")) }
-                td.mono data-label="bound to" {
-                    @if line.ips.is_empty() { span.muted { "any address" } } @else { (line.ips.join(" ")) }
+                td data-label="may" { span { @for permission in &line.permissions { (badge(if permission == "withdraw" { Tone::Warn } else { Tone::Plain }, permission)) " " } } }
+                td data-label="bound to" {
+                    @if line.ips.is_empty() { span.muted { "any address" } }
+                    @else { span { @for ip in &line.ips { code { (ip) } " " } } }
                 }
                 td data-label="last used" {
                     @if let Some(at) = &line.last_used_at { (stamp(at)) } @else { span.muted { "never" } }
@@ -66,7 +70,7 @@ pub(crate) fn one(file: &KeyFile, viewer: &Viewer, says: Option<&str>) -> Markup
         @if let Some(says) = says { p.card.notice.bad role="alert" { (says) } }
         section.card {
             p {
-                (badge(tone(&line.state), &line.state)) " " code { (line.id) } " of " b { (line.account) } " "
+                (badge(tone(&line.state), &line.state)) " " b { (line.account) } " " (ident(&line.id)) " "
                 @for remark in &line.remarks { (badge(Tone::Warn, remark)) " " }
             }
             (pairs(&file.facts))
@@ -113,13 +117,13 @@ fn deeds(line: &KeyLine) -> Markup {
             form.row method="post" action=(format!("/console/keys/{}", line.id)) {
                 input type="hidden" name="deed" value=(deed);
                 label.grow { "Why" input name="reason" required maxlength="250" autocomplete="off"; }
-                button.danger[danger] { (word) }
+                button.danger[danger].plain[!danger] { (word) }
             }
         }
     };
     html! {
         section.card {
-            h2 { "Do something" }
+            h2 { "Suspend or revoke" }
             @if line.state == "active" { (form("freeze", "Suspend", false)) }
             @if line.state == "frozen" { (form("unfreeze", "Let it work again", false)) }
             (form("revoke", "Revoke for good", true))

@@ -13,10 +13,10 @@ pub(crate) fn page(lists: &[List]) -> Markup {
         (heading("Lists", "What is known of addresses, by source."))
         section.card {
             @if lists.is_empty() { (nothing("No list is in force: no destination is known to be bad.")) }
-            @else { div.scroll { table {
+            @else { div.scroll { table.narrow.stack {
                 thead { tr { th { "list" } th.number { "addresses" } th { "imported" } } }
                 tbody { @for list in lists { tr {
-                    td { (list.name) } td.number { (count(list.addresses)) } td { (stamp(&list.imported_at)) }
+                    td data-label="list" { b { (list.name) } } td.number data-label="addresses" { (count(list.addresses)) } td data-label="imported" { (stamp(&list.imported_at)) " UTC" }
                 } } }
             } } }
         }

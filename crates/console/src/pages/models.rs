@@ -137,7 +137,7 @@ pub(crate) fn one(file: &ModelFile, viewer: &Viewer, says: Option<&str>) -> Mark
         @if !file.calibration.is_empty() {
             section.card {
                 h2 { "Calibration it carries" }
-                (svg::line("From the model's score to a probability", ("score", "probability"), &file.calibration))
+                (svg::line("From the model's score to a probability", ("score", "probability"), &file.calibration, false))
             }
         }
         section.card {

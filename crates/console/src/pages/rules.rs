@@ -135,7 +135,7 @@ fn line_of(line: &RuleLine, has_effect: bool) -> Markup {
         td.number data-label="today" { (count(line.today)) }
         td.number data-label="7 days" { (count(line.week)) }
         td.number data-label="right" { span { (percent(right)) @if known > 0 { span.muted { " of " (count(known)) } } } }
-        td.number data-label="honest customers" { (count(line.good_accounts)) }
+        td.number data-label="honest" { (count(line.good_accounts)) }
         td data-label="owner" { (line.owner) }
     }
 }

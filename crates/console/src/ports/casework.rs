@@ -32,6 +32,17 @@ pub trait Casework: Send + Sync {
     /// One decision; `None` for an id that names none.
     fn decision<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Explanation>, Unavailable>>;
 
+    /// Says of a decision whether it was fraud: a label from now on.
+    ///
+    /// # Errors
+    /// [`NotDone`]; nothing was recorded then.
+    fn label<'a>(
+        &'a self,
+        actor: &'a Actor,
+        decision: &'a str,
+        is_fraud: bool,
+    ) -> BoxFuture<'a, Result<(), NotDone>>;
+
     /// Cases: open ones by urgency, or all of them newest first.
     fn cases(&self, wanted: &CaseFilter) -> CasePage;
 

@@ -44,6 +44,7 @@ pub(super) struct Which {
     state: String,
     priority: String,
     about: String,
+    source: String,
     assignee: String,
     q: String,
     after: String,
@@ -67,6 +68,7 @@ impl Which {
             state: one_of(&self.state, &cases::STATES)?,
             priority: one_of(&self.priority, &cases::PRIORITIES)?,
             about: one_of(&self.about, &cases::ABOUT)?,
+            source: one_of(&self.source, &cases::SOURCES)?,
             assignee: filled(&self.assignee),
             text: filled(&self.q),
             after: match filled(&self.after) {
@@ -119,6 +121,8 @@ struct Act {
     revision: u64,
     deed: String,
     decision: Option<String>,
+    appeal: Option<u64>,
+    outcome: Option<String>,
     disposition: Option<String>,
     text: Option<String>,
 }
@@ -131,6 +135,10 @@ impl Act {
             ("approve", Some(decision)) => (Deed::Approve { decision }, Capability::ApproveReleases),
             ("decline", Some(decision)) => (Deed::Decline { decision, reason: text }, Capability::WorkCases),
             ("propose", Some(decision)) => (Deed::Propose { decision, reason: text }, Capability::WorkCases),
+            ("answer", None) => {
+                let deed = Deed::Answer { appeal: self.appeal?, outcome: self.outcome?, reason: text };
+                (deed, Capability::WorkCases)
+            }
             ("assign", None) => {
                 (Deed::Assign { to: Some(text).filter(|to| !to.is_empty()) }, Capability::WorkCases)
             }

@@ -28,7 +28,7 @@ pub(super) fn routes() -> Router<Console> {
 /// What somebody without a session is told; with the form of a link they followed.
 pub(super) fn door_text(link: Option<&str>, has_passkeys: bool, has_codes: bool) -> Markup {
     html! {
-        h1 { "Caponier" }
+        h1 { "Sign in" }
         @if let Some(link) = link {
             p { "This link lets one browser in, once." }
             form method="post" action="/console/enter" {

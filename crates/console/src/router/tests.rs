@@ -3,6 +3,7 @@
 mod operations;
 mod own;
 mod rules;
+mod webhooks;
 
 use axum::http::{Method, request};
 use domain::{AccountId, Actor, ActorKind, UnixNanos, Verdict};
@@ -198,6 +199,20 @@ impl Casework for Desk {
         })
     }
 
+    fn label<'a>(
+        &'a self,
+        actor: &'a Actor,
+        decision: &'a str,
+        is_fraud: bool,
+    ) -> BoxFuture<'a, Result<(), NotDone>> {
+        Box::pin(async move {
+            match decision {
+                "d-1" => Ok(()),
+                _ => Err(NotDone(format!("{decision} {is_fraud} by {actor}, {EVIL}"))),
+            }
+        })
+    }
+
     fn cases(&self, wanted: &CaseFilter) -> CasePage {
         let lines = if wanted.text.as_deref() == Some("none") { Vec::new() } else { vec![case_line()] };
         CasePage { lines, after: Some(12), open: 1, overdue: 1, now: UnixNanos::from_secs(9) }
@@ -219,6 +234,28 @@ impl Casework for Desk {
             account: Some(EVIL.to_owned()),
             address: Some(EVIL.to_owned()),
             held: vec![held("held"), held("proposed")],
+            appeals: vec![
+                AppealLine {
+                    id: 7,
+                    at: UnixNanos::from_secs(8),
+                    by: EVIL.to_owned(),
+                    decision: Some("d-1".to_owned()),
+                    ban: None,
+                    text: EVIL.to_owned(),
+                    state: "open".to_owned(),
+                    answer: None,
+                },
+                AppealLine {
+                    id: 6,
+                    at: UnixNanos::from_secs(8),
+                    by: "service:shop".to_owned(),
+                    decision: None,
+                    ban: Some(EVIL.to_owned()),
+                    text: EVIL.to_owned(),
+                    state: "upheld".to_owned(),
+                    answer: Some((EVIL.to_owned(), EVIL.to_owned())),
+                },
+            ],
             moments: moments(),
             moments_in_all: 9,
             found: vec![found()],
@@ -286,6 +323,24 @@ impl Casework for Desk {
             invalid: Some(EVIL.to_owned()),
             verdict: Verdict::Deny,
             reasons: vec![EVIL.to_owned()],
+            suspicions: vec![SuspicionLine {
+                chain: EVIL.to_owned(),
+                probability: 0.93,
+                at: UnixNanos::from_secs(1),
+                height: 7,
+                transaction: Some(EVIL.to_owned()),
+                transactions: 2,
+                reasons: vec![EVIL.to_owned()],
+                model: EVIL.to_owned(),
+                entry: 9,
+            }],
+            derived: vec![DerivedLine {
+                chain: EVIL.to_owned(),
+                category: EVIL.to_owned(),
+                confidence: 0.6,
+                path: vec![(EVIL.to_owned(), EVIL.to_owned())],
+                around: (2, 1),
+            }],
             labels: vec![label],
             is_contradictory: true,
             seen: vec![(EVIL.to_owned(), UnixNanos::from_secs(1), UnixNanos::from_secs(0))],
@@ -440,6 +495,7 @@ fn console() -> Console {
         changes: Arc::new(Asked),
         own: Arc::new(own::Mine),
         rules: Arc::new(rules::Rulebook),
+        webhooks: Arc::new(webhooks::Bells),
         visitors: Arc::new(Roles),
     })
 }
@@ -478,6 +534,7 @@ fn all_pages() -> Vec<(String, &'static Page)> {
         ("/console/rules/source?of=0abc", &pages::RULES),
         ("/console/rules/versions/0abc", &pages::RULES),
         ("/console/models/0def", &pages::MODELS),
+        ("/console/webhooks/siem", &pages::WEBHOOKS),
         (
             "/console/cases?q=%3Cscript%3E&state=open&priority=high&about=account&assignee=me&after=3",
             &pages::CASES,

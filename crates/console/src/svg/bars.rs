@@ -41,19 +41,43 @@ pub(crate) fn waterfall(pushes: &[Push]) -> Markup {
     let most = ends.iter().copied().fold(0.0, f64::max);
     let scale = if most - least > 0.0 { WIDTH / (most - least) } else { 0.0 };
     let place = |value: f64| (value - least) * scale;
+    let zero = place(0.0);
+    let sum = ends.last().copied().unwrap_or(0.0);
     html! {
-        div.scroll { table.waterfall {
-            thead { tr { th { "reason" } th { "value" } th { "what it added" } th.number { "log odds" } } }
-            tbody { @for (push, ends) in pushes.iter().zip(ends.windows(2)) { tr {
-                td data-label="reason" { (push.name.replace('_', " ")) }
-                td data-label="value" { (push.value) }
-                td.drawing {
-                    (drawn(&rect(if push.logit < 0.0 { "less" } else { "more" }, place(ends.first().copied().unwrap_or(0.0)), place(ends.last().copied().unwrap_or(0.0)))))
-                }
-                td.number data-label="log odds" { (format!("{:+.3}", push.logit)) }
+        div.scroll { table.waterfall.steps {
+            thead { tr { th { "reason" } th { "value" } th { span.key.less { "lowers" } " " span.key.more { "raises the risk" } } th.number { "log odds" } } }
+            tbody {
+                @for (push, ends) in pushes.iter().zip(ends.windows(2)) { tr {
+                    td data-label="reason" { (push.name.replace('_', " ")) }
+                    td data-label="value" { (push.value) }
+                    td.drawing { (drawn(&step(if push.logit < 0.0 { "less" } else { "more" }, zero, place(ends.first().copied().unwrap_or(0.0)), place(ends.last().copied().unwrap_or(0.0))))) }
+                    td.number data-label="log odds" { (signed(push.logit)) }
+                } }
+            }
+            @if pushes.len() > 1 { tfoot { tr {
+                td { "these together" } td {}
+                td.drawing { (drawn(&(rule(zero) + &rect(if sum < 0.0 { "sum less" } else { "sum more" }, zero, place(sum))))) }
+                td.number { (signed(sum)) }
             } } }
         } }
     }
+}
+
+/// A line from top to bottom.
+fn rule(at: f64) -> String {
+    let at = at.clamp(0.0, WIDTH);
+    format!(r#"<path class="zero" d="M{at:.1},0V16"/>"#)
+}
+
+/// A bar, the line of zero, and the thin line down to where the next bar begins.
+fn step(class: &str, zero: f64, from: f64, to: f64) -> String {
+    let end = to.clamp(0.0, WIDTH);
+    format!(r#"{}{}<path class="next" d="M{end:.1},14V16"/>"#, rule(zero), rect(class, from, to))
+}
+
+/// With a sign that is as wide as the other.
+fn signed(logit: f64) -> String {
+    format!("{logit:+.3}").replace('-', "\u{2212}")
 }
 
 #[cfg(test)]
@@ -69,7 +93,10 @@ mod tests {
             r#"class="more" x="750.0" y="2" width="250.0""#,
             r#"class="less" x="500.0" y="2" width="500.0""#,
             "+3.000",
-            "-2.000",
+            "\u{2212}2.000",
+            // The sum begins at zero.
+            r#"class="sum more" x="0.0" y="2" width="500.0""#,
+            "these together",
         ] {
             assert!(drawn.contains(part), "{part} is not in {drawn}");
         }

@@ -5,19 +5,26 @@
 
 use maud::{Markup, html};
 
-use crate::view::{Graph, GraphNode};
+use crate::{
+    icons,
+    view::{Graph, GraphNode},
+};
 
 /// Size of a box, and the room between two, in pixels.
-const BOX_WIDTH: usize = 240;
-const BOX_HEIGHT: usize = 28;
-const ROW: usize = 36;
-const GAP: usize = 84;
+const BOX_WIDTH: usize = 250;
+const BOX_HEIGHT: usize = 42;
+const ROW: usize = 54;
+const GAP: usize = 110;
 /// Above the boxes: titles of the columns.
-const HEAD: usize = 26;
+const HEAD: usize = 28;
 /// Characters of a name that fit a box.
-const NAME_CHARS: usize = 22;
-/// Where it begins, behind what it is a name of.
-const NAME_AT: usize = 46;
+const NAME_CHARS: usize = 21;
+/// Where it begins, behind the drawing of what it is.
+const NAME_AT: usize = 44;
+/// Rooms by which a short column stands below the top at most, so that what a tall graph is about is seen at once.
+const LOWERED: usize = 4;
+/// Half the size of the drawing of what a box is.
+const HALF_ICON: usize = 8;
 
 /// In short: both ends of a long name, since ends are what imitations copy least of.
 pub(crate) fn short(name: &str, most: usize) -> String {
@@ -41,7 +48,7 @@ fn places(graph: &Graph) -> (Vec<(usize, usize)>, usize) {
         }
     }
     let most = in_column.iter().copied().max().unwrap_or(0);
-    let mut next: Vec<usize> = in_column.iter().map(|n| (most - n) * ROW / 2).collect();
+    let mut next: Vec<usize> = in_column.iter().map(|n| (most - n).min(2 * LOWERED) * ROW / 2).collect();
     let places = graph.nodes.iter().map(|node| {
         let at = next.get_mut(node.column);
         let y = at.map_or(0, |at| std::mem::replace(at, *at + ROW));
@@ -80,6 +87,7 @@ pub(crate) fn layers(graph: &Graph, says: &str) -> Markup {
                     @for (node, (x, y)) in graph.nodes.iter().zip(&places) { (boxed(node, *x, *y)) }
                 }
             }
+            (kinds(graph))
             @for left in &graph.left_out { p.muted { (left) } }
             details {
                 summary { "As a table" }
@@ -92,6 +100,14 @@ pub(crate) fn layers(graph: &Graph, says: &str) -> Markup {
             }
         }
     }
+}
+
+/// What the colours of the boxes mean, as far as there are any.
+fn kinds(graph: &Graph) -> Markup {
+    let mut seen: Vec<&str> = graph.nodes.iter().map(|node| node.kind).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    html! { p.legend { @for kind in seen { span class=(kind.replace(' ', "-")) { (kind) } } span.muted { "A thicker line: more often, or more of the money." } } }
 }
 
 fn named(node: &GraphNode) -> Markup {
@@ -108,25 +124,16 @@ fn curve(x1: usize, y1: usize, x2: usize, y2: usize) -> String {
     format!("M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}")
 }
 
-/// What a box is, in a word that fits it.
-fn abbreviated(kind: &str) -> &str {
-    match kind {
-        "account" => "acct",
-        "address" => "addr",
-        "device" => "dev",
-        "network address" => "ip",
-        _ => "",
-    }
-}
-
 fn boxed(node: &GraphNode, x: usize, y: usize) -> Markup {
     let class = format!("node {} {}", node.kind.replace(' ', "-"), node.tone.class());
     let inside = html! {
         g class=(class) {
             title { (node.kind) " " (node.name) }
-            rect x=(x) y=(y.saturating_sub(BOX_HEIGHT / 2)) width=(BOX_WIDTH) height=(BOX_HEIGHT) rx="6" {}
-            text.kind x=(x + 10) y=(y + 4) { (abbreviated(node.kind)) }
-            text x=(x + NAME_AT) y=(y + 4) { (short(&node.name, NAME_CHARS)) }
+            rect.box x=(x) y=(y.saturating_sub(BOX_HEIGHT / 2)) width=(BOX_WIDTH) height=(BOX_HEIGHT) rx="8" {}
+            circle.ground cx=(x + 22) cy=(y) r="14" {}
+            (icons::within(node.kind, x + 22 - HALF_ICON, y.saturating_sub(HALF_ICON)))
+            text.name x=(x + NAME_AT) y=(y - 2) { (short(&node.name, NAME_CHARS)) }
+            text.kind x=(x + NAME_AT) y=(y + 13) { (node.kind) }
         }
     };
     // Not in the order of the keyboard: the table has the same ways, in words.
@@ -167,7 +174,7 @@ mod tests {
         // A line to a box that is not there is left out, and an empty graph is drawn empty.
         let broken =
             Graph { edges: vec![GraphEdge { ends: (0, 9), how: String::new(), weight: 0.0 }], ..graph };
-        assert!(!layers(&broken, "says").into_string().contains("<path"));
+        assert!(!layers(&broken, "says").into_string().contains("class=\"edge\""));
         assert!(layers(&Graph::default(), "says").into_string().contains("<svg"));
     }
 }

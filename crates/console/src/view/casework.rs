@@ -4,6 +4,44 @@ use domain::{UnixNanos, Verdict};
 
 use super::{CaseLine, Evidence, Found, HeldLine, Tone};
 
+/// What a model suspects an address of, on one chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SuspicionLine {
+    /// The operator's name of the chain.
+    pub chain: String,
+    /// How sure the model is.
+    pub probability: f64,
+    /// When that was recorded.
+    pub at: UnixNanos,
+    /// Height of the block after which it was suspected.
+    pub height: u64,
+    /// The transaction after which it was suspected, in hexadecimal; `None` where that is not known.
+    pub transaction: Option<String>,
+    /// Transactions of it that the model had seen.
+    pub transactions: u64,
+    /// What raised the probability most, in words.
+    pub reasons: Vec<String>,
+    /// SHA-256 of the model, in hexadecimal.
+    pub model: String,
+    /// Place of its entry in the journal.
+    pub entry: u64,
+}
+
+/// A label derived for an address from others it is tied to, on one chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DerivedLine {
+    /// The operator's name of the chain.
+    pub chain: String,
+    /// What the known holder is listed as.
+    pub category: String,
+    /// What the label is worth, 0 to 1.
+    pub confidence: f64,
+    /// From the address to the known holder: how each is tied, and to whom.
+    pub path: Vec<(String, String)>,
+    /// Known holders around it, bad and harmless ones.
+    pub around: (usize, usize),
+}
+
 /// Which decisions to list. Absent means any.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DecisionFilter {
@@ -28,6 +66,8 @@ pub struct CaseFilter {
     pub priority: Option<String>,
     /// Of this sort: `account`, `address`, `network` or `other`.
     pub about: Option<String>,
+    /// With something from this source: `chain_alert`, `decision`, `fraud_alert`, `screening` or `suspicion`.
+    pub source: Option<String>,
     /// Assigned to this name.
     pub assignee: Option<String>,
     /// With this text in the entity or the newest reason, whatever its case.
@@ -139,6 +179,8 @@ pub struct CaseFile {
     pub address: Option<String>,
     /// Withdrawals, oldest first.
     pub held: Vec<HeldLine>,
+    /// Appeals, oldest first.
+    pub appeals: Vec<AppealLine>,
     /// What happened, newest first: in the case and around it.
     pub moments: Vec<Moment>,
     /// Entries of the account or address there are in all.
@@ -149,6 +191,27 @@ pub struct CaseFile {
     pub links: Links,
     /// What it turned out to be, and who said so.
     pub resolution: Option<String>,
+}
+
+/// An appeal of a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppealLine {
+    /// Its number.
+    pub id: u64,
+    /// When it was brought.
+    pub at: UnixNanos,
+    /// Who brought it.
+    pub by: String,
+    /// The id of the decision it is against; none for a ban.
+    pub decision: Option<String>,
+    /// The ban it is against.
+    pub ban: Option<String>,
+    /// What was said.
+    pub text: String,
+    /// How far it is: open, overturned or upheld.
+    pub state: String,
+    /// Who answered, and why.
+    pub answer: Option<(String, String)>,
 }
 
 /// Which entries of a customer or address to show.
@@ -253,6 +316,10 @@ pub struct AddressFile {
     pub verdict: Verdict,
     /// Why, in sentences.
     pub reasons: Vec<String>,
+    /// What models suspect it of.
+    pub suspicions: Vec<SuspicionLine>,
+    /// What it is tied to.
+    pub derived: Vec<DerivedLine>,
     /// Labels, gravest first.
     pub labels: Vec<LabelLine>,
     /// Whether sources contradict each other.

@@ -12,6 +12,8 @@
 //!   / [1, "approved", case-head, decision: uint, until: time-ns]
 //!   / [1, "declined", case-head, decision: uint, reason: text]
 //!   / [1, "resolved", case-head, disposition, reason: text]
+//!   / [1, "appealed", actor: tstr, account: tstr, against: ["ban", tstr] / ["decision", uint], text]
+//!   / [1, "answered", case-head, appeal: uint, outcome: "overturned" / "upheld", reason: text]
 //!
 //! case-head = [case: uint, revision: uint, actor: tstr]   ; the case's first entry; its revision before this change
 //! disposition = "fraud" / "legitimate" / "inconclusive"
@@ -24,7 +26,10 @@ use std::time::Duration;
 use domain::{Actor, Asset, UnixNanos};
 use minicbor::Encoder;
 
-use super::policy::Policy;
+use super::{
+    appeal::{Appealed, Outcome},
+    policy::Policy,
+};
 use crate::record::{Encoded, Fields, RecordError, encoded, optional};
 
 const VERSION: u8 = 1;
@@ -34,7 +39,7 @@ pub const TEXT_BYTES_MAX: usize = 2_000;
 /// Longest name somebody is assigned by, in bytes.
 pub const NAME_BYTES_MAX: usize = 64;
 /// Longest actor with its kind, in bytes.
-const ACTOR_BYTES_MAX: usize = 80;
+pub(super) const ACTOR_BYTES_MAX: usize = 80;
 
 /// What a case turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,6 +86,15 @@ impl Disposition {
 /// One thing done with a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// An appeal is answered.
+    Answer {
+        /// Position of the appeal.
+        appeal: u64,
+        /// What came of it.
+        outcome: Outcome,
+        /// Why, in words for whoever appealed.
+        reason: String,
+    },
     /// Somebody is to work on it, or nobody any more.
     Assign {
         /// Their name.
@@ -128,6 +142,7 @@ impl Action {
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
+            Self::Answer { .. } => "answered",
             Self::Approve { .. } => "approved",
             Self::Assign { .. } => "assigned",
             Self::Decline { .. } => "declined",
@@ -142,9 +157,10 @@ impl Action {
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Note { text } => Some(text),
-            Self::Propose { reason, .. } | Self::Decline { reason, .. } | Self::Resolve { reason, .. } => {
-                Some(reason)
-            }
+            Self::Answer { reason, .. }
+            | Self::Propose { reason, .. }
+            | Self::Decline { reason, .. }
+            | Self::Resolve { reason, .. } => Some(reason),
             Self::Approve { .. } | Self::Assign { .. } => None,
         }
     }
@@ -166,7 +182,7 @@ fn name_is_well_formed(name: &str) -> bool {
 }
 
 /// 1 to [`TEXT_BYTES_MAX`] bytes, no control character but the line feed, and something to read.
-fn text_is_well_formed(text: &str) -> bool {
+pub(super) fn text_is_well_formed(text: &str) -> bool {
     text.len() <= TEXT_BYTES_MAX
         && !text.trim().is_empty()
         && !text.chars().any(|c| c.is_control() && c != '\n')
@@ -190,6 +206,8 @@ pub struct CaseAction {
 pub enum CaseEntry {
     /// Somebody did something.
     Action(CaseAction),
+    /// Somebody appeals.
+    Appealed(Appealed),
     /// From here on these numbers hold.
     Policy(Policy),
 }
@@ -200,6 +218,7 @@ impl CaseEntry {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Action(done) => done.action.as_str(),
+            Self::Appealed(_) => "appealed",
             Self::Policy(_) => "policy",
         }
     }
@@ -209,6 +228,7 @@ impl CaseEntry {
     pub fn encode(&self) -> Vec<u8> {
         encoded(|encoder| match self {
             Self::Action(action) => encode_action(encoder, action),
+            Self::Appealed(appealed) => appealed.encode(encoder, VERSION),
             Self::Policy(policy) => encode_policy(encoder, policy),
         })
     }
@@ -223,16 +243,17 @@ impl CaseEntry {
             "policy" => 13,
             "assigned" | "noted" => 2,
             "approved" | "declined" | "resolved" => 3,
-            "proposed" => 4,
+            "answered" | "proposed" => 4,
+            "appealed" => Appealed::FIELDS,
             _ => return Err(fields.bad("what", 2)),
         };
         if behind != expected {
             return Err(fields.bad("payload", 0));
         }
-        let entry = if what == "policy" {
-            Self::Policy(decode_policy(&mut fields)?)
-        } else {
-            Self::Action(decode_action(&mut fields, &what)?)
+        let entry = match what.as_str() {
+            "appealed" => Self::Appealed(Appealed::decode(&mut fields)?),
+            "policy" => Self::Policy(decode_policy(&mut fields)?),
+            _ => Self::Action(decode_action(&mut fields, &what)?),
         };
         if entry.encode() == bytes { Ok(entry) } else { Err(RecordError::NotDeterministic) }
     }
@@ -243,13 +264,16 @@ fn encode_action(encoder: &mut Encoder<Vec<u8>>, done: &CaseAction) -> Encoded {
     let fields = match action {
         Action::Assign { .. } | Action::Note { .. } => 2,
         Action::Approve { .. } | Action::Decline { .. } | Action::Resolve { .. } => 3,
-        Action::Propose { .. } => 4,
+        Action::Answer { .. } | Action::Propose { .. } => 4,
     };
     encoder.array(fields + 2)?.u8(VERSION)?.str(action.as_str())?;
     encoder.array(3)?.u64(*case)?.u64(*revision)?.str(&actor.to_string())?;
     match action {
         Action::Assign { to } => {
             optional(encoder, to.as_deref(), |encoder, name| encoder.str(name).map(drop))
+        }
+        Action::Answer { appeal, outcome, reason } => {
+            encoder.u64(*appeal)?.str(outcome.as_str())?.str(reason).map(drop)
         }
         Action::Note { text } => encoder.str(text).map(drop),
         Action::Propose { decision, until, reason } => {
@@ -272,6 +296,11 @@ fn decode_action(fields: &mut Fields<'_>, what: &str) -> Result<CaseAction, Reco
         fields.parsed(field, TEXT_BYTES_MAX, |text| text_is_well_formed(text).then(|| text.to_owned()))
     };
     let action = match what {
+        "answered" => Action::Answer {
+            appeal: fields.number("appeal")?,
+            outcome: fields.parsed("outcome", 16, Outcome::named)?,
+            reason: text(fields, "reason")?,
+        },
         "assigned" => Action::Assign {
             to: fields.optional(|fields| {
                 fields.parsed("to", NAME_BYTES_MAX, |name| name_is_well_formed(name).then(|| name.to_owned()))
@@ -341,7 +370,7 @@ fn decode_policy(fields: &mut Fields<'_>) -> Result<Policy, RecordError> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::appeal::Against, *};
 
     fn entries() -> Vec<CaseEntry> {
         let actor: Actor = "user:alice".parse().unwrap();
@@ -353,6 +382,7 @@ mod tests {
             Action::Propose { decision, until, reason: reason.clone() },
             Action::Approve { decision, until },
             Action::Decline { decision, reason: reason.clone() },
+            Action::Answer { appeal: 290, outcome: Outcome::Upheld, reason: reason.clone() },
             Action::Resolve { disposition: Disposition::Fraud, reason },
         ];
         let mut entries: Vec<CaseEntry> = actions
@@ -362,6 +392,11 @@ mod tests {
             })
             .collect();
         entries.push(CaseEntry::Policy(Policy::default()));
+        for against in [Against::Ban("key \"k\" at 192.0.2.9".into()), Against::Decision(70_000)] {
+            let account = domain::AccountId::parse("u-1").unwrap();
+            let text = "it was me, <b>really</b>".to_owned();
+            entries.push(CaseEntry::Appealed(Appealed { by: actor.clone(), account, against, text }));
+        }
         entries
     }
 
@@ -405,7 +440,7 @@ mod tests {
     proptest! {
         #[test]
         fn changed_bytes_are_refused_or_another_entry(
-            which in 0..8_usize, position in any::<prop::sample::Index>(), byte in any::<u8>(),
+            which in 0..11_usize, position in any::<prop::sample::Index>(), byte in any::<u8>(),
         ) {
             let mut bytes = entries()[which].encode();
             let position = position.index(bytes.len());

@@ -7,6 +7,7 @@ use features::StateDigest;
 
 use super::{
     action::Disposition,
+    appeal::Appeal,
     policy::{Policy, Priority, expected},
 };
 
@@ -65,34 +66,42 @@ pub(super) fn cut(text: &str) -> String {
 /// Where something came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Source {
+    /// Somebody says that a decision or ban was wrong.
+    Appeal,
     /// Something seen on a chain.
     ChainAlert,
     /// A withdrawal that waits.
     Decision,
     /// An event that rules or a model found suspicious.
     FraudAlert,
-    /// A past transfer whose address came onto a list.
+    /// A past transfer, answer or alert whose address came onto a list.
     Screening,
+    /// An address of a followed chain that a model suspects.
+    Suspicion,
 }
 
 impl Source {
+    /// Every source.
+    pub const ALL: [Self; 6] =
+        [Self::Appeal, Self::ChainAlert, Self::Decision, Self::FraudAlert, Self::Screening, Self::Suspicion];
+
     /// Stable lower-case name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Appeal => "appeal",
             Self::ChainAlert => "chain_alert",
             Self::Decision => "decision",
             Self::FraudAlert => "fraud_alert",
             Self::Screening => "screening",
+            Self::Suspicion => "suspicion",
         }
     }
 
     /// The source of a name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        [Self::ChainAlert, Self::Decision, Self::FraudAlert, Self::Screening]
-            .into_iter()
-            .find(|source| source.as_str() == name)
+        Self::ALL.into_iter().find(|source| source.as_str() == name)
     }
 }
 
@@ -344,6 +353,8 @@ pub struct Case {
     pub triggers: u64,
     /// Withdrawals that wait or waited, oldest first.
     pub held: Vec<HeldItem>,
+    /// Appeals that belong to it, oldest first.
+    pub appeals: Vec<Appeal>,
     /// What people did, oldest first.
     pub done: Vec<Done>,
     /// What it turned out to be, once somebody said.
@@ -365,6 +376,7 @@ impl Case {
             lines: VecDeque::new(),
             triggers: 0,
             held: Vec::new(),
+            appeals: Vec::new(),
             done: Vec::new(),
             resolution: None,
         }
@@ -479,6 +491,8 @@ impl Case {
             item.reasons.iter().for_each(|reason| digest.bytes(reason.as_str().as_bytes()));
             digest.bytes(format!("{:?}", item.review).as_bytes());
         }
+        digest.number(self.appeals.len() as u64);
+        self.appeals.iter().for_each(|appeal| appeal.feed(digest));
         digest.number(self.done.len() as u64);
         for done in &self.done {
             digest.number(done.position);

@@ -404,3 +404,97 @@ proptest! {
         prop_assert_eq!(cases.digest(), again.digest());
     }
 }
+
+fn appeals(cases: &mut Cases, position: u64, who: &str, by: &str, against: Against) -> Result<(), CaseError> {
+    let account = AccountId::parse(who).unwrap();
+    let appealed = Appealed { by: actor(by), account, against, text: "it was me".into() };
+    let at = UnixNanos(position * SECOND);
+    cases.check_appeal(&appealed, at)?;
+    cases.apply(position, at, CaseEntry::decode(&CaseEntry::Appealed(appealed).encode()).unwrap())
+}
+
+fn answer(appeal: u64, outcome: Outcome) -> Ask {
+    Ask::Answer { appeal, outcome, reason: "looked again".into() }
+}
+
+#[test]
+fn an_appeal_joins_the_case_of_its_withdrawal_and_is_answered_once_by_somebody_else() {
+    let mut cases = Cases::default();
+    cases.trigger(&held(10, "alice", 1, "2000"));
+    let loss = cases.case(10).unwrap().expected_loss;
+    // Long after, when nothing else would join.
+    let late = 10 + 9 * 86_400;
+    appeals(&mut cases, late, "alice", "service:shop", Against::Decision(10)).unwrap();
+    let case = cases.case(10).unwrap();
+    assert_eq!((case.appeals[0].id, case.expected_loss, case.triggers), (late, loss, 2));
+    assert_eq!(cases.appeal(late).unwrap().state(), "open");
+    let again = appeals(&mut cases, late + 1, "alice", "service:shop", Against::Decision(10));
+    assert_eq!(again, Err(CaseError::AppealOpen { appeal: late }));
+
+    let resolve = Ask::Resolve { disposition: Disposition::Fraud, reason: "x".into() };
+    let early = does(&mut cases, late + 2, "user:ann", 10, resolve.clone());
+    assert_eq!(early, Err(CaseError::AppealOpen { appeal: late }));
+    let own = does(&mut cases, late + 3, "user:SHOP", 10, answer(late, Outcome::Overturned));
+    assert_eq!(own, Err(CaseError::OwnAppeal { actor: "user:SHOP".into() }));
+    let other = does(&mut cases, late + 4, "user:ann", 10, answer(7, Outcome::Overturned));
+    assert_eq!(other, Err(CaseError::UnknownAppeal { appeal: 7 }));
+    does(&mut cases, late + 5, "user:ann", 10, answer(late, Outcome::Overturned)).unwrap();
+    assert_eq!(cases.appeal(late).unwrap().state(), "overturned");
+    assert_eq!(release(&cases, "alice", 1, late + 6), None, "an answer releases nothing");
+    let twice = does(&mut cases, late + 6, "user:ben", 10, answer(late, Outcome::Upheld));
+    assert_eq!(twice, Err(CaseError::Answered { appeal: late, outcome: "overturned" }));
+    // There is a withdrawal in it, so people close it.
+    assert!(cases.case(10).unwrap().resolution.is_none());
+    does(&mut cases, late + 7, "user:ann", 10, resolve).unwrap();
+    // And the next appeal is a case of its own.
+    appeals(&mut cases, late + 8, "alice", "service:shop", Against::Decision(10)).unwrap();
+    assert_eq!(cases.appeal(late + 8).unwrap().case, late + 8);
+    assert_eq!(cases.open_appeals(), 1);
+}
+
+#[test]
+fn a_case_of_appeals_alone_is_closed_by_the_last_answer() {
+    let mut cases = Cases::default();
+    appeals(&mut cases, 5, "alice", "user:sue", Against::Ban("192.0.2.7".into())).unwrap();
+    appeals(&mut cases, 6, "alice", "user:sue", Against::Decision(3)).unwrap();
+    let case = cases.case(5).unwrap();
+    assert_eq!((case.priority, case.appeals.len()), (Priority::Low, 2), "nothing is at risk");
+    assert_eq!(cases.alerts(None).count(), 0, "an appeal is no alert");
+    does(&mut cases, 7, "user:ann", 5, answer(5, Outcome::Overturned)).unwrap();
+    assert!(cases.case(5).unwrap().resolution.is_none());
+    does(&mut cases, 8, "user:ann", 5, answer(6, Outcome::Upheld)).unwrap();
+    let resolution = cases.case(5).unwrap().resolution.as_ref().unwrap();
+    assert_eq!((resolution.disposition, &resolution.by), (Disposition::Legitimate, &actor("user:ann")));
+    assert_eq!((cases.open_appeals(), cases.appeals(None).count()), (0, 2));
+}
+
+#[test]
+fn appeals_of_a_day_are_bounded_and_count_again_the_next_day() {
+    let mut cases = Cases::default();
+    let first = 100;
+    for n in 0..u64::try_from(APPEALS_PER_DAY_MAX).unwrap() {
+        appeals(&mut cases, first + n, "alice", "service:shop", Against::Decision(n)).unwrap();
+    }
+    let more = Against::Decision(90);
+    assert_eq!(
+        appeals(&mut cases, 200, "alice", "service:shop", more.clone()),
+        Err(CaseError::TooManyAppeals)
+    );
+    appeals(&mut cases, 201, "bob", "service:shop", more.clone()).unwrap();
+    let tomorrow = first + 86_400;
+    let taken = appeals(&mut cases, tomorrow, "alice", "service:shop", more.clone());
+    assert_eq!(taken, Err(CaseError::AppealOpen { appeal: 201 }));
+    appeals(&mut cases, tomorrow, "alice", "service:shop", Against::Decision(91)).unwrap();
+    // An entry that breaks the rules changes nothing, however it got there.
+    let forged = Appealed {
+        by: Actor::system(),
+        account: AccountId::parse("carol").unwrap(),
+        against: Against::Decision(92),
+        text: "x".into(),
+    };
+    let before = cases.digest();
+    let at = UnixNanos((tomorrow + 1) * SECOND);
+    assert!(cases.apply(tomorrow + 1, at, CaseEntry::Appealed(forged)).is_err());
+    assert_ne!(cases.digest(), before, "it is counted");
+    assert_eq!(cases.appeals(None).count(), APPEALS_PER_DAY_MAX + 2);
+}

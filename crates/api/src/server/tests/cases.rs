@@ -42,6 +42,17 @@ impl Cases for Backstage {
         number.and_then(|number| number.parse().ok()).ok_or(CasesError::UnknownDecision)
     }
 
+    fn label<'a>(
+        &'a self,
+        actor: &'a Actor,
+        decision: &'a str,
+        is_fraud: bool,
+    ) -> BoxFuture<'a, Result<String, CasesError>> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        let position = self.decision(decision);
+        Box::pin(std::future::ready(position.map(|at| format!("label-{at}-{is_fraud}-{}", actor.id()))))
+    }
+
     fn act(
         &self,
         actor: Actor,
