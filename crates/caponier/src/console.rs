@@ -21,8 +21,8 @@ use std::{
 };
 
 use console::{
-    Backup, Ban, BoxFuture, DecisionLine, Drill, Entry, EntryPage, Evidence, List, Live, Mode, NotLetIn, Part,
-    ROWS_MAX, Second, Sight, Unavailable, Viewer, Visitors,
+    Backup, Ban, BoxFuture, DecisionLine, Drill, Entry, EntryPage, Evidence, List, Live, Mode, NotLetIn,
+    Part, ROWS_MAX, Second, Sight, Unavailable, Viewer, Visitors,
 };
 use domain::{AccountId, Actor, UnixNanos};
 use identity::{Change, CodeSignIn, Judged, Means, Role};
@@ -31,8 +31,9 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::{casework::Cabinet, changes::Waiting, doors::Doors, operations::Office, own::OwnPages,
-    rules::RulePages};
+use self::{
+    casework::Cabinet, changes::Waiting, doors::Doors, operations::Office, own::OwnPages, rules::RulePages,
+};
 use crate::{abuse, control::Response, core::Core, exit::Failure, rulebook::Rulebook};
 
 /// Seconds of traffic shown.
@@ -81,8 +82,7 @@ impl Pages {
         let sight = Arc::<Shown>::clone(&shown);
         let webhooks = Arc::new(webhooks::Bells(Arc::clone(&core.webhooks)));
         let rules = Arc::new(RulePages(Arc::clone(rulebook)));
-        let ports =
-            console::Ports { sight, casework, changes, operations, own, rules, webhooks, visitors };
+        let ports = console::Ports { sight, casework, changes, operations, own, rules, webhooks, visitors };
         let console = console::Console::new(ports);
         Self { console, shown, doors }
     }
@@ -195,8 +195,7 @@ impl Guests {
             Judged::SignedIn(change) => {
                 self.record(&change).await?;
                 let means = Means::Code { approves: self.core.config.identity.totp_approvals };
-                let session =
-                    people.open_session(change.about(), &crypto::random::array(), (means, ip), now);
+                let session = people.open_session(change.about(), &crypto::random::array(), (means, ip), now);
                 Ok(session.cookie.expose().clone())
             }
             Judged::TooMany => Err(NotLetIn::TooMany),

@@ -29,8 +29,8 @@ mod view;
 pub use self::{
     pages::{Group, PAGES, Page},
     ports::{
-        BoxFuture, Casework, Changes, NotDone, NotLetIn, Nothing, Operations, Own, Ports, Retry, Rules, Sight,
-        Unavailable, Viewer, Visitors, Webhooks,
+        BoxFuture, Casework, Changes, NotDone, NotLetIn, Nothing, Operations, Own, Ports, Retry, Rules,
+        Sight, Unavailable, Viewer, Visitors, Webhooks,
     },
     router::{Console, STREAMS_MAX},
     view::{

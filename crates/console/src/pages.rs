@@ -110,9 +110,11 @@ pub(crate) const AUDIT: Page =
 pub(crate) const WEBHOOKS: Page =
     page("/console/webhooks", "Webhooks", Capability::ReadInstallation).within(Group::Run, "webhook");
 
-pub(crate) const SESSIONS: Page = page("/console/sessions", "Sessions", Capability::OwnSession).within(Group::Run, "key");
+pub(crate) const SESSIONS: Page =
+    page("/console/sessions", "Sessions", Capability::OwnSession).within(Group::Run, "key");
 /// The one page of those who develop for one account.
-pub(crate) const OWN: Page = page("/console/own", "My account", Capability::OwnAccount).within(Group::Now, "key");
+pub(crate) const OWN: Page =
+    page("/console/own", "My account", Capability::OwnAccount).within(Group::Now, "key");
 
 /// Every page there is, in the order of the navigation.
 pub const PAGES: &[Page] = &[

@@ -213,7 +213,7 @@ mod tests {
             return;
         }
         for seed in 0..5_u8 {
-            let bytes = crypto::sha256(&[&[seed]]);
+            let bytes = sha256(&[&[seed]]);
             let secret = TotpSecret::new(std::array::from_fn(|at| bytes[at]));
             let now = 1_700_000_000 + u64::from(seed) * 98_765_431;
             let said = run(now, &secret.base32()).unwrap();

@@ -42,7 +42,9 @@ fn group(decision: &Decision) -> String {
         Some(FindingSource::Access) => "what this key or account may do",
         Some(FindingSource::Fraud) => "behaviour that is unusual for the account",
         Some(FindingSource::Watch) => "the destination",
-        Some(FindingSource::Decide) | None => "a policy of withdrawals, or a check that did not answer in time",
+        Some(FindingSource::Decide) | None => {
+            "a policy of withdrawals, or a check that did not answer in time"
+        }
     };
     words.to_owned()
 }

@@ -22,7 +22,10 @@ use crate::{
 };
 
 pub(super) fn routes() -> Router<Console> {
-    Router::new().route("/console/enter", get(door).post(enter)).route("/console/enter/code", post(enter_by_code)).route("/console/leave", post(leave))
+    Router::new()
+        .route("/console/enter", get(door).post(enter))
+        .route("/console/enter/code", post(enter_by_code))
+        .route("/console/leave", post(leave))
 }
 
 /// What somebody without a session is told; with the form of a link they followed.

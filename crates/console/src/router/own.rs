@@ -76,8 +76,6 @@ async fn act(
     let why = "by the developer of its account".to_owned();
     match operations.change_key(visit.viewer.actor.clone(), &key, deed, why).await {
         Ok(()) => see_other(pages::OWN.path),
-        Err(error) => {
-            shown(&console, &visit, StatusCode::CONFLICT, Some(&format!("Not done: {error}.")))
-        }
+        Err(error) => shown(&console, &visit, StatusCode::CONFLICT, Some(&format!("Not done: {error}."))),
     }
 }

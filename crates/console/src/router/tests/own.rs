@@ -5,7 +5,7 @@ use identity::{FallbackOffer, FallbackState};
 
 use super::*;
 use crate::{
-    ports::{Own, Retry},
+    ports::{Operations as _, Own, Retry},
     view::own::{OwnAccount, OwnSessions, RefusedLine, SessionLine},
 };
 
@@ -72,9 +72,9 @@ impl Own for Mine {
         done(cookies.contains(&"viewer"))
     }
 
-    fn account(&self, account: &AccountId) -> Result<OwnAccount, crate::Unavailable> {
+    fn account(&self, account: &AccountId) -> Result<OwnAccount, Unavailable> {
         if account.as_str() == "dark" {
-            return Err(crate::Unavailable(EVIL.to_owned()));
+            return Err(Unavailable(EVIL.to_owned()));
         }
         let key = operations::Office.key("k-1");
         Ok(OwnAccount {
@@ -88,7 +88,12 @@ impl Own for Mine {
     }
 }
 
-async fn post_as(path: &str, session: Option<&str>, site: &str, form: &str) -> (StatusCode, HeaderMap, String) {
+async fn post_as(
+    path: &str,
+    session: Option<&str>,
+    site: &str,
+    form: &str,
+) -> (StatusCode, HeaderMap, String) {
     let request = asked(&Method::POST, path, session)
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header("sec-fetch-site", site)
@@ -109,7 +114,8 @@ async fn who_develops_for_one_account_reaches_its_page_and_nothing_else() {
     let (status, headers, _) = get_as("/console", dev).await;
     assert_eq!((status, headers[header::LOCATION].as_bytes()), (StatusCode::SEE_OTHER, &b"/console/own"[..]));
     let more = ["/console/live", "/console/find?q=x", "/console/rules/new", "/console/none"];
-    let exports = ["cases", "alerts", "decisions", "bans"].map(|table| format!("/console/export/{table}.csv"));
+    let exports =
+        ["cases", "alerts", "decisions", "bans"].map(|table| format!("/console/export/{table}.csv"));
     let others = all_pages().into_iter().map(|(path, _)| path);
     for path in others.chain(more.map(str::to_owned)).chain(exports) {
         if path == "/console" || path == "/console/own" {
@@ -117,7 +123,7 @@ async fn who_develops_for_one_account_reaches_its_page_and_nothing_else() {
         }
         let (status, _, body) = get_as(&path, dev).await;
         assert!(!status.is_success() && !status.is_redirection(), "{path}: {status}");
-        assert!(!body.contains("1.5 BTC") && !body.contains("customer-1<"), "{path} tells them something");
+        assert!(!body.contains("1.5 BTC") && !body.contains("&lt;"), "{path} tells them something");
     }
     for path in [
         "/console/keys/k-1",
@@ -135,7 +141,8 @@ async fn who_develops_for_one_account_reaches_its_page_and_nothing_else() {
         "/console/sessions/fallback/confirm",
         "/console/sessions/fallback/end",
     ] {
-        let (status, _, body) = post_as(path, dev, "same-origin", "id=s-1&code=123456&deed=freeze&reason=x").await;
+        let (status, _, body) =
+            post_as(path, dev, "same-origin", "id=s-1&code=123456&deed=freeze&reason=x").await;
         assert!(!status.is_success() && !status.is_redirection(), "{path}: {status}");
         assert!(!body.contains("1.5 BTC"), "{path}");
     }
@@ -190,9 +197,8 @@ async fn phrase_and_code_are_a_form_and_every_refusal_has_its_page() {
 async fn a_fallback_is_shown_once_and_set_by_a_code() {
     let (_, _, page) = get_as("/console/sessions", Some("viewer")).await;
     assert!(page.contains("this one") && page.contains("locked") && page.contains("1 more"));
-    let send = async |path: &str, session: &str, form: &str| {
-        post_as(path, Some(session), "same-origin", form).await
-    };
+    let send =
+        async |path: &str, session: &str, form: &str| post_as(path, Some(session), "same-origin", form).await;
     let (status, headers, shown) = send("/console/sessions/fallback", "viewer", "").await;
     assert_eq!((status, headers[header::CACHE_CONTROL].as_bytes()), (StatusCode::OK, &b"no-store"[..]));
     assert!(shown.contains("<svg class=\"qr\"") && shown.contains("MZXW6") && !shown.contains("<script>"));
