@@ -1,24 +1,29 @@
 //! Persons in a real browser, which makes and uses the passkeys, and programs with tokens of their own.
 
-use std::{fs, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::{
     browser::Browser,
-    support::{House, PATIENCE, Serving, Settings, control_api},
+    support::{House, PATIENCE, Serving, Settings, control_api, finish, skipped},
 };
 
 /// An installation where persons sign in, and its origin as a browser on this machine has it.
 async fn house_with_people() -> (House, String) {
+    house_with("").await
+}
+
+/// The same with more keys of `[identity]`.
+async fn house_with(keys: &str) -> (House, String) {
     let house = House::build(Settings::default()).await;
     let file = house.config();
     let text = fs::read_to_string(&file).unwrap();
     let (_, api) = text.split_once("[api]\nlisten = \"").unwrap();
     let port = api.split_once('"').unwrap().0.rsplit_once(':').unwrap().1.to_owned();
     let origin = format!("http://localhost:{port}");
-    fs::write(&file, format!("{text}\n[identity]\norigin = \"{origin}\"\n")).unwrap();
+    fs::write(&file, format!("{text}\n[identity]\norigin = \"{origin}\"\n{keys}")).unwrap();
     (house, origin)
 }
 
@@ -30,6 +35,32 @@ async fn fetch(browser: &mut Browser, page: &str, method: &str, path: &str, head
     let params = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
     let mut got = browser.ask(Some(page), "Runtime.evaluate", params).await;
     got["result"]["value"].take()
+}
+
+/// A form of a page sent from a page that is at the origin: the status of where it led to, its path, and the page.
+async fn form(
+    browser: &mut Browser,
+    page: &str,
+    path: &str,
+    fields: &[(&str, &str)],
+) -> (u64, String, String) {
+    let fields = json!(fields);
+    let expression = format!(
+        "fetch({path:?}, {{ method: 'POST', body: new URLSearchParams({fields}) }})\
+         .then(async (a) => [a.status, new URL(a.url).pathname, await a.text()])"
+    );
+    let params = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+    let got = browser.ask(Some(page), "Runtime.evaluate", params).await;
+    let value = &got["result"]["value"];
+    let text = |at: usize| value[at].as_str().unwrap_or_default().to_owned();
+    (value[0].as_u64().unwrap_or_default(), text(1), text(2))
+}
+
+/// What an authenticator app shows for a secret, computed by oathtool.
+fn code(secret: &str, moment: &str) -> String {
+    let mut tool = Command::new("oathtool");
+    tool.args(["--totp", "--base32", "--now", moment, secret]);
+    finish(&mut tool).exits(0).stdout.trim().to_owned()
 }
 
 async fn api(serving: &Serving, token: &str, path: &str) -> u16 {
@@ -97,6 +128,80 @@ async fn a_browser_stores_a_passkey_and_signs_in_with_it() {
     for change in ["invited", "enrolled", "signed_in", "roles_set", "user_removed"] {
         assert!(log.contains(&format!("\"change\":{change:?}")), "{change} not in {log}");
     }
+}
+
+/// Whoever has no passkey at hand signs in by a phrase and a code of their app, each code once, and approves nothing; over a
+/// restart. The codes are oathtool's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phrase_and_a_code_let_in_without_the_passkey() {
+    let Some(mut browser) = Browser::start().await else { return };
+    if finish(Command::new("sh").args(["-c", "command -v oathtool"])).code != 0 {
+        return skipped("oathtool is not installed; run cargo xtask setup");
+    }
+    let (house, origin) = house_with("totp = \"fallback\"\n").await;
+    let serving = house.serve();
+    let link = serving.text("setup").to_owned();
+    let page = browser.page("").await;
+    browser.ask(Some(&page), "WebAuthn.enable", json!({})).await;
+    let options = json!({
+        "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
+        "isUserVerified": true, "automaticPresenceSimulation": true,
+    });
+    browser.ask(Some(&page), "WebAuthn.addVirtualAuthenticator", json!({ "options": options })).await;
+    let said = enrol(&mut browser, &page, &link).await;
+    assert!(said.starts_with("Stored."), "{said}");
+
+    let (status, _, offer) = form(&mut browser, &page, "/console/sessions/fallback", &[]).await;
+    assert_eq!(status, 200, "{offer}");
+    assert!(offer.contains("<svg"), "a picture for the app");
+    let shown = |class: &str| {
+        let (_, rest) = offer.split_once(&format!("<code class=\"{class}\">")).unwrap();
+        rest.split_once('<').unwrap().0.to_owned()
+    };
+    let (phrase, secret) = (shown("phrase"), shown("secret").replace(' ', ""));
+    let confirm = "/console/sessions/fallback/confirm";
+    let (status, ..) = form(&mut browser, &page, confirm, &[("code", "000000")]).await;
+    assert_eq!(status, 409, "not a code of this app");
+    let now = code(&secret, "now");
+    let (status, path, _) = form(&mut browser, &page, confirm, &[("code", &now)]).await;
+    assert_eq!((status, path.as_str()), (200, "/console/sessions"));
+    form(&mut browser, &page, "/console/leave", &[]).await;
+    assert_eq!(fetch(&mut browser, &page, "GET", "/v1/session", &json!({})).await[0], 401);
+    assert_eq!(serving.stop(), 0);
+
+    let serving = house.serve();
+    browser.ask(Some(&page), "Page.navigate", json!({ "url": format!("{origin}/enrol") })).await;
+    let deadline = Instant::now() + PATIENCE;
+    while fetch(&mut browser, &page, "GET", "/v1/session", &json!({})).await[0] != 401 {
+        assert!(Instant::now() < deadline, "the process does not answer");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let enter = "/console/enter/code";
+    let later = code(&secret, "now + 30 seconds");
+    for (phrase, code) in [("AAAA-AAAA-AAAA-AAAA-AAAA", later.as_str()), (phrase.as_str(), now.as_str())] {
+        let fields = [("name", "admin"), ("phrase", phrase), ("code", code)];
+        let (status, ..) = form(&mut browser, &page, enter, &fields).await;
+        assert_eq!(status, 403, "a wrong phrase, and a code that was used");
+    }
+    let fields = [("name", "admin"), ("phrase", phrase.as_str()), ("code", later.as_str())];
+    let (status, ..) = form(&mut browser, &page, enter, &fields).await;
+    assert_eq!(status, 200);
+    let me = fetch(&mut browser, &page, "GET", "/v1/session", &json!({})).await;
+    assert_eq!(me[1]["actor"], "user:admin", "{me}");
+    let may = me[1]["capabilities"].as_array().unwrap();
+    assert!(may.contains(&json!("read_health")) && !may.contains(&json!("approve_access")), "{me}");
+    form(&mut browser, &page, "/console/leave", &[]).await;
+    let (status, ..) = form(&mut browser, &page, enter, &fields).await;
+    assert_eq!(status, 403, "each code is good once");
+
+    house.ask(&["users", "fallback-end", "admin"]).exits(0);
+    drop(browser);
+    assert_eq!(serving.stop(), 0);
+    let log = house.ask(&["log", "--kind", "identity"]).exits(0).stdout;
+    for change in ["fallback_set", "signed_in_by_code", "fallback_ended"] {
+        assert!(log.contains(&format!("\"change\":{change:?}")), "{change} not in {log}");
+    }
+    assert!(!log.contains(&secret) && !log.contains(&phrase));
 }
 
 /// Once somebody can sign in who may approve, more roles wait for them: at the API by the digest they saw, over a kill, and in

@@ -45,6 +45,11 @@ pub(crate) const TESTS: &[Need] = &[
         },
     },
     Need {
+        packages: &["oathtool"],
+        skipped_without: "one-time codes computed by another implementation",
+        present: || process::answers(process::command("oathtool").arg("--version")),
+    },
+    Need {
         packages: &["pebble"],
         skipped_without: "a certificate ordered from an ACME server",
         present: || Path::new("/usr/bin/pebble").exists(),

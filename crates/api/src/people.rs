@@ -15,7 +15,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::UnixNanos;
 use identity::{
-    CEREMONY_LIFE, Change, Desk, Enrolment, Origin, Principal, Refused, SESSION_LIFE, SignIn,
+    CEREMONY_LIFE, Change, Desk, Enrolment, Means, Origin, Principal, Refused, SESSION_LIFE, SignIn,
     webauthn::{ALGORITHMS, PART_BYTES_MAX, WebauthnError},
 };
 use serde_json::{Value, json};
@@ -301,7 +301,7 @@ async fn signed_in(app: &App, request: Request) -> Result<(Value, String), Probl
     })?;
     let user = change.about().to_owned();
     record(app, change).await?;
-    let session = desk.open_session(&user, &crypto::random::array(), now);
+    let session = desk.open_session(&user, &crypto::random::array(), (Means::Passkey, ip), now);
     let cookie = session.cookie.expose();
     let set = format!(
         "{COOKIE}={cookie}; Path=/; Max-Age={}; HttpOnly; Secure; SameSite=Strict",

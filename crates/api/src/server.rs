@@ -4,7 +4,7 @@
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, extract::ConnectInfo};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -73,7 +73,7 @@ impl Api {
                 accepted = accepted => accepted,
             };
             let (stream, peer) = match accepted {
-                Ok((stream, peer)) => (stream, peer.ip().to_canonical()),
+                Ok((stream, peer)) => (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port())),
                 Err(error) => {
                     tracing::warn!(%error, "control API cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
@@ -81,7 +81,11 @@ impl Api {
                 }
             };
             let (acceptor, closed) = (acceptor.clone(), closed.clone());
-            let router = router.clone().layer(axum::Extension(Peer(peer)));
+            // Pages beside the API know the same by the name the framework has for it.
+            let router = router
+                .clone()
+                .layer(axum::Extension(Peer(peer.ip())))
+                .layer(axum::Extension(ConnectInfo(peer)));
             tokio::spawn(async move {
                 let _place = place;
                 if let Err(error) = connection(stream, acceptor, router, closed).await {

@@ -445,6 +445,10 @@ pub(crate) enum ConsoleCommand {
         /// several with commas between.
         #[arg(long, default_value = "viewer")]
         role: String,
+        /// In place of roles: for a developer of this account, who sees its keys, what was refused and how to appeal, and
+        /// nothing else.
+        #[arg(long, conflicts_with = "role", value_name = "ACCOUNT")]
+        account: Option<String>,
     },
 }
 

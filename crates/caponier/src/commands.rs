@@ -235,8 +235,8 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         }
         Command::Reload => (Request::Reload, false),
         Command::Model(ModelCommand::Learned) => (Request::ModelLearned, false),
-        Command::Console(ConsoleCommand::Link { name, role }) => {
-            (Request::ConsoleLink { name, roles: role }, false)
+        Command::Console(ConsoleCommand::Link { name, role, account }) => {
+            (Request::ConsoleLink { name, roles: role, account }, false)
         }
         Command::Bans(BansCommand::List) => (Request::BansList, false),
         Command::Bans(BansCommand::Add { target, key, minutes }) => {

@@ -214,6 +214,7 @@ pub struct Api {
     pub listen: SocketAddr,
     pub tls: Option<(PathBuf, PathBuf)>,
     pub console: bool,
+    pub appeal: Option<String>,
     /// Caller's name and the file that holds its bearer token.
     pub tokens: Vec<(String, PathBuf)>,
     /// Caller's name and what its token allows; a caller without an entry may do everything.
@@ -225,6 +226,8 @@ pub struct Api {
 #[expect(missing_docs, reason = "each field is the key of the same name; its meaning stands in the schema")]
 pub struct Identity {
     pub origin: Option<identity::Origin>,
+    pub totp: bool,
+    pub totp_approvals: bool,
 }
 
 /// `[decide]`
@@ -483,6 +486,7 @@ impl Config {
             listen: read.address("api.listen"),
             tls: read.pair("api.certificate_file", "api.private_key_file"),
             console: read.one_of("api.console", &["on", "off"]) == "on",
+            appeal: Some(read.line("api.appeal")).filter(|words| !words.is_empty()),
             tokens: read.files("api.tokens"),
             permissions: read.permissions("api.permissions"),
         };
@@ -510,7 +514,11 @@ impl Config {
             websocket,
             keys,
             oauth: read.oauth(),
-            identity: Identity { origin: read.page_origin("identity.origin") },
+            identity: Identity {
+                origin: read.page_origin("identity.origin"),
+                totp: read.one_of("identity.totp", &["off", "fallback"]) == "fallback",
+                totp_approvals: read.one_of("identity.totp_approvals", &["off", "on"]) == "on",
+            },
             api,
             decide: Decide {
                 deadline: read.duration("decide.deadline", 1..=10_000),

@@ -9,27 +9,31 @@ mod export;
 mod graph;
 mod moments;
 mod operations;
+mod own;
 mod rules;
 mod webhooks;
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
 
 use console::{
-    Backup, Ban, BoxFuture, DecisionLine, Drill, Entry, EntryPage, Evidence, List, Live, Mode, Part,
-    ROWS_MAX, Second, Sight, Unavailable, Viewer, Visitors,
+    Backup, Ban, BoxFuture, DecisionLine, Drill, Entry, EntryPage, Evidence, List, Live, Mode, NotLetIn,
+    Part, ROWS_MAX, Second, Sight, Unavailable, Viewer, Visitors,
 };
-use domain::{Actor, UnixNanos};
-use identity::Role;
+use domain::{AccountId, Actor, UnixNanos};
+use identity::{Change, CodeSignIn, Judged, Means, Role};
 use journal::{Kind, record};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::{casework::Cabinet, changes::Waiting, doors::Doors, operations::Office, rules::RulePages};
+use self::{
+    casework::Cabinet, changes::Waiting, doors::Doors, operations::Office, own::OwnPages, rules::RulePages,
+};
 use crate::{abuse, control::Response, core::Core, exit::Failure, rulebook::Rulebook};
 
 /// Seconds of traffic shown.
@@ -67,14 +71,18 @@ impl Pages {
             newest: Mutex::default(),
         });
         let doors = Doors::new(Arc::clone(&core.clock));
-        let visitors = Arc::new(Guests { core: Arc::clone(core), doors: Arc::clone(&doors) });
+        let turn = Arc::<tokio::sync::Mutex<()>>::default();
+        let (for_guests, for_own) = (Arc::clone(core), Arc::clone(core));
+        let visitors =
+            Arc::new(Guests { core: for_guests, doors: Arc::clone(&doors), turn: Arc::clone(&turn) });
+        let own = Arc::new(OwnPages { core: for_own, doors: Arc::clone(&doors), turn });
         let operations = Arc::new(Office { core: Arc::clone(core), started_at: shown.started_at });
         let casework = Arc::new(Cabinet { core: Arc::clone(core) });
         let changes = Arc::new(Waiting(Arc::clone(&core.requests)));
         let sight = Arc::<Shown>::clone(&shown);
         let webhooks = Arc::new(webhooks::Bells(Arc::clone(&core.webhooks)));
         let rules = Arc::new(RulePages(Arc::clone(rulebook)));
-        let ports = console::Ports { sight, casework, changes, operations, rules, webhooks, visitors };
+        let ports = console::Ports { sight, casework, changes, operations, own, rules, webhooks, visitors };
         let console = console::Console::new(ports);
         Self { console, shown, doors }
     }
@@ -125,8 +133,13 @@ impl Entrance {
     }
 
     /// A link that lets in once, and until when.
-    pub(crate) fn link(&self, actor: Actor, roles: &[Role]) -> (String, UnixNanos) {
-        let (secret, until) = self.doors.link(actor, roles);
+    pub(crate) fn link(
+        &self,
+        actor: Actor,
+        roles: &[Role],
+        account: Option<AccountId>,
+    ) -> (String, UnixNanos) {
+        let (secret, until) = self.doors.link(actor, roles, account);
         (format!("{}/enter?link={secret}", self.url()), until)
     }
 }
@@ -135,17 +148,82 @@ impl Entrance {
 struct Guests {
     core: Arc<Core>,
     doors: Arc<Doors>,
+    /// From judging a code to recording that it is used: a step is good once.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Guests {
+    /// Records a sign-in; there is none without.
+    async fn record(&self, change: &Change) -> Result<(), NotLetIn> {
+        self.core.ground.record_identity(change, self.core.clock.now()).await.map(drop).map_err(|error| {
+            tracing::error!(%error, "a sign-in cannot be recorded");
+            NotLetIn::Unrecorded
+        })
+    }
+
+    async fn by_link(&self, link: &str, ip: IpAddr) -> Result<String, NotLetIn> {
+        let pass = self.doors.take(link)?;
+        let change = Change::EnteredByLink {
+            user: pass.actor.id().to_owned(),
+            roles: pass.roles.clone(),
+            account: pass.account.clone(),
+            ip,
+        };
+        if let Err(error) = self.record(&change).await {
+            self.doors.give_back(link, pass);
+            return Err(error);
+        }
+        Ok(self.doors.open(pass, ip))
+    }
+
+    async fn by_code(&self, said: CodeSignIn<'_>, ip: IpAddr) -> Result<String, NotLetIn> {
+        if !self.has_codes() {
+            return Err(NotLetIn::Code);
+        }
+        let _turn = self.turn.lock().await;
+        let (people, now) = (self.core.ground.people(), self.core.clock.now());
+        match people.judge_code(said, ip, now) {
+            Judged::Locked(change) => {
+                tracing::warn!(%ip, "a way in by phrase and code is locked");
+                self.record(&change).await?;
+                Err(NotLetIn::Code)
+            }
+            Judged::Refused => {
+                tracing::warn!(%ip, "a sign-in by phrase and code was refused");
+                Err(NotLetIn::Code)
+            }
+            Judged::SignedIn(change) => {
+                self.record(&change).await?;
+                let means = Means::Code { approves: self.core.config.identity.totp_approvals };
+                let session = people.open_session(change.about(), &crypto::random::array(), (means, ip), now);
+                Ok(session.cookie.expose().clone())
+            }
+            Judged::TooMany => Err(NotLetIn::TooMany),
+        }
+    }
 }
 
 impl Visitors for Guests {
-    fn enter<'a>(&'a self, link: &'a str) -> BoxFuture<'a, Result<String, console::NotLetIn>> {
-        Box::pin(std::future::ready(self.doors.enter(link)))
+    fn enter<'a>(&'a self, link: &'a str, ip: IpAddr) -> BoxFuture<'a, Result<String, NotLetIn>> {
+        Box::pin(self.by_link(link, ip))
+    }
+
+    fn enter_by_code<'a>(
+        &'a self,
+        said: CodeSignIn<'a>,
+        ip: IpAddr,
+    ) -> BoxFuture<'a, Result<String, NotLetIn>> {
+        Box::pin(self.by_code(said, ip))
+    }
+
+    fn has_codes(&self) -> bool {
+        self.core.config.identity.totp && self.has_passkeys()
     }
 
     fn viewer(&self, session: &str) -> Option<Viewer> {
         let by_passkey = || {
             let (person, _) = self.core.ground.people().session(session, self.core.clock.now())?;
-            Some(Viewer { actor: person.actor, capabilities: person.capabilities })
+            Some(Viewer { actor: person.actor, capabilities: person.capabilities, account: None })
         };
         self.doors.viewer(session).or_else(by_passkey)
     }

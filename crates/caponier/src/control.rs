@@ -84,6 +84,10 @@ pub enum Request {
     PeopleRemove {
         user: String,
     },
+    /// The end of a person's phrase and one-time codes.
+    PeopleFallbackEnd {
+        user: String,
+    },
     PeopleRoles {
         user: String,
         /// By name, in place of those before.
@@ -260,8 +264,10 @@ pub enum Request {
     /// A one-time link to the console.
     ConsoleLink {
         name: String,
-        /// Separated by commas.
+        /// Separated by commas; empty with an account.
         roles: String,
+        /// The one account it opens.
+        account: Option<String>,
     },
     /// A page of journal entries in words.
     Entries {
@@ -592,6 +598,8 @@ pub struct ListedUser {
     pub invited_until: Option<String>,
     /// RFC 3339, the last time.
     pub signed_in_at: Option<String>,
+    /// none, set or locked: whether they can sign in by phrase and code.
+    pub fallback: String,
 }
 
 /// A program's token. The only time it is shown.
@@ -904,6 +912,9 @@ pub enum Response {
     Invited(InvitedUser),
     People(Vec<ListedUser>),
     PersonRemoved {
+        user: String,
+    },
+    FallbackEnded {
         user: String,
     },
     RolesSet {

@@ -141,6 +141,7 @@ pub(crate) fn response_text(response: &Response) -> String {
         }
         Response::People(people) if people.is_empty() => "no persons".to_owned(),
         Response::People(people) => people.iter().map(user_text).collect::<Vec<_>>().join("\n"),
+        Response::FallbackEnded { user } => format!("{user} signs in by passkey alone"),
         Response::PersonRemoved { user } => format!("{user} is removed, with passkeys and sessions"),
         Response::RolesSet { user, roles } => format!("{user} has the roles {}", or_none(roles)),
         Response::ServiceCreated(service) => {
@@ -289,13 +290,16 @@ fn or_none(words: &[String]) -> String {
 }
 
 fn user_text(user: &ListedUser) -> String {
-    let ListedUser { user, roles, passkeys, invited_until, signed_in_at } = user;
+    let ListedUser { user, roles, passkeys, invited_until, signed_in_at, fallback } = user;
     let mut text = format!("{user}  roles {}  passkeys {passkeys}", or_none(roles));
     if let Some(until) = invited_until {
         text.push_str(&format!("  invited until {until}"));
     }
     if let Some(at) = signed_in_at {
         text.push_str(&format!("  signed in {at}"));
+    }
+    if fallback != "none" {
+        text.push_str(&format!("  phrase and code {fallback}"));
     }
     text
 }

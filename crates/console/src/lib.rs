@@ -29,8 +29,8 @@ mod view;
 pub use self::{
     pages::{Group, PAGES, Page},
     ports::{
-        BoxFuture, Casework, Changes, NotDone, NotLetIn, Nothing, Operations, Ports, Rules, Sight,
-        Unavailable, Viewer, Visitors, Webhooks,
+        BoxFuture, Casework, Changes, NotDone, NotLetIn, Nothing, Operations, Own, Ports, Retry, Rules,
+        Sight, Unavailable, Viewer, Visitors, Webhooks,
     },
     router::{Console, STREAMS_MAX},
     view::{
@@ -40,7 +40,7 @@ pub use self::{
         ExportFilter, ExposureLine, Found, Graph, GraphEdge, GraphNode, Guarded, Health, HeldLine, KeyDeed,
         KeyFile, KeyLine, LabelLine, LinkLine, Links, List, Live, Mode, Moment, Neighbourhood, Part,
         Proposed, Push, Rows, Say, Score, Second, StopDeed, Stopped, SuspicionLine, Tone, TrailFilter,
-        WebhookDeed, WebhookDone, WebhookFile, WebhookLine, WebhookWords, rules,
+        WebhookDeed, WebhookDone, WebhookFile, WebhookLine, WebhookWords, own, rules,
     },
 };
 

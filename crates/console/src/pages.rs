@@ -16,7 +16,9 @@ pub(crate) mod lists;
 pub(crate) mod live;
 pub(crate) mod models;
 pub(crate) mod moments;
+pub(crate) mod own;
 pub(crate) mod rules;
+pub(crate) mod sessions;
 pub(crate) mod webhooks;
 
 use domain::Verdict;
@@ -108,10 +110,16 @@ pub(crate) const AUDIT: Page =
 pub(crate) const WEBHOOKS: Page =
     page("/console/webhooks", "Webhooks", Capability::ReadInstallation).within(Group::Run, "webhook");
 
+pub(crate) const SESSIONS: Page =
+    page("/console/sessions", "Sessions", Capability::OwnSession).within(Group::Run, "key");
+/// The one page of those who develop for one account.
+pub(crate) const OWN: Page =
+    page("/console/own", "My account", Capability::OwnAccount).within(Group::Now, "key");
+
 /// Every page there is, in the order of the navigation.
 pub const PAGES: &[Page] = &[
     LIVE, EMERGENCY, CHANGES, CASES, DECISIONS, GRAPH, ADDRESSES, BANS, KEYS, RULES, MODELS, LISTS, BACKUPS,
-    AUDIT, HEALTH, WEBHOOKS,
+    AUDIT, HEALTH, WEBHOOKS, SESSIONS, OWN,
 ];
 
 const fn page(path: &'static str, name: &'static str, capability: Capability) -> Page {

@@ -2,13 +2,14 @@
 
 mod casework;
 mod changes;
+mod own;
 mod rules;
 mod webhooks;
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc};
 
-use domain::Actor;
-use identity::Capability;
+use domain::{AccountId, Actor};
+use identity::{Capability, CodeSignIn};
 
 use crate::view::{
     Backup, Ban, BanDeed, Emergency, EntryPage, Health, KeyDeed, KeyFile, KeyLine, List, Live, StopDeed,
@@ -19,7 +20,11 @@ pub use self::{
     changes::Changes,
 };
 
-pub use self::{rules::Rules, webhooks::Webhooks};
+pub use self::{
+    own::{Own, Retry},
+    rules::Rules,
+    webhooks::Webhooks,
+};
 
 /// A boxed future, so that ports stay object safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -47,6 +52,8 @@ pub struct Ports {
     pub casework: Arc<dyn Casework>,
     /// Changes that take two persons.
     pub changes: Arc<dyn Changes>,
+    /// What people see of their own: sessions, the way in without a passkey, the account they develop for.
+    pub own: Arc<dyn Own>,
     /// Endpoints that are told of what happens.
     pub webhooks: Arc<dyn Webhooks>,
     /// Who may see it.
@@ -141,6 +148,8 @@ pub struct Viewer {
     pub actor: Actor,
     /// What they may.
     pub capabilities: Vec<Capability>,
+    /// The one account they may see, for somebody who develops for it; they have no capability but that of its page.
+    pub account: Option<AccountId>,
 }
 
 impl Viewer {
@@ -151,18 +160,45 @@ impl Viewer {
     }
 }
 
-/// Why somebody is not let in. The same answer for every reason: a guesser learns nothing.
+/// Why somebody is not let in. Of what they presented the same answer for every reason: a guesser learns nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the link has been used, has run out, or was never given")]
-pub struct NotLetIn;
+#[non_exhaustive]
+pub enum NotLetIn {
+    /// Name, phrase and code.
+    #[error("name, phrase and code do not fit together, the code was used, or this way in is locked")]
+    Code,
+    /// The link.
+    #[error("the link has been used, has run out, or was never given")]
+    Link,
+    /// They tried too often.
+    #[error("too many tries from your network; wait ten minutes")]
+    TooMany,
+    /// A sign-in that cannot be recorded is none.
+    #[error("sign-ins cannot be recorded at the moment, and none is made without a record")]
+    Unrecorded,
+}
 
 /// Who may look.
 pub trait Visitors: Send + Sync {
-    /// Takes a one-time link: the secret of a new session, for a cookie.
+    /// Takes a one-time link, from an address: the secret of a new session, for a cookie. On return it is recorded.
     ///
     /// # Errors
     /// [`NotLetIn`]
-    fn enter<'a>(&'a self, link: &'a str) -> BoxFuture<'a, Result<String, NotLetIn>>;
+    fn enter<'a>(&'a self, link: &'a str, ip: IpAddr) -> BoxFuture<'a, Result<String, NotLetIn>>;
+
+    /// Takes name, phrase and one-time code, from an address: the secret of a new session of the API, for its cookie. On return
+    /// it is recorded.
+    ///
+    /// # Errors
+    /// [`NotLetIn`]
+    fn enter_by_code<'a>(
+        &'a self,
+        said: CodeSignIn<'a>,
+        ip: IpAddr,
+    ) -> BoxFuture<'a, Result<String, NotLetIn>>;
+
+    /// Whether persons may sign in by phrase and code.
+    fn has_codes(&self) -> bool;
 
     /// Whose session it is, of a link or of a passkey; `None` when it has ended or never was. Asked for every page.
     fn viewer(&self, session: &str) -> Option<Viewer>;

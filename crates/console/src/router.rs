@@ -12,16 +12,22 @@ mod inquiry;
 mod keys;
 mod live;
 mod models;
+mod own;
 mod rules;
+mod sessions;
 mod webhooks;
 
-use std::sync::Arc;
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     Router,
     body::Body,
-    extract::{Path, Query, Request, State, rejection::QueryRejection},
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State, rejection::QueryRejection},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse as _, Redirect, Response},
     routing::get,
 };
@@ -101,7 +107,9 @@ impl Console {
             .merge(keys::routes())
             .merge(live::routes())
             .merge(models::routes())
+            .merge(own::routes())
             .merge(rules::routes())
+            .merge(sessions::routes())
             .merge(webhooks::routes())
             .with_state(self.clone())
     }
@@ -120,10 +128,10 @@ impl Console {
         let nonce = Nonce::fresh();
         let has_passkeys = self.0.ports.visitors.has_passkeys();
         let text = html! {
-            (doors::door_text(link, has_passkeys))
             @if let Some(refused) = refused {
                 p.card.notice.bad role="alert" { "Not let in: " (refused) "." }
             }
+            (doors::door_text(link, has_passkeys, self.0.ports.visitors.has_codes()))
         };
         let script = has_passkeys.then_some(&nonce);
         html_answer(status, &nonce, outside("Sign in", script, &text))
@@ -134,7 +142,12 @@ impl Console {
         let Some(viewer) = self.viewer(headers) else {
             return Err(Box::new(self.door(StatusCode::UNAUTHORIZED, None, None)));
         };
-        let banner = pages::emergency::banner(&self.0.ports.operations.stopped(), &viewer);
+        // Who develops for one account learns nothing of the rest.
+        let banner = if viewer.may(Capability::ReadHealth) {
+            pages::emergency::banner(&self.0.ports.operations.stopped(), &viewer)
+        } else {
+            Markup::default()
+        };
         let waiting =
             if viewer.may(pages::CHANGES.capability) { self.0.ports.changes.waiting(&viewer) } else { 0 };
         let visit = Visit { viewer, nonce: Nonce::fresh(), page, waiting, banner };
@@ -146,6 +159,18 @@ impl Console {
             p { "This page needs " code { (page.capability.as_str()) } ", which none of your roles has." }
         };
         Err(Box::new(visit.answer_with(StatusCode::FORBIDDEN, page.name, &text)))
+    }
+}
+
+/// Where a request comes from, as the listener saw the connection. Without a listener, which tests do without, from nowhere.
+struct Remote(IpAddr);
+
+impl<S: Sync> FromRequestParts<S> for Remote {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Self(info.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip())))
     }
 }
 

@@ -2,6 +2,9 @@
 
 pub(crate) mod bars;
 pub(crate) mod layers;
+mod qr;
+
+pub(crate) use self::qr::qr;
 
 use maud::{Markup, PreEscaped, html};
 

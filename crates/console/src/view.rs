@@ -3,6 +3,7 @@
 mod casework;
 mod changes;
 mod operations;
+pub mod own;
 pub mod rules;
 mod webhooks;
 

@@ -18,7 +18,7 @@ pub use self::{
     aead::{AeadKey, NONCE_BYTES, OpenError, TAG_BYTES},
     ed25519::{BadSignature, SigningKey, VerifyingKey},
     hash::{Sha256, hkdf_sha256, hkdf_sha512, sha256},
-    mac::{MacKey, hmac_sha256},
+    mac::{MacKey, hmac_sha1, hmac_sha256},
     p256::{NotP256, P256SigningKey, P256VerifyingKey},
     passphrase::{MalformedHash, PassphraseHash},
     secp256k1::secp256k1_recover,

@@ -1,4 +1,4 @@
-//! HMAC-SHA256 (RFC 2104), with the key state computed once or from the bare key each time.
+//! HMAC-SHA256 (RFC 2104), with the key state computed once or from the bare key each time; HMAC-SHA-1 for one-time codes.
 
 use std::fmt;
 
@@ -26,6 +26,16 @@ pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let inner = hash_of(&block, parts);
     block.iter_mut().for_each(|byte| *byte ^= 0x36 ^ 0x5c);
     hash_of(&block, &[&inner])
+}
+
+/// HMAC-SHA-1 (RFC 2104): for one-time codes alone, whose apps know nothing else (RFC 4226, RFC 6238). What breaks SHA-1,
+/// collisions, does not break its HMAC.
+#[must_use]
+pub fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key), message);
+    let mut mac = [0; 20];
+    mac.copy_from_slice(tag.as_ref());
+    mac
 }
 
 fn hash_of(block: &[u8; BLOCK_BYTES], parts: &[&[u8]]) -> [u8; 32] {
@@ -80,6 +90,13 @@ mod tests {
                 assert_eq!(hmac_sha256(key, &[front, back]), MacKey::new(key).sign(&[&message[..bytes]]));
             }
         }
+    }
+
+    /// RFC 2202, 3, test cases 1 and 2.
+    #[test]
+    fn rfc_2202_known_answers() {
+        assert_eq!(hmac_sha1(&[0x0b; 20], b"Hi There")[..4], [0xb6, 0x17, 0x31, 0x86]);
+        assert_eq!(hmac_sha1(b"Jefe", b"what do ya want for nothing?")[..4], [0xef, 0xfc, 0xdf, 0x6a]);
     }
 
     /// RFC 4231 test case 2.

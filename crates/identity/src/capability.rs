@@ -28,6 +28,9 @@ pub enum Capability {
     ManageKeys,
     /// Adding, changing and removing endpoints that are told of what happens.
     ManageWebhooks,
+    /// Seeing the keys and refusals of one account, and taking its keys out of force: for who develops for it. No role, no
+    /// program; a link names the account.
+    OwnAccount,
     /// Having a session: what every person who signs in may do. No program.
     OwnSession,
     /// Putting the gateway on its guard for a while.
@@ -226,6 +229,12 @@ pub const TABLE: &[Row] = &[
         "adds, changes, tests and removes endpoints that are told of what happens",
         &[Role::SecurityEngineer, Role::Sre],
     ),
+    row(
+        Capability::OwnAccount,
+        "own_account",
+        "sees keys and refusals of the one account a link names, and takes its keys out of force",
+        &[],
+    ),
     row(Capability::OwnSession, "own_session", "has a session of its own and ends it", &Role::ALL),
     row(
         Capability::RaiseAlarm,
@@ -327,7 +336,21 @@ impl Capability {
     /// Whether programs may have it. A session is a person's, and so is what takes two persons.
     #[must_use]
     pub const fn is_of_programs(self) -> bool {
-        !matches!(self, Self::ApproveAccess | Self::ManageAccess | Self::OwnSession)
+        !matches!(self, Self::ApproveAccess | Self::ManageAccess | Self::OwnAccount | Self::OwnSession)
+    }
+
+    /// Whether it is the second person's word, or what lets stopped money leave: not for a session that a fallback opened,
+    /// unless the installation says so.
+    #[must_use]
+    pub const fn is_approval(self) -> bool {
+        matches!(
+            self,
+            Self::ApproveAccess
+                | Self::ApproveOauth
+                | Self::ApproveReleases
+                | Self::ApproveRules
+                | Self::UnfreezeOutflow
+        )
     }
 
     /// Every capability that programs may have.

@@ -1,14 +1,18 @@
 //! What is recorded about persons and programs, and how it stands in the journal.
 //!
-//! Deterministic CBOR, decoded strictly: only the one encoding is accepted. No secret is in it: of tokens and invitations
-//! only SHA-256 is kept, of passkeys the public key. The schema is `docs/journal-identity.cddl`.
+//! Deterministic CBOR, decoded strictly: only the one encoding is accepted. Of tokens, invitations and phrases only SHA-256 is
+//! kept, of passkeys the public key. The one secret is that of one-time codes, which both sides compute: it stands in the
+//! sealed payload alone. The schema is `docs/journal-identity.cddl`.
+
+use std::net::IpAddr;
 
 use auth::IpAllowList;
-use domain::{Actor, UnixNanos};
+use domain::{AccountId, Actor, UnixNanos};
 use minicbor::{Decoder, Encoder};
 
 use crate::{
     Capability, Role,
+    totp::{SECRET_BYTES, TotpSecret},
     webauthn::{CREDENTIAL_ID_BYTES_MAX, PublicKey},
 };
 
@@ -49,6 +53,42 @@ pub enum Change {
         user: String,
         /// With what.
         passkey: Passkey,
+    },
+    /// A browser was let in by a link of the command line. Nobody proved who they are: whoever gave out the link said so.
+    EnteredByLink {
+        /// As whom.
+        user: String,
+        /// With which roles, in the order of names; empty for the developer of an account.
+        roles: Vec<Role>,
+        /// The account whose own pages it opens; `None` with roles.
+        account: Option<AccountId>,
+        /// From where.
+        ip: IpAddr,
+    },
+    /// A person has no fallback any more.
+    FallbackEnded {
+        /// Whose.
+        user: String,
+        /// By whom.
+        by: Actor,
+    },
+    /// A person's fallback is good for nothing until they set a new one: too many wrong codes came with the right phrase.
+    FallbackLocked {
+        /// Whose.
+        user: String,
+        /// From where the last one came.
+        ip: IpAddr,
+    },
+    /// A person set a fallback, in place of one before: a phrase and one-time codes of an app.
+    FallbackSet {
+        /// Whose.
+        user: String,
+        /// Of the codes.
+        secret: TotpSecret,
+        /// SHA-256 of the phrase.
+        phrase: [u8; 32],
+        /// The step of the code that proved the app has it; it and those before are used.
+        step: u64,
     },
     /// A person may store a passkey. A new person, or one more passkey of a known one, whose roles it sets.
     Invited {
@@ -95,7 +135,16 @@ pub enum Change {
         /// Its counter then.
         counter: u32,
         /// From where.
-        ip: std::net::IpAddr,
+        ip: IpAddr,
+    },
+    /// A person signed in by their fallback.
+    SignedInByCode {
+        /// Who.
+        user: String,
+        /// The step of the code; it and those before are used.
+        step: u64,
+        /// From where.
+        ip: IpAddr,
     },
     /// A person is known no more, with all passkeys and roles.
     UserRemoved {
@@ -125,11 +174,16 @@ impl Change {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Enrolled { .. } => "enrolled",
+            Self::EnteredByLink { .. } => "entered_by_link",
+            Self::FallbackEnded { .. } => "fallback_ended",
+            Self::FallbackLocked { .. } => "fallback_locked",
+            Self::FallbackSet { .. } => "fallback_set",
             Self::Invited { .. } => "invited",
             Self::RolesSet { .. } => "roles_set",
             Self::ServiceCreated { .. } => "service_created",
             Self::ServiceRevoked { .. } => "service_revoked",
             Self::SignedIn { .. } => "signed_in",
+            Self::SignedInByCode { .. } => "signed_in_by_code",
             Self::UserRemoved { .. } => "user_removed",
         }
     }
@@ -139,9 +193,14 @@ impl Change {
     pub fn about(&self) -> &str {
         match self {
             Self::Enrolled { user, .. }
+            | Self::EnteredByLink { user, .. }
+            | Self::FallbackEnded { user, .. }
+            | Self::FallbackLocked { user, .. }
+            | Self::FallbackSet { user, .. }
             | Self::Invited { user, .. }
             | Self::RolesSet { user, .. }
             | Self::SignedIn { user, .. }
+            | Self::SignedInByCode { user, .. }
             | Self::UserRemoved { user, .. } => user,
             Self::ServiceCreated { service, .. } => &service.name,
             Self::ServiceRevoked { name, .. } => name,
@@ -152,12 +211,30 @@ impl Change {
     #[must_use]
     pub const fn by(&self) -> Option<&Actor> {
         match self {
-            Self::Enrolled { .. } | Self::SignedIn { .. } => None,
-            Self::Invited { by, .. }
+            Self::Enrolled { .. }
+            | Self::EnteredByLink { .. }
+            | Self::FallbackLocked { .. }
+            | Self::FallbackSet { .. }
+            | Self::SignedIn { .. }
+            | Self::SignedInByCode { .. } => None,
+            Self::FallbackEnded { by, .. }
+            | Self::Invited { by, .. }
             | Self::RolesSet { by, .. }
             | Self::ServiceCreated { by, .. }
             | Self::ServiceRevoked { by, .. }
             | Self::UserRemoved { by, .. } => Some(by),
+        }
+    }
+
+    /// From where, where that is recorded.
+    #[must_use]
+    pub const fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::EnteredByLink { ip, .. }
+            | Self::FallbackLocked { ip, .. }
+            | Self::SignedIn { ip, .. }
+            | Self::SignedInByCode { ip, .. } => Some(*ip),
+            _ => None,
         }
     }
 
@@ -210,14 +287,37 @@ impl Change {
             Self::SignedIn { user, passkey, counter, ip } => {
                 head(e, 6, 5, user)?;
                 e.bytes(passkey)?.u32(*counter)?;
-                match ip {
-                    std::net::IpAddr::V4(v4) => e.bytes(&v4.octets())?,
-                    std::net::IpAddr::V6(v6) => e.bytes(&v6.octets())?,
-                };
+                write_ip(e, *ip)?;
             }
             Self::UserRemoved { user, by } => {
                 head(e, 4, 6, user)?;
                 e.str(&by.to_string())?;
+            }
+            Self::EnteredByLink { user, roles, account, ip } => {
+                head(e, 6, 7, user)?;
+                write_roles(e, roles)?;
+                match account {
+                    Some(account) => e.str(account.as_str())?,
+                    None => e.null()?,
+                };
+                write_ip(e, *ip)?;
+            }
+            Self::FallbackSet { user, secret, phrase, step } => {
+                head(e, 6, 8, user)?;
+                e.bytes(secret.expose())?.bytes(phrase)?.u64(*step)?;
+            }
+            Self::FallbackLocked { user, ip } => {
+                head(e, 4, 9, user)?;
+                write_ip(e, *ip)?;
+            }
+            Self::FallbackEnded { user, by } => {
+                head(e, 4, 10, user)?;
+                e.str(&by.to_string())?;
+            }
+            Self::SignedInByCode { user, step, ip } => {
+                head(e, 5, 11, user)?;
+                e.u64(*step)?;
+                write_ip(e, *ip)?;
             }
         }
         Ok(())
@@ -273,12 +373,29 @@ impl Change {
             (5, 6) => {
                 let passkey = field("passkey", d.bytes())?.to_vec();
                 let counter = field("counter", d.u32())?;
-                let ip = field("ip", d.bytes())?;
-                let v4 = <[u8; 4]>::try_from(ip).map(std::net::IpAddr::from);
-                let ip = v4.or_else(|_| <[u8; 16]>::try_from(ip).map(std::net::IpAddr::from));
-                Self::SignedIn { user: about, passkey, counter, ip: field("ip", ip)? }
+                Self::SignedIn { user: about, passkey, counter, ip: read_ip(&mut d)? }
             }
             (6, 4) => Self::UserRemoved { user: about, by: actor(&mut d)? },
+            (7, 6) => {
+                let roles = read_roles(&mut d)?;
+                let account = if field("account", d.datatype())? == minicbor::data::Type::Null {
+                    field("account", d.null())?;
+                    None
+                } else {
+                    Some(field("account", AccountId::parse(field("account", d.str())?))?)
+                };
+                Self::EnteredByLink { user: about, roles, account, ip: read_ip(&mut d)? }
+            }
+            (8, 6) => {
+                let secret: [u8; SECRET_BYTES] = field("secret", field("secret", d.bytes())?.try_into())?;
+                let (phrase, step) = (digest(&mut d)?, field("step", d.u64())?);
+                Self::FallbackSet { user: about, secret: TotpSecret::new(secret), phrase, step }
+            }
+            (9, 4) => Self::FallbackLocked { user: about, ip: read_ip(&mut d)? },
+            (10, 4) => Self::FallbackEnded { user: about, by: actor(&mut d)? },
+            (11, 5) => {
+                Self::SignedInByCode { user: about, step: field("step", d.u64())?, ip: read_ip(&mut d)? }
+            }
             _ => return Err(bad("number")),
         };
         // The one encoding: lengths, order and integers have no second form.
@@ -296,6 +413,20 @@ fn name(text: &str) -> Result<String, RecordError> {
 
 fn list(d: &mut Decoder<'_>, what: &'static str, most: usize) -> Result<u64, RecordError> {
     field(what, d.array())?.filter(|got| *got <= most as u64).ok_or(bad(what))
+}
+
+fn write_ip(e: &mut Encoder<Vec<u8>>, ip: IpAddr) -> Encoded {
+    match ip {
+        IpAddr::V4(v4) => e.bytes(&v4.octets())?,
+        IpAddr::V6(v6) => e.bytes(&v6.octets())?,
+    };
+    Ok(())
+}
+
+fn read_ip(d: &mut Decoder<'_>) -> Result<IpAddr, RecordError> {
+    let bytes = field("ip", d.bytes())?;
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    field("ip", v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)))
 }
 
 fn write_roles(e: &mut Encoder<Vec<u8>>, roles: &[Role]) -> Encoded {
@@ -358,7 +489,28 @@ mod tests {
                 counter: u32::MAX,
                 ip: "2001:db8::1".parse().unwrap(),
             },
-            Change::UserRemoved { user: "anna".into(), by },
+            Change::UserRemoved { user: "anna".into(), by: by.clone() },
+            Change::EnteredByLink {
+                user: "anna".into(),
+                roles: vec![Role::Sre],
+                account: None,
+                ip: "192.0.2.1".parse().unwrap(),
+            },
+            Change::EnteredByLink {
+                user: "dev".into(),
+                roles: vec![],
+                account: Some(AccountId::parse("customer-1").unwrap()),
+                ip: "192.0.2.1".parse().unwrap(),
+            },
+            Change::FallbackSet {
+                user: "anna".into(),
+                secret: TotpSecret::new([5; 20]),
+                phrase: [6; 32],
+                step: 60_000_000,
+            },
+            Change::FallbackLocked { user: "anna".into(), ip: "192.0.2.1".parse().unwrap() },
+            Change::FallbackEnded { user: "anna".into(), by },
+            Change::SignedInByCode { user: "anna".into(), step: 1, ip: "2001:db8::1".parse().unwrap() },
         ]
     }
 
@@ -378,7 +530,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_an_error_or_the_one_encoding(
-            which in 0_usize..7,
+            which in 0_usize..13,
             at in any::<prop::sample::Index>(),
             byte in any::<u8>(),
         ) {

@@ -10,11 +10,16 @@ use crypto::{ct_eq, sha256};
 use domain::{Actor, ActorKind, UnixNanos};
 use parking_lot::{Mutex, RwLock};
 
+pub use self::fallback::{
+    ADDRESSES_MAX, CodeSignIn, FALLBACK_FRESH, FallbackOffer, Judged, TRIES_MAX, TRIES_WINDOW,
+    WRONG_CODES_MAX,
+};
+
 use crate::{
     Capability, Change, INVITE_LIFE, Invite, LIFE_MAX, NewService, Principal, Refused, Role, ServiceSummary,
     Session, UserSummary,
     directory::Directory,
-    session::{Ceremonies, Sessions, csrf},
+    session::{Ceremonies, Means, OpenSession, Sessions, csrf, id_of_cookie},
     webauthn::{Expected, WebauthnError},
 };
 
@@ -111,6 +116,7 @@ pub struct Desk {
     directory: RwLock<Directory>,
     sessions: Mutex<Sessions>,
     ceremonies: Mutex<Ceremonies>,
+    fallbacks: Mutex<fallback::UnderWay>,
 }
 
 fn checked(kind: ActorKind, name: &str) -> Result<(), Refused> {
@@ -363,15 +369,43 @@ impl Desk {
 
     /// Opens a session for who has signed in.
     #[must_use]
-    pub fn open_session(&self, user: &str, secret: &[u8; 32], now: UnixNanos) -> Session {
-        self.sessions.lock().begin(user, secret, now)
+    pub fn open_session(
+        &self,
+        user: &str,
+        secret: &[u8; 32],
+        by: (Means, IpAddr),
+        now: UnixNanos,
+    ) -> Session {
+        self.sessions.lock().begin(user, secret, by, now)
     }
 
     /// Who a cookie stands for, with what they may do by now, and when the session ends at the latest.
     #[must_use]
     pub fn session(&self, cookie: &str, now: UnixNanos) -> Option<(Principal, UnixNanos)> {
-        let (user, ends_at) = self.sessions.lock().user(cookie, now)?;
-        Some((self.directory.read().person(&user)?, ends_at))
+        let (user, means, ends_at) = self.sessions.lock().user(cookie, now)?;
+        let mut principal = self.directory.read().person(&user)?;
+        if means == (Means::Code { approves: false }) {
+            principal.capabilities.retain(|capability| !capability.is_approval());
+        }
+        Some((principal, ends_at))
+    }
+
+    /// Sessions that are open, the newest first.
+    #[must_use]
+    pub fn sessions(&self, now: UnixNanos) -> Vec<OpenSession> {
+        self.sessions.lock().list(now)
+    }
+
+    /// What the session of a cookie is listed by.
+    #[must_use]
+    pub fn session_id(cookie: &str) -> String {
+        id_of_cookie(cookie)
+    }
+
+    /// Ends the session of an id, if it is this person's, or anybody's; whose it was.
+    #[must_use]
+    pub fn end_session_by_id(&self, id: &str, of: Option<&str>) -> Option<String> {
+        self.sessions.lock().end_by_id(id, of)
     }
 
     /// Whether a request says what only a page of the session can say.
@@ -397,5 +431,6 @@ impl Desk {
     }
 }
 
+mod fallback;
 #[cfg(test)]
 mod tests;

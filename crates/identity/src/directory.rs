@@ -13,7 +13,7 @@ use std::{
 use crypto::ct_eq;
 use domain::{Actor, ActorKind, UnixNanos};
 
-use crate::{Capability, Change, NewService, Passkey, Role};
+use crate::{Capability, Change, NewService, Passkey, Role, totp::TotpSecret};
 
 /// Persons at most.
 pub const USERS_MAX: usize = 1_000;
@@ -51,6 +51,15 @@ pub enum Refused {
     /// Another one has it.
     #[error("passkey is known already")]
     PasskeyKnown,
+    /// A fallback is set in a session that a passkey opened just now.
+    #[error("sign in with your passkey again first: it takes a sign-in of the last 10 minutes")]
+    NotFresh,
+    /// The code of an app.
+    #[error("the code is not one of this app at this time")]
+    Code,
+    /// Nothing was begun, or it has run out.
+    #[error("it was not begun, or has run out: begin again")]
+    NotBegun,
 }
 
 /// An invitation that was made: its secret is shown once.
@@ -84,6 +93,31 @@ pub struct UserSummary {
     pub invited_until: Option<UnixNanos>,
     /// The last time.
     pub signed_in_at: Option<UnixNanos>,
+    /// What becomes of them when their passkey is not at hand.
+    pub fallback: FallbackState,
+}
+
+/// Whether a person can sign in by a phrase and a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FallbackState {
+    /// Too many wrong codes came with the right phrase: until they set a new one.
+    Locked,
+    /// They set none.
+    None,
+    /// They can.
+    Set,
+}
+
+impl FallbackState {
+    /// Its stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Locked => "locked",
+            Self::None => "none",
+            Self::Set => "set",
+        }
+    }
 }
 
 /// A program, as listed.
@@ -107,6 +141,18 @@ struct User {
     passkeys: Vec<Passkey>,
     invite: Option<([u8; 32], UnixNanos)>,
     signed_in_at: Option<UnixNanos>,
+    fallback: Option<Fallback>,
+}
+
+/// A phrase and the codes of an app.
+#[derive(Debug, Clone)]
+pub(crate) struct Fallback {
+    pub(crate) secret: TotpSecret,
+    /// SHA-256.
+    pub(crate) phrase: [u8; 32],
+    /// The last that was used.
+    pub(crate) step: u64,
+    pub(crate) is_locked: bool,
 }
 
 /// Everybody there is.
@@ -126,6 +172,23 @@ impl Directory {
                 {
                     user.invite = None;
                     user.passkeys.push(passkey);
+                }
+            }
+            // Who came by a link is no person of the directory.
+            Change::EnteredByLink { .. } => {}
+            Change::FallbackEnded { user, .. } => {
+                if let Some(user) = self.users.get_mut(&user) {
+                    user.fallback = None;
+                }
+            }
+            Change::FallbackLocked { user, .. } => {
+                if let Some(fallback) = self.users.get_mut(&user).and_then(|user| user.fallback.as_mut()) {
+                    fallback.is_locked = true;
+                }
+            }
+            Change::FallbackSet { user, secret, phrase, step } => {
+                if let Some(user) = self.users.get_mut(&user) {
+                    user.fallback = Some(Fallback { secret, phrase, step, is_locked: false });
                 }
             }
             Change::Invited { user, roles, invite, expires_at, .. } => {
@@ -154,6 +217,14 @@ impl Directory {
                     }
                 }
             }
+            Change::SignedInByCode { user, step, .. } => {
+                if let Some(user) = self.users.get_mut(&user) {
+                    user.signed_in_at = Some(at);
+                    if let Some(fallback) = &mut user.fallback {
+                        fallback.step = fallback.step.max(step);
+                    }
+                }
+            }
             Change::UserRemoved { user, .. } => drop(self.users.remove(&user)),
         }
     }
@@ -176,6 +247,11 @@ impl Directory {
     /// Whether the person is known.
     pub(crate) fn knows(&self, user: &str) -> bool {
         self.users.contains_key(user)
+    }
+
+    /// What a person set to sign in without a passkey.
+    pub(crate) fn fallback(&self, user: &str) -> Option<&Fallback> {
+        self.users.get(user)?.fallback.as_ref()
     }
 
     /// A person's roles; `None` for one who is not known.
@@ -259,6 +335,11 @@ impl Directory {
             passkeys: user.passkeys.len(),
             invited_until: user.invite.map(|(_, until)| until),
             signed_in_at: user.signed_in_at,
+            fallback: match &user.fallback {
+                None => FallbackState::None,
+                Some(fallback) if fallback.is_locked => FallbackState::Locked,
+                Some(_) => FallbackState::Set,
+            },
         };
         self.users.iter().map(summary).collect()
     }

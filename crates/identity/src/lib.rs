@@ -8,7 +8,8 @@
 //!
 //! # Reading order
 //! [`Capability`], the one table of what there is to be allowed and which [`Role`] has it; [`Change`], what is
-//! recorded; [`Desk`], what the API asks; [`webauthn`], how a passkey proves itself; [`requests`], what takes two.
+//! recorded; [`Desk`], what the API asks; [`webauthn`], how a passkey proves itself; [`totp`], the codes of apps, which are the
+//! fallback; [`requests`], what takes two.
 //!
 //! # Bounds
 //! [`USERS_MAX`], [`SERVICES_MAX`], [`PASSKEYS_MAX`], [`SESSIONS_MAX`], [`CEREMONIES_MAX`], and those of [`requests`].
@@ -19,15 +20,21 @@ mod desk;
 mod directory;
 pub mod requests;
 mod session;
+pub mod totp;
 pub mod webauthn;
 
 pub use self::{
     capability::{Capability, Role, Row, TABLE},
     change::{Change, NewService, Passkey, RecordError},
-    desk::{Desk, Enrolment, Origin, OriginError, SignIn},
-    directory::{
-        INVITE_LIFE, Invite, LIFE_MAX, PASSKEYS_MAX, Principal, Refused, SERVICES_MAX, ServiceSummary,
-        USERS_MAX, UserSummary,
+    desk::{
+        ADDRESSES_MAX, CodeSignIn, Desk, Enrolment, FALLBACK_FRESH, FallbackOffer, Judged, Origin,
+        OriginError, SignIn, TRIES_MAX, TRIES_WINDOW, WRONG_CODES_MAX,
     },
-    session::{CEREMONIES_MAX, CEREMONY_LIFE, SESSION_IDLE, SESSION_LIFE, SESSIONS_MAX, Session},
+    directory::{
+        FallbackState, INVITE_LIFE, Invite, LIFE_MAX, PASSKEYS_MAX, Principal, Refused, SERVICES_MAX,
+        ServiceSummary, USERS_MAX, UserSummary,
+    },
+    session::{
+        CEREMONIES_MAX, CEREMONY_LIFE, Means, OpenSession, SESSION_IDLE, SESSION_LIFE, SESSIONS_MAX, Session,
+    },
 };

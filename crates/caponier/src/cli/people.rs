@@ -31,6 +31,11 @@ pub(crate) enum UsersCommand {
         #[command(flatten)]
         why: Why,
     },
+    /// End a person's way in by phrase and one-time codes: they sign in by passkey alone until they set a new one.
+    FallbackEnd {
+        /// Their name.
+        user: String,
+    },
     /// Remove a person: passkeys, roles and open sessions.
     Remove {
         /// Their name.
@@ -91,6 +96,7 @@ impl UsersCommand {
             Self::Roles { user, roles, why } => {
                 Request::PeopleRoles { user, roles, by: why.asker, reason: why.reason }
             }
+            Self::FallbackEnd { user } => Request::PeopleFallbackEnd { user },
             Self::Remove { user } => Request::PeopleRemove { user },
         }
     }

@@ -22,6 +22,8 @@ use crate::acme;
 
 /// Largest file read.
 pub(crate) const FILE_BYTES_MAX: usize = 1 << 20;
+/// Longest line of words for people, in characters.
+const LINE_CHARS_MAX: usize = 500;
 
 enum Item {
     Text(String),
@@ -144,6 +146,17 @@ impl<'t> Reader<'t> {
             parse(&schema::default_text(key)).unwrap_or_else(|message| {
                 unreachable!("the default of {key} is valid (a test reads the default file): {message}")
             })
+        })
+    }
+
+    /// One line of at most 500 characters, or the empty string.
+    pub(super) fn line(&mut self, key: &'static str) -> String {
+        self.parsed(key, |text| {
+            if text.chars().count() > LINE_CHARS_MAX || text.chars().any(char::is_control) {
+                Err(format!("must be one line of at most {LINE_CHARS_MAX} characters"))
+            } else {
+                Ok(text.to_owned())
+            }
         })
     }
 

@@ -414,6 +414,13 @@ pub static KEYS: &[Key] = &[
          none.",
         "nothing beyond making the pages unreachable",
     ),
+    key(
+        "api.appeal",
+        "\"\"",
+        "What developers of an account read on their page of the console about how to ask for a second look, in at most 500 \
+         characters: an address of the support, a number, when it answers. Empty: \"Ask the support of your exchange\".",
+        "whom developers turn to",
+    ),
     Key {
         path: "api.tokens",
         default: "{}",
@@ -437,6 +444,19 @@ pub static KEYS: &[Key] = &[
          then store passkeys and sign in there. Passkeys need a name and no address in numbers, and are lost when it \
          changes. Empty: no person signs in.",
         "pages at that origin may ask persons for their passkeys",
+    ),
+    key(
+        "identity.totp",
+        "\"off\"",
+        "fallback: persons may set, signed in by a passkey, a phrase and the one-time codes of an app (RFC 6238), and sign in to \
+         the console with both when their passkey is not at hand; off: nobody does, and what was set waits.",
+        "a weaker way in: phrase and code can be typed into the wrong page",
+    ),
+    key(
+        "identity.totp_approvals",
+        "\"off\"",
+        "on: such a session may do all its person may; off: it approves nothing that takes a second person.",
+        "the second person's word by a weaker way in",
     ),
     key(
         "oauth.issuer",

@@ -231,8 +231,15 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
             if let Some(by) = change.by() {
                 put("by", json!(by.to_string()));
             }
-            if let identity::Change::SignedIn { ip, .. } = &change {
-                put("ip", json!(words.ip(*ip)));
+            if let Some(ip) = change.ip() {
+                put("ip", json!(words.ip(ip)));
+            }
+            if let identity::Change::EnteredByLink { roles, account, .. } = &change {
+                let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+                put("roles", json!(roles.join(", ")));
+                if let Some(account) = account {
+                    words.account(&mut fields, account);
+                }
             }
         }
         Kind::ChangeRequest => {

@@ -45,6 +45,7 @@ impl Core {
             | Request::BackupDrill
             | Request::AppsCreate { .. }
             | Request::AppsRevoke { .. }
+            | Request::PeopleFallbackEnd { .. }
             | Request::PeopleInvite { .. }
             | Request::PeopleRemove { .. }
             | Request::PeopleRoles { .. }
@@ -109,7 +110,9 @@ impl Core {
                 let lifted = abuse::lift(self.bans()?, &target, api_key.as_deref())?;
                 Ok(Response::BanLifted { target, lifted })
             }
-            Request::ConsoleLink { name, roles } => self.console_link(&name, &roles),
+            Request::ConsoleLink { name, roles, account } => {
+                self.console_link(&name, &roles, account.as_deref())
+            }
             Request::BansExport => Ok(Response::BansExported(abuse::export(self.bans()?, self.clock.now()))),
             Request::BansImport { path } => tokio::task::block_in_place(|| {
                 abuse::import(self.bans()?, Path::new(&path)).map(Response::BansImported)
@@ -151,6 +154,7 @@ impl Core {
             Request::PeopleInvite { user, roles, by, reason } => {
                 self.people_invite(&user, &roles, (&by, &reason)).await
             }
+            Request::PeopleFallbackEnd { user } => self.people_fallback_end(&user).await,
             Request::PeopleRemove { user } => self.people_remove(&user).await,
             Request::PeopleRoles { user, roles, by, reason } => {
                 self.people_roles(&user, &roles, (&by, &reason)).await
@@ -179,7 +183,7 @@ impl Core {
         }
     }
 
-    fn console_link(&self, name: &str, roles: &str) -> Result<Response, Failure> {
+    fn console_link(&self, name: &str, roles: &str, account: Option<&str>) -> Result<Response, Failure> {
         let entrance = self
             .entrance
             .get()
@@ -192,8 +196,16 @@ impl Core {
                 Failure::new(Exit::Usage, format!("{role:?} is no role; there are {known}"))
             })
         };
-        let roles: Vec<Role> = roles.split(',').map(named).collect::<Result<_, _>>()?;
-        let (url, until) = entrance.link(actor, &roles);
+        let account = account
+            .map(AccountId::parse)
+            .transpose()
+            .map_err(|error| Failure::new(Exit::Usage, format!("account: {error}")))?;
+        // Who develops for one account has no role beside it.
+        let roles: Vec<Role> = match &account {
+            Some(_) => Vec::new(),
+            None => roles.split(',').map(named).collect::<Result<_, _>>()?,
+        };
+        let (url, until) = entrance.link(actor, &roles, account);
         Ok(Response::ConsoleLink { url, until: until.to_string() })
     }
 

@@ -124,6 +124,7 @@ impl Core {
             passkeys: user.passkeys,
             invited_until: user.invited_until.map(|at| at.to_string()),
             signed_in_at: user.signed_in_at.map(|at| at.to_string()),
+            fallback: user.fallback.as_str().to_owned(),
         });
         Response::People(listed.collect())
     }
@@ -136,6 +137,17 @@ impl Core {
             .map_err(|error| Failure::new(Exit::NotFound, error.to_string()))?;
         self.record_identity(change).await?;
         Ok(Response::PersonRemoved { user: user.to_owned() })
+    }
+
+    /// What takes a way in away takes one person.
+    pub(super) async fn people_fallback_end(&self, user: &str) -> Result<Response, Failure> {
+        let change = self
+            .ground
+            .people()
+            .end_fallback(user, Actor::operator())
+            .map_err(|error| Failure::new(Exit::NotFound, error.to_string()))?;
+        self.record_identity(change).await?;
+        Ok(Response::FallbackEnded { user: user.to_owned() })
     }
 
     /// Less than before at once; more takes somebody else, once there is somebody else.

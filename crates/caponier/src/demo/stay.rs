@@ -82,7 +82,7 @@ impl Attack {
 pub(super) async fn doors(installation: &Installation) -> anyhow::Result<Vec<String>> {
     let mut lines = Vec::new();
     for (name, roles, what_for) in WATCHERS {
-        let request = Request::ConsoleLink { name: name.to_owned(), roles: roles.to_owned() };
+        let request = Request::ConsoleLink { name: name.to_owned(), roles: roles.to_owned(), account: None };
         let Response::ConsoleLink { url, .. } =
             installation.running().core().handle(request, &mut |_, _, _| ()).await?
         else {

@@ -14,16 +14,22 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::{
-    COOKIE, Console, PASSKEY_COOKIE, SECRET_BYTES_MAX, is_same_origin, refused_cross_site, sessions,
+    COOKIE, Console, PASSKEY_COOKIE, Remote, SECRET_BYTES_MAX, is_same_origin, refused_cross_site, sessions,
 };
-use crate::headers::{Nonce, secure};
+use crate::{
+    NotLetIn,
+    headers::{Nonce, secure},
+};
 
 pub(super) fn routes() -> Router<Console> {
-    Router::new().route("/console/enter", get(door).post(enter)).route("/console/leave", post(leave))
+    Router::new()
+        .route("/console/enter", get(door).post(enter))
+        .route("/console/enter/code", post(enter_by_code))
+        .route("/console/leave", post(leave))
 }
 
 /// What somebody without a session is told; with the form of a link they followed.
-pub(super) fn door_text(link: Option<&str>, has_passkeys: bool) -> Markup {
+pub(super) fn door_text(link: Option<&str>, has_passkeys: bool, has_codes: bool) -> Markup {
     html! {
         h1 { "Sign in" }
         @if let Some(link) = link {
@@ -38,6 +44,17 @@ pub(super) fn door_text(link: Option<&str>, has_passkeys: bool) -> Markup {
                 p { button #passkey { "Sign in with a passkey" } }
                 p.card.notice.bad #said role="alert" hidden {}
                 noscript { p { "Passkeys need scripts." } }
+            }
+            @if has_codes {
+                details {
+                    summary { "Without your passkey" }
+                    form.stacked method="post" action="/console/enter/code" {
+                        label { "Name" input name="name" required maxlength="64" autocomplete="username"; }
+                        label { "Phrase" input name="phrase" type="password" required maxlength="64" autocomplete="current-password"; }
+                        label { "Code" input name="code" required inputmode="numeric" pattern="[0-9]{6}" maxlength="6" autocomplete="one-time-code"; }
+                        button { "Sign in" }
+                    }
+                }
             }
             p { "On the machine that runs Caponier, ask for a link:" }
             pre { code { "caponier console link --role viewer --name YOUR-NAME" } }
@@ -59,6 +76,7 @@ async fn door(State(console): State<Console>, query: Result<Query<Link>, QueryRe
 
 async fn enter(
     State(console): State<Console>,
+    Remote(ip): Remote,
     headers: HeaderMap,
     form: Result<Form<Link>, FormRejection>,
 ) -> Response {
@@ -67,20 +85,70 @@ async fn enter(
     }
     let link = form.ok().and_then(|Form(Link { link })| link).filter(|link| link.len() <= SECRET_BYTES_MAX);
     let entered = match &link {
-        Some(link) => console.0.ports.visitors.enter(link).await,
-        None => Err(crate::NotLetIn),
+        Some(link) => console.0.ports.visitors.enter(link, ip).await,
+        None => Err(NotLetIn::Link),
     };
     match entered {
         Ok(session) => {
             let mut response = Redirect::to("/console").into_response();
-            let cookie = format!("{COOKIE}={session}; Path=/; Secure; HttpOnly; SameSite=Strict");
-            if let Ok(cookie) = HeaderValue::try_from(cookie) {
-                response.headers_mut().insert(header::SET_COOKIE, cookie);
-            }
-            secure(response.headers_mut(), &Nonce::fresh());
+            set_cookie(&mut response, COOKIE, &session);
             response
         }
-        Err(refused) => console.door(StatusCode::FORBIDDEN, None, Some(refused)),
+        Err(refused) => not_let_in(&console, refused),
+    }
+}
+
+fn set_cookie(response: &mut Response, name: &str, session: &str) {
+    let cookie = format!("{name}={session}; Path=/; Secure; HttpOnly; SameSite=Strict");
+    if let Ok(mut cookie) = HeaderValue::try_from(cookie) {
+        cookie.set_sensitive(true);
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    secure(response.headers_mut(), &Nonce::fresh());
+}
+
+fn not_let_in(console: &Console, refused: NotLetIn) -> Response {
+    let status = match refused {
+        NotLetIn::Code | NotLetIn::Link => StatusCode::FORBIDDEN,
+        NotLetIn::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        NotLetIn::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    console.door(status, None, Some(refused))
+}
+
+#[derive(Deserialize)]
+struct Said {
+    name: String,
+    phrase: String,
+    code: String,
+}
+
+async fn enter_by_code(
+    State(console): State<Console>,
+    Remote(ip): Remote,
+    headers: HeaderMap,
+    form: Result<Form<Said>, FormRejection>,
+) -> Response {
+    if !is_same_origin(&headers) {
+        return refused_cross_site();
+    }
+    let is_short = |said: &Said| {
+        [&said.name, &said.phrase, &said.code].iter().all(|text| text.len() <= SECRET_BYTES_MAX)
+    };
+    let entered = match form.ok().map(|Form(said)| said).filter(is_short) {
+        Some(Said { name, phrase, code }) => {
+            let said = identity::CodeSignIn { user: &name, phrase: &phrase, code: &code };
+            console.0.ports.visitors.enter_by_code(said, ip).await
+        }
+        None => Err(NotLetIn::Code),
+    };
+    match entered {
+        Ok(session) => {
+            let mut response = Redirect::to("/console").into_response();
+            set_cookie(&mut response, PASSKEY_COOKIE, &session);
+            response
+        }
+        Err(refused) => not_let_in(&console, refused),
     }
 }
 

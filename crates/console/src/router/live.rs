@@ -16,7 +16,7 @@ use futures_util::stream;
 use identity::Capability;
 use tokio::time::interval;
 
-use super::{Console, sessions};
+use super::{Console, see_other, sessions};
 use crate::{
     headers::{Nonce, secure},
     pages::{self, live},
@@ -30,6 +30,10 @@ pub(super) fn routes() -> Router<Console> {
 }
 
 async fn live_page(State(console): State<Console>, headers: HeaderMap) -> Response {
+    // Where everybody arrives who signs in; those who develop for one account have one page.
+    if console.viewer(&headers).is_some_and(|viewer| viewer.account.is_some()) {
+        return see_other(pages::OWN.path);
+    }
     match console.admit(&pages::LIVE, &headers) {
         Err(response) => *response,
         Ok(mut visit) => {

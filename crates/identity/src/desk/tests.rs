@@ -57,7 +57,7 @@ fn a_person_is_invited_enrols_signs_in_and_loses_it_all() {
     desk.apply(enrolled, NOW);
     assert_eq!(enrol(&desk, &Authenticator::ed25519(3), b"s1"), Err(Refused::Invitation), "used up");
     let Ok(Change::SignedIn { user, .. }) = sign_in(&desk, &mut authenticator) else { panic!() };
-    let cookie = desk.open_session(&user, &[3; 32], NOW).cookie.expose().clone();
+    let cookie = desk.open_session(&user, &[3; 32], (Means::Passkey, home()), NOW).cookie.expose().clone();
     let (principal, _) = desk.session(&cookie, NOW).unwrap();
     assert_eq!(principal.actor.to_string(), "user:anna");
     assert!(principal.capabilities.contains(&Capability::ReadMetrics));

@@ -2,7 +2,7 @@
 
 use auth::IpAllowList;
 use domain::Actor;
-use identity::{Change, Desk, Passkey, Role, webauthn::PublicKey};
+use identity::{Change, Desk, Means, Passkey, Role, webauthn::PublicKey};
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn signed_in(desk: &Desk, user: &str, roles: &[Role]) -> String {
     desk.apply(Change::Enrolled { user: user.to_owned(), passkey }, NOW);
     let mut secret = [0; 32];
     secret[..user.len()].copy_from_slice(user.as_bytes());
-    desk.open_session(user, &secret, NOW).cookie.expose().clone()
+    desk.open_session(user, &secret, (Means::Passkey, [127, 0, 0, 1].into()), NOW).cookie.expose().clone()
 }
 
 fn with_cookie(method: &str, path: &str, cookie: &str, more: &str) -> String {
