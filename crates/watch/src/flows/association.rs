@@ -113,7 +113,10 @@ impl<'s> Neighbourhood<'s> {
                 next.push_back((other, depth + 1));
             }
         }
-        around.connect(&expanded);
+        // Most addresses are near nobody a list speaks against: what connects them need not be known.
+        if around.nodes.iter().skip(1).any(|holder| around.side(*holder) == Some(Side::Illicit)) {
+            around.connect(&expanded);
+        }
         around
     }
 
@@ -188,15 +191,16 @@ impl<'s> Neighbourhood<'s> {
             if self.is_busy(*holder) {
                 continue;
             }
-            let (mut payers, mut others) = (BTreeSet::new(), BTreeSet::new());
-            for flows in self.state.assets.values() {
-                flows.transfers.for_each_of(*holder, Direction::Source, |entry| {
-                    payers.insert(entry.other);
-                });
-                flows.transfers.for_each_of(*holder, Direction::Destination, |entry| {
-                    others.insert(entry.other);
-                });
-            }
+            let dealt = |direction| {
+                let mut others = Vec::new();
+                for flows in self.state.assets.values() {
+                    flows.transfers.for_each_of(*holder, direction, |entry| others.push(entry.other));
+                }
+                others.sort_unstable();
+                others.dedup();
+                others
+            };
+            let (payers, others) = (dealt(Direction::Source), dealt(Direction::Destination));
             payers.iter().for_each(|payer| connect(*payer, *holder, EdgeKind::Payment));
             others.iter().for_each(|other| connect(*holder, *other, EdgeKind::Payment));
             // A sink of few ties its payers; somebody a list names needs no such guess.
