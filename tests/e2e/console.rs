@@ -12,7 +12,8 @@ use crate::{
 
 /// Where the packages for Node are installed.
 const NODE: &str = "OKX_API_DIR";
-const PAGES: [&str; 22] = [
+const PAGES: [&str; 23] = [
+    "/console/sessions",
     "/console/webhooks",
     "/console/emergency",
     "/console/keys",

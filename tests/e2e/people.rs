@@ -204,6 +204,49 @@ async fn a_phrase_and_a_code_let_in_without_the_passkey() {
     assert!(!log.contains(&secret) && !log.contains(&phrase));
 }
 
+/// Whoever develops for one account sees and ends its keys, and nothing of others; the record of their sign-in goes when the
+/// account is erased, and everything starts again over it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_developer_sees_and_ends_the_keys_of_one_account_alone() {
+    let Some(mut browser) = Browser::start().await else { return };
+    let house = House::build(Settings::default()).await;
+    let id = |key: &Value| key["key"].as_str().unwrap().to_owned();
+    let (own, other) = (id(&house.key("kestrel")), id(&house.key("osprey")));
+    let serving = house.serve();
+    let page = browser.page("").await;
+    let link = house.ask(&["console", "link", "--account", "kestrel", "--name", "dev"]).exits(0).json();
+    browser.ask(Some(&page), "Page.navigate", json!({ "url": link["url"] })).await;
+    let press = "(() => { const button = document.querySelector('main.sign-in form button'); if (document.readyState \
+                 !== 'complete' || button === null) return false; button.click(); return true; })()";
+    until(&mut browser, &page, press).await;
+    until(&mut browser, &page, "location.pathname === '/console/own' && document.readyState === 'complete'")
+        .await;
+    let seen = browser.value(&page, "document.documentElement.outerHTML").await;
+    let seen = seen.as_str().unwrap();
+    assert!(seen.contains(&own) && !seen.contains(&other) && !seen.contains("osprey"), "{seen}");
+
+    for (key, deed, status) in [(&other, "revoke", 404), (&own, "unfreeze", 400), (&own, "freeze", 200)] {
+        let fields = [("key", key.as_str()), ("deed", deed)];
+        assert_eq!(form(&mut browser, &page, "/console/own", &fields).await.0, status, "{deed}");
+    }
+    let listed = house.ask(&["keys", "list"]).exits(0).json().to_string();
+    assert_eq!(listed.matches("\"frozen\"").count(), 1, "{listed}");
+    let fields = [("deed", "unfreeze"), ("reason", "again")];
+    let path = format!("/console/keys/{own}");
+    assert_eq!(form(&mut browser, &page, &path, &fields).await.0, 403);
+    drop(browser);
+
+    let told = house.ask(&["log", "--kind", "identity", "--reveal"]).exits(0).stdout;
+    assert!(told.contains("entered_by_link") && told.contains("kestrel"), "{told}");
+    house.ask(&["subjects", "erase", "kestrel", "--yes"]).exits(0);
+    let told = house.ask(&["log", "--kind", "identity", "--reveal"]).exits(0).stdout;
+    assert!(!told.contains("kestrel"), "{told}");
+    assert_eq!(serving.stop(), 0);
+    let serving = house.serve();
+    assert_eq!(serving.stop(), 0);
+    crate::support::assert_sound(house.data());
+}
+
 /// Once somebody can sign in who may approve, more roles wait for them: at the API by the digest they saw, over a kill, and in
 /// the console; what was shown to who asked is good for nothing before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -180,7 +180,12 @@ impl Ground {
     /// As [`Ground::record`].
     pub async fn record_identity(&self, change: &Change, at: UnixNanos) -> Result<u64, RecordError> {
         let payload = change.encode();
-        self.record(vec![Draft { at, subject: Subject::System, kind: Kind::Identity, payload }]).await
+        // What names a customer is sealed with their key, and goes when they are erased.
+        let subject = match change {
+            Change::EnteredByLink { account: Some(account), .. } => Subject::Account(account.clone()),
+            _ => Subject::System,
+        };
+        self.record(vec![Draft { at, subject, kind: Kind::Identity, payload }]).await
     }
 
     /// What is known of behaviour.

@@ -1,4 +1,4 @@
-//! What is answered about persons and programs.
+//! What is answered about persons and programs over the control socket; names and times in words.
 
 use serde::{Deserialize, Serialize};
 

@@ -34,14 +34,14 @@ pub(crate) fn page(own: &OwnSessions, viewer: &Viewer, says: Option<&str>) -> Ma
 fn table(lines: &[SessionLine]) -> Markup {
     html! {
         div.scroll { table.stack {
-            thead { tr { th { "who" } th { "by" } th { "from" } th { "since" } th { "last used" } th { "" } } }
+            thead { tr { th { "who" } th { "by" } th { "from" } th { "since" } th { "last used" } th { "end" } } }
             tbody { @for line in lines { tr data-row {
                 td data-label="who" { (line.user) @if line.is_this { " " (badge(Tone::Good, "this one")) } }
                 td data-label="by" { (line.means) }
                 td.mono data-label="from" { (line.ip) }
                 td data-label="since" { (moment(line.begun_at)) }
                 td data-label="last used" { (moment(line.used_at)) }
-                td {
+                td data-label="end" {
                     form method="post" action="/console/sessions/end" {
                         input type="hidden" name="id" value=(line.id);
                         button.quiet aria-label={ "End the session of " (line.user) " from " (line.ip) } { "End" }
