@@ -27,6 +27,18 @@ async fn house_with(keys: &str) -> (House, String) {
     (house, origin)
 }
 
+/// A page whose browser has an authenticator that makes and uses passkeys.
+async fn page_with_authenticator(browser: &mut Browser) -> String {
+    let page = browser.page("").await;
+    browser.ask(Some(&page), "WebAuthn.enable", json!({})).await;
+    let options = json!({
+        "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
+        "isUserVerified": true, "automaticPresenceSimulation": true,
+    });
+    browser.ask(Some(&page), "WebAuthn.addVirtualAuthenticator", json!({ "options": options })).await;
+    page
+}
+
 /// What is called on a page that is at the origin: status and body.
 async fn fetch(browser: &mut Browser, page: &str, method: &str, path: &str, headers: &Value) -> Value {
     let expression = format!(
@@ -77,13 +89,7 @@ async fn a_browser_stores_a_passkey_and_signs_in_with_it() {
     let link = serving.text("setup").to_owned();
     assert!(link.starts_with(&format!("{origin}/enrol#")), "{link}");
 
-    let page = browser.page("").await;
-    browser.ask(Some(&page), "WebAuthn.enable", json!({})).await;
-    let options = json!({
-        "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
-        "isUserVerified": true, "automaticPresenceSimulation": true,
-    });
-    browser.ask(Some(&page), "WebAuthn.addVirtualAuthenticator", json!({ "options": options })).await;
+    let page = page_with_authenticator(&mut browser).await;
     let said = enrol(&mut browser, &page, &link).await;
     assert!(said.starts_with("Stored. admin is signed in until"), "{said}");
     let policy = browser.events.iter().filter(|event| event["method"] == "Log.entryAdded");
@@ -141,13 +147,7 @@ async fn a_phrase_and_a_code_let_in_without_the_passkey() {
     let (house, origin) = house_with("totp = \"fallback\"\n").await;
     let serving = house.serve();
     let link = serving.text("setup").to_owned();
-    let page = browser.page("").await;
-    browser.ask(Some(&page), "WebAuthn.enable", json!({})).await;
-    let options = json!({
-        "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
-        "isUserVerified": true, "automaticPresenceSimulation": true,
-    });
-    browser.ask(Some(&page), "WebAuthn.addVirtualAuthenticator", json!({ "options": options })).await;
+    let page = page_with_authenticator(&mut browser).await;
     let said = enrol(&mut browser, &page, &link).await;
     assert!(said.starts_with("Stored."), "{said}");
 
@@ -255,13 +255,7 @@ async fn what_gives_more_waits_for_a_second_person_over_a_kill() {
     let (house, origin) = house_with_people().await;
     let serving = house.serve();
     let link = serving.text("setup").to_owned();
-    let page = browser.page("").await;
-    browser.ask(Some(&page), "WebAuthn.enable", json!({})).await;
-    let options = json!({
-        "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
-        "isUserVerified": true, "automaticPresenceSimulation": true,
-    });
-    browser.ask(Some(&page), "WebAuthn.addVirtualAuthenticator", json!({ "options": options })).await;
+    let page = page_with_authenticator(&mut browser).await;
     let said = enrol(&mut browser, &page, &link).await;
     assert!(said.starts_with("Stored."), "{said}");
 
