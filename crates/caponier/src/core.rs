@@ -176,6 +176,8 @@ impl Core {
             },
         )?;
         let ground = Arc::new(ground);
+        let meters = Arc::<Meters>::default();
+        ground.take_time(meters.pace(Arc::clone(&clock)));
         let installation = installation(&ground, &*clock).await?;
 
         let labels = watch::Config { dir: dir.join(LABELS_DIR) };
@@ -270,7 +272,7 @@ impl Core {
             gaps,
             assessor,
             screenings,
-            meters: Arc::default(),
+            meters,
             dead_letters: api::DeadLetters::default(),
             installation,
             brake: Arc::new(brake),

@@ -32,6 +32,7 @@ use crate::{acts::KEYED_JUDGEMENTS_MAX, rulebook::tallies::Tallies, screenings::
 use crate::bundles::Lives;
 use crate::cases::{of_chain_alert, of_decision, of_fraud_alert, take_screening_alert};
 use crate::emergency::Emergencies;
+use crate::metrics::Pace;
 use crate::trails::{Sort, Trails};
 
 use super::{
@@ -202,8 +203,14 @@ impl Fold {
     }
 
     /// Puts bundles to work that have taken in the same entries.
-    pub(super) fn adopt_lives(&mut self, lives: Lives) {
+    pub(super) fn adopt_lives(&mut self, mut lives: Lives) {
+        lives.take_time(self.lives.pace().cloned());
         self.lives = lives;
+    }
+
+    /// From here on entries are news, and the time is taken that bundles need for them.
+    pub(super) fn take_time(&mut self, pace: Option<Pace>) {
+        self.lives.take_time(pace);
     }
 
     /// Which bundle judges each place, as the journal says.
@@ -411,7 +418,7 @@ impl Fold {
                 self.book.apply(&event);
                 self.customers.apply(&event);
                 self.transfers.apply_event(position, &event);
-                self.lives.event(position, &event);
+                self.lives.event(position, at, &event);
                 self.tallies.event(position, &event);
                 if let Some(trails) = &mut self.trails {
                     trails.event(position, &event);
