@@ -457,6 +457,7 @@ impl Fold {
             }
             Kind::Judgement => {
                 let judgement = record::decode_judgement(payload).map_err(|error| malformed(&error))?;
+                self.answers.apply_answers(position, crate::acts::answered(&judgement));
                 if let (Some(kept), Some(keyed)) =
                     (&mut self.keyed_judgements, KeyedDecision::of_judgement(position, &judgement))
                 {
