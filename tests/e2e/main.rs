@@ -41,6 +41,7 @@ mod limits;
 mod models;
 mod monitoring;
 mod operations;
+mod own_model;
 mod people;
 mod restore;
 mod rulebook;

@@ -226,6 +226,7 @@ impl Core {
         let judge = decide::Judge::new(
             (config.decide.deadline, config.decide.silence),
             vec![
+                Arc::new(acts::Destinations { assessor: assessor.clone(), gaps: Arc::clone(&gaps) }),
                 Arc::new(acts::Behaviour(Arc::clone(&ground))),
                 Arc::new(acts::Access { ground: Arc::clone(&ground), bans: Arc::clone(&bans) }),
             ],

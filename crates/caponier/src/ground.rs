@@ -9,6 +9,7 @@ pub mod fold;
 mod installation;
 mod past;
 mod recompute;
+pub(crate) mod rejudged;
 
 use std::{
     collections::BTreeMap,

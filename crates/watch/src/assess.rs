@@ -144,6 +144,9 @@ pub struct Derived {
     pub association: Association,
 }
 
+pub(crate) const DIRECT_EXPOSURE: ReasonCode = ReasonCode::new("watch.direct_exposure");
+pub(crate) const INDIRECT_EXPOSURE: ReasonCode = ReasonCode::new("watch.indirect_exposure");
+
 /// All that is known about an address at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assessment {
@@ -346,12 +349,21 @@ impl Assessor {
     /// knowledge that is too old.
     #[must_use]
     pub fn examine(&self, request: &WithdrawalRequest, now: UnixNanos) -> Vec<Finding> {
-        let mut findings = self.watch.examine(request);
-        let Destination::OnChain { network, address, .. } = &request.destination else { return findings };
-        if self.followed.is_empty() && !self.is_suspected(address, *network) {
+        match &request.destination {
+            Destination::OnChain { network, address, .. } => self.examine_address(address, *network, now),
+            _ => self.watch.examine(request),
+        }
+    }
+
+    /// [`Assessor::examine`] of a text as an address of a network: the strictest of the findings is the verdict of
+    /// [`Assessor::assess`]. Never empty.
+    #[must_use]
+    pub fn examine_address(&self, address: &str, network: Network, now: UnixNanos) -> Vec<Finding> {
+        let mut findings = self.watch.examine_address(address, network);
+        if self.followed.is_empty() && !self.is_suspected(address, network) {
             return findings;
         }
-        let assessment = self.assess(address, Some(*network), now);
+        let assessment = self.assess(address, Some(network), now);
         let shown = assessment.screening.canonical.clone().unwrap_or_default();
         findings.extend(assessment.suspected.iter().map(|held| self.suspicion_finding(&shown, held)));
         let derived = assessment.derived.iter();
@@ -477,11 +489,7 @@ impl Assessor {
         }
         Finding {
             source: FindingSource::Watch,
-            code: ReasonCode::new(if is_direct {
-                "watch.direct_exposure"
-            } else {
-                "watch.indirect_exposure"
-            }),
+            code: if is_direct { DIRECT_EXPOSURE } else { INDIRECT_EXPOSURE },
             verdict: exposed.verdict,
             shadow: self.policy.is_exposure_shadow,
             message: format!(
