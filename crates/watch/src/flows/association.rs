@@ -84,6 +84,15 @@ impl Flows {
     }
 }
 
+/// Whether a holder has so many transfers that it must be taken for a service.
+pub(super) fn is_busy(state: &State, holder: u32) -> bool {
+    state.assets.values().any(|flows| {
+        [Direction::Source, Direction::Destination]
+            .into_iter()
+            .any(|direction| flows.transfers.turnover(holder, direction).transfers > BUSY)
+    })
+}
+
 /// A few holders around one, with what connects them.
 struct Neighbourhood<'s> {
     state: &'s State,
@@ -132,11 +141,7 @@ impl<'s> Neighbourhood<'s> {
     }
 
     fn is_busy(&self, holder: u32) -> bool {
-        self.state.assets.values().any(|flows| {
-            [Direction::Source, Direction::Destination]
-                .into_iter()
-                .any(|direction| flows.transfers.turnover(holder, direction).transfers > BUSY)
-        })
+        is_busy(self.state, holder)
     }
 
     /// Different holders this one dealt with, contracts and their makers first.
