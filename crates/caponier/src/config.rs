@@ -34,12 +34,21 @@ pub struct Rate {
 }
 
 /// The value of every key as TOML text, defaults included: to see what another state of the file changes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Values {
     file: String,
     /// With the line of the file where the key is given, unless it has its default.
     values: std::collections::BTreeMap<&'static str, (String, Option<usize>)>,
 }
+
+/// The same is what says the same, wherever it stands.
+impl PartialEq for Values {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Values {}
 
 impl Values {
     fn new(file: &str, values: impl Iterator<Item = (&'static str, (String, Option<usize>))>) -> Self {
