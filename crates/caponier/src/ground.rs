@@ -146,6 +146,11 @@ impl Ground {
         })
     }
 
+    /// How the built-in rules against fraud are set.
+    pub(crate) const fn fraud_config(&self) -> &fraud::Config {
+        &self.fraud_config
+    }
+
     /// The journal itself.
     #[must_use]
     pub const fn journal(&self) -> &Journal {
