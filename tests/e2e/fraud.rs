@@ -19,10 +19,21 @@ use scoring::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{House, ROOT, Serving, Settings, tron_address};
+use crate::{
+    operations::{scrape, value},
+    support::{House, ROOT, Serving, Settings, tron_address},
+};
 
 /// The configuration of a bundle that may have an effect.
-const BUNDLES: &str = "[fraud]\nbundles = \"bundles\"\nbundle = \"test\"\nmode = \"enforce\"\n";
+const BUNDLES: &str = r#"
+[fraud]
+bundles = "bundles"
+bundle = "test"
+mode = "enforce"
+
+[api.permissions]
+exchange = "decide, read_decisions, read_health, read_metrics, write_events"
+"#;
 
 /// One rule more than the unit tests have: what a label makes of a destination.
 const RULE: &str = r#"
@@ -137,6 +148,17 @@ async fn a_label_counts_within_a_second() {
     let after = decide(&house, &serving, "carl", 5, "thief").await;
     assert!(reason(&after, "fraud.rule.known-bad").is_none(), "{after}");
     assert_eq!(house.ask(&["fraud", "bundle", "verify"]).exits(0).json()["compared"], json!(3));
+    // How long both labels took is told, and how long each entry took that came in since the start.
+    let (status, told) = scrape(serving.api(), house.token()).await;
+    assert_eq!(status, 200, "{told}");
+    assert_eq!(value(&told, "caponier_fraud_label_seconds_count"), 2);
+    assert!(value(&told, "caponier_fraud_step_seconds_count{place=\"active\"}") >= 5, "{told}");
+    assert_eq!(serving.stop(), 0);
+    // What is replayed is no news: the next process has taken in none of these labels.
+    let serving = house.serve();
+    let (_, told) = scrape(serving.api(), house.token()).await;
+    assert_eq!(value(&told, "caponier_fraud_label_seconds_count"), 0);
+    assert_eq!(value(&told, "caponier_fraud_labels_total{place=\"active\",outcome=\"applied\"}"), 2);
     assert_eq!(serving.stop(), 0);
 }
 

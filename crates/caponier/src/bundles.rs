@@ -19,7 +19,8 @@ use std::{
 
 use auth::KeyChange;
 use domain::{
-    AccountId, AlertEntity, Decision, Event, EventKind, Finding, FraudAlert, Subject, WithdrawalRequest,
+    AccountId, AlertEntity, Decision, Event, EventKind, Finding, FraudAlert, Subject, UnixNanos,
+    WithdrawalRequest,
 };
 use features::Limits;
 use fraud::live::{
@@ -43,6 +44,7 @@ use crate::{
     drift::Drifts,
     exit::{Exit, Failure},
     ground::RecordError,
+    metrics::Pace,
 };
 
 /// Alerts that are journalled together.
@@ -94,6 +96,8 @@ struct Beside {
     configured: [Option<(Digest, PathBuf)>; Place::ALL.len()],
     /// Who watches.
     tap: Option<Tap>,
+    /// Who takes the time; nobody while a past is replayed.
+    pace: Option<Pace>,
 }
 
 impl Lives {
@@ -186,7 +190,7 @@ impl Lives {
         lives.collect::<Result<_, Failure>>().map(|lives| Self {
             lives,
             folders: self.folders.clone(),
-            beside: self.beside.clone(),
+            beside: Beside { pace: None, ..self.beside.clone() },
             ..Self::default()
         })
     }
@@ -258,8 +262,20 @@ impl Lives {
         self.iter().flat_map(|(_, live)| live.examine_event(event)).collect()
     }
 
+    /// Takes the time of each step from here on.
+    pub(crate) fn take_time(&mut self, pace: Option<Pace>) {
+        self.beside.pace = pace;
+    }
+
+    /// Who takes the time.
+    pub(crate) const fn pace(&self) -> Option<&Pace> {
+        self.beside.pace.as_ref()
+    }
+
     fn apply(&self, seq: u64, entry: &Entry<'_>) {
+        let pace = self.beside.pace.as_ref();
         for (place, live) in self.iter() {
+            let begun = pace.map(Pace::begin);
             live.apply_with(seq, entry, |judged| {
                 if let Some(tap) = &self.beside.tap {
                     tap.show(place, live.bundle(), judged);
@@ -271,6 +287,9 @@ impl Lives {
                     self.drifts.record(place, live.bundle(), judged.row, scores.model);
                 }
             });
+            if let (Some(pace), Some(begun)) = (pace, begun) {
+                pace.stepped(place, begun);
+            }
             // What is judged in this place now, so that the past of a bundle is no news.
             self.drifts.settle(place, live.bundle(), live.activation().0);
         }
@@ -280,13 +299,19 @@ impl Lives {
         self.lives.iter().for_each(|(_, live)| live.seed(seed));
     }
 
-    pub(crate) fn event(&self, seq: u64, event: &Event) {
+    /// An event whose entry was made at `arrived`.
+    pub(crate) fn event(&self, seq: u64, arrived: UnixNanos, event: &Event) {
         if let EventKind::Label { is_fraud, .. } = &event.kind {
             for (place, live) in self.iter() {
                 self.drifts.label(place, live.bundle(), *is_fraud);
             }
         }
         self.apply(seq, &Entry::Event(event));
+        if let (Some(pace), EventKind::Label { target, .. }) = (&self.beside.pace, &event.kind)
+            && self.iter().any(|(_, live)| live.labelled(target).is_some())
+        {
+            pace.labelled(arrived);
+        }
         if let (Some(history), EventKind::Label { target, is_fraud, .. }) = (&self.history, &event.kind) {
             for (_, live) in self.iter() {
                 if let Some(id) = live.labelled(target) {
@@ -301,7 +326,7 @@ impl Lives {
     }
 
     pub(crate) fn refusals(&self, seq: u64, refusals: &Refusals) {
-        let at = domain::UnixNanos::from_secs(refusals.second);
+        let at = UnixNanos::from_secs(refusals.second);
         let Refusals { ip, reason, account, count, .. } = refusals;
         let account = account.as_ref();
         self.apply(seq, &Entry::Refused { ip: *ip, account, reason, count: *count, at });

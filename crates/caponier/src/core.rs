@@ -123,6 +123,8 @@ pub struct Core {
     pub(crate) requests: Arc<Requests>,
     /// How the configuration is read again; set while serving.
     pub(crate) reload: std::sync::OnceLock<Box<dyn Reload>>,
+    /// When the configuration file was read again last; never, for zero.
+    pub(crate) reloaded_at: std::sync::atomic::AtomicU64,
     /// What the followers of chains say of themselves; set while they run.
     pub(crate) chains: std::sync::OnceLock<Vec<watch::follow::StatusCell>>,
     /// The way into the console; set while serving.
@@ -176,6 +178,8 @@ impl Core {
             },
         )?;
         let ground = Arc::new(ground);
+        let meters = Arc::<Meters>::default();
+        ground.take_time(meters.pace(Arc::clone(&clock)));
         let installation = installation(&ground, &*clock).await?;
 
         let labels = watch::Config { dir: dir.join(LABELS_DIR) };
@@ -224,6 +228,7 @@ impl Core {
         let judge = decide::Judge::new(
             (config.decide.deadline, config.decide.silence),
             vec![
+                Arc::new(acts::Destinations { assessor: assessor.clone(), gaps: Arc::clone(&gaps) }),
                 Arc::new(acts::Behaviour(Arc::clone(&ground))),
                 Arc::new(acts::Access { ground: Arc::clone(&ground), bans: Arc::clone(&bans) }),
             ],
@@ -270,7 +275,7 @@ impl Core {
             gaps,
             assessor,
             screenings,
-            meters: Arc::default(),
+            meters,
             dead_letters: api::DeadLetters::default(),
             installation,
             brake: Arc::new(brake),
@@ -284,6 +289,7 @@ impl Core {
             requests: Arc::new(requests),
             webhooks,
             reload: std::sync::OnceLock::new(),
+            reloaded_at: std::sync::atomic::AtomicU64::new(0),
             chains: std::sync::OnceLock::new(),
 
             bans,

@@ -9,6 +9,7 @@ pub mod fold;
 mod installation;
 mod past;
 mod recompute;
+pub(crate) mod rejudged;
 
 use std::{
     collections::BTreeMap,
@@ -38,6 +39,7 @@ use crate::{
     bundles::Lives,
     emergency::Emergencies,
     exit::{Exit, Failure},
+    metrics::Pace,
 };
 
 /// The journal and what follows from it.
@@ -142,6 +144,11 @@ impl Ground {
             fold: Mutex::new(fold),
             connections: OnceLock::new(),
         })
+    }
+
+    /// How the built-in rules against fraud are set.
+    pub(crate) const fn fraud_config(&self) -> &fraud::Config {
+        &self.fraud_config
     }
 
     /// The journal itself.
@@ -281,6 +288,11 @@ impl Ground {
         Ok(())
     }
 
+    /// From here on takes the time that bundles need for what is recorded.
+    pub(crate) fn take_time(&self, pace: Pace) {
+        self.fold.lock().take_time(Some(pace));
+    }
+
     /// Looks into the fold. Short: everybody who records waits for it.
     pub fn read<T>(&self, look: impl FnOnce(&Fold) -> T) -> T {
         look(&self.fold.lock())
@@ -384,6 +396,7 @@ impl Ground {
             fold.lives().fresh()?,
         );
         rebuilt.keep_trails();
+        let pace = fold.lives().pace().cloned();
         rebuilt
             .catch_up(&self.journal, u64::MAX)
             .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
@@ -398,6 +411,7 @@ impl Ground {
         drop(rebuilt.take_keyed_screenings());
         drop(rebuilt.take_keyed_judgements());
         drop(rebuilt.take_bans());
+        rebuilt.take_time(pace);
         self.lives.store(Arc::new(rebuilt.lives().clone()));
         self.suspicions.store(Arc::clone(rebuilt.suspicions()));
         *fold = rebuilt;

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use domain::Verdict;
+use domain::{Clock, Verdict};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, text},
@@ -28,8 +28,10 @@ use prometheus_client::{
 use watch::follow::{Phase, Status, StatusCell};
 
 mod fraud;
+mod screening;
 mod webhooks;
 
+pub(crate) use self::fraud::Pace;
 use crate::core::Core;
 
 /// Counters of the parts that keep none of their own.
@@ -42,6 +44,7 @@ pub struct Meters {
     shipped: AtomicU64,
     /// Fraud alerts journalled.
     pub(crate) alerts: AtomicU64,
+    fraud: fraud::Times,
 }
 
 impl Default for Meters {
@@ -54,6 +57,7 @@ impl Default for Meters {
             published: AtomicU64::new(0),
             shipped: AtomicU64::new(0),
             alerts: AtomicU64::new(0),
+            fraud: fraud::Times::default(),
         }
     }
 }
@@ -75,6 +79,11 @@ impl Meters {
     pub fn decisions(&self) -> ([u64; 4], u64) {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         (self.decided.each_ref().map(count), count(&self.undecided))
+    }
+
+    /// Takes the time of bundles by this clock.
+    pub(crate) fn pace(&self, clock: Arc<dyn Clock>) -> Pace {
+        Pace::new(clock, self.fraud.clone())
     }
 
     /// A checkpoint over so many entries was published.
@@ -107,6 +116,7 @@ impl Exposition {
             "Time from asking for a decision about a withdrawal to the durable answer",
             core.meters.decision_seconds.clone(),
         );
+        core.meters.fraud.register(&mut registry);
         registry.register_collector(Box::new(Whole {
             core,
             gateway: gateway.metrics(),
@@ -355,6 +365,7 @@ impl Collector for Whole {
         let keys = u64::try_from(self.core.ground.registry().len()).unwrap_or(u64::MAX);
         to.gauge("caponier_api_keys", "API keys known, revoked ones included", keys)?;
         self.chains(&mut to)?;
+        self.screening(&mut to)?;
         self.webhooks(&mut to)?;
         let complete = self.core.gaps.problem().is_none();
         to.gauge("caponier_lists_up", "1 while every recorded label list is in force", u64::from(complete))?;

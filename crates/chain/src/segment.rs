@@ -6,7 +6,7 @@
 //!
 //! # Bytes
 //!
-//! Version 2. All integers are little endian. Sections follow each other in this order, each starting at a multiple of
+//! Version 3. All integers are little endian. Sections follow each other in this order, each starting at a multiple of
 //! 64.
 //!
 //! | section | size | content |
@@ -22,7 +22,7 @@
 //! | digests | 32 x chunks | SHA-256 of every [`CHUNK_BYTES`] of what stands before this section |
 //! | root | 32 | SHA-256 of the digests section |
 //!
-//! Header: magic `CAPLBL02`; hash key (16); time of import in Unix nanoseconds (8); SHA-256 of the source (32); counts
+//! Header: magic `CAPLBL03`; hash key (16); time of import in Unix nanoseconds (8); SHA-256 of the source (32); counts
 //! of filter blocks, short partitions, buckets in each, long partitions, buckets in each, addresses, texts, records,
 //! numbers in references, strings, bytes of the blob (8 each).
 //!
@@ -33,9 +33,9 @@
 //! the payload, 0xff for a text. The label number is that of a record; from the number of records on, less that, the
 //! place in the references where a set begins.
 //!
-//! The hash is SipHash-2-4 of the payload, or of its text where that stands among the strings, followed by the tag. The
+//! The hash is SipHash-1-3 of the payload, or of its text where that stands among the strings, followed by the tag. The
 //! filter and both tables (see the modules for where a key lies) take it apart differently. A short bucket is one cache
-//! line, and a lookup reads at most one line of the filter and two of the table, none of which depends on another.
+//! line, and a lookup reads two of the table, neither of which depends on the other. Many at once ask the filter first.
 //!
 //! # What is checked when
 //!
@@ -59,7 +59,7 @@ pub use self::{
     build::{BuildError, Builder},
     read::{Claim, Claims, Listed, Segment, SegmentError},
 };
-use crate::siphash::{siphash24, siphash24_of_21};
+use crate::siphash::{siphash13, siphash13_of_21};
 
 /// What one digest of the digests section covers, in bytes.
 pub const CHUNK_BYTES: usize = 1 << 16;
@@ -165,7 +165,7 @@ impl ShortField {
 
     #[inline]
     fn hash(self, hash_key: &[u8; 16]) -> u64 {
-        siphash24_of_21(hash_key, self.0)
+        siphash13_of_21(hash_key, self.0)
     }
 }
 
@@ -188,7 +188,7 @@ fn long_field(payload: &[u8], tag: u8) -> Field<'static> {
 
 /// Of a payload, or of the text that stands for the key among the strings.
 fn hash_long(hash_key: &[u8; 16], bytes: &[u8], tag: u8) -> u64 {
-    siphash24(hash_key, &[bytes, &[tag]])
+    siphash13(hash_key, &[bytes, &[tag]])
 }
 
 #[cfg(test)]

@@ -172,13 +172,22 @@ impl Active {
         std::iter::once(&self.whole).chain(&self.added).chain(&self.removed)
     }
 
-    /// The claims in force about `key`.
+    /// Whether anything in force is said about `key`.
+    fn has(&self, key: Key<'_>) -> bool {
+        let has = |piece: &Arc<Piece>| piece.segment.contains(key);
+        self.added.as_ref().is_some_and(has) || has(&self.whole) && !self.removed.as_ref().is_some_and(has)
+    }
+
+    /// Calls `found` with every claim in force about `key`.
     #[inline]
-    fn claims(&self, key: Key<'_>) -> impl Iterator<Item = Claim<'_, SegmentBytes>> {
+    fn for_each_claim<'s>(&'s self, key: Key<'_>, mut found: impl FnMut(Claim<'s, SegmentBytes>)) {
         let is_removed = self.removed.as_ref().is_some_and(|piece| piece.segment.contains(key));
-        let whole = (!is_removed).then(|| self.whole.segment.claims(key));
-        let added = self.added.as_ref().map(|piece| piece.segment.claims(key));
-        whole.into_iter().flatten().chain(added.into_iter().flatten())
+        if !is_removed {
+            self.whole.segment.claims(key).for_each(&mut found);
+        }
+        if let Some(added) = &self.added {
+            added.segment.claims(key).for_each(&mut found);
+        }
     }
 }
 
@@ -199,9 +208,7 @@ impl Snapshot {
     #[inline]
     pub(crate) fn for_each_claim(&self, key: Key<'_>, mut found: impl FnMut(Category, Confidence)) {
         for list in &self.lists {
-            for claim in list.claims(key) {
-                found(claim.category(), claim.confidence());
-            }
+            list.for_each_claim(key, |claim| found(claim.category(), claim.confidence()));
         }
     }
 
@@ -223,9 +230,11 @@ impl Snapshot {
         mut found: impl FnMut(&'s ListState, Label<'s>),
     ) {
         for list in &self.lists {
-            for label in list.claims(key).filter_map(|claim| claim.label()) {
-                found(&list.state, label);
-            }
+            list.for_each_claim(key, |claim| {
+                if let Some(label) = claim.label() {
+                    found(&list.state, label);
+                }
+            });
         }
     }
 }

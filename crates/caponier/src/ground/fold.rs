@@ -32,9 +32,13 @@ use crate::{acts::KEYED_JUDGEMENTS_MAX, rulebook::tallies::Tallies, screenings::
 use crate::bundles::Lives;
 use crate::cases::{of_chain_alert, of_decision, of_fraud_alert, take_screening_alert};
 use crate::emergency::Emergencies;
+use crate::metrics::Pace;
 use crate::trails::{Sort, Trails};
 
-use super::{API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation};
+use super::{
+    API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation,
+    rejudged::{By, Rejudged},
+};
 
 /// Event ids remembered for idempotency; the oldest are forgotten first. 32 bytes each, 64 MiB when full.
 pub const EVENT_IDS_MAX: usize = 1_000_000;
@@ -114,6 +118,8 @@ pub struct Fold {
     rescreened: Option<[u8; 32]>,
     /// The lists their exposure was last judged by.
     exposures_judged: Option<[u8; 32]>,
+    /// How often what was said is said otherwise.
+    rejudged: Rejudged,
     /// Collected while replaying; `None` once whoever screens has taken them, since it remembers its own.
     keyed_screenings: Option<VecDeque<record::Screened>>,
     /// Collected while replaying; `None` once the judge has taken them, since it remembers its own.
@@ -164,6 +170,7 @@ impl Fold {
             answers: rescreen::Answers::default(),
             chain_alerts: rescreen::Alerts::default(),
             rescreened: None,
+            rejudged: Rejudged::default(),
             exposures_judged: None,
             keyed_screenings: Some(VecDeque::new()),
             keyed_judgements: Some(VecDeque::new()),
@@ -196,8 +203,14 @@ impl Fold {
     }
 
     /// Puts bundles to work that have taken in the same entries.
-    pub(super) fn adopt_lives(&mut self, lives: Lives) {
+    pub(super) fn adopt_lives(&mut self, mut lives: Lives) {
+        lives.take_time(self.lives.pace().cloned());
         self.lives = lives;
+    }
+
+    /// From here on entries are news, and the time is taken that bundles need for them.
+    pub(super) fn take_time(&mut self, pace: Option<Pace>) {
+        self.lives.take_time(pace);
     }
 
     /// Which bundle judges each place, as the journal says.
@@ -330,6 +343,11 @@ impl Fold {
         SaidScan::of(&self.answers, &self.chain_alerts, from)
     }
 
+    /// How often what was said before was said otherwise because a list changed.
+    pub(crate) const fn rejudged(&self) -> &Rejudged {
+        &self.rejudged
+    }
+
     /// The lists that past transfers were last scored against.
     #[must_use]
     pub const fn rescreened(&self) -> Option<[u8; 32]> {
@@ -400,7 +418,7 @@ impl Fold {
                 self.book.apply(&event);
                 self.customers.apply(&event);
                 self.transfers.apply_event(position, &event);
-                self.lives.event(position, &event);
+                self.lives.event(position, at, &event);
                 self.tallies.event(position, &event);
                 if let Some(trails) = &mut self.trails {
                     trails.event(position, &event);
@@ -439,6 +457,7 @@ impl Fold {
             }
             Kind::Judgement => {
                 let judgement = record::decode_judgement(payload).map_err(|error| malformed(&error))?;
+                self.answers.apply_answers(position, crate::acts::answered(&judgement));
                 if let (Some(kept), Some(keyed)) =
                     (&mut self.keyed_judgements, KeyedDecision::of_judgement(position, &judgement))
                 {
@@ -633,7 +652,10 @@ impl Fold {
                     kept.push_back(screened);
                 }
             }
-            record::Screening::Rescreened(done) => self.rescreened = Some(done.lists),
+            record::Screening::Rescreened(done) => {
+                self.rejudged.round();
+                self.rescreened = Some(done.lists);
+            }
             record::Screening::Alert(alert) => {
                 let category = category(alert.category.as_deref())?;
                 let before = match alert.way.as_str() {
@@ -644,11 +666,13 @@ impl Fold {
                     "chain_alert" => self.chain_alerts.apply_alert(alert.entry, category),
                     _ => self.transfers.apply_alert(alert.entry, category),
                 };
+                self.rejudged.said(By::List, &alert.way, category.is_some());
                 let before = before.map(Category::as_str);
                 take_screening_alert(&mut self.cases, journal, (position, at), &alert, before);
             }
             record::Screening::Exposure(alert) => {
                 let category = category(alert.category.as_deref())?;
+                self.rejudged.said(By::Exposure, &alert.way, category.is_some());
                 if alert.way == "answer" {
                     let address = crate::screenings::address_of(&alert.address)?;
                     self.answers.apply_exposure(&address, category);

@@ -6,7 +6,7 @@ use super::{CHUNK_BYTES, filter::BLOCK_BYTES, table::Shape};
 
 /// What every version of the format begins with; two digits of the version follow.
 pub(super) const MAGIC_PREFIX: [u8; 6] = *b"CAPLBL";
-pub(super) const VERSION: [u8; 2] = *b"02";
+pub(super) const VERSION: [u8; 2] = *b"03";
 pub(super) const HEADER_BYTES: usize = 192;
 pub(super) const RECORD_BYTES: usize = 40;
 pub(super) const NUMBER_BYTES: usize = 4;
@@ -129,8 +129,12 @@ pub(super) fn index(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// Half a hash scaled to `0..count`; equally likely everywhere, and monotone in `half`.
-pub(super) fn scaled(half: u64, count: usize) -> usize {
-    let product = u128::from(half & u64::from(u32::MAX)) * count as u128;
-    usize::try_from(product >> 32).unwrap_or(0)
+/// A hash scaled to `0..count`, and what is left of it for a further choice; equally likely everywhere, and the first
+/// not decreasing in `hash`.
+#[inline]
+pub(super) fn scaled(hash: u64, count: usize) -> (usize, u64) {
+    let product = u128::from(hash) * count as u128;
+    let [low, high] =
+        [0, 64].map(|shift| u64::try_from((product >> shift) & u128::from(u64::MAX)).unwrap_or(0));
+    (usize::try_from(high).unwrap_or(0), low)
 }

@@ -51,15 +51,16 @@ impl Shape {
 
     /// Not decreasing in `hash`: keys in the order of hashes are in that of partitions.
     pub(super) fn partition_of(self, hash: u64) -> usize {
-        scaled(hash >> 32, self.partitions)
+        scaled(hash, self.partitions).0
     }
 
     /// The two buckets within its partition.
     fn choices(self, hash: u64) -> [usize; 2] {
-        // The upper half has chosen the partition; what it has left, and the lower half, are mixed into 64 new bits.
-        let mixed = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        [scaled(mixed >> 32, self.partition_buckets), scaled(mixed ^ (mixed >> 32), self.partition_buckets)]
+        // What each choice leaves of the hash makes the next: 64 bits are enough for all three.
+        let (_, rest) = scaled(hash, self.partitions);
+        let (first, rest) = scaled(rest, self.partition_buckets);
+        let (second, _) = scaled(rest, self.partition_buckets);
+        [first, second]
     }
 
     /// The two buckets of the whole table.
@@ -116,7 +117,7 @@ fn settle(
         *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let [first, second] = choices;
         let bucket = if *random >> 63 == 0 { first } else { second };
-        bucket * bucket_slots + scaled(*random >> 16, bucket_slots)
+        bucket * bucket_slots + scaled(*random << 1, bucket_slots).0
     };
     Some(std::mem::replace(slots.get_mut(at)?, key))
 }
@@ -186,14 +187,14 @@ pub(super) fn number_of<const FIELD: usize>(slot: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::siphash::siphash24;
+    use crate::siphash::siphash13;
 
     #[test]
     fn every_key_is_in_one_of_its_buckets_at_the_load_used() {
         for (keys, bucket_slots) in [(0, 2), (1, 2), (7, 2), (100, 3), (27_852, 2), (27_853, 2), (100_000, 3)]
         {
             let shape = Shape::for_keys(keys, bucket_slots);
-            let mut hashes: Vec<u64> = (0..keys).map(|n| siphash24(&[9; 16], &[&n.to_le_bytes()])).collect();
+            let mut hashes: Vec<u64> = (0..keys).map(|n| siphash13(&[9; 16], &[&n.to_le_bytes()])).collect();
             hashes.sort_unstable();
             let mut seen = 0;
             for partition in 0..shape.partitions {

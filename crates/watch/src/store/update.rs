@@ -91,7 +91,7 @@ impl Watch {
         }
         let mut removed_listed = 0;
         for (listed, claims) in removing.iter().flat_map(Segment::entries) {
-            removed_listed += u64::from(old.claims(listed.key()).next().is_some());
+            removed_listed += u64::from(old.has(listed.key()));
             push_all(&mut next_removed, listed.key(), claims.filter_map(|claim| claim.label()))?;
         }
 
