@@ -5,7 +5,10 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{House, Serving, Settings, assert_sound};
+use crate::{
+    operations::{scrape, value},
+    support::{House, Serving, Settings, assert_sound},
+};
 
 const BAD: &str = "0x00000000000000000000000000000000000000A1";
 const FORMAT: &str = "csv:address=address,network=:ETH,category=:scam";
@@ -63,8 +66,85 @@ async fn a_key_gets_its_answer_again_also_after_a_crash() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_follow_the_lists_whoever_asked() {
+async fn an_address_is_decided_on_as_it_is_screened() {
     let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    import(&house, BAD);
+    let ask = |path: &'static str, body: Value| {
+        let (house, serving) = (&house, &serving);
+        async move { house.control_api(serving, "POST", path, body.to_string()).await.unwrap() }
+    };
+    let screened = |address: &str, network: &str| {
+        json!({
+            "type": "address_screen",
+            "address_screen": { "address": address, "network": network, "reference": "dep-1" },
+        })
+    };
+    let good = "0x00000000000000000000000000000000000000b2";
+    for (address, network, code) in [
+        (BAD, "ethereum", "watch.scam_address"),
+        (good, "ethereum", "watch.not_listed"),
+        (good, "bitcoin", "watch.invalid_address"),
+    ] {
+        let (status, decided) = ask("/v1/decisions", screened(address, network)).await;
+        assert_eq!((status, &decided["type"]), (200, &json!("address_screen")), "{decided}");
+        assert_eq!(decided["reasons"][0]["code"], code, "{decided}");
+        let (_, answer) = ask("/v1/screen", json!({ "address": address, "network": network })).await;
+        assert_eq!(decided["verdict"], answer["verdict"], "{decided} {answer}");
+    }
+
+    // Which list said so, in which state; and the same step by step, by its id.
+    let mut keyed = screened(BAD, "ethereum");
+    keyed["idempotency_key"] = json!("dep-1");
+    let (_, first) = ask("/v1/decisions", keyed.clone()).await;
+    let evidence = &first["reasons"][0]["evidence"];
+    assert!(evidence["label"].as_str().unwrap().contains("on list fresh"), "{first}");
+    assert!(evidence["list"].as_str().unwrap().contains("source SHA-256"), "{first}");
+    assert_eq!(evidence["category"], "scam");
+    let id = first["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/decisions/{id}");
+    let (status, shown) = house.control_api(&serving, "GET", &path, String::new()).await.unwrap();
+    let act = json!({ "address": BAD, "network": "ethereum", "reference": "dep-1" });
+    assert_eq!((status, &shown["act"]), (200, &act), "{shown}");
+    let path = format!("{path}/explain");
+    let (status, told) = house.control_api(&serving, "GET", &path, String::new()).await.unwrap();
+    assert_eq!((status, &told["trace"][0]["step"]), (200, &json!("watch")), "{told}");
+    assert!(told["sentence"].as_str().unwrap().starts_with("Denied. The destination is listed"), "{told}");
+
+    // In shadow it has no effect; under the key of another request it is refused.
+    let (_, shadow) = ask("/v1/decisions?mode=shadow", screened(BAD, "ethereum")).await;
+    assert_eq!((&shadow["verdict"], &shadow["would_be"]), (&json!("allow"), &json!("deny")), "{shadow}");
+    keyed["address_screen"]["address"] = json!(good);
+    assert_eq!(ask("/v1/decisions", keyed.clone()).await.0, 422);
+    assert_eq!(ask("/v1/decisions", screened(BAD, "nowhere")).await.0, 400);
+
+    // What was answered is judged again when a list changes, also by who comes after a kill.
+    serving.kill();
+    let serving = house.serve();
+    keyed["address_screen"]["address"] = json!(BAD);
+    let again = house.control_api(&serving, "POST", "/v1/decisions", keyed.to_string()).await.unwrap();
+    assert_eq!(again, (200, first));
+    import(&house, good);
+    let said = |what: &str| (what.to_owned(), "answer".to_owned());
+    assert_eq!(told_by(&house), [said("raised"), said("retracted")]);
+    assert_eq!(serving.stop(), 0);
+    assert_sound(house.data());
+}
+
+/// What was said, in order of the words.
+fn told_by(house: &House) -> Vec<(String, String)> {
+    let mut told = told(house);
+    told.sort();
+    told
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_follow_the_lists_whoever_asked() {
+    let house = House::build(Settings {
+        more: "[api.permissions]\nexchange = \"screen, read_metrics\"\n",
+        ..Settings::default()
+    })
+    .await;
     let serving = house.serve();
     let (over_api, in_bulk) = (BAD, "0x00000000000000000000000000000000000000b2");
     let on_command_line = "0x00000000000000000000000000000000000000c3";
@@ -99,6 +179,16 @@ async fn answers_follow_the_lists_whoever_asked() {
     assert_eq!(answer["verdict"], json!("deny"), "{answer}");
     assert_eq!(listed(&[on_command_line, "0x00000000000000000000000000000000000000d4"]), [3, 0, 0]);
     assert_eq!(listed(&["0x00000000000000000000000000000000000000d4"]), [3, 0, 1]);
+    // Counted since the beginning, the crash notwithstanding.
+    let (status, told) = scrape(serving.api(), house.token()).await;
+    assert_eq!(status, 200, "{told}");
+    let count = |what: &str| {
+        value(&told, &format!("caponier_rejudged_total{{of=\"answer\",by=\"list\",what=\"{what}\"}}"))
+    };
+    assert_eq!((count("raised"), count("retracted")), (3, 3), "{told}");
+    assert!(value(&told, "caponier_rejudged_rounds_total") >= 4, "{told}");
+    assert_eq!(value(&told, "caponier_list_entries{list=\"fresh\"}"), 1, "{told}");
+    assert!(told.contains("caponier_list_age_seconds{list=\"fresh\"} "), "{told}");
     house.ask(&["backup", "drill"]).exits(0);
     assert_eq!(serving.stop(), 0);
     assert_sound(house.data());

@@ -143,6 +143,7 @@ fn step(name: &str, findings: &[&Finding]) -> Value {
 fn trace(subject: &Subject<'_>) -> Vec<Value> {
     let looked: &[FindingSource] = match subject.kind {
         "withdrawal" => &[FindingSource::Fraud, FindingSource::Watch, FindingSource::Decide],
+        "address_screen" => &[FindingSource::Watch, FindingSource::Decide],
         "login" | "order" => &[FindingSource::Access, FindingSource::Fraud, FindingSource::Decide],
         _ => &[FindingSource::Access, FindingSource::Decide],
     };

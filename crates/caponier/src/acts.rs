@@ -2,6 +2,7 @@
 //!
 //! | act | looked at |
 //! |---|---|
+//! | address screen | what screening says of the address: lists, followed chains, suspicions |
 //! | login, order | the fraud bundles at work, if they judge events of that kind; bans of the network address |
 //! | API call | bans of the address and of the key from there; the key: its account, state, addresses, restrictions, hours |
 //! | admin act | whether the actor is known and has the capability; bans of the address |
@@ -13,13 +14,15 @@ use std::sync::{Arc, OnceLock};
 use auth::KeyState;
 use decide::{ActSource, BoxFuture, JudgementLog, LogUnavailable, SourceUnavailable};
 use domain::{
-    Act, ActorKind, AdminAct, ApiCall, Evidence, Finding, FindingSource, Judgement, ReasonCode, Subject,
-    UnixNanos, Verdict,
+    Act, ActorKind, AddressScreen, AdminAct, ApiCall, Evidence, Finding, FindingSource, Judgement,
+    ReasonCode, Subject, UnixNanos, Verdict,
 };
 use identity::Capability;
 use journal::{Draft, Kind, Opened, record};
 
-use crate::ground::Ground;
+use watch::{assess::Assessor, rescreen::Answered};
+
+use crate::{ground::Ground, lists::ListGaps};
 
 /// Judgements whose keys are remembered over a restart; as many as the judge remembers.
 pub(crate) const KEYED_JUDGEMENTS_MAX: usize = decide::MAX_KEYS;
@@ -34,6 +37,49 @@ fn against(code: &'static str, verdict: Verdict, message: String, would_pass_if:
         evidence: Vec::new(),
         would_pass_if: Some(would_pass_if.to_owned()),
     }
+}
+
+/// What is known of an address.
+#[derive(Debug)]
+pub(crate) struct Destinations {
+    /// Who screens, and what the chains have seen.
+    pub(crate) assessor: Assessor,
+    /// Lists that should be in force and are not.
+    pub(crate) gaps: Arc<ListGaps>,
+}
+
+impl ActSource for Destinations {
+    fn name(&self) -> &'static str {
+        "watch"
+    }
+
+    fn examine<'a>(
+        &'a self,
+        act: &'a Act,
+        now: UnixNanos,
+    ) -> BoxFuture<'a, Result<Vec<Finding>, SourceUnavailable>> {
+        Box::pin(async move {
+            let Act::AddressScreen(AddressScreen { address, network, .. }) = act else {
+                return Ok(Vec::new());
+            };
+            if let Some(problem) = self.gaps.problem() {
+                return Err(SourceUnavailable(problem));
+            }
+            let look = || self.assessor.examine_address(address, *network, now);
+            // Following money over busy holders takes milliseconds of work.
+            let is_quick = self.assessor.followed().is_empty();
+            Ok(if is_quick { look() } else { tokio::task::block_in_place(look) })
+        })
+    }
+}
+
+/// What was answered about the address of an act, to be judged again when a list changes; none of another act, and of a text
+/// that is no address.
+pub(crate) fn answered(judgement: &Judgement) -> Option<Answered> {
+    let Act::AddressScreen(AddressScreen { address, network, .. }) = &judgement.act else { return None };
+    let (text, _) = network.split_tag(address.trim());
+    let address = ::chain::address::decode(network.family(), text).ok()?;
+    Some(Answered::by_findings(address, &judgement.findings))
 }
 
 /// What behaviour says.
@@ -83,7 +129,7 @@ impl ActSource for Access {
             match act {
                 Act::AdminAct(act) => findings.extend(self.admin(act, now)),
                 Act::ApiCall(call) => findings.extend(self.call(call, now)),
-                Act::Login(_) | Act::Order(_) => {}
+                Act::AddressScreen(_) | Act::Login(_) | Act::Order(_) => {}
             }
             Ok(findings)
         })

@@ -9,6 +9,7 @@ pub mod fold;
 mod installation;
 mod past;
 mod recompute;
+pub(crate) mod rejudged;
 
 use std::{
     collections::BTreeMap,
@@ -143,6 +144,11 @@ impl Ground {
             fold: Mutex::new(fold),
             connections: OnceLock::new(),
         })
+    }
+
+    /// How the built-in rules against fraud are set.
+    pub(crate) const fn fraud_config(&self) -> &fraud::Config {
+        &self.fraud_config
     }
 
     /// The journal itself.

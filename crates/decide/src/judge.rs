@@ -1,4 +1,4 @@
-//! Decisions about acts other than withdrawals: logins, orders, API calls, acts of the exchange's own people.
+//! Decisions about acts other than withdrawals: addresses, logins, orders, API calls, acts of the exchange's own people.
 //!
 //! The same way as withdrawals go: every source is asked within one deadline, the strictest finding that is not in shadow
 //! wins, the answer is durable before it is given. Different is what a silent source means. A withdrawal nobody looked at
@@ -56,6 +56,8 @@ impl Silence {
     #[must_use]
     pub const fn of(self, kind: ActKind) -> Verdict {
         match kind {
+            // Money, as with a withdrawal: not a matter of configuration.
+            ActKind::AddressScreen => Verdict::Deny,
             ActKind::AdminAct => self.admin_act,
             ActKind::ApiCall => self.api_call,
             ActKind::Login => self.login,

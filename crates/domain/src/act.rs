@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
-use crate::{AccountId, Actor, ApiKeyId, Event, Finding, UnixNanos, Verdict};
+use crate::{AccountId, Actor, ApiKeyId, Event, Finding, Network, UnixNanos, Verdict};
 
 /// Kinds of acts that are judged before they happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ActKind {
+    /// Money is about to go to an address, or came from there.
+    AddressScreen,
     /// Somebody of the exchange changes something.
     AdminAct,
     /// A request to the trading API that the gateway does not see.
@@ -19,12 +21,13 @@ pub enum ActKind {
 
 impl ActKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::AdminAct, Self::ApiCall, Self::Login, Self::Order];
+    pub const ALL: [Self; 5] = [Self::AddressScreen, Self::AdminAct, Self::ApiCall, Self::Login, Self::Order];
 
     /// Stable lower-case name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::AddressScreen => "address_screen",
             Self::AdminAct => "admin_act",
             Self::ApiCall => "api_call",
             Self::Login => "login",
@@ -37,6 +40,17 @@ impl ActKind {
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
+}
+
+/// Money is about to go to an address, or came from there, beside a withdrawal: a deposit to be credited, say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressScreen {
+    /// The address as text.
+    pub address: String,
+    /// As an address of this network.
+    pub network: Network,
+    /// The caller's own name for it.
+    pub reference: Option<String>,
 }
 
 /// Somebody of the exchange is about to change something.
@@ -72,6 +86,8 @@ pub struct ApiCall {
 /// What is about to happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
+    /// Of [`ActKind::AddressScreen`].
+    AddressScreen(AddressScreen),
     /// Of [`ActKind::AdminAct`].
     AdminAct(AdminAct),
     /// Of [`ActKind::ApiCall`].
@@ -87,6 +103,7 @@ impl Act {
     #[must_use]
     pub const fn kind(&self) -> ActKind {
         match self {
+            Self::AddressScreen(_) => ActKind::AddressScreen,
             Self::AdminAct(_) => ActKind::AdminAct,
             Self::ApiCall(_) => ActKind::ApiCall,
             Self::Login(_) => ActKind::Login,
@@ -98,6 +115,7 @@ impl Act {
     #[must_use]
     pub const fn account(&self) -> Option<&AccountId> {
         match self {
+            Self::AddressScreen(_) => None,
             Self::AdminAct(act) => act.account.as_ref(),
             Self::ApiCall(call) => Some(&call.account),
             Self::Login(event) | Self::Order(event) => Some(&event.account),
@@ -108,6 +126,7 @@ impl Act {
     #[must_use]
     pub const fn ip(&self) -> Option<IpAddr> {
         match self {
+            Self::AddressScreen(_) => None,
             Self::AdminAct(act) => act.ip,
             Self::ApiCall(call) => Some(call.ip),
             Self::Login(event) | Self::Order(event) => event.ip,

@@ -16,7 +16,7 @@ mod network;
 mod time;
 
 pub use self::{
-    act::{Act, ActKind, AdminAct, ApiCall, Judgement},
+    act::{Act, ActKind, AddressScreen, AdminAct, ApiCall, Judgement},
     action::{Channel, Destination, WithdrawalRequest},
     actor::{Actor, ActorError, ActorKind},
     address::{Address, AddressKind},

@@ -27,7 +27,7 @@ use domain::{
 use crate::{
     Screening, Watch,
     customers::Warning,
-    flows::{AssetExposure, Association, Coverage, ExposedShare, Flows, Seen, SeenOnChains},
+    flows::{AssetExposure, Association, Coverage, ExposedShare, Flows, Seen, SeenOnChains, SharedDeposit},
     import::hex,
     suspicions::{Held, Suspicions},
 };
@@ -116,6 +116,8 @@ pub struct SeenOn {
     pub chain: Arc<str>,
     /// What.
     pub seen: Seen,
+    /// Deposit addresses at exchanges that it pays and others pay too: evidence of one holder, no proof.
+    pub shared_deposits: Vec<SharedDeposit>,
 }
 
 /// An exposure that the policy takes for a finding.
@@ -143,6 +145,9 @@ pub struct Derived {
     /// What, and by which path.
     pub association: Association,
 }
+
+pub(crate) const DIRECT_EXPOSURE: ReasonCode = ReasonCode::new("watch.direct_exposure");
+pub(crate) const INDIRECT_EXPOSURE: ReasonCode = ReasonCode::new("watch.indirect_exposure");
 
 /// All that is known about an address at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -271,7 +276,8 @@ impl Assessor {
                         exposure.shares.iter().filter_map(|share| self.exposed(name, exposure, share));
                     assessment.exposed.extend(exposed);
                 }
-                assessment.seen.push(SeenOn { chain: Arc::clone(name), seen });
+                let shared_deposits = chain.flows.shared_deposits(&address);
+                assessment.seen.push(SeenOn { chain: Arc::clone(name), seen, shared_deposits });
                 let derived = chain.flows.association(&address);
                 let derived = derived.filter(|found| found.confidence >= self.policy.association);
                 let derived = derived.map(|association| Derived { chain: Arc::clone(name), association });
@@ -346,12 +352,21 @@ impl Assessor {
     /// knowledge that is too old.
     #[must_use]
     pub fn examine(&self, request: &WithdrawalRequest, now: UnixNanos) -> Vec<Finding> {
-        let mut findings = self.watch.examine(request);
-        let Destination::OnChain { network, address, .. } = &request.destination else { return findings };
-        if self.followed.is_empty() && !self.is_suspected(address, *network) {
+        match &request.destination {
+            Destination::OnChain { network, address, .. } => self.examine_address(address, *network, now),
+            _ => self.watch.examine(request),
+        }
+    }
+
+    /// [`Assessor::examine`] of a text as an address of a network: the strictest of the findings is the verdict of
+    /// [`Assessor::assess`]. Never empty.
+    #[must_use]
+    pub fn examine_address(&self, address: &str, network: Network, now: UnixNanos) -> Vec<Finding> {
+        let mut findings = self.watch.examine_address(address, network);
+        if self.followed.is_empty() && !self.is_suspected(address, network) {
             return findings;
         }
-        let assessment = self.assess(address, Some(*network), now);
+        let assessment = self.assess(address, Some(network), now);
         let shown = assessment.screening.canonical.clone().unwrap_or_default();
         findings.extend(assessment.suspected.iter().map(|held| self.suspicion_finding(&shown, held)));
         let derived = assessment.derived.iter();
@@ -477,11 +492,7 @@ impl Assessor {
         }
         Finding {
             source: FindingSource::Watch,
-            code: ReasonCode::new(if is_direct {
-                "watch.direct_exposure"
-            } else {
-                "watch.indirect_exposure"
-            }),
+            code: if is_direct { DIRECT_EXPOSURE } else { INDIRECT_EXPOSURE },
             verdict: exposed.verdict,
             shadow: self.policy.is_exposure_shadow,
             message: format!(

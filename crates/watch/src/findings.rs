@@ -6,12 +6,16 @@
 use std::collections::BTreeMap;
 
 use chain::label::Category;
-use domain::{Destination, Evidence, Finding, FindingSource, ReasonCode, Verdict, WithdrawalRequest};
+use domain::{
+    Destination, Evidence, Finding, FindingSource, Network, ReasonCode, Verdict, WithdrawalRequest,
+};
 
 use crate::{ListState, ListedLabel, Screening, Watch, import::hex};
 
 /// Most labels or lists quoted in one finding.
 const EVIDENCE_MAX: usize = 8;
+/// Evidence that names a category.
+pub(crate) const CATEGORY: &str = "category";
 /// Longest quotation of what the client sent.
 const QUOTED_CHARS_MAX: usize = 128;
 
@@ -22,29 +26,7 @@ impl Watch {
     pub fn examine(&self, request: &WithdrawalRequest) -> Vec<Finding> {
         match &request.destination {
             Destination::Internal { .. } => Vec::new(),
-            Destination::OnChain { network, address, .. } => {
-                let screening = self.screen(address, Some(*network));
-                let mut findings = Vec::new();
-                if let Some(error) = &screening.invalid {
-                    findings.push(Finding {
-                        evidence: vec![
-                            Evidence::new("address", quoted(address)),
-                            Evidence::new("network", network.as_str()),
-                        ],
-                        would_pass_if: Some(format!("the destination were a valid {network} address")),
-                        ..finding(
-                            "watch.invalid_address",
-                            Verdict::Deny,
-                            format!("the destination is not a valid {network} address: {error}"),
-                        )
-                    });
-                }
-                findings.extend(of_labels(&screening, address));
-                if screening.invalid.is_none() {
-                    findings.extend(counter_evidence(&screening, address));
-                }
-                findings
-            }
+            Destination::OnChain { network, address, .. } => self.examine_address(address, *network),
             Destination::UnknownNetwork { network, address } => {
                 // An exchange writes a destination tag after a colon; a list names the address alone.
                 let bare = match address.rsplit_once(':') {
@@ -74,6 +56,34 @@ impl Watch {
     }
 }
 
+impl Watch {
+    /// What the lists say about a text as an address of a network. Never empty.
+    #[must_use]
+    pub fn examine_address(&self, address: &str, network: Network) -> Vec<Finding> {
+        let screening = self.screen(address, Some(network));
+        let mut findings = Vec::new();
+        if let Some(error) = &screening.invalid {
+            findings.push(Finding {
+                evidence: vec![
+                    Evidence::new("address", quoted(address)),
+                    Evidence::new("network", network.as_str()),
+                ],
+                would_pass_if: Some(format!("the destination were a valid {network} address")),
+                ..finding(
+                    "watch.invalid_address",
+                    Verdict::Deny,
+                    format!("the destination is not a valid {network} address: {error}"),
+                )
+            });
+        }
+        findings.extend(of_labels(&screening, address));
+        if screening.invalid.is_none() {
+            findings.extend(counter_evidence(&screening, address));
+        }
+        findings
+    }
+}
+
 /// One finding per category that asks for more than to allow.
 fn of_labels(screening: &Screening, text: &str) -> Vec<Finding> {
     let mut by_category: BTreeMap<Category, Vec<&ListedLabel>> = BTreeMap::new();
@@ -94,6 +104,9 @@ fn of_labels(screening: &Screening, text: &str) -> Vec<Finding> {
             }
             let mut lists: Vec<&str> = labels.iter().map(|label| label.list.as_str()).collect();
             lists.dedup();
+            let named = screening.lists.iter().filter(|list| lists.contains(&list.name.as_str()));
+            evidence.extend(named.take(EVIDENCE_MAX).map(|list| Evidence::new("list", consulted(list))));
+            evidence.push(Evidence::new(CATEGORY, category.as_str()));
             Some(Finding {
                 evidence,
                 would_pass_if: Some(format!(
@@ -249,6 +262,18 @@ fn consulted(list: &ListState) -> String {
         list.imported_at,
         hex(&list.source_sha256)
     )
+}
+
+/// The category a finding names.
+pub(crate) fn named_category(finding: &Finding) -> Option<Category> {
+    let named = finding.evidence.iter().find(|item| item.name == CATEGORY)?;
+    Category::ALL.iter().copied().find(|category| category.as_str() == named.value)
+}
+
+/// The category a list speaks against an address for, where that is what a finding says.
+pub(crate) fn category_of(finding: &Finding) -> Option<Category> {
+    let category = named_category(finding)?;
+    (finding.source == FindingSource::Watch && finding.code.as_str() == code(category)).then_some(category)
 }
 
 const fn code(category: Category) -> &'static str {

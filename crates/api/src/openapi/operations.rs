@@ -102,6 +102,15 @@ pub(super) fn admin_act() -> Value {
     })
 }
 
+pub(super) fn address_screen() -> Value {
+    json!({
+        "type": "address_screen", "idempotency_key": "dep-17",
+        "address_screen": {
+            "address": "T9yD14Nj9j7xAB4dbGeiX9h8unkKHxuWwb", "network": "tron", "reference": "dep-17",
+        },
+    })
+}
+
 pub(super) fn approval() -> Value {
     json!({
         "decision": "approve", "account": "u-1001", "scopes": "read trade", "days": 30, "environment": "live",
@@ -167,11 +176,11 @@ pub(super) fn operation(action: Action) -> Operation {
         Action::Decision(DecisionCall::Decide) => Operation {
             id: "decide",
             tag: "decisions",
-            summary: "Decides on a withdrawal, login, order, API call or admin act before it happens.",
+            summary: "Decides on a withdrawal, an address, a login, an order, an API call or an admin act before it happens.",
             description: "The decision is durable before it is answered. Only the verdict allow lets it go ahead; \
                           any problem, and no answer, mean that there is no decision. The same account (of a withdrawal) or \
                           caller and idempotency key get the first decision again; another request under the key is \
-                          refused. A check that is not done by the deadline denies a withdrawal; for other acts the \
+                          refused. A check that is not done by the deadline denies a withdrawal and an address; for other acts the \
                           configuration says per kind what it means (decide.silent_login and its like).",
             query: vec![(
                 "mode",
@@ -187,6 +196,7 @@ pub(super) fn operation(action: Action) -> Operation {
                     ("login", login()),
                     ("order", order()),
                     ("api_call", api_call()),
+                    ("address_screen", address_screen()),
                     ("admin_act", admin_act()),
                 ],
             )],

@@ -149,8 +149,13 @@ fn decision_request() -> Value {
         ],
         &[],
     );
+    let address_screen = request(
+        &[("address", address()), ("network", network())],
+        &[("reference", described(text(NAME_BYTES_MAX), "The exchange's own name for it."))],
+    );
     let about = [
         ("withdrawal", json!({ "oneOf": [on_chain, internal] })),
+        ("address_screen", address_screen),
         ("admin_act", admin_act),
         ("api_call", api_call),
         ("login", reference("LoginEvent")),

@@ -57,9 +57,9 @@ fn every_route_is_described_once_with_what_it_needs() {
 }
 
 /// One request about each kind of act.
-fn acts() -> [Value; 6] {
-    use operations::{admin_act, api_call, login, order, transfer, withdrawal};
-    [withdrawal(), transfer(), login(), order(), api_call(), admin_act()]
+fn acts() -> [Value; 7] {
+    use operations::{address_screen, admin_act, api_call, login, order, transfer, withdrawal};
+    [withdrawal(), transfer(), login(), order(), api_call(), address_screen(), admin_act()]
 }
 
 fn is_decision(text: &str) -> bool {

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use domain::{AccountId, Act, ActKind, Actor, AdminAct, ApiCall, ApiKeyId, Event, EventKind, Judgement};
+use domain::{
+    AccountId, Act, ActKind, Actor, AddressScreen, AdminAct, ApiCall, ApiKeyId, Event, EventKind, Judgement,
+    Network,
+};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -10,7 +13,7 @@ use super::{
     event::{Judge, event_of},
     fields::{Fault, Fields},
 };
-use crate::limits::{ACT_BYTES_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX};
+use crate::limits::{ACT_BYTES_MAX, ADDRESS_BYTES_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX};
 
 /// Methods an API call may name: the tokens of RFC 9110 section 9 that trading APIs use.
 pub(crate) const METHODS: [&str; 6] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
@@ -18,6 +21,9 @@ pub(crate) const METHODS: [&str; 6] = ["DELETE", "GET", "HEAD", "PATCH", "POST",
 /// The act of a kind, from the field of the kind's name.
 pub(crate) fn act(kind: ActKind, fields: &mut Fields, judge: Judge<'_>) -> Result<Act, Fault> {
     match kind {
+        ActKind::AddressScreen => {
+            address_screen(fields.object("address_screen", "address_screen.")?).map(Act::AddressScreen)
+        }
         ActKind::AdminAct => admin_act(fields.object("admin_act", "admin_act.")?).map(Act::AdminAct),
         ActKind::ApiCall => api_call(fields.object("api_call", "api_call.")?).map(Act::ApiCall),
         ActKind::Login => event_of(fields.object("login", "login.")?, Some("login"), judge).map(Act::Login),
@@ -29,6 +35,16 @@ pub(crate) fn act(kind: ActKind, fields: &mut Fields, judge: Judge<'_>) -> Resul
 
 fn ip(text: &str) -> Result<IpAddr, &'static str> {
     text.parse().map_err(|_| "not an IP address")
+}
+
+fn address_screen(mut fields: Fields) -> Result<AddressScreen, Fault> {
+    let act = AddressScreen {
+        address: fields.label("address", ADDRESS_BYTES_MAX)?,
+        network: fields.parsed("network", |text| text.parse::<Network>())?,
+        reference: fields.optional_label("reference", NAME_BYTES_MAX)?,
+    };
+    fields.finish("an address screen")?;
+    Ok(act)
 }
 
 fn admin_act(mut fields: Fields) -> Result<AdminAct, Fault> {
@@ -96,6 +112,11 @@ fn act_json(act: &Act) -> Value {
     put("account", act.account().map(ToString::to_string));
     put("ip", act.ip().map(|ip| ip.to_string()));
     match act {
+        Act::AddressScreen(act) => {
+            put("address", Some(act.address.clone()));
+            put("network", Some(act.network.to_string()));
+            put("reference", act.reference.clone());
+        }
         Act::AdminAct(act) => {
             put("actor", Some(act.actor.to_string()));
             put("capability", Some(act.capability.clone()));

@@ -2,7 +2,9 @@
 //! `[1, act, verdict, [finding...], decided at ns, caller, idempotency key / null, request sha256]`. A login or an order is
 //! written as the event it would be.
 
-use domain::{AccountId, Act, Actor, AdminAct, ApiCall, ApiKeyId, Event, EventKind, Judgement, UnixNanos};
+use domain::{
+    AccountId, Act, Actor, AddressScreen, AdminAct, ApiCall, ApiKeyId, Event, EventKind, Judgement, UnixNanos,
+};
 
 use super::{
     RecordError,
@@ -54,6 +56,12 @@ pub fn decode_judgement(payload: &[u8]) -> Result<Judgement, RecordError> {
 
 fn write_act(cbor: &mut Writer<'_>, act: &Act) {
     match act {
+        Act::AddressScreen(AddressScreen { address, network, reference }) => cbor
+            .array(4)
+            .text("address_screen")
+            .text(address)
+            .text(network.as_str())
+            .optional(reference.as_deref(), Writer::text),
         Act::AdminAct(AdminAct { actor, capability, act, account, ip }) => cbor
             .array(6)
             .text("admin_act")
@@ -80,6 +88,11 @@ fn act(cbor: &mut Strict<'_>) -> Result<Act, RecordError> {
     let unknown = cbor.unexpected("the name of an act with its fields");
     let account = |text: &str| AccountId::parse(text).ok();
     match (cbor.text("the name of an act")?, len) {
+        ("address_screen", 4) => Ok(Act::AddressScreen(AddressScreen {
+            address: cbor.text("an address")?.to_owned(),
+            network: cbor.parsed("a network", |text| text.parse().ok())?,
+            reference: cbor.optional(|cbor| cbor.text("a reference").map(str::to_owned))?,
+        })),
         ("admin_act", 6) => Ok(Act::AdminAct(AdminAct {
             actor: cbor.parsed("an actor", |text| text.parse::<Actor>().ok())?,
             capability: cbor.text("a capability")?.to_owned(),

@@ -1,10 +1,10 @@
 use std::net::IpAddr;
 
 use domain::{
-    AccountId, Act, Actor, ActorKind, AdminAct, AlertEntity, Amount, Anonymizer, ApiCall, ApiKeyId, Asset,
-    Channel, Country, Credential, Decision, Destination, DeviceId, Event, EventContext, EventId, EventKind,
-    Evidence, Finding, FindingSource, FraudAlert, Judgement, LabelTarget, Network, Ppm, ReasonCode, Side,
-    UnixNanos, Verdict, WithdrawalRequest,
+    AccountId, Act, Actor, ActorKind, AddressScreen, AdminAct, AlertEntity, Amount, Anonymizer, ApiCall,
+    ApiKeyId, Asset, Channel, Country, Credential, Decision, Destination, DeviceId, Event, EventContext,
+    EventId, EventKind, Evidence, Finding, FindingSource, FraudAlert, Judgement, LabelTarget, Network, Ppm,
+    ReasonCode, Side, UnixNanos, Verdict, WithdrawalRequest,
 };
 use keyring::Pseudonym;
 use proptest::{option, prelude::*, sample::select};
@@ -456,7 +456,9 @@ proptest! {
         };
         let key = ApiKeyId::parse("key-1").unwrap();
         let call = ApiCall { account, key, method: a.clone(), path: b.clone(), ip: decision.request.ip };
-        for act in [Act::Login(login), Act::Order(order), Act::AdminAct(admin), Act::ApiCall(call)] {
+        let screen = AddressScreen { address: a.clone(), network: Network::Tron, reference: Some(b.clone()) };
+        let screen = Act::AddressScreen(screen);
+        for act in [screen, Act::Login(login), Act::Order(order), Act::AdminAct(admin), Act::ApiCall(call)] {
             let record = Judgement {
                 act, verdict: decision.verdict, findings: decision.findings.clone(), decided_at: decision.decided_at,
                 caller: a.clone(), idempotency_key: decision.idempotency_key.clone(), request_sha256: hash,

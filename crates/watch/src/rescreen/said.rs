@@ -14,16 +14,22 @@
 //! Bounds: [`ANSWERS_MAX`] addresses and [`ALERTS_MAX`] alerts of some 150 bytes each; the oldest are forgotten first.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, VecDeque},
     ops::Bound,
 };
 
 use chain::label::Category;
-use domain::{Address, Verdict};
+use domain::{Address, Finding, Verdict};
 use foldhash::HashMap;
 
 use super::{ExposureNews, News, Way};
-use crate::{Listing, Watch, follow::AlertKind};
+use crate::{
+    Listing, Watch,
+    assess::{DIRECT_EXPOSURE, INDIRECT_EXPOSURE},
+    findings::{category_of, named_category},
+    follow::AlertKind,
+};
 
 /// Addresses whose answers are remembered.
 pub const ANSWERS_MAX: usize = 1 << 18;
@@ -39,6 +45,19 @@ pub struct Answered {
     pub told: Option<Category>,
     /// The gravest category it was exposed to.
     pub exposed: Option<Category>,
+}
+
+impl Answered {
+    /// What findings said of an address, with effect or in shadow.
+    #[must_use]
+    pub fn by_findings(address: Address, findings: &[Finding]) -> Self {
+        let told = findings.iter().filter_map(|finding| Some((finding.verdict, category_of(finding)?)));
+        // Strictest first, then in the order of categories: as labels are told.
+        let told = told.min_by_key(|(verdict, category)| (Reverse(*verdict), *category));
+        let exposed = |finding: &Finding| [DIRECT_EXPOSURE, INDIRECT_EXPOSURE].contains(&finding.code);
+        let exposed = findings.iter().find(|finding| exposed(finding)).and_then(named_category);
+        Self { address, told: told.map(|(_, category)| category), exposed }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

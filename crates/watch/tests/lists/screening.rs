@@ -1,6 +1,6 @@
 //! From a destination to findings.
 
-use chain::label::Category;
+use chain::{address::decode_any, label::Category};
 use domain::{Destination, Finding, Network, Verdict};
 use tempfile::TempDir;
 use watch::Watch;
@@ -92,8 +92,14 @@ fn findings_say_which_list_label_and_date() {
         "the destination is listed for collecting ransom: \"Locker\" on list tags, last confirmed 2022-01-02"
     );
     let evidence: Vec<_> = findings[1].evidence.iter().map(|e| (e.name.as_ref(), e.value.as_str())).collect();
+    let [labels @ .., state, category] = &evidence[..] else { panic!("{evidence:?}") };
+    assert_eq!(*category, ("category", "ransomware"));
+    assert!(state.0 == "list" && state.1.starts_with("tags: ") && state.1.contains("SHA-256"), "{state:?}");
+    // What is judged again when a list changes is the gravest of what was said.
+    let said = watch::rescreen::Answered::by_findings(decode_any(SANCTIONED).unwrap(), &findings);
+    assert_eq!((said.told, said.exposed), (Some(Category::Sanctions), None));
     assert_eq!(
-        evidence,
+        labels,
         [
             ("address", SANCTIONED),
             (

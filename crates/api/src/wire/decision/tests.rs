@@ -31,7 +31,12 @@ fn acts_are_read_and_strange_ones_refused() {
     assert!(matches!(parse(call).unwrap().asked, Asked::Act(Act::ApiCall(_))));
     let admin = r#"{"type":"admin_act","admin_act":{"actor":"user:anna","capability":"work_cases","act":"raise a limit"}}"#;
     assert!(matches!(parse(admin).unwrap().asked, Asked::Act(Act::AdminAct(_))));
+    let screen = r#"{"type":"address_screen","address_screen":{"address":"T9yD14Nj9j7xAB4dbGeiX9h8unkKHxuWwb","network":"tron"}}"#;
+    assert!(matches!(parse(screen).unwrap().asked, Asked::Act(Act::AddressScreen(_))));
     for (from, to, at) in [
+        (screen, screen.replace("tron", "trom"), "address_screen.network"),
+        (screen, screen.replace(r#","network":"tron""#, ""), "address_screen.network"),
+        (screen, screen.replace("}}", r#","account":"a"}}"#), "address_screen.account"),
         (login, login.replace(r#"{"type":"login","id""#, r#"{"type":"device_added","id""#), "login.type"),
         (login, login.replace(r#""login":{"#, r#""order":{"#), "login"),
         (call, call.replace("\"GET\"", "\"get\""), "api_call.method"),
@@ -162,7 +167,11 @@ fn the_field_at_fault_is_named() {
     assert_eq!(parse("{}").unwrap_err(), "type: is missing");
     assert_eq!(parse(r#"{"type":"withdrawal"}"#).unwrap_err(), "withdrawal: is missing");
     assert_eq!(parse(r#"{"type":"login"}"#).unwrap_err(), "login: is missing");
-    assert!(parse(r#"{"type":"party"}"#).unwrap_err().starts_with("type: expected withdrawal, admin_act"));
+    assert!(
+        parse(r#"{"type":"party"}"#)
+            .unwrap_err()
+            .starts_with("type: expected withdrawal, address_screen, admin_act")
+    );
 }
 
 #[test]
