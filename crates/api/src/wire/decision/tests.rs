@@ -167,7 +167,11 @@ fn the_field_at_fault_is_named() {
     assert_eq!(parse("{}").unwrap_err(), "type: is missing");
     assert_eq!(parse(r#"{"type":"withdrawal"}"#).unwrap_err(), "withdrawal: is missing");
     assert_eq!(parse(r#"{"type":"login"}"#).unwrap_err(), "login: is missing");
-    assert!(parse(r#"{"type":"party"}"#).unwrap_err().starts_with("type: expected withdrawal, address_screen, admin_act"));
+    assert!(
+        parse(r#"{"type":"party"}"#)
+            .unwrap_err()
+            .starts_with("type: expected withdrawal, address_screen, admin_act")
+    );
 }
 
 #[test]
