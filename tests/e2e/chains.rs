@@ -412,3 +412,120 @@ fn a_chain_that_is_configured_wrongly_is_named_with_its_line() {
     fs::write(&config, "[watch.evm]\nx = 1\n").unwrap();
     caponier(&["config", "check", config.to_str().unwrap()]).exits(64);
 }
+
+/// What the test's pool takes and pays out.
+const POOLED: u128 = 1_000_000_000_000_000_000;
+
+/// A pool written out by hand. Called with nothing it keeps what comes; called with recipient, relayer and fee it pays the
+/// recipient what is left of its amount and the relayer the fee, within its execution, and records the withdrawal.
+fn pool_code() -> String {
+    let amount = format!("67{POOLED:016x}");
+    let call = |value: &str, to: &str| format!("6000600060006000{value}{to}5af150");
+    let topic = "e9e508bad6d4c3227e881ca19068f099da81b5164dd6d62b2eaf1e8bc6c34931";
+    let run = [
+        "36600557005b".to_owned(),
+        call(&format!("604035{amount}03"), "600035"),
+        call("604035", "602035"),
+        "600035600052604035604052".to_owned(),
+        format!("6020357f{topic}60606000a200"),
+    ]
+    .concat();
+    format!("0x60{0:02x}600c60003960{0:02x}6000f3{run}", run.len() / 2)
+}
+
+#[test]
+fn what_comes_out_of_a_mixing_pool_comes_from_the_pool_and_from_nobody_who_paid_in() {
+    let Some(node) = Anvil::start() else { return };
+    let home = folder();
+    let data = home.path().join("data");
+    let accounts = node.ask("eth_accounts", json!([]));
+    let [thief, honest, relayer] = [0, 1, 2].map(|at| accounts[at].as_str().unwrap());
+    let create = json!({"from": relayer, "data": pool_code(), "gas": "0x100000"});
+    let hash = node.ask("eth_sendTransaction", json!([create]));
+    node.mine(1);
+    let receipt = node.ask("eth_getTransactionReceipt", json!([hash]));
+    let pool = receipt["contractAddress"].as_str().unwrap();
+    let customer = "0x2100000000000000000000000000000000000021";
+    let next = "0x2200000000000000000000000000000000000022";
+    let list = home.path().join("known.csv");
+    fs::write(
+        &list,
+        format!("address,category,label\n{pool},mixer,The one-coin pool\n{thief},theft,The thief\n"),
+    )
+    .unwrap();
+    fs::write(home.path().join("watched.txt"), format!("{customer}\n")).unwrap();
+    let config = home.path().join("caponier.toml");
+    let chains = format!(
+        "[data]\ndir = \"data\"\n[watch.evm.local]\nurl = \"http://{0}\"\nchain_id = 31337\nconfirmations = 3\nstart = 0\n\
+         addresses_file = \"watched.txt\"\npoll = \"200ms\"\nmixers = [\"{pool}={POOLED}\"]\n",
+        node.address
+    );
+    fs::write(&config, &chains).unwrap();
+    let at = config.to_str().unwrap();
+    let format = "csv:address=address,network=:ETH,category=category,label=label";
+    let import = ["lists", "import", "--name", "known", "--format", format, list.to_str().unwrap()];
+    caponier(&[&import[..], &["--config", at]].concat()).exits(0);
+
+    let deposit = |from: &str| {
+        let payment = json!({"from": from, "to": pool, "value": format!("{POOLED:#x}"), "gas": "0x20000"});
+        node.ask("eth_sendTransaction", json!([payment]));
+        node.mine(1);
+    };
+    let fee = POOLED / 100;
+    let withdraw = |to: &str| {
+        let word = |address: &str| format!("{:0>64}", &address[2..]);
+        let data = format!("0x{}{}{fee:064x}", word(to), word(relayer));
+        let call = json!({"from": relayer, "to": pool, "data": data, "gas": "0x100000"});
+        node.ask("eth_sendTransaction", json!([call]));
+        node.mine(1);
+    };
+    deposit(thief);
+    deposit(honest);
+    withdraw(customer);
+    withdraw(next);
+    let held = node.ask("eth_getBalance", json!([customer, "latest"]));
+    assert_eq!(held, format!("{:#x}", POOLED - fee), "the node agrees with the arithmetic");
+
+    let arguments = ["--json", "watch", "run", "--config", at];
+    let serving = Serving::start(&arguments, &home.path().join("logs"));
+    followed(&data, &config, 5, 0);
+    let screen = |address: &str| {
+        let done = caponier(&["--json", "screen", address, "--config", at]);
+        serde_json::from_str::<Value>(&done.stdout).unwrap()
+    };
+    for address in [customer, next] {
+        let told = screen(address);
+        let [exposure] = told["seen"][0]["exposure"].as_array().unwrap().as_slice() else { panic!("{told}") };
+        assert_eq!(exposure["direction"], "received", "{told}");
+        // All of it comes from the pool, and the pool is where following ends: nothing is said of whoever paid in.
+        let [share] = exposure["shares"].as_array().unwrap().as_slice() else { panic!("{told}") };
+        assert_eq!((&share["category"], share["hops"].as_u64()), (&json!("mixer"), Some(1)), "{told}");
+        assert!(!told.to_string().to_lowercase().contains(&thief[2..].to_lowercase()), "{told}");
+        assert_eq!(told["derived"], json!([]), "{told}");
+    }
+    // What went in is told of whoever paid in.
+    let told = screen(honest);
+    assert!(told.to_string().contains("mixer"), "{told}");
+    let told: Vec<Value> = alerts(&data).into_iter().filter(|alert| alert["subject"] == customer).collect();
+    assert!(!told.is_empty());
+    for alert in &told {
+        assert_eq!(alert["alert"], "listed_counterparty", "{alert}");
+        assert_eq!(alert["value"], (POOLED - fee).to_string(), "{alert}");
+        assert_eq!(alert["category"], "mixer", "{alert}");
+    }
+    assert_eq!(serving.stop(), 0);
+
+    // Contracts that are none, and pools named twice, are told with their line.
+    for (mixers, expected) in [
+        ("\"0x12=5\"", "0x12"),
+        ("\"1 coin\"", "in wei, are expected"),
+        (&format!("\"{pool}=0\""), "no wei"),
+        (&format!("\"{pool}=1.5\""), "no whole number"),
+        (&format!("\"{pool}=1\", \"{pool}=2\""), "twice"),
+    ] {
+        let text = format!("[watch.evm.x]\nchain_id = 1\nurl = \"http://h\"\nmixers = [{mixers}]\n");
+        fs::write(&config, text).unwrap();
+        let done = caponier(&["config", "check", at]).exits(64);
+        assert!(done.text().contains(expected) && done.text().contains(":4:"), "{}", done.text());
+    }
+}

@@ -72,7 +72,7 @@ fn transfer(id: &str, account: u64, at: u64, value: u64) -> String {
 }
 
 /// Days of transfers; a few take much more, and two days later it is known which.
-fn story(days: u64) -> Vec<String> {
+pub(crate) fn story(days: u64) -> Vec<String> {
     let mut random = SplitMix64::named(11, "transfers");
     let mut told: Vec<(u64, String)> = Vec::new();
     for day in 0..days {
@@ -92,7 +92,7 @@ fn story(days: u64) -> Vec<String> {
     told.into_iter().map(|(_, line)| line).collect()
 }
 
-async fn report(house: &House, serving: &Serving, lines: &[String]) {
+pub(crate) async fn report(house: &House, serving: &Serving, lines: &[String]) {
     for batch in lines.chunks(BATCH) {
         let (status, told) =
             house.control_api(serving, "POST", "/v1/events", batch.join("\n")).await.unwrap();
@@ -264,7 +264,7 @@ async fn the_journal_teaches_a_model_and_its_thresholds() {
 }
 
 /// Asks about a withdrawal.
-async fn decide(house: &House, serving: &Serving) {
+pub(crate) async fn decide(house: &House, serving: &Serving) -> Value {
     let body = json!({
         "type": "withdrawal", "deadline_ms": 5000,
         "withdrawal": {
@@ -274,6 +274,7 @@ async fn decide(house: &House, serving: &Serving) {
     });
     let (status, told) = house.control_api(serving, "POST", "/v1/decisions", body.to_string()).await.unwrap();
     assert_eq!(status, 200, "{told}");
+    told
 }
 
 /// Parameters of a model that has hardly learned.

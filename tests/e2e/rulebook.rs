@@ -6,7 +6,10 @@ use std::fs;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep};
 
-use crate::support::{House, PATIENCE, ROOT, Serving, Settings, tron_address};
+use crate::{
+    support::{House, PATIENCE, ROOT, Serving, Settings, tron_address},
+    visitor::Visitor,
+};
 
 /// The configuration of a bundle that may have an effect.
 const BUNDLES: &str = "[fraud]\nbundles = \"bundles\"\nbundle = \"test\"\nmode = \"enforce\"\n";
@@ -36,11 +39,13 @@ fn piece(name: &str) -> String {
     fs::read_to_string(format!("{ROOT}/crates/fraud/src/live/tests/{name}")).unwrap()
 }
 
-fn raised() -> String {
+/// The rules of [`house`] in their next version.
+pub(crate) fn raised() -> String {
     piece("rules.toml").replace("version = \"1\"", "version = \"2\"") + BIG
 }
 
-async fn house() -> House {
+/// An installation with a bundle at work.
+pub(crate) async fn house() -> House {
     let house = House::build(Settings { more: BUNDLES, ..Settings::default() }).await;
     let dir = house.path("bundles").join("test");
     fs::create_dir_all(&dir).unwrap();
@@ -230,42 +235,6 @@ async fn a_draft_is_checked_tried_on_the_past_and_watched_over_a_crash() {
     assert_eq!(serving.stop(), 0);
 }
 
-/// Somebody who came by a link, as a browser without scripts would act for them.
-struct Person {
-    api: std::net::SocketAddr,
-    cookie: String,
-}
-
-impl Person {
-    async fn post(api: std::net::SocketAddr, path: &str, cookie: &str, body: &str) -> (u16, String) {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: {api}\r\nConnection: close\r\nSec-Fetch-Site: same-origin\r\nCookie: {cookie}\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let mut stream = tokio::net::TcpStream::connect(api).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
-    }
-
-    async fn enter(house: &House, serving: &Serving, role: &str, name: &str) -> Self {
-        let told = house.ask(&["console", "link", "--role", role, "--name", name]).exits(0).json();
-        let (_, secret) = told["url"].as_str().unwrap().split_once("link=").unwrap();
-        let (api, body) = (serving.api(), format!("link={secret}"));
-        let (status, answer) = Self::post(api, "/console/enter", "", &body).await;
-        assert_eq!(status, 303, "{answer}");
-        let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
-        Self { api, cookie: cookie.split(';').next().unwrap().to_owned() }
-    }
-
-    async fn does(&self, version: &str, body: &str) -> (u16, String) {
-        Self::post(self.api, &format!("/console/rules/versions/{version}"), &self.cookie, body).await
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_people_put_a_version_in_force_and_one_takes_it_back() {
     let house = house().await;
@@ -276,12 +245,13 @@ async fn two_people_put_a_version_in_force_and_one_takes_it_back() {
     desk.decide("anna", 600).await;
     let kept = desk.ok("POST", "/v1/rules/versions", json!({ "text": raised(), "note": "n" })).await;
     let new = kept["version"].as_str().unwrap().to_owned();
-    let ann = Person::enter(&house, &serving, "compliance_officer", "ann").await;
-    let (status, page) = ann.does(&new, "deed=publish&text=better").await;
+    let ann = Visitor::with_role(&house, &serving, "compliance_officer", "ann").await;
+    let at_console = format!("/console/rules/versions/{new}");
+    let (status, page) = ann.post(&at_console, "deed=publish&text=better").await;
     assert!(status == 409 && page.contains("only what is watched in shadow"), "{page}");
     assert_eq!(desk.backtest(&new).await["state"], "done");
-    assert_eq!(ann.does(&new, "deed=shadow").await.0, 303);
-    let (status, page) = ann.does(&new, "deed=publish&text=better").await;
+    assert_eq!(ann.post(&at_console, "deed=shadow").await.0, 303);
+    let (status, page) = ann.post(&at_console, "deed=publish&text=better").await;
     assert_eq!(status, 200, "{page}");
     let (_, rest) = page.split_once("/console/changes/").unwrap_or_else(|| panic!("{page}"));
     let change = format!("chg-{}", rest.split('"').next().unwrap());

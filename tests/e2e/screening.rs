@@ -6,7 +6,10 @@ use std::fs;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{House, PATIENCE, Serving, Settings, assert_sound};
+use crate::{
+    operations::{scrape, value},
+    support::{House, PATIENCE, Serving, Settings, assert_sound},
+};
 
 const BAD: &str = "0x00000000000000000000000000000000000000A1";
 const FORMAT: &str = "csv:address=address,network=:ETH,category=:scam";
@@ -158,7 +161,11 @@ fn told_by(house: &House) -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_follow_the_lists_whoever_asked() {
-    let house = House::build(Settings::default()).await;
+    let house = House::build(Settings {
+        more: "[api.permissions]\nexchange = \"screen, read_metrics\"\n",
+        ..Settings::default()
+    })
+    .await;
     let serving = house.serve();
     let (over_api, in_bulk) = (BAD, "0x00000000000000000000000000000000000000b2");
     let on_command_line = "0x00000000000000000000000000000000000000c3";
@@ -193,6 +200,16 @@ async fn answers_follow_the_lists_whoever_asked() {
     assert_eq!(answer["verdict"], json!("deny"), "{answer}");
     assert_eq!(listed(&[on_command_line, "0x00000000000000000000000000000000000000d4"]), [3, 0, 0]);
     assert_eq!(listed(&["0x00000000000000000000000000000000000000d4"]), [3, 0, 1]);
+    // Counted since the beginning, the crash notwithstanding.
+    let (status, told) = scrape(serving.api(), house.token()).await;
+    assert_eq!(status, 200, "{told}");
+    let count = |what: &str| {
+        value(&told, &format!("caponier_rejudged_total{{of=\"answer\",by=\"list\",what=\"{what}\"}}"))
+    };
+    assert_eq!((count("raised"), count("retracted")), (3, 3), "{told}");
+    assert!(value(&told, "caponier_rejudged_rounds_total") >= 4, "{told}");
+    assert_eq!(value(&told, "caponier_list_entries{list=\"fresh\"}"), 1, "{told}");
+    assert!(told.contains("caponier_list_age_seconds{list=\"fresh\"} "), "{told}");
     house.ask(&["backup", "drill"]).exits(0);
     assert_eq!(serving.stop(), 0);
     assert_sound(house.data());

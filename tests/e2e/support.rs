@@ -27,7 +27,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::Value;
 
 /// The program under test.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_caponier");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_caponier");
 
 /// Longest wait for anything that should happen at once; only a failing test waits that long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -10,7 +10,9 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result};
 use benches::{mix, thread_cpu};
 use chain::{
-    evm::{Account, Block, BlockHeader, Log, Outcome, Proof, Receipt, Transaction, decode, seal, verify},
+    evm::{
+        Account, Block, BlockHeader, Log, Outcome, Pools, Proof, Receipt, Transaction, decode, seal, verify,
+    },
     headers::{BlockHash, BlockId, Header},
     u256::U256,
 };
@@ -230,7 +232,7 @@ fn following(watch: &Arc<Watch>, flows: &Flows, watching: std::ops::Range<u64>) 
         let header = Header { id: BlockId { height, hash }, parent, time_s: block.header.timestamp };
         let before = thread_cpu();
         let verified = verify(hash, block, receipts, Proof::Roots)?;
-        let facts = decode(&verified, 1);
+        let facts = decode(&verified, 1, &Pools::none());
         let mut findings = Vec::new();
         facts.examine(&rules, &mut |finding| findings.push(finding));
         told += findings.len();

@@ -91,8 +91,8 @@ impl Chains {
             let dial = dial(chain.ca_file.as_deref())?;
             let rpc = |http: &Endpoint| Rpc::new(http.clone(), Arc::clone(&dial), chain.limits);
             ready.push(match &chain.node {
-                Node::Evm { http, web_socket, chain_id, proof } => {
-                    let source = EvmNode::new(rpc(http), *chain_id, *proof);
+                Node::Evm { http, web_socket, chain_id, proof, mixers } => {
+                    let source = EvmNode::new(rpc(http), *chain_id, *proof).with_pools(mixers.clone());
                     let announcements =
                         web_socket.clone().map_or(Announcements::None, Announcements::WebSocket);
                     open(core, chain, source, status, announcements, dial)?

@@ -624,8 +624,9 @@ mod tests {
             let text = std::fs::read_to_string(&page).unwrap();
             let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
             for line in blocks.flat_map(str::lines).filter(|line| line.starts_with("caponier ")) {
-                let words =
-                    words(line).into_iter().take_while(|word| !matches!(word.as_str(), "#" | ">" | "|"));
+                let words = words(line)
+                    .into_iter()
+                    .take_while(|word| !matches!(word.as_str(), "#" | ">" | "|" | "||"));
                 if let Err(error) = Cli::try_parse_from(words) {
                     panic!("{}: {line}\n{error}", page.display());
                 }

@@ -10,6 +10,7 @@ mod graph;
 mod moments;
 mod operations;
 mod own;
+mod parts;
 mod rules;
 mod webhooks;
 
@@ -21,8 +22,8 @@ use std::{
 };
 
 use console::{
-    Backup, Ban, BoxFuture, DecisionLine, Drill, Entry, EntryPage, Evidence, List, Live, Mode, NotLetIn,
-    Part, ROWS_MAX, Second, Sight, Unavailable, Viewer, Visitors,
+    Backup, Ban, BoxFuture, DecisionLine, Drill, Entry, EntryPage, Evidence, List, Live, NotLetIn, ROWS_MAX,
+    Second, Sight, Unavailable, Viewer, Visitors,
 };
 use domain::{AccountId, Actor, UnixNanos};
 use identity::{Change, CodeSignIn, Judged, Means, Role};
@@ -305,84 +306,6 @@ impl Shown {
         newest.lines.drain(..surplus);
         newest.lines.iter().rev().cloned().collect()
     }
-
-    fn parts(&self) -> Vec<Part> {
-        let config = &self.core.config;
-        let part = |name, mode, detail: &str| Part { name, mode, detail: detail.to_owned() };
-        let gateway = match config.gateway.mode {
-            gateway::Mode::Observe => {
-                part("gateway", Mode::Shadow, "only looks: nothing it carries is stopped")
-            }
-            _ => part("gateway", Mode::Enforcing, "proves, limits and forwards requests"),
-        };
-        vec![
-            gateway,
-            part("withdrawal decisions", Mode::Enforcing, "a check that does not answer denies"),
-            part(
-                "address book",
-                match config.decide.address_book {
-                    decide::AddressBookMode::Enforce => Mode::Enforcing,
-                    decide::AddressBookMode::Off => Mode::Off,
-                    decide::AddressBookMode::Shadow => Mode::Shadow,
-                },
-                "withdrawals to entries of the account's own book",
-            ),
-            part(
-                "bans",
-                match config.abuse.mode {
-                    gateway::AbuseMode::Enforce => Mode::Enforcing,
-                    gateway::AbuseMode::Off => Mode::Off,
-                    gateway::AbuseMode::Shadow => Mode::Shadow,
-                },
-                "sources that misbehave",
-            ),
-            part(
-                "API model",
-                match (&config.api_model.document, config.api_model.mode) {
-                    (None, _) | (_, gateway::ModelMode::Off) => Mode::Off,
-                    (_, gateway::ModelMode::Enforce) => Mode::Enforcing,
-                    (_, gateway::ModelMode::Report) => Mode::Shadow,
-                },
-                "requests that the description of the API does not allow",
-            ),
-            Part {
-                name: "fraud rules",
-                mode: Mode::Enforcing,
-                detail: match config.fraud.shadow.len() + config.fraud.off.len() {
-                    0 => "all in force".to_owned(),
-                    _ => format!("in shadow {}, off {}", config.fraud.shadow.len(), config.fraud.off.len()),
-                },
-            },
-            Part {
-                name: "address lists",
-                mode: if self.core.watch.lists().is_empty() { Mode::Off } else { Mode::Enforcing },
-                detail: match self.core.watch.lists().len() {
-                    0 => "none: no destination is known to be bad".to_owned(),
-                    lists => format!("{lists} in force"),
-                },
-            },
-            Part {
-                name: "backup",
-                mode: if self.core.shipper.is_some() { Mode::Enforcing } else { Mode::Off },
-                detail: match &config.backup.target {
-                    Some(target) => target.display().to_string(),
-                    None => "a lost disk loses everything".to_owned(),
-                },
-            },
-        ]
-    }
-
-    fn faults(&self) -> Vec<String> {
-        let journal = match self.core.ground.journal().health() {
-            journal::Health::Running => None,
-            journal::Health::Closed => Some("The journal is closed.".to_owned()),
-            journal::Health::Failed { .. } => {
-                Some("The journal has failed: nothing is decided until a restart.".to_owned())
-            }
-        };
-        let lists = self.core.gaps.problem().map(|problem| format!("Withdrawals are refused: {problem}."));
-        journal.into_iter().chain(lists).collect()
-    }
 }
 
 impl Seconds {
@@ -447,6 +370,7 @@ impl Sight for Shown {
             seen.refusals.iter().map(|(reason, n)| ((*reason).to_owned(), *n)).collect();
         refusals.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
         let (decided, undecided) = self.core.meters.decisions();
+        let (parts, faults) = parts::of(&self.core);
         Live {
             at: self.core.clock.now(),
             started_at: self.started_at,
@@ -456,8 +380,8 @@ impl Sight for Shown {
             refusals,
             decided,
             undecided,
-            parts: self.parts(),
-            faults: self.faults(),
+            parts,
+            faults,
             decisions: tokio::task::block_in_place(|| self.newest()),
             entries: self.core.ground.journal().size(),
             bans: self.core.bans.get().map_or(0, |bans| abuse::list(bans).len()),

@@ -10,6 +10,7 @@ mod installation;
 mod key_acts;
 mod past;
 mod recompute;
+pub(crate) mod rejudged;
 
 use std::{
     collections::BTreeMap,
@@ -144,6 +145,11 @@ impl Ground {
             fold: Mutex::new(fold),
             connections: OnceLock::new(),
         })
+    }
+
+    /// How the built-in rules against fraud are set.
+    pub(crate) const fn fraud_config(&self) -> &fraud::Config {
+        &self.fraud_config
     }
 
     /// The journal itself.

@@ -28,6 +28,7 @@ use prometheus_client::{
 use watch::follow::{Phase, Status, StatusCell};
 
 mod fraud;
+mod screening;
 mod webhooks;
 
 pub(crate) use self::fraud::Pace;
@@ -364,6 +365,7 @@ impl Collector for Whole {
         let keys = u64::try_from(self.core.ground.registry().len()).unwrap_or(u64::MAX);
         to.gauge("caponier_api_keys", "API keys known, revoked ones included", keys)?;
         self.chains(&mut to)?;
+        self.screening(&mut to)?;
         self.webhooks(&mut to)?;
         let complete = self.core.gaps.problem().is_none();
         to.gauge("caponier_lists_up", "1 while every recorded label list is in force", u64::from(complete))?;

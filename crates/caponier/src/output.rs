@@ -493,6 +493,15 @@ fn screened_text(value: &Value) -> String {
                 text.push_str(&format!(", of which {member} is listed as {}", text_of(cluster, "category")));
             }
         }
+        for shared in array(seen, "shared_deposits") {
+            let others: Vec<&str> = array(shared, "others").iter().filter_map(Value::as_str).collect();
+            text.push_str(&format!(
+                "\n  pays {}, a deposit address of the exchange {}, as {} does: that may be one person",
+                text_of(shared, "deposit_address"),
+                text_of(shared, "exchange"),
+                others.join(", "),
+            ));
+        }
     }
     for knowledge in array(value, "knowledge") {
         let block = knowledge.get("block").and_then(Value::as_u64);

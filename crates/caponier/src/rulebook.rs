@@ -190,7 +190,7 @@ impl Rulebook {
         rulebook
     }
 
-    /// The bundle in force and its pieces.
+    /// The bundle in force and its pieces, which are kept from now on.
     fn in_force(&self) -> Result<(Digest, Pieces), RulebookError> {
         self.core.at_work(Place::Active).map_err(refused)
     }
@@ -214,7 +214,13 @@ impl Rulebook {
             .map(|(digest, about)| self.line(&digest, about.as_ref()))
             .collect();
         versions.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.sha256.cmp(&b.sha256)));
-        Book { sets, versions, jobs: self.jobs(), since }
+        Book {
+            sets,
+            built_in: words::built_in(self.core.ground.fraud_config()),
+            versions,
+            jobs: self.jobs(),
+            since,
+        }
     }
 
     fn line(&self, digest: &Digest, about: Option<&About>) -> VersionLine {
@@ -274,7 +280,7 @@ impl Rulebook {
                 let digest = known(text)?;
                 (digest, self.pieces(&digest)?)
             }
-            None => self.in_force()?,
+            None => self.core.seen_at_work(Place::Active).map_err(refused)?,
         };
         let bundle = pieces.bundle().map_err(|error| RulebookError::Invalid { why: error.to_string() })?;
         let text = bundle.manifest().rules.as_deref().and_then(|name| pieces.text(name));
@@ -282,18 +288,23 @@ impl Rulebook {
         Ok((hex::encode(digest), text.ok_or(RulebookError::NotFound { why })?.to_owned()))
     }
 
+    /// Where a version works.
+    fn place(&self, digest: &Digest) -> Option<Place> {
+        let lives = self.core.ground.lives();
+        let is_at = |place: &Place| lives.at(*place).is_some_and(|live| live.bundle().hash() == *digest);
+        Place::ALL.into_iter().find(is_at)
+    }
+
     fn pieces(&self, digest: &Digest) -> Result<Pieces, RulebookError> {
-        for place in Place::ALL {
-            if self.core.ground.lives().at(place).is_some_and(|live| live.bundle().hash() == *digest) {
-                return self.core.at_work(place).map(|(_, pieces)| pieces).map_err(refused);
-            }
+        if let Some(place) = self.place(digest) {
+            return self.core.seen_at_work(place).map(|(_, pieces)| pieces).map_err(refused);
         }
         self.versions.load(digest).map(|(_, pieces)| pieces).map_err(refused)
     }
 
     /// The bundle in force with other rules.
     fn draft(&self, text: &str) -> Result<(Digest, Pieces, Result<Bundle, BundleError>), RulebookError> {
-        let (base, pieces) = self.in_force()?;
+        let (base, pieces) = self.core.seen_at_work(Place::Active).map_err(refused)?;
         let bundle =
             pieces.bundle().map_err(|error| RulebookError::Unavailable { why: error.to_string() })?;
         let why = "the bundle in force has no rules: name a file of rules in its bundle.toml".to_owned();
@@ -347,6 +358,8 @@ impl Rulebook {
             );
             return Err(RulebookError::Invalid { why });
         }
+        // What it is a draft of is kept beside it.
+        self.in_force()?;
         self.keep_pieces(actor, &pieces, note, base)
     }
 
@@ -430,7 +443,12 @@ impl Rulebook {
             return Err(RulebookError::Invalid { why: format!("days are 1 to {DAYS_MAX}") });
         }
         let digest = known(version)?;
-        let bundle = self.pieces(&digest)?.bundle();
+        // What comes of it is noted beside the version, which is therefore kept.
+        let pieces = match self.place(&digest) {
+            Some(place) => self.core.at_work(place).map(|(_, pieces)| pieces).map_err(refused)?,
+            None => self.pieces(&digest)?,
+        };
+        let bundle = pieces.bundle();
         let bundle = Arc::new(bundle.map_err(|error| RulebookError::Invalid { why: error.to_string() })?);
         let now = self.core.clock.now();
         let lives = self.core.ground.lives();

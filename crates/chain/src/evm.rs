@@ -5,7 +5,8 @@
 //! out a log, swaps a receipt or changes an amount is found out by arithmetic, not by trust.
 //!
 //! What it is not: an EVM. Value that moves inside a contract's execution without a log (an "internal transfer") is
-//! invisible here, and so is anything a log claims falsely: a token contract may report transfers that change nothing.
+//! invisible here, payments out of mixing [`Pools`] excepted, and so is anything a log claims falsely: a token contract may
+//! report transfers that change nothing.
 //! **Whether an asset is what it calls itself is decided by its contract's address, never by its symbol.**
 //!
 //! The node is believed in two things that a block hash does not commit to in a form that is checked here: who sent a
@@ -16,6 +17,7 @@
 
 mod decode;
 mod delegation;
+mod pool;
 mod rlp;
 mod trie;
 mod verify;
@@ -28,6 +30,7 @@ pub use self::{
         TransferKind, decode,
     },
     delegation::{Delegation, delegate_of_code},
+    pool::{POOLS_MAX, Pools},
     verify::{Lie, Proof, VerifiedBlock, seal, verify},
 };
 use crate::{

@@ -122,6 +122,24 @@ impl Category {
         !matches!(self, Self::Suspected | Self::Coinjoin | Self::Organization | Self::User | Self::Other)
     }
 
+    /// Whether the holder deals with many who know nothing of each other: what it pays somebody says nothing about whoever paid
+    /// it, and two who deal with it have nothing in common by that.
+    #[must_use]
+    pub const fn is_service(self) -> bool {
+        matches!(
+            self,
+            Self::Mixer
+                | Self::DarknetMarket
+                | Self::Exchange
+                | Self::Gambling
+                | Self::Miner
+                | Self::Defi
+                | Self::WalletService
+                | Self::Service
+                | Self::Bridge
+        )
+    }
+
     /// What a well-founded label of this category asks for when funds are to go there.
     ///
     /// Deny where paying is illegal or hands the customer's funds to somebody who took them by deceit; hold where
@@ -293,6 +311,7 @@ mod tests {
             assert_eq!(Category::from_tag(category.tag()), Some(*category));
             assert_eq!(Category::from_word(category.as_str()), Some(*category));
             assert_eq!(category.is_malicious(), category.verdict() != Verdict::Allow, "{category}");
+            assert!(!category.is_service() || category.ends_tracing(), "{category}: its money mixes");
         }
         for confidence in Confidence::ALL {
             assert_eq!(Confidence::from_tag(confidence.tag()), Some(*confidence));

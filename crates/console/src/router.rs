@@ -28,9 +28,11 @@ use axum::{
     body::Body,
     extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
+    middleware::{self, Next},
     response::{IntoResponse as _, Redirect, Response},
     routing::get,
 };
+use futures_util::StreamExt as _;
 use identity::Capability;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -46,6 +48,10 @@ use crate::{
 
 /// Most live pages at a time, over all viewers.
 pub const STREAMS_MAX: usize = 64;
+/// Largest form of a page, in bytes; that of a draft of rules may be larger.
+const FORM_BYTES_MAX: usize = 256 << 10;
+/// Of a form that is too large, at most so much is passed over before it is answered.
+const DRAINED_BYTES_MAX: usize = 16 << 20;
 /// The cookie of a session that a link opened. The prefix binds it to this origin and to TLS or the own machine (RFC
 /// 6265bis, 4.1.3.2).
 const COOKIE: &str = "__Host-caponier-link";
@@ -111,6 +117,7 @@ impl Console {
             .merge(rules::routes())
             .merge(sessions::routes())
             .merge(webhooks::routes())
+            .layer(middleware::from_fn_with_state(self.clone(), small_forms))
             .with_state(self.clone())
     }
 
@@ -123,14 +130,12 @@ impl Console {
         sessions(headers).find_map(|session| self.0.ports.visitors.viewer(session))
     }
 
-    /// The page of somebody without a session; with the form of a link they followed, or why they were not let in.
-    fn door(&self, status: StatusCode, link: Option<&str>, refused: Option<crate::NotLetIn>) -> Response {
+    /// The page of somebody without a session; with the form of a link they followed, or why they see it.
+    fn door(&self, status: StatusCode, link: Option<&str>, says: Option<&str>) -> Response {
         let nonce = Nonce::fresh();
         let has_passkeys = self.0.ports.visitors.has_passkeys();
         let text = html! {
-            @if let Some(refused) = refused {
-                p.card.notice.bad role="alert" { "Not let in: " (refused) "." }
-            }
+            @if let Some(says) = says { p.card.notice.bad role="alert" { (says) } }
             (doors::door_text(link, has_passkeys, self.0.ports.visitors.has_codes()))
         };
         let script = has_passkeys.then_some(&nonce);
@@ -139,8 +144,29 @@ impl Console {
 
     /// Who asks, if they may see the page; else the answer they get.
     fn admit(&self, page: &'static Page, headers: &HeaderMap) -> Result<Visit, Box<Response>> {
+        // The cookie of a session that is none any more: they were in the middle of something.
+        let had_session = sessions(headers).next().is_some();
+        self.let_in(page, headers, had_session.then_some("Your session has ended."), None)
+    }
+
+    /// Who sends a form of a page, if they may see the page; else the answer they get, which says that nothing was done.
+    fn admit_form(&self, page: &'static Page, headers: &HeaderMap) -> Result<Visit, Box<Response>> {
+        if !is_same_origin(headers) {
+            return Err(Box::new(refused_cross_site()));
+        }
+        let ended = "Your session has ended: nothing was done. Sign in and do it again.";
+        self.let_in(page, headers, Some(ended), Some("Nothing was done."))
+    }
+
+    fn let_in(
+        &self,
+        page: &'static Page,
+        headers: &HeaderMap,
+        ended: Option<&str>,
+        undone: Option<&str>,
+    ) -> Result<Visit, Box<Response>> {
         let Some(viewer) = self.viewer(headers) else {
-            return Err(Box::new(self.door(StatusCode::UNAUTHORIZED, None, None)));
+            return Err(Box::new(self.door(StatusCode::UNAUTHORIZED, None, ended)));
         };
         // Who develops for one account learns nothing of the rest.
         let banner = if viewer.may(Capability::ReadHealth) {
@@ -157,6 +183,7 @@ impl Console {
         let text = html! {
             h1 { "Not for your role" }
             p { "This page needs " code { (page.capability.as_str()) } ", which none of your roles has." }
+            @if let Some(undone) = undone { p { b { (undone) } } }
         };
         Err(Box::new(visit.answer_with(StatusCode::FORBIDDEN, page.name, &text)))
     }
@@ -324,8 +351,33 @@ async fn proof(State(console): State<Console>, Path(seq): Path<String>, headers:
 }
 
 fn refused_cross_site() -> Response {
-    let text = html! { h1 { "Refused" } p { "The request does not come from a page of this console." } };
+    let text = html! {
+        h1 { "Refused" }
+        p { "The request does not come from a page of this console: nothing was done." }
+        p { a href="/console" { "To the console" } }
+    };
     outside_answer(StatusCode::FORBIDDEN, &text)
+}
+
+/// Answers a form that is too large before anything looks at it. Who is signed in may finish sending, and sees why: a browser
+/// shows no answer that comes before it has sent everything.
+async fn small_forms(State(console): State<Console>, request: Request, next: Next) -> Response {
+    let most = if request.uri().path() == rules::EDIT { rules::FORM_BYTES_MAX } else { FORM_BYTES_MAX };
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let length = length.and_then(|length| length.parse::<usize>().ok()).unwrap_or(0);
+    if length <= most {
+        return next.run(request).await;
+    }
+    if console.viewer(request.headers()).is_some() && length <= DRAINED_BYTES_MAX {
+        let mut rest = request.into_body().into_data_stream();
+        while let Some(Ok(_)) = rest.next().await {}
+    }
+    let text = html! {
+        h1 { "Too large" }
+        p { "The form has " (length >> 10) " KiB and may have " (most >> 10) " KiB: nothing was done." }
+        p { a href="/console" { "To the console" } }
+    };
+    outside_answer(StatusCode::PAYLOAD_TOO_LARGE, &text)
 }
 
 async fn asset(uri: Uri) -> Response {

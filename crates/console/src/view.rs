@@ -23,10 +23,14 @@ pub use self::{
 pub enum Mode {
     /// Acts.
     Enforcing,
+    /// Ought to work, and does not.
+    Failing,
     /// Does not run.
     Off,
     /// Only reports.
     Shadow,
+    /// Does its work; it judges nobody.
+    Working,
 }
 
 impl Mode {
@@ -35,8 +39,10 @@ impl Mode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Enforcing => "enforcing",
+            Self::Failing => "failing",
             Self::Off => "off",
             Self::Shadow => "shadow",
+            Self::Working => "working",
         }
     }
 }
@@ -77,7 +83,7 @@ impl Tone {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// Such as `withdrawal decisions`.
-    pub name: &'static str,
+    pub name: String,
     /// Whether it acts.
     pub mode: Mode,
     /// One short sentence.

@@ -56,6 +56,30 @@ impl Rule {
         }
     }
 
+    /// What the rule looks for, in one sentence.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::AccountTakeover => {
+                "A new device, a new destination and a large share of the balance together."
+            }
+            Self::CredentialChange => "A password, contact or second factor was changed a short time ago.",
+            Self::BalanceDrain => "Nearly all of an asset goes to a destination that was added moments ago.",
+            Self::CumulativeDrain => {
+                "Nearly all of an asset has gone to new destinations within a day, in several parts."
+            }
+            Self::WithdrawalVelocity => "More withdrawals within an hour than people make.",
+            Self::SharedDestination => {
+                "Several accounts pay a destination that nobody had paid before today."
+            }
+            Self::FirstUse => {
+                "A large or unknown share of the balance goes to a destination not used before."
+            }
+            Self::FailedLogins => "Many failed logins, then one that succeeds from a new network.",
+            Self::SharedDevice => "Many accounts log in from one device. Only ever watched.",
+        }
+    }
+
     /// Version of the rule's meaning, named in its findings.
     #[must_use]
     pub const fn version(self) -> u32 {

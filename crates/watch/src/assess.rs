@@ -27,7 +27,7 @@ use domain::{
 use crate::{
     Screening, Watch,
     customers::Warning,
-    flows::{AssetExposure, Association, Coverage, ExposedShare, Flows, Seen, SeenOnChains},
+    flows::{AssetExposure, Association, Coverage, ExposedShare, Flows, Seen, SeenOnChains, SharedDeposit},
     import::hex,
     suspicions::{Held, Suspicions},
 };
@@ -116,6 +116,8 @@ pub struct SeenOn {
     pub chain: Arc<str>,
     /// What.
     pub seen: Seen,
+    /// Deposit addresses at exchanges that it pays and others pay too: evidence of one holder, no proof.
+    pub shared_deposits: Vec<SharedDeposit>,
 }
 
 /// An exposure that the policy takes for a finding.
@@ -274,7 +276,8 @@ impl Assessor {
                         exposure.shares.iter().filter_map(|share| self.exposed(name, exposure, share));
                     assessment.exposed.extend(exposed);
                 }
-                assessment.seen.push(SeenOn { chain: Arc::clone(name), seen });
+                let shared_deposits = chain.flows.shared_deposits(&address);
+                assessment.seen.push(SeenOn { chain: Arc::clone(name), seen, shared_deposits });
                 let derived = chain.flows.association(&address);
                 let derived = derived.filter(|found| found.confidence >= self.policy.association);
                 let derived = derived.map(|association| Derived { chain: Arc::clone(name), association });

@@ -29,6 +29,7 @@
 mod association;
 mod block;
 mod dealings;
+mod depositors;
 mod frame;
 mod holders;
 pub mod load;
@@ -43,6 +44,7 @@ pub use self::{
     association::{Association, BUSY, NEIGHBOURS_MAX, NODES_MAX, SINK_PAYERS_MAX, TIES_MAX, Tie},
     block::{Bait, BlockFlows, Call, Movement, Party},
     dealings::{Dealing, Dealings, LOOKED_AT_MAX},
+    depositors::{DEPOSITORS_MAX, DEPOSITS_MAX, FORWARDED_WITHIN, SharedDeposit},
     log::{LogError, verify_logs},
     state::{Coverage, UNDO_BLOCKS},
     store::{

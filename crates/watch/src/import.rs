@@ -99,7 +99,7 @@ pub struct CsvColumns {
 #[error("{text:?} is no list format: {reason}")]
 pub struct BadFormat {
     text: String,
-    reason: &'static str,
+    reason: String,
 }
 
 impl FromStr for Format {
@@ -109,7 +109,9 @@ impl FromStr for Format {
     /// commas; `field=:value` gives every row the same value. For example
     /// `csv:address=addr,network=:ETH,category=kind,label=name`.
     fn from_str(text: &str) -> Result<Self, BadFormat> {
-        let bad = |reason| BadFormat { text: text.chars().take(128).collect(), reason };
+        let bad =
+            |reason: &str| BadFormat { text: text.chars().take(128).collect(), reason: reason.to_owned() };
+        let shown = |field: &str| -> String { field.chars().take(32).collect() };
         match text {
             "ofac" => return Ok(Self::Ofac { ticker: None }),
             "ofac-xml" => return Ok(Self::OfacXml),
@@ -122,7 +124,9 @@ impl FromStr for Format {
         })?;
         let mut columns = CsvColumns::default();
         for pair in pairs.split(',') {
-            let (field, column) = pair.split_once('=').ok_or_else(|| bad("a pair has no equals sign"))?;
+            let (field, column) = pair
+                .split_once('=')
+                .ok_or_else(|| bad(&format!("FIELD=COLUMN is expected in place of {:?}", shown(pair))))?;
             let place = match field {
                 "address" => &mut columns.address,
                 "network" => &mut columns.network,
@@ -133,10 +137,16 @@ impl FromStr for Format {
                 "confidence" => &mut columns.confidence,
                 "first_seen" => &mut columns.first_seen,
                 "last_seen" => &mut columns.last_seen,
-                _ => return Err(bad("a field is not known")),
+                _ => {
+                    return Err(bad(&format!(
+                        "there is no field {:?}; there are address, network, category, label, source, licence, \
+                         confidence, first_seen, last_seen",
+                        shown(field)
+                    )));
+                }
             };
             if *place != Column::Absent {
-                return Err(bad("a field is given twice"));
+                return Err(bad(&format!("{field} is given twice")));
             }
             *place = match column.strip_prefix(':') {
                 Some(value) => Column::Fixed(value.to_owned()),
@@ -197,6 +207,16 @@ pub enum ImportError {
     ActorsAlone {
         /// How many.
         actors: usize,
+    },
+    /// A source file that is compressed.
+    #[error("{file}: compressed with {by}; unpack it first, as in: {unpack} FILE")]
+    Compressed {
+        /// Which file.
+        file: String,
+        /// With what.
+        by: &'static str,
+        /// What unpacks it.
+        unpack: &'static str,
     },
     /// A part of the source that is not as the format demands.
     #[error("{file}, line {line}, {field}: {reason}")]
@@ -391,6 +411,11 @@ pub(crate) fn build(
     }
     if files.iter().map(|file| file.bytes.len() as u64).sum::<u64>() > SOURCE_BYTES_MAX {
         return Err(ImportError::TooLarge);
+    }
+    for file in files {
+        if let Some((by, unpack)) = crate::table::compression(&file.bytes) {
+            return Err(ImportError::Compressed { file: file.name.clone(), by, unpack });
+        }
     }
     let source_sha256 = digest_of(files);
     let mut sink = Sink {

@@ -12,8 +12,21 @@ use std::io::{self, BufRead};
 pub const ROW_BYTES_MAX: usize = 64 * 1024;
 /// Most columns of a table.
 pub const COLUMNS_MAX: usize = 256;
-/// First bytes of a zstd frame (RFC 8878 section 3.1.1).
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// First bytes of compressed files, what compressed them, and what unpacks them: zstd (RFC 8878 section 3.1.1), gzip (RFC 1952
+/// section 2.3.1), bzip2, xz (its format 1.2.1, section 2.1.1.1), zip.
+const COMPRESSED: [(&[u8], &str, &str); 5] = [
+    (&[0x28, 0xb5, 0x2f, 0xfd], "zstd", "zstd -dc"),
+    (&[0x1f, 0x8b, 0x08], "gzip", "gzip -dc"),
+    (b"BZh91AY&SY", "bzip2", "bzip2 -dc"),
+    (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz", "xz -dc"),
+    (b"PK\x03\x04", "zip", "unzip -p"),
+];
+
+/// What compressed a file that begins so, and what unpacks it.
+pub(crate) fn compression(start: &[u8]) -> Option<(&'static str, &'static str)> {
+    let found = COMPRESSED.iter().find(|(magic, ..)| start.starts_with(magic));
+    found.map(|(_, by, unpack)| (*by, *unpack))
+}
 
 /// Why a table could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -112,9 +125,9 @@ impl<R: BufRead> Table<R> {
     pub fn open(file: &str, mut source: R, wanted: &'static [Wanted]) -> Result<Self, TableError> {
         let start =
             source.fill_buf().map_err(|source| TableError::Io { file: file.to_owned(), line: 1, source })?;
-        if start.starts_with(&ZSTD_MAGIC) {
+        if let Some((by, unpack)) = compression(start) {
             let what =
-                "compressed with zstd; unpack it first, as in: zstd -dc FILE | caponier ... -".to_owned();
+                format!("compressed with {by}; unpack it first, as in: {unpack} FILE | caponier ... -");
             return Err(TableError::Header { file: file.to_owned(), what });
         }
         let mut table = Self {
@@ -510,6 +523,8 @@ mod tests {
         assert!(error(&format!("a,b\n{},\n", "x".repeat(ROW_BYTES_MAX))).contains("longer than 64 KiB"));
         let packed = Table::open("t.zst", &[0x28, 0xb5, 0x2f, 0xfd, 0, 0][..], WANTED).unwrap_err();
         assert!(packed.to_string().contains("zstd -dc"));
+        let zipped = Table::open("t.csv", &[0x1f, 0x8b, 8, 0, 7][..], WANTED).unwrap_err();
+        assert!(zipped.to_string().contains("compressed with gzip"), "{zipped}");
     }
 
     #[test]

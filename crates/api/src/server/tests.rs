@@ -233,7 +233,7 @@ impl Decisions for Backstage {
         &'a self,
         after: Option<&'a str>,
         limit: usize,
-        filter: &'a crate::DecisionFilter,
+        _: &'a crate::DecisionFilter,
     ) -> BoxFuture<'a, Result<DecisionPage, PageError>> {
         self.reached.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {

@@ -255,6 +255,11 @@ fn seen_json(on: &SeenOn) -> Value {
             "listed_member": cluster.labelled.map(|(member, _)| address::encode(&member)),
             "category": cluster.labelled.map(|(_, category)| category.as_str()),
         })),
+        "shared_deposits": on.shared_deposits.iter().map(|shared| json!({
+            "deposit_address": address::encode(&shared.deposit),
+            "exchange": address::encode(&shared.exchange),
+            "others": shared.others.iter().map(address::encode).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
         "worthless_transfers_sent": seen.bait.zero_value.saturating_add(seen.bait.dust),
         "activity": activity,
         "exposure": seen.exposures.iter().take(2 * ASSETS_MAX).map(exposure_json).collect::<Vec<_>>(),

@@ -116,11 +116,17 @@ pub(crate) struct EvaluatePropagation {
     #[arg(long, value_name = "FILE")]
     pub(crate) edges: PathBuf,
     /// How many times, each with another choice of the labels that are revealed.
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) seeds: u32,
     /// What share of the labels is revealed.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share)]
     pub(crate) reveal: f64,
+}
+
+/// A share: more than nothing and less than all.
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "a number such as 0.5 is expected".to_owned())?;
+    if share > 0.0 && share < 1.0 { Ok(share) } else { Err("must be between 0 and 1".to_owned()) }
 }
 
 #[derive(Debug, Args)]

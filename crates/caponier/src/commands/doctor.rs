@@ -216,13 +216,20 @@ async fn serving(config: &Config, findings: &mut Findings) {
     }
     if let Some(Ok(Response::Chains(chains))) = asked(Request::ChainsStatus).await {
         for chain in chains {
-            let grade = match chain.phase.as_str() {
-                "following" | "catching_up" | "starting" => Grade::Well,
-                _ => Grade::Wrong,
-            };
+            let grade = if chain_works(&chain.phase) { Grade::Well } else { Grade::Wrong };
             findings.add("chain", grade, format!("{} is {}", chain.chain, chain.phase.replace('_', " ")));
         }
     }
+}
+
+/// Whether a chain in this phase is followed, or about to be.
+pub(crate) fn chain_works(phase: &str) -> bool {
+    matches!(phase, "following" | "catching_up" | "starting")
+}
+
+/// Whether a backup that lacks so many entries does not keep up.
+pub(crate) const fn is_behind(entries: u64) -> bool {
+    entries > BEHIND_MAX
 }
 
 fn backup(state: &crate::control::BackupState, findings: &mut Findings) {
@@ -230,7 +237,7 @@ fn backup(state: &crate::control::BackupState, findings: &mut Findings) {
         return;
     }
     let behind = state.entries.saturating_sub(state.entries_shipped);
-    let grade = if behind > BEHIND_MAX { Grade::Wrong } else { Grade::Well };
+    let grade = if is_behind(behind) { Grade::Wrong } else { Grade::Well };
     findings.add("backup", grade, format!("{behind} entries behind"));
     match &state.last_drill {
         Some(drill) if drill.ok => findings.add("restore drill", Grade::Well, "the last one succeeded"),

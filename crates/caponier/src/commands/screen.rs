@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use domain::Network;
 use watch::flows::load::{Loaded, load};
 
 use super::{must_exist, resolve, watch as recordings};
@@ -67,7 +68,14 @@ pub(super) async fn bulk(
                 }
                 None => (text, None),
             };
-            lines.push((address.to_owned(), own.or(network).map(str::to_owned)));
+            if address.is_empty() {
+                return Err(bad("no address before the comma"));
+            }
+            let network = own.or(network);
+            if let Some(Err(unknown)) = network.map(str::parse::<Network>) {
+                return Err(bad(&unknown.to_string()));
+            }
+            lines.push((address.to_owned(), network.map(str::to_owned)));
         }
         if lines.is_empty() {
             break;

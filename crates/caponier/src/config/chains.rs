@@ -8,8 +8,9 @@ use std::{
 };
 
 use chain::{
-    evm::Proof,
+    evm::{Account, POOLS_MAX, Pools, Proof},
     headers::{RING_MAX, RING_MIN},
+    u256::U256,
 };
 use domain::{Address, ChainFamily, Network};
 use watch::{
@@ -30,7 +31,7 @@ const FLOWS_MIN: u64 = 1_000_000;
 const FLOWS_DEFAULT: u64 = 5_000_000;
 const EVM: &str = "watch.evm";
 const BITCOIN: &str = "watch.bitcoin";
-const EVM_FIELDS: [&str; 17] = [
+const EVM_FIELDS: [&str; 18] = [
     "addresses_file",
     "answer_size",
     "ca_file",
@@ -39,6 +40,7 @@ const EVM_FIELDS: [&str; 17] = [
     "discovery_model",
     "flows_max",
     "headers",
+    "mixers",
     "poll",
     "proof",
     "stalled_after",
@@ -124,6 +126,8 @@ pub enum Node {
         chain_id: u64,
         /// What is recomputed.
         proof: Proof,
+        /// Mixing pools of its coin.
+        mixers: Pools,
     },
 }
 
@@ -249,7 +253,9 @@ fn evm(read: &mut Reader<'_>, section: &Section) -> Option<Chain> {
     let ca_file = path(read, EVM, section, "ca_file");
     let wants_tls = http.iter().chain(&web_socket).any(|endpoint| endpoint.tls);
     trusts(read, EVM, section, wants_tls, ca_file.as_ref());
-    let node = Node::Evm { http: http?, web_socket, chain_id: chain_id?, proof: proof? };
+    let mixers = read.section_list(EVM, section, "mixers").unwrap_or_default();
+    let mixers = mixers_of(read, section, &mixers);
+    let node = Node::Evm { http: http?, web_socket, chain_id: chain_id?, proof: proof?, mixers };
     common(
         read,
         EVM,
@@ -378,6 +384,34 @@ fn url_file(path: &Path) -> io::Result<String> {
 fn path(read: &mut Reader<'_>, key: &'static str, section: &Section, field: &str) -> Option<PathBuf> {
     let text = read.section_text(key, section, field, "", |text| Ok(text.to_owned()))?;
     (!text.is_empty()).then(|| read.beside(&text))
+}
+
+/// `CONTRACT=WEI` each.
+fn mixers_of(read: &mut Reader<'_>, section: &Section, texts: &[String]) -> Pools {
+    let pool = |text: &String| -> Result<(Account, U256), String> {
+        let (contract, wei) = text.split_once('=').ok_or_else(|| {
+            format!("{text:?}: a contract, = and what it takes and pays out, in wei, are expected")
+        })?;
+        let contract = chain::address::decode(ChainFamily::Evm, contract.trim());
+        let contract = contract.map_err(|error| format!("{text:?}: {error}"))?;
+        let contract: [u8; 20] =
+            contract.payload().try_into().map_err(|_| format!("{text:?}: no contract"))?;
+        let wei: u128 =
+            wei.trim().parse().map_err(|_| format!("{text:?}: {wei:?} is no whole number of wei"))?;
+        Ok((Account(contract), U256::from(wei)))
+    };
+    let mut pools = Vec::new();
+    for text in texts {
+        match pool(text) {
+            Ok(found) => pools.push(found),
+            Err(message) => read.section_fault(EVM, section, "mixers", message),
+        }
+    }
+    Pools::new(pools).unwrap_or_else(|| {
+        let message = format!("holds a pool twice, one of no wei, or more than {POOLS_MAX}");
+        read.section_fault(EVM, section, "mixers", message);
+        Pools::none()
+    })
 }
 
 fn tokens_of(read: &mut Reader<'_>, section: &Section, texts: &[String]) -> Vec<Address> {

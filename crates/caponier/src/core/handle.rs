@@ -15,7 +15,7 @@ use super::{
     Core, LABELS_DIR, Progress,
     cases::Wanted,
     chain,
-    lists::{list_format, list_of},
+    lists::{list_format, list_of, refused},
 };
 use crate::{
     abuse, chains,
@@ -285,13 +285,12 @@ impl Core {
     }
 
     async fn lists_import(&self, format: &str, name: Option<&str>, path: &Path) -> Result<Response, Failure> {
-        let bad = |error: &dyn std::error::Error| Failure::new(Exit::Input, chain(error));
         let format = list_format(format)?;
         let list = list_of(name, path)?;
         let now = self.clock.now();
         let report = tokio::task::block_in_place(|| {
-            let files = watch::read_sources(path, &format).map_err(|error| bad(&error))?;
-            self.watch.import(&list, &format, &files, now).map_err(|error| bad(&error))
+            let files = watch::read_sources(path, &format).map_err(|error| refused(path, &error))?;
+            self.watch.import(&list, &format, &files, now).map_err(|error| refused(path, &error))
         })?;
         let sha256 = report.source_sha256;
         let entry = record::ListImported {
@@ -343,6 +342,9 @@ impl Core {
             .map(|name| name.parse::<Network>())
             .transpose()
             .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        if address.trim().is_empty() {
+            return Err(Failure::new(Exit::Usage, "the address is empty"));
+        }
         if let Some(problem) = self.gaps.problem() {
             return Err(Failure::new(Exit::Io, problem));
         }

@@ -31,7 +31,15 @@ fn list_name(text: &str) -> Result<ListName, Failure> {
 pub(super) fn list_of(name: Option<&str>, path: &Path) -> Result<ListName, Failure> {
     // Published files have names in capitals; names of lists have none.
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_ascii_lowercase();
-    ListName::parse(name.unwrap_or(&stem)).map_err(|error| Failure::new(Exit::Input, chain(&error)))
+    let fault = if name.is_some() { Exit::Usage } else { Exit::Input };
+    ListName::parse(name.unwrap_or(&stem)).map_err(|error| Failure::new(fault, chain(&error)))
+}
+
+/// Why a source was not taken.
+pub(super) fn refused(path: &Path, error: &watch::ImportError) -> Failure {
+    let what = chain(error);
+    let names_file = !matches!(error, watch::ImportError::NoEntries);
+    Failure::new(Exit::Input, if names_file { what } else { format!("{}: {what}", path.display()) })
 }
 
 /// Differences told one by one.
@@ -50,11 +58,10 @@ impl Core {
         name: Option<&str>,
         path: &Path,
     ) -> Result<Response, Failure> {
-        let bad = |error: &dyn std::error::Error| Failure::new(Exit::Input, chain(error));
         let (format, list) = (list_format(format)?, list_of(name, path)?);
         let differences = tokio::task::block_in_place(|| {
-            let files = watch::read_sources(path, &format).map_err(|error| bad(&error))?;
-            self.watch.diff(&list, &format, &files, self.clock.now()).map_err(|error| bad(&error))
+            let files = watch::read_sources(path, &format).map_err(|error| refused(path, &error))?;
+            self.watch.diff(&list, &format, &files, self.clock.now()).map_err(|error| refused(path, &error))
         })?;
         let (mut diff, mut first) = (ListDiff { name: list.to_string(), ..ListDiff::default() }, Vec::new());
         let words = |claimed: Option<watch::Claimed>| {

@@ -4,7 +4,7 @@
 //! durable which version stands where, then it is put to work, then the journal says so: after a crash in between, the next
 //! start puts it to work and journals it, in shadow.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use journal::record::FraudBundle;
 
@@ -23,11 +23,34 @@ impl Core {
         self.ground.read(|fold| fold.judged().map(|(_, bundle)| bundle.sha256).collect())
     }
 
-    /// The pieces of the bundle that works in a place; they are kept from now on.
+    /// The pieces of the bundle that works in a place. Keeps nothing: whoever only looks changes nothing.
     ///
     /// # Errors
     /// [`Failure`] when nothing works there, or the configured folder holds something else by now.
+    pub(crate) fn seen_at_work(&self, place: Place) -> Result<(Digest, Pieces), Failure> {
+        self.found_at_work(place).map(|(hash, pieces, _)| (hash, pieces))
+    }
+
+    /// The pieces of the bundle that works in a place; they are kept from now on.
+    ///
+    /// # Errors
+    /// [`Failure`] when nothing works there, the configured folder holds something else by now, or it cannot be kept.
     pub(crate) fn at_work(&self, place: Place) -> Result<(Digest, Pieces), Failure> {
+        let (hash, pieces, folder) = self.found_at_work(place)?;
+        if let Some(folder) = folder {
+            let about = About {
+                by: "system:caponier".to_owned(),
+                at: self.clock.now().0,
+                note: format!("as configured: {}", folder.display()),
+                base: None,
+            };
+            Versions::of(&self.config.data.dir).keep(&pieces, &about, &self.spared())?;
+        }
+        Ok((hash, pieces))
+    }
+
+    /// The same, with the configured folder it was read from unless it is a version that is kept.
+    fn found_at_work(&self, place: Place) -> Result<(Digest, Pieces, Option<PathBuf>), Failure> {
         let lives = self.ground.lives();
         let live = lives.at(place).ok_or_else(|| {
             Failure::new(Exit::NotFound, "no bundle is active: set fraud.bundles and fraud.bundle")
@@ -35,7 +58,7 @@ impl Core {
         let hash = live.bundle().hash();
         let versions = Versions::of(&self.config.data.dir);
         if versions.has(&hash) {
-            return versions.load(&hash).map(|(_, pieces)| (hash, pieces));
+            return versions.load(&hash).map(|(_, pieces)| (hash, pieces, None));
         }
         let changed = || {
             let why = "the folder of the bundle at work has changed since it was read: reload first";
@@ -46,10 +69,7 @@ impl Core {
         if bundle.hash() != hash {
             return Err(changed());
         }
-        let note = format!("as configured: {}", folder.display());
-        let about = About { by: "system:caponier".to_owned(), at: self.clock.now().0, note, base: None };
-        versions.keep(&pieces, &about, &self.spared())?;
-        Ok((hash, pieces))
+        Ok((hash, pieces, Some(folder.to_owned())))
     }
 
     /// Puts a version to work in a place, or lets what the configuration names stand there again, and journals it. Does nothing

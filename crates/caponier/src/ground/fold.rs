@@ -35,7 +35,11 @@ use crate::emergency::Emergencies;
 use crate::metrics::Pace;
 use crate::trails::{Sort, Trails};
 
-use super::{API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation, key_acts::KeyActs};
+use super::{
+    API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation,
+    key_acts::KeyActs,
+    rejudged::{By, Rejudged},
+};
 
 /// Event ids remembered for idempotency; the oldest are forgotten first. 32 bytes each, 64 MiB when full.
 pub const EVENT_IDS_MAX: usize = 1_000_000;
@@ -115,6 +119,8 @@ pub struct Fold {
     rescreened: Option<[u8; 32]>,
     /// The lists their exposure was last judged by.
     exposures_judged: Option<[u8; 32]>,
+    /// How often what was said is said otherwise.
+    rejudged: Rejudged,
     /// Collected while replaying; `None` once whoever screens has taken them, since it remembers its own.
     keyed_screenings: Option<VecDeque<record::Screened>>,
     /// Collected while replaying; `None` once the judge has taken them, since it remembers its own.
@@ -167,6 +173,7 @@ impl Fold {
             answers: rescreen::Answers::default(),
             chain_alerts: rescreen::Alerts::default(),
             rescreened: None,
+            rejudged: Rejudged::default(),
             exposures_judged: None,
             keyed_screenings: Some(VecDeque::new()),
             keyed_judgements: Some(VecDeque::new()),
@@ -338,6 +345,11 @@ impl Fold {
     #[must_use]
     pub fn said(&self, from: u64) -> SaidScan {
         SaidScan::of(&self.answers, &self.chain_alerts, from)
+    }
+
+    /// How often what was said before was said otherwise because a list changed.
+    pub(crate) const fn rejudged(&self) -> &Rejudged {
+        &self.rejudged
     }
 
     /// The lists that past transfers were last scored against.
@@ -645,7 +657,10 @@ impl Fold {
                     kept.push_back(screened);
                 }
             }
-            record::Screening::Rescreened(done) => self.rescreened = Some(done.lists),
+            record::Screening::Rescreened(done) => {
+                self.rejudged.round();
+                self.rescreened = Some(done.lists);
+            }
             record::Screening::Alert(alert) => {
                 let category = category(alert.category.as_deref())?;
                 let before = match alert.way.as_str() {
@@ -656,11 +671,13 @@ impl Fold {
                     "chain_alert" => self.chain_alerts.apply_alert(alert.entry, category),
                     _ => self.transfers.apply_alert(alert.entry, category),
                 };
+                self.rejudged.said(By::List, &alert.way, category.is_some());
                 let before = before.map(Category::as_str);
                 take_screening_alert(&mut self.cases, journal, (position, at), &alert, before);
             }
             record::Screening::Exposure(alert) => {
                 let category = category(alert.category.as_deref())?;
+                self.rejudged.said(By::Exposure, &alert.way, category.is_some());
                 if alert.way == "answer" {
                     let address = crate::screenings::address_of(&alert.address)?;
                     self.answers.apply_exposure(&address, category);

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use console::rules::{Backtested, Changes, Compiled, FoundModel, FoundRule, RuleLine, RuleSetView};
+use console::{
+    Mode,
+    rules::{Backtested, BuiltIn, Changes, Compiled, FoundModel, FoundRule, RuleLine, RuleSetView},
+};
 use fraud::live::{Bundle, Live};
 
 use super::{
@@ -14,6 +17,25 @@ use crate::bundles::Place;
 /// Name and version of the rules of a bundle.
 pub(super) fn rules_name(bundle: &Bundle) -> String {
     bundle.rules().map_or_else(|| "no rules".to_owned(), |set| format!("{} {}", set.name(), set.version()))
+}
+
+/// The rules the product brings, as they are set.
+pub(super) fn built_in(config: &fraud::Config) -> Vec<BuiltIn> {
+    let rules = fraud::Rule::ALL.into_iter();
+    rules
+        .map(|rule| BuiltIn {
+            name: rule.as_str(),
+            says: rule.describe(),
+            action: rule.verdict().as_str(),
+            mode: if config.off.contains(&rule) {
+                Mode::Off
+            } else if rule.observes_only() || config.shadow.contains(&rule) {
+                Mode::Shadow
+            } else {
+                Mode::Enforcing
+            },
+        })
+        .collect()
 }
 
 /// A set at work with what its rules did; `None` for a bundle without rules.

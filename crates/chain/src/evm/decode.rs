@@ -7,7 +7,7 @@
 //! Bounds: [`TRANSFERS_MAX`] transfers and [`APPROVALS_MAX`] approvals of a block; a block that claims more is cut there
 //! and says so ([`Facts::is_cut`]), so that whoever follows can raise an alarm instead of running out of memory.
 
-use super::{Account, Delegation, Outcome, VerifiedBlock};
+use super::{Account, Delegation, Outcome, Pools, VerifiedBlock};
 use crate::{headers::Header, u256::U256};
 
 /// Most transfers of one block: a block of 100 million gas holds some 60,000 logs of 1,750 gas each, and batches of
@@ -26,6 +26,8 @@ const APPROVAL_FOR_ALL: [u8; 32] = topic("17307eab39ab6107e8899845ad3d59bd9653f2
 const TRANSFER_SINGLE: [u8; 32] = topic("c3d58168c5ae7397731d063d5bbf3d657854427343f4c083240f7aacaa2d0f62");
 /// `TransferBatch(address,address,address,uint256[],uint256[])` of ERC-1155.
 const TRANSFER_BATCH: [u8; 32] = topic("4a39dc06d4c0dbc64b70af90fd698a233a518aa5d07e595d983b8c0526c8f7fb");
+/// `Withdrawal(address,bytes32,address,uint256)` of mixing pools.
+const WITHDRAWAL: [u8; 32] = topic("e9e508bad6d4c3227e881ca19068f099da81b5164dd6d62b2eaf1e8bc6c34931");
 
 const fn topic(hex: &str) -> [u8; 32] {
     let digits = hex.as_bytes();
@@ -69,6 +71,8 @@ pub enum TransferKind {
     },
     /// By a transaction itself.
     Native,
+    /// The chain's coin out of a mixing pool, as the pool records it.
+    Withdrawal,
 }
 
 /// A movement of value, as the chain records it. A token's contract may claim movements that are none.
@@ -80,9 +84,9 @@ pub struct Transfer {
     pub transaction_index: u64,
     /// Who sent the transaction; not always who pays.
     pub sender: Account,
-    /// The log's place in the block; `None` for native value.
+    /// The log's place in the block; `None` where the transaction itself moves value.
     pub log_index: Option<u64>,
-    /// The place within a batch, else 0.
+    /// The place within a batch; of what a pool pays out 0 for the recipient, 1 for the relayer; else 0.
     pub batch_index: u32,
     /// What.
     pub asset: TransferAsset,
@@ -189,9 +193,9 @@ pub struct Facts {
     pub is_cut: bool,
 }
 
-/// Derives what happened.
+/// Derives what happened, payments out of these mixing pools included.
 #[must_use]
-pub fn decode(verified: &VerifiedBlock, chain_id: u64) -> Facts {
+pub fn decode(verified: &VerifiedBlock, chain_id: u64, pools: &Pools) -> Facts {
     let block = verified.block();
     let mut facts = Facts {
         chain_id,
@@ -262,7 +266,13 @@ pub fn decode(verified: &VerifiedBlock, chain_id: u64) -> Facts {
                 log_index: log.index,
                 token: log.emitter,
             };
-            if facts.log(&at, &log.topics, &log.data).is_none() {
+            let decoded = match pools.amount(log.emitter) {
+                Some(amount) if log.topics.first() == Some(&WITHDRAWAL) => {
+                    facts.withdrawal(&at, amount, &log.topics, &log.data)
+                }
+                _ => facts.log(&at, &log.topics, &log.data),
+            };
+            if decoded.is_none() {
                 facts.undecoded += 1;
             }
         }
@@ -323,6 +333,23 @@ impl Facts {
         } else {
             self.is_cut = true;
         }
+    }
+
+    /// Takes in what a pool of this amount records of a withdrawal; `None` in another form than that of the event, or with a
+    /// fee above the amount.
+    fn withdrawal(&mut self, at: &At, amount: U256, topics: &[[u8; 32]], data: &[u8]) -> Option<()> {
+        let [_, relayer] = topics else { return None };
+        let (words, []) = data.as_chunks::<32>() else { return None };
+        let [recipient, _nullifier, fee] = words else { return None };
+        let (recipient, relayer, fee) = (account(recipient)?, account(relayer)?, U256::from_be_bytes(*fee));
+        let paid = [(recipient, amount.checked_sub(fee)?), (relayer, fee)];
+        for ((to, value), batch_index) in
+            paid.into_iter().zip(0u32..).filter(|((_, value), _)| !value.is_zero())
+        {
+            let transfer = at.transfer(TransferKind::Withdrawal, at.token, to, value);
+            self.transfer(Transfer { asset: TransferAsset::Native, batch_index, ..transfer });
+        }
+        Some(())
     }
 
     /// Takes in one log; `None` when it has the name of a known event and another form.

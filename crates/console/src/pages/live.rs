@@ -82,6 +82,16 @@ pub(crate) fn numbers(live: &Live, stopped: &Markup, may_read_decisions: bool) -
     }
 }
 
+/// What a live page says last when the session behind it has ended, or no longer opens it.
+pub(crate) fn ended() -> Markup {
+    html! {
+        p.card.notice.bad role="alert" {
+            "Your session has ended, or your roles no longer open this page: nothing here keeps up any more. "
+            a href="/console" { "Sign in again" }
+        }
+    }
+}
+
 /// In one line: whether something needs a person now.
 fn state(live: &Live, up: u64) -> Markup {
     html! {
@@ -116,7 +126,8 @@ pub(crate) fn tile(name: &str, value: &str, beside: &str) -> Markup {
 
 const fn tone(mode: Mode) -> Tone {
     match mode {
-        Mode::Enforcing => Tone::Good,
+        Mode::Enforcing | Mode::Working => Tone::Good,
+        Mode::Failing => Tone::Bad,
         Mode::Off => Tone::Plain,
         Mode::Shadow => Tone::Warn,
     }

@@ -9,9 +9,9 @@ use crate::{
     svg,
     time::{count, moment, stamp},
     view::{
-        Tone,
+        Mode, Tone,
         rules::{
-            Backtested, Book, Changes, Checked, Compiled, FoundRule, JobLine, RuleLine, RuleSetView,
+            Backtested, Book, BuiltIn, Changes, Checked, Compiled, FoundRule, JobLine, RuleLine, RuleSetView,
             VersionFile, VersionLine,
         },
     },
@@ -74,14 +74,42 @@ fn action_badge(action: &str) -> Markup {
 pub(crate) fn list(book: &Book, viewer: &Viewer) -> Markup {
     html! {
         (heading("Rules", "What is asked of every movement of money, what came of it, and what is to come."))
+        @for set in &book.sets { (set_of(set, book, viewer)) }
+        (built_in(&book.built_in))
         @if book.sets.is_empty() {
             section.card {
-                (nothing("No bundle with rules is at work. Name one in the configuration: fraud.bundles and fraud.bundle."))
+                h2 { "Rules of your own" }
+                (nothing("None yet: the built-in rules judge alone. Rules of your own come in a bundle, which the configuration names: fraud.bundles and fraud.bundle."))
             }
         }
-        @for set in &book.sets { (set_of(set, book, viewer)) }
         (versions(&book.versions))
         @if !book.jobs.is_empty() { (jobs(&book.jobs)) }
+    }
+}
+
+fn built_in(rules: &[BuiltIn]) -> Markup {
+    let enforced = rules.iter().filter(|rule| rule.mode == Mode::Enforcing).count();
+    html! {
+        section.card #built-in {
+            h2 { "Built in" }
+            p {
+                (plural(u64::try_from(rules.len()).unwrap_or(u64::MAX), "rule", "rules")) " asked of every withdrawal, with and without a bundle; "
+                (enforced) " enforced. The configuration names those that only watch (" code { "fraud.shadow" } ") and those that are not asked (" code { "fraud.off" } ")."
+            }
+            div.scroll { table.stack {
+                thead { tr { th { "rule" } th { "looks for" } th { "asks for" } th { "mode" } } }
+                tbody { @for rule in rules { tr data-row {
+                    td data-label="rule" { code { (rule.name) } }
+                    td data-label="looks for" { (rule.says) }
+                    td data-label="asks for" { (action_badge(rule.action)) }
+                    td data-label="mode" { @match rule.mode {
+                        Mode::Enforcing => (badge(Tone::Good, "enforced")),
+                        Mode::Shadow => (badge(Tone::Warn, "shadow")),
+                        other => (badge(Tone::Plain, other.as_str())),
+                    } }
+                } } }
+            } }
+        }
     }
 }
 

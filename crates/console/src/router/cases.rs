@@ -15,7 +15,7 @@ use identity::Capability;
 use maud::html;
 use serde::Deserialize;
 
-use super::{Console, Visit, is_same_origin, refused_cross_site};
+use super::{Console, Visit};
 use crate::{
     ROWS_MAX,
     headers::{Nonce, secure},
@@ -158,10 +158,7 @@ async fn act(
     headers: HeaderMap,
     form: Result<Form<Act>, FormRejection>,
 ) -> Response {
-    if !is_same_origin(&headers) {
-        return refused_cross_site();
-    }
-    let visit = match console.admit(&pages::CASES, &headers) {
+    let visit = match console.admit_form(&pages::CASES, &headers) {
         Ok(visit) => visit,
         Err(response) => return *response,
     };
@@ -247,10 +244,7 @@ async fn bulk(
     headers: HeaderMap,
     form: Result<Form<Vec<(String, String)>>, FormRejection>,
 ) -> Response {
-    if !is_same_origin(&headers) {
-        return refused_cross_site();
-    }
-    let visit = match console.admit(&pages::CASES, &headers) {
+    let visit = match console.admit_form(&pages::CASES, &headers) {
         Ok(visit) => visit,
         Err(response) => return *response,
     };

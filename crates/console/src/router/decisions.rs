@@ -13,7 +13,7 @@ use axum::{
 use identity::Capability;
 use serde::Deserialize;
 
-use super::{Console, Visit, cases::filled, is_same_origin, refused_cross_site};
+use super::{Console, Visit, cases::filled};
 use crate::{
     headers::{Nonce, secure},
     pages::{self, decisions},
@@ -109,10 +109,7 @@ async fn label(
     headers: HeaderMap,
     form: Result<Form<Label>, FormRejection>,
 ) -> Response {
-    if !is_same_origin(&headers) {
-        return refused_cross_site();
-    }
-    let visit = match console.admit(&pages::DECISIONS, &headers) {
+    let visit = match console.admit_form(&pages::DECISIONS, &headers) {
         Ok(visit) => visit,
         Err(response) => return *response,
     };

@@ -113,7 +113,7 @@ fn not_let_in(console: &Console, refused: NotLetIn) -> Response {
         NotLetIn::TooMany => StatusCode::TOO_MANY_REQUESTS,
         NotLetIn::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
     };
-    console.door(status, None, Some(refused))
+    console.door(status, None, Some(&format!("Not let in: {refused}.")))
 }
 
 #[derive(Deserialize)]

@@ -13,7 +13,7 @@ use axum::{
 use identity::Capability;
 use serde::Deserialize;
 
-use super::{Console, Visit, is_same_origin, refused_cross_site, see_other};
+use super::{Console, Visit, see_other};
 use crate::{
     pages::{self, keys},
     view::KeyDeed,
@@ -70,10 +70,7 @@ async fn act(
     headers: HeaderMap,
     form: Result<Form<Act>, FormRejection>,
 ) -> Response {
-    if !is_same_origin(&headers) {
-        return refused_cross_site();
-    }
-    let visit = match console.admit(&pages::KEYS, &headers) {
+    let visit = match console.admit_form(&pages::KEYS, &headers) {
         Ok(visit) => visit,
         Err(response) => return *response,
     };

@@ -56,18 +56,25 @@ async fn live_stream(State(console): State<Console>, headers: HeaderMap) -> Resp
     };
     let session: Vec<String> = sessions(&headers).map(str::to_owned).collect();
     let states = stream::unfold(
-        (console, session, interval(TICK), place),
+        (console, session, interval(TICK), Some(place)),
         async |(console, session, mut ticks, place)| {
+            // Given back with the last state.
+            let place = place?;
             ticks.tick().await;
-            let viewer = session.iter().find_map(|session| console.0.ports.visitors.viewer(session))?;
             if console.0.streams.is_closed() {
                 return None;
             }
-            let seen = console.0.ports.sight.live();
-            let stopped = pages::emergency::banner(&console.0.ports.operations.stopped(), &viewer);
-            let markup = live::numbers(&seen, &stopped, viewer.may(Capability::ReadDecisions)).into_string();
+            let viewer = session.iter().find_map(|session| console.0.ports.visitors.viewer(session));
+            let (markup, place) = match viewer.filter(|viewer| viewer.may(pages::LIVE.capability)) {
+                Some(viewer) => {
+                    let seen = console.0.ports.sight.live();
+                    let stopped = pages::emergency::banner(&console.0.ports.operations.stopped(), &viewer);
+                    (live::numbers(&seen, &stopped, viewer.may(Capability::ReadDecisions)), Some(place))
+                }
+                None => (live::ended(), None),
+            };
             // A line break within data would end the line of the event.
-            let event = Event::default().data(markup.replace(['\r', '\n'], " "));
+            let event = Event::default().data(markup.into_string().replace(['\r', '\n'], " "));
             Some((Ok::<_, Infallible>(event), (console, session, ticks, place)))
         },
     );

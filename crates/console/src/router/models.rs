@@ -10,7 +10,7 @@ use axum::{
 use identity::Capability;
 use serde::Deserialize;
 
-use super::{Console, Visit, is_same_origin, refused_cross_site};
+use super::{Console, Visit};
 use crate::{
     headers::{Nonce, secure},
     pages::{self, models},
@@ -62,10 +62,7 @@ async fn act(
     headers: HeaderMap,
     form: Result<Form<Act>, FormRejection>,
 ) -> Response {
-    if !is_same_origin(&headers) {
-        return refused_cross_site();
-    }
-    let visit = match console.admit(&pages::MODELS, &headers) {
+    let visit = match console.admit_form(&pages::MODELS, &headers) {
         Ok(visit) => visit,
         Err(response) => return *response,
     };

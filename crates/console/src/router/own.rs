@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Console, Visit, is_same_origin, refused_cross_site, see_other};
+use super::{Console, Visit, see_other};
 use crate::{
     pages::{self, own},
     view::KeyDeed,
@@ -46,10 +46,7 @@ async fn act(
     headers: HeaderMap,
     form: Result<Form<Act>, FormRejection>,
 ) -> Response {
-    if !is_same_origin(&headers) {
-        return refused_cross_site();
-    }
-    let visit = match console.admit(&pages::OWN, &headers) {
+    let visit = match console.admit_form(&pages::OWN, &headers) {
         Ok(visit) => visit,
         Err(response) => return *response,
     };

@@ -13,7 +13,7 @@ use axum::{
 use identity::Capability;
 use serde::Deserialize;
 
-use super::{Console, Visit, is_same_origin, refused_cross_site};
+use super::{Console, Visit};
 use crate::{
     headers::{Nonce, secure},
     pages::{self, rules},
@@ -21,7 +21,9 @@ use crate::{
 };
 
 /// Longest form: rules of the most bytes, each of which a browser may write as three.
-const FORM_BYTES_MAX: usize = 3 * crate::RULES_TEXT_BYTES_MAX + (64 << 10);
+pub(super) const FORM_BYTES_MAX: usize = 3 * crate::RULES_TEXT_BYTES_MAX + (64 << 10);
+/// Where a draft is written.
+pub(super) const EDIT: &str = "/console/rules/edit";
 /// How often a page with a backtest that runs is loaded again, in seconds.
 const REFRESH_SECS: &str = "3";
 
@@ -29,7 +31,7 @@ pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/console/rules", get(list))
         .route("/console/rules/source", get(source))
-        .route("/console/rules/edit", get(edit).post(draft).layer(DefaultBodyLimit::max(FORM_BYTES_MAX)))
+        .route(EDIT, get(edit).post(draft).layer(DefaultBodyLimit::max(FORM_BYTES_MAX)))
         .route("/console/rules/versions/{version}", get(version).post(act))
 }
 
@@ -94,10 +96,7 @@ async fn draft(
     headers: HeaderMap,
     form: Result<Form<Draft>, FormRejection>,
 ) -> Response {
-    if !is_same_origin(&headers) {
-        return refused_cross_site();
-    }
-    let visit = match console.admit(&pages::RULES, &headers) {
+    let visit = match console.admit_form(&pages::RULES, &headers) {
         Ok(visit) => visit,
         Err(response) => return *response,
     };
@@ -202,10 +201,7 @@ async fn act(
     headers: HeaderMap,
     form: Result<Form<Act>, FormRejection>,
 ) -> Response {
-    if !is_same_origin(&headers) {
-        return refused_cross_site();
-    }
-    let visit = match console.admit(&pages::RULES, &headers) {
+    let visit = match console.admit_form(&pages::RULES, &headers) {
         Ok(visit) => visit,
         Err(response) => return *response,
     };

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Console, Remote, Visit, is_same_origin, refused_cross_site, see_other};
+use super::{Console, Remote, Visit, see_other};
 use crate::{
     NotDone,
     pages::{self, sessions},
@@ -44,11 +44,7 @@ fn not_done(console: &Console, visit: &Visit, headers: &HeaderMap, error: &NotDo
 
 /// Who sends a form of these pages.
 fn admitted(console: &Console, headers: &HeaderMap) -> Result<Visit, Box<Response>> {
-    if is_same_origin(headers) {
-        console.admit(&pages::SESSIONS, headers)
-    } else {
-        Err(Box::new(refused_cross_site()))
-    }
+    console.admit_form(&pages::SESSIONS, headers)
 }
 
 async fn show(State(console): State<Console>, headers: HeaderMap) -> Response {

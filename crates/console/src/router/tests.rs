@@ -64,7 +64,7 @@ impl Sight for Shown {
             refusals: vec![(EVIL.to_owned(), 234)],
             decided: [5, 1, 2, 3],
             undecided: 1,
-            parts: vec![Part { name: "bans", mode: Mode::Shadow, detail: EVIL.to_owned() }],
+            parts: vec![Part { name: EVIL.to_owned(), mode: Mode::Shadow, detail: EVIL.to_owned() }],
             faults: vec![EVIL.to_owned()],
             decisions: vec![line()],
             entries: 42,

@@ -11,7 +11,7 @@ use identity::Capability;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Console, Visit, is_same_origin, refused_cross_site, see_other};
+use super::{Console, Visit, see_other};
 use crate::{
     pages::{self, webhooks},
     view::{WebhookDeed, WebhookDone, WebhookWords},
@@ -98,10 +98,7 @@ impl Said {
 
 /// Who may do something about endpoints, and from a page of ours.
 fn admitted(console: &Console, headers: &HeaderMap) -> Result<Visit, Box<Response>> {
-    if !is_same_origin(headers) {
-        return Err(Box::new(refused_cross_site()));
-    }
-    let visit = console.admit(&pages::WEBHOOKS, headers)?;
+    let visit = console.admit_form(&pages::WEBHOOKS, headers)?;
     match visit.lacks(Capability::ManageWebhooks) {
         Some(response) => Err(Box::new(response)),
         None => Ok(visit),

@@ -33,6 +33,19 @@ pub struct RuleLine {
     pub good_accounts: u64,
 }
 
+/// A rule the product brings, which is asked with and without a bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// Its name in the configuration.
+    pub name: &'static str,
+    /// What it looks for, a sentence.
+    pub says: &'static str,
+    /// What it asks for.
+    pub action: &'static str,
+    /// Whether it is asked.
+    pub mode: super::Mode,
+}
+
 /// A set of rules at work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RuleSetView {
@@ -93,6 +106,8 @@ pub struct JobLine {
 pub struct Book {
     /// Sets at work.
     pub sets: Vec<RuleSetView>,
+    /// Rules the product brings.
+    pub built_in: Vec<BuiltIn>,
     /// Versions kept, newest first.
     pub versions: Vec<VersionLine>,
     /// Backtests, newest first.

@@ -10,8 +10,9 @@
 //! it is gone with the label it came from, and with a block that leaves the chain. Nothing is derived from what was derived.
 //!
 //! Anybody may pay a fresh address first, also to have it tied to himself: that is why what is derived asks for a challenge at most.
-//! Holders with many transfers are services until proven otherwise: they tie nobody together, or half the chain would be
-//! tied to every thief who used an exchange. They count as what they are labelled.
+//! Holders with many transfers are services until proven otherwise, and so are those a list names as one, a mixer's pool above all:
+//! they tie nobody together, or half the chain would be tied to every thief who used an exchange. They count as what they are
+//! labelled.
 //!
 //! Bounds: [`TIES_MAX`] ties, [`NODES_MAX`] holders of which each brings [`NEIGHBOURS_MAX`] others, so a walk takes some ten
 //! thousand steps.
@@ -83,6 +84,15 @@ impl Flows {
     }
 }
 
+/// Whether a holder has so many transfers that it must be taken for a service.
+pub(super) fn is_busy(state: &State, holder: u32) -> bool {
+    state.assets.values().any(|flows| {
+        [Direction::Source, Direction::Destination]
+            .into_iter()
+            .any(|direction| flows.transfers.turnover(holder, direction).transfers > BUSY)
+    })
+}
+
 /// A few holders around one, with what connects them.
 struct Neighbourhood<'s> {
     state: &'s State,
@@ -122,19 +132,16 @@ impl<'s> Neighbourhood<'s> {
 
     /// Whether others are looked at from here: not from services, nor from whoever a list names as one.
     fn is_expanded(&self, holder: u32, middle: u32) -> bool {
-        let is_service = self
-            .state
-            .label(holder)
-            .is_some_and(|category| !category.is_malicious() && category.ends_tracing());
-        holder == middle || !(is_service || self.is_busy(holder))
+        holder == middle || !(self.is_service(holder) || self.is_busy(holder))
+    }
+
+    /// Whether a list names it as one: a mixer as well as an exchange.
+    fn is_service(&self, holder: u32) -> bool {
+        self.state.label(holder).is_some_and(Category::is_service)
     }
 
     fn is_busy(&self, holder: u32) -> bool {
-        self.state.assets.values().any(|flows| {
-            [Direction::Source, Direction::Destination]
-                .into_iter()
-                .any(|direction| flows.transfers.turnover(holder, direction).transfers > BUSY)
-        })
+        is_busy(self.state, holder)
     }
 
     /// Different holders this one dealt with, contracts and their makers first.
@@ -170,7 +177,7 @@ impl<'s> Neighbourhood<'s> {
         coins.transfers.for_each_of(holder, Direction::Source, |entry| {
             first.get_or_insert(entry.other);
         });
-        first.filter(|payer| (*payer as usize) >= FIRST && !self.is_busy(*payer))
+        first.filter(|payer| (*payer as usize) >= FIRST && !self.is_service(*payer) && !self.is_busy(*payer))
     }
 
     fn connect(&mut self, expanded: &BTreeSet<u32>) {

@@ -131,12 +131,20 @@ impl BlockFlows {
 
     /// Takes in what the log of a contract says.
     fn log(&mut self, transfer: &evm::Transfer, tokens: &Tokens) {
-        let TransferAsset::Token(contract) = transfer.asset else { return };
         let party = |account: evm::Account| match account {
             evm::Account::ZERO => Party::Nobody,
             account => Party::Address(account.address()),
         };
         let (from, to) = (party(transfer.from), party(transfer.to));
+        let TransferAsset::Token(contract) = transfer.asset else {
+            // What transactions move themselves is taken in with them.
+            if transfer.kind == TransferKind::Withdrawal {
+                let value = transfer.value.to_u128().unwrap_or(u128::MAX);
+                let (transaction, asset, call) = (transfer.transaction, None, None);
+                self.movements.push(Movement { transaction, asset, from, to, value, call });
+            }
+            return;
+        };
         if transfer.value.is_zero() {
             self.worthless(from, to);
         } else if transfer.kind == TransferKind::Erc20 {

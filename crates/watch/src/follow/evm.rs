@@ -7,7 +7,7 @@
 mod wire;
 
 use chain::{
-    evm::{self, Facts, Proof},
+    evm::{self, Facts, Pools, Proof},
     headers::{BlockHash, BlockId, Header},
 };
 
@@ -23,13 +23,20 @@ pub struct EvmNode {
     rpc: Rpc,
     chain_id: u64,
     proof: Proof,
+    pools: Pools,
 }
 
 impl EvmNode {
     /// A node that must follow the chain of this id (EIP-155).
     #[must_use]
     pub const fn new(rpc: Rpc, chain_id: u64, proof: Proof) -> Self {
-        Self { rpc, chain_id, proof }
+        Self { rpc, chain_id, proof, pools: Pools::none() }
+    }
+
+    /// With mixing pools, of which what they pay out is told.
+    #[must_use]
+    pub fn with_pools(self, pools: Pools) -> Self {
+        Self { pools, ..self }
     }
 
     async fn header_by(&self, method: &'static str, params: &str) -> Result<Option<Header>, SourceError> {
@@ -82,7 +89,7 @@ impl Source for EvmNode {
             self.rpc.ask::<Option<Vec<WireReceipt>>>("eth_getBlockReceipts", &receipt_params),
         )?;
         let (Some(block), Some(receipts)) = (block, receipts) else { return Ok(None) };
-        let facts = facts(header, block, receipts, self.chain_id, self.proof)?;
+        let facts = facts(header, block, receipts, self.chain_id, self.proof, &self.pools)?;
         Ok(Some(facts))
     }
 }
@@ -94,6 +101,7 @@ fn facts(
     receipts: Vec<WireReceipt>,
     chain_id: u64,
     proof: Proof,
+    pools: &Pools,
 ) -> Result<Facts, SourceError> {
     let receipts: Vec<_> = receipts
         .into_iter()
@@ -104,7 +112,7 @@ fn facts(
         })
         .collect::<Result<_, _>>()?;
     let verified = evm::verify(header.id.hash, block.into(), receipts, proof)?;
-    let facts = evm::decode(&verified, chain_id);
+    let facts = evm::decode(&verified, chain_id, pools);
     // The link was checked when the header was walked; the block must be the one it spoke of.
     if facts.header.id != header.id || facts.header.parent != header.parent {
         return Err(SourceError::Malformed {
@@ -130,11 +138,12 @@ pub fn decode_block(
     receipts: &str,
     chain_id: u64,
     proof: Proof,
+    pools: &Pools,
 ) -> Result<Facts, SourceError> {
     let malformed = |method: &'static str| {
         move |error: serde_json::Error| SourceError::Malformed { method, detail: error.to_string() }
     };
     let block = serde_json::from_str(block).map_err(malformed("eth_getBlockByHash"))?;
     let receipts = serde_json::from_str(receipts).map_err(malformed("eth_getBlockReceipts"))?;
-    facts(header, block, receipts, chain_id, proof)
+    facts(header, block, receipts, chain_id, proof, pools)
 }

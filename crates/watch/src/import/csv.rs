@@ -31,7 +31,11 @@ pub(super) fn import(file: &SourceFile, columns: &CsvColumns, sink: &mut Sink) -
     let mut next = || records.next().map_err(|(line, reason)| malformed(line, "table", reason));
     let Some((_, header)) = next()? else { return Ok(()) };
     let find = |field, column| {
-        source_of(&header, column).ok_or_else(|| malformed(1, field, "the header has no such column"))
+        source_of(&header, column).ok_or_else(|| {
+            let Column::Named(name) = column else { return malformed(1, field, "no column") };
+            let name: String = name.chars().take(64).collect();
+            malformed(1, field, &format!("the header has no column {name:?}"))
+        })
     };
     let of_address = find("address", &columns.address)?;
     let of_network = find("network", &columns.network)?;

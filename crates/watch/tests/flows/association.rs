@@ -87,6 +87,25 @@ fn services_tie_nobody_and_suspicion_is_no_seed() {
 }
 
 #[test]
+fn whoever_paid_into_a_pool_is_tied_to_nobody_who_was_paid() {
+    let dir = TempDir::new().unwrap();
+    // A pool with little traffic: a thief and somebody else pay in, two are paid; one of them paid somebody on.
+    let paid = vec![
+        payment(11, 10, 100),
+        payment(12, 10, 100),
+        payment(10, 4, 99),
+        payment(10, 5, 99),
+        payment(4, 6, 50),
+    ];
+    for pool in ["mixer", "exchange", "bridge"] {
+        let flows = built(&dir, &[(11, "theft"), (10, pool)], paid.clone());
+        for number in [4, 5, 6, 12] {
+            assert_eq!(flows.association(&address(number)), None, "{pool}: {number}");
+        }
+    }
+}
+
+#[test]
 fn what_is_derived_goes_with_the_label_and_with_the_block() {
     let dir = TempDir::new().unwrap();
     let lists = watch(dir.path());

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod association;
+mod depositors;
 mod exposure;
 mod log;
 mod support;

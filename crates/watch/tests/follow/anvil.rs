@@ -13,17 +13,24 @@ use std::{
 };
 
 use chain::{
-    evm::{Account, Facts, Proof, TransferAsset},
+    evm::{Account, Facts, Pools, Proof, TransferAsset},
+    label::Category,
     u256::U256,
 };
+use domain::{ChainFamily, UnixNanos};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::sync::watch as signal;
-use watch::follow::{
-    AlertState, Follower, MemoryStore, Parts, StateStore, Status, StatusCell, TokioTimer,
-    evm::{EvmNode, decode_block},
-    heads,
-    rpc::{Dial, Endpoint, Limits, PlainDial, Rpc},
-    run,
+use watch::{
+    Format, ListName, SourceFile, Watch,
+    flows::{self, Flows, Seen},
+    follow::{
+        AlertState, BlockSink, Follower, MemoryStore, Parts, StateStore, Status, StatusCell, TokioTimer,
+        evm::{EvmNode, decode_block},
+        heads,
+        rpc::{Dial, Endpoint, Limits, PlainDial, Rpc},
+        run,
+    },
 };
 
 use crate::support::{Alerts, Blocks, Proxy, RealClock, Seeded, evm, rules, settings};
@@ -207,11 +214,39 @@ struct Following {
     task: tokio::task::JoinHandle<Follower<EvmNode>>,
 }
 
-/// What is told of the chain; the same after a restart, as the process of the test is.
-type Consumers = (Arc<Alerts>, Arc<Blocks<Facts>>);
+/// What is told of the chain; the same after a restart, as the process of the test is. Flows are read from their log again.
+type Consumers = (Arc<Alerts>, Arc<Blocks<Facts>>, Option<Arc<Flows>>);
 
 fn new_consumers() -> Consumers {
-    (Alerts::new(), Arc::default())
+    (Alerts::new(), Arc::default(), None)
+}
+
+/// Lists that name a thief, a mixer and an exchange among those who take part.
+fn lists(dir: &Path, cast: &Cast) -> Arc<Watch> {
+    let lists = Watch::open(watch::Config { dir: dir.join("labels") }).unwrap();
+    let named = [(cast.listed, "theft"), (cast.fresh[1], "mixer"), (cast.fresh[2], "exchange")];
+    let rows: String = named.iter().map(|(account, category)| format!("{account},{category}\n")).collect();
+    let file = SourceFile { name: "named.csv".to_owned(), bytes: format!("address,category\n{rows}").into() };
+    let format: Format = "csv:address=address,network=:ETH,category=category".parse().unwrap();
+    lists.import(&ListName::parse("named").unwrap(), &format, &[file], UnixNanos(0)).unwrap();
+    Arc::new(lists)
+}
+
+/// The flows of the chain and of one token of it, as their log in a directory has them.
+fn flows(dir: &Path, name: &str, token: Account, lists: &Arc<Watch>) -> Arc<Flows> {
+    let config = flows::Config {
+        dir: dir.join(name),
+        chain: "test".to_owned(),
+        family: ChainFamily::Evm,
+        tokens: vec![token.address()],
+        transfers_max: 1_000_000,
+    };
+    Arc::new(Flows::open(config, Arc::clone(lists)).unwrap())
+}
+
+/// What is known of everybody: when first seen, activity, exposure both ways with its paths.
+fn known(flows: &Flows, cast: &Cast) -> Vec<Option<Seen>> {
+    cast.everybody().iter().map(|account| flows.seen(&account.address(), 5, 1e-9)).collect()
 }
 
 /// Follows the node behind an address from its first block on.
@@ -220,16 +255,18 @@ fn follow(
     cast: &Cast,
     store: Arc<dyn StateStore>,
     poll: Duration,
-    (alerts, blocks): Consumers,
+    (alerts, blocks, flows): Consumers,
 ) -> Following {
     let status = StatusCell::new("test");
     let limits = Limits { timeout: Duration::from_secs(5), ..Limits::default() };
     let rpc = Rpc::new(Endpoint::http(&format!("http://{address}")).unwrap(), Arc::new(PlainDial), limits);
+    let mut told: Vec<Arc<dyn BlockSink<Facts>>> = vec![Arc::clone(&blocks) as _];
+    told.extend(flows.map(|flows| flows as Arc<dyn BlockSink<Facts>>));
     let parts = Parts {
         source: EvmNode::new(rpc, CHAIN_ID, Proof::Roots),
         store,
         alerts: Arc::clone(&alerts) as _,
-        blocks: vec![Arc::clone(&blocks) as _],
+        blocks: told,
         rules: rules(&cast.watched()),
         clock: Arc::new(RealClock),
         status: status.clone(),
@@ -343,7 +380,11 @@ async fn chaos(seed: u64, reorgs: u32) {
     let proxy = Proxy::start(node.address).await;
     let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
     let poll = Duration::from_millis(200);
-    let mut following = follow(proxy.address, &cast, Arc::clone(&store), poll, new_consumers());
+    let dir = TempDir::new().unwrap();
+    let lists = lists(dir.path(), &cast);
+    let mut kept = flows(dir.path(), "kept", token, &lists);
+    let consumers = (Alerts::new(), Arc::default(), Some(Arc::clone(&kept)));
+    let mut following = follow(proxy.address, &cast, Arc::clone(&store), poll, consumers);
     let (mut cuts, mut restarts, mut lost, mut announced) = (0u32, 0u32, 0, 0);
     let mut latencies = Vec::new();
     for done in 0..reorgs {
@@ -381,12 +422,27 @@ async fn chaos(seed: u64, reorgs: u32) {
             let status = following.caught_up(&node).await;
             (lost, announced) = (lost + status.subscriptions - 1, announced + status.heads_announced);
             let (_, alerts, blocks) = following.end().await;
-            following = follow(proxy.address, &cast, Arc::clone(&store), poll, (alerts, blocks));
+            // What is in memory is gone, the log is not.
+            kept = flows(dir.path(), "kept", token, &lists);
+            let consumers = (alerts, blocks, Some(Arc::clone(&kept)));
+            following = follow(proxy.address, &cast, Arc::clone(&store), poll, consumers);
             restarts += 1;
         }
     }
+    // Most of what was sent is gone by now. On top of it comes a stretch with more traffic, a part of which goes again.
+    for _ in 0..10 {
+        for _ in 0..6 {
+            let transaction = cast.transaction(&mut random, token);
+            node.ask("eth_sendTransaction", json!([transaction])).await;
+        }
+        node.mine(1).await;
+    }
+    following.caught_up(&node).await;
+    node.ask("anvil_reorg", json!([3, [[cast.transaction(&mut random, token), 1]]])).await;
     let status = following.caught_up(&node).await;
-    let fresh = follow(node.address, &cast, Arc::new(MemoryStore::default()), poll, new_consumers());
+    let anew = flows(dir.path(), "anew", token, &lists);
+    let consumers = (Alerts::new(), Arc::default(), Some(Arc::clone(&anew)));
+    let fresh = follow(node.address, &cast, Arc::new(MemoryStore::default()), poll, consumers);
     fresh.caught_up(&node).await;
     let (follower, alerts, blocks) = following.end().await;
     let (_, fresh_alerts, fresh_blocks) = fresh.end().await;
@@ -401,6 +457,19 @@ async fn chaos(seed: u64, reorgs: u32) {
     assert_node_agrees(&node, &cast, token, &blocks).await;
     let (told, fresh_told) = (alerts.in_force(), fresh_alerts.in_force());
     assert_eq!(told, fresh_told, "alerts in force are those of the chain as it is");
+    let (seen, seen_anew) = (known(&kept, &cast), known(&anew, &cast));
+    assert_eq!(seen, seen_anew, "exposure is that of the chain as it is");
+    assert_eq!((kept.tip(), kept.status().transfers), (anew.tip(), anew.status().transfers));
+    let shares: Vec<_> = seen
+        .iter()
+        .flatten()
+        .flat_map(|seen| &seen.exposures)
+        .flat_map(|exposure| &exposure.shares)
+        .map(|share| (share.category, share.indirect))
+        .collect();
+    let exposed = |category| shares.iter().filter(|(found, _)| *found == category).count();
+    assert!(exposed(Category::Theft) > 0 && exposed(Category::Mixer) > 0, "{shares:?}");
+    assert!(shares.iter().any(|(_, indirect)| *indirect > 0.0), "{shares:?}");
     let retracted = alerts.states.lock().values().filter(|state| **state == AlertState::Retracted).count();
     let totals = follower.state().totals();
     eprintln!(
@@ -502,7 +571,8 @@ async fn a_full_block_is_proven_and_judged_in_milliseconds() {
     // Unoptimised it takes fifty times as long, and says nothing.
     for _ in 0..if cfg!(debug_assertions) { 10 } else { 1_000 } {
         let started = domain::Clock::now(&clock);
-        let facts = decode_block(&header, &block, &receipts, CHAIN_ID, Proof::Roots).unwrap();
+        let facts =
+            decode_block(&header, &block, &receipts, CHAIN_ID, Proof::Roots, &Pools::default()).unwrap();
         let mut findings = 0;
         watch::follow::source::Facts::examine(&facts, &rules, &mut |_| findings += 1);
         took.push(domain::Clock::now(&clock).since(started).as_micros());

@@ -3,7 +3,7 @@
 use chain::label::{Category, Confidence};
 use proptest::prelude::*;
 use tempfile::TempDir;
-use watch::{Format, ImportError, ImportReport, ListedLabel, Watch, read_sources};
+use watch::{Format, ImportError, ImportReport, ListedLabel, SourceFile, Watch, read_sources};
 
 use crate::support::{NOW, archive, file, list, ofac, open, tagpack};
 
@@ -34,6 +34,26 @@ fn columns_mean_what_the_operator_says() {
     let label = &watch.screen(BTC, None).labels[0];
     assert_eq!((label.category, label.confidence), (Category::Ransomware, Confidence::Unstated));
     assert_eq!(label.last_seen.unwrap().to_string(), "2024-05-06T00:00:00.000Z");
+}
+
+#[test]
+fn what_is_asked_for_and_not_there_is_named() {
+    let dir = TempDir::new().unwrap();
+    let watch = open(&dir);
+    let refused = |format: &str| format.parse::<Format>().unwrap_err().to_string();
+    assert!(refused("csv:adress=a,network=n,category=c").contains("no field \"adress\""));
+    assert!(refused("csv:address=a,network=n,category=c,address=b").contains("address is given twice"));
+    assert!(refused("csv:address").contains("in place of \"address\""));
+    let format = "csv:address=addr,network=:ETH,category=:scam";
+    let missing = csv(&watch, format, "address\n").unwrap_err().to_string();
+    assert_eq!(missing, "table.csv, line 1, address: the header has no column \"addr\"");
+    let packed = |bytes: &[u8]| {
+        let source = SourceFile { name: "table.csv".to_owned(), bytes: bytes.to_vec() };
+        let done = watch.import(&list("table"), &format.parse().unwrap(), &[source], NOW);
+        done.unwrap_err().to_string()
+    };
+    assert!(packed(&[0x1f, 0x8b, 8, 0]).starts_with("table.csv: compressed with gzip"));
+    assert!(packed(&[0x28, 0xb5, 0x2f, 0xfd]).contains("zstd -dc FILE"));
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Cases for Backstage {
     }
 
     fn beyond(&self, _: u64) -> BoxFuture<'_, ()> {
-        Box::pin(std::future::pending())
+        Box::pin(pending())
     }
 
     fn decision(&self, id: &str) -> Result<u64, CasesError> {

@@ -9,6 +9,7 @@ use crate::{
 const A: Account = Account([0xaa; 20]);
 const B: Account = Account([0xbb; 20]);
 const TOKEN: Account = Account([0x70; 20]);
+const POOL: Account = Account([0x90; 20]);
 
 fn word(account: Account) -> [u8; 32] {
     let mut word = [0; 32];
@@ -21,11 +22,21 @@ fn number(value: u64) -> [u8; 32] {
 }
 
 fn facts(transaction: Transaction, ok: bool, logs: Vec<(Vec<[u8; 32]>, Vec<u8>)>) -> Facts {
+    facts_of(TOKEN, transaction, ok, logs)
+}
+
+/// Of a transaction whose logs a contract recorded. There is one pool, of 1,000 wei.
+fn facts_of(
+    emitter: Account,
+    transaction: Transaction,
+    ok: bool,
+    logs: Vec<(Vec<[u8; 32]>, Vec<u8>)>,
+) -> Facts {
     let hash = BlockHash([9; 32]);
     let logs: Vec<Log> = logs
         .into_iter()
         .zip(0..)
-        .map(|((topics, data), index)| Log { emitter: TOKEN, topics, data, index })
+        .map(|((topics, data), index)| Log { emitter, topics, data, index })
         .collect();
     let receipt = Receipt {
         transaction: transaction.hash,
@@ -38,7 +49,8 @@ fn facts(transaction: Transaction, ok: bool, logs: Vec<(Vec<[u8; 32]>, Vec<u8>)>
         logs,
     };
     let block = Block { hash, header: BlockHeader::default(), transactions: vec![transaction] };
-    decode(&verify(hash, block, vec![receipt], Proof::Links).unwrap(), 1)
+    let pools = Pools::new([(POOL, U256::from(1_000_u64))]).unwrap();
+    decode(&verify(hash, block, vec![receipt], Proof::Links).unwrap(), 1, &pools)
 }
 
 fn one_log(topics: &[[u8; 32]], data: &[u8]) -> Facts {
@@ -165,4 +177,61 @@ proptest! {
         prop_assert!(facts.undecoded == 0 || facts.transfers.is_empty() && facts.approvals.is_empty());
         prop_assert!(facts.transfers.len() <= data.len() / 64 + 1);
     }
+}
+
+/// What a pool records: to whom, through whom, for which fee.
+fn withdrawal(emitter: Account, to: [u8; 32], relayer: [u8; 32], fee: u64, more: &[u8]) -> Facts {
+    let data = [to, [7; 32], number(fee)].concat();
+    let log = (vec![WITHDRAWAL, relayer], [&data, more].concat());
+    facts_of(emitter, Transaction { from: A, to: Some(emitter), ..Transaction::default() }, true, vec![log])
+}
+
+#[test]
+fn the_topic_of_a_withdrawal_is_the_hash_of_its_signature() {
+    use sha3::{Digest as _, Keccak256};
+    let hash: [u8; 32] = Keccak256::digest("Withdrawal(address,bytes32,address,uint256)").into();
+    assert_eq!(WITHDRAWAL, hash);
+}
+
+#[test]
+fn a_known_pool_pays_recipient_and_relayer_what_it_took() {
+    let facts = withdrawal(POOL, word(B), word(A), 30, &[]);
+    let told: Vec<_> = facts
+        .transfers
+        .iter()
+        .map(|moved| (moved.asset, moved.from, moved.to, moved.value.to_u64()))
+        .collect();
+    let native = TransferAsset::Native;
+    assert_eq!(told, [(native, POOL, B, Some(970)), (native, POOL, A, Some(30))]);
+    let places: Vec<_> = facts.transfers.iter().map(|moved| (moved.log_index, moved.batch_index)).collect();
+    assert_eq!(places, [(Some(0), 0), (Some(0), 1)]);
+    assert!(facts.transfers.iter().all(|moved| moved.kind == TransferKind::Withdrawal));
+    // Without a relayer all goes to the recipient; a fee of everything leaves the recipient nothing.
+    let whole = withdrawal(POOL, word(B), word(Account::ZERO), 0, &[]);
+    assert_eq!(
+        whole.transfers.iter().map(|moved| (moved.to, moved.value.to_u64())).collect::<Vec<_>>(),
+        [(B, Some(1_000))]
+    );
+    let nothing = withdrawal(POOL, word(B), word(A), 1_000, &[]);
+    assert_eq!(nothing.transfers.iter().map(|moved| moved.to).collect::<Vec<_>>(), [A]);
+}
+
+#[test]
+fn only_named_pools_pay_and_what_only_resembles_a_withdrawal_is_counted() {
+    let stranger = withdrawal(TOKEN, word(B), word(A), 30, &[]);
+    assert_eq!((stranger.transfers.len(), stranger.undecoded), (0, 0));
+    let wide = [0xff; 32];
+    for odd in [
+        withdrawal(POOL, word(B), word(A), 1_001, &[]),
+        withdrawal(POOL, wide, word(A), 1, &[]),
+        withdrawal(POOL, word(B), wide, 1, &[]),
+        withdrawal(POOL, word(B), word(A), 1, &[0]),
+        withdrawal(POOL, word(B), word(A), 1, &[0; 32]),
+    ] {
+        assert_eq!((odd.transfers.len(), odd.undecoded), (0, 1));
+    }
+    // A pool may be a token as well; a failed transaction has no logs, whatever a node says of it.
+    let topics = vec![TRANSFER, word(A), word(B)];
+    let moved = facts_of(POOL, Transaction::default(), true, vec![(topics, number(5).to_vec())]);
+    assert_eq!(moved.transfers[0].asset, TransferAsset::Token(POOL));
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     ports::Rules,
     view::rules::{
-        Backtested, Book, Changes, Checked, Comparison, Compiled, DriftLine, DriftView, FoundModel,
+        Backtested, Book, BuiltIn, Changes, Checked, Comparison, Compiled, DriftLine, DriftView, FoundModel,
         FoundRule, JobLine, ModelFile, ModelLine, ModelPage, RuleFault, RuleLine, RuleSetView, VersionFile,
         VersionLine,
     },
@@ -146,6 +146,12 @@ impl Rules for Rulebook {
         };
         let book = Book {
             sets: vec![set("active", true), set("challenger", false)],
+            built_in: vec![BuiltIn {
+                name: "balance_drain",
+                says: "Nearly all of an asset goes.",
+                action: "hold",
+                mode: Mode::Shadow,
+            }],
             versions: vec![version_line()],
             jobs: vec![job("running")],
             since: Some(AT),

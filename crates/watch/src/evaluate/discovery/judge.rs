@@ -39,7 +39,7 @@ pub enum JudgeError {
     #[error("judged windows")]
     Metric(#[from] MetricError),
     /// Nothing could be trained.
-    #[error("training")]
+    #[error("the windows of split train cannot be trained on")]
     Train(#[from] TrainError),
 }
 

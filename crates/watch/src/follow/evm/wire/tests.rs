@@ -2,7 +2,9 @@
 
 use std::{path::Path, process::Command};
 
-use chain::evm::{self, ApprovalScope, Facts, Lie, Proof, TransferAsset, TransferKind, delegate_of_code};
+use chain::evm::{
+    self, ApprovalScope, Facts, Lie, Pools, Proof, TransferAsset, TransferKind, delegate_of_code,
+};
 use serde_json::Value;
 
 use super::*;
@@ -48,7 +50,7 @@ fn pair(recorded: &[Value], height: &str) -> (Value, Value) {
 fn decode(block: &Value, receipts: &Value, proof: Proof) -> Result<Facts, String> {
     let header: WireHeader = serde_json::from_value(block.clone()).map_err(|error| error.to_string())?;
     let (block, receipts) = (block.to_string(), receipts.to_string());
-    super::super::decode_block(&header.link(), &block, &receipts, 31_337, proof)
+    super::super::decode_block(&header.link(), &block, &receipts, 31_337, proof, &Pools::default())
         .map_err(|error| error.to_string())
 }
 
@@ -119,10 +121,17 @@ fn lies_are_found_by_name() {
         let (mut block, mut receipts) = (block.clone(), receipts.clone());
         let Ok(header) = serde_json::from_value::<WireHeader>(block.clone()) else { panic!("recorded") };
         change(&mut block, &mut receipts);
-        super::super::decode_block(&header.link(), &block.to_string(), &receipts.to_string(), 31_337, proof)
-            .map(|_| "no lie")
-            .map_err(|error| error.as_str())
-            .unwrap_or_else(|name| name)
+        super::super::decode_block(
+            &header.link(),
+            &block.to_string(),
+            &receipts.to_string(),
+            31_337,
+            proof,
+            &Pools::default(),
+        )
+        .map(|_| "no lie")
+        .map_err(|error| error.as_str())
+        .unwrap_or_else(|name| name)
     };
     let other = "0x00000000000000000000000000000000000000000000000000000000000003e9";
     type Change = dyn Fn(&mut Value, &mut Value);
