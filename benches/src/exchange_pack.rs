@@ -60,7 +60,21 @@ pub fn bundle(rules: Option<&str>) -> Result<Arc<Bundle>> {
 ///
 /// # Errors
 /// When the engine cannot be made.
-pub fn run(bundle: &Arc<Bundle>, story: &Story, mut judged: impl FnMut(&Judged<'_>)) -> Result<()> {
+pub fn run(bundle: &Arc<Bundle>, story: &Story, judged: impl FnMut(&Judged<'_>)) -> Result<()> {
+    run_from(bundle, story, UnixNanos(0), judged)
+}
+
+/// As [`run`], of an exchange that begins to report at `begin`, in the middle of its life: of what was before it tells the
+/// devices and address books it knows, and nothing else.
+///
+/// # Errors
+/// When the engine cannot be made.
+pub fn run_from(
+    bundle: &Arc<Bundle>,
+    story: &Story,
+    begin: UnixNanos,
+    mut judged: impl FnMut(&Judged<'_>),
+) -> Result<()> {
     let limits = Limits { events_max: 1 << 21, ..Limits::default() };
     let live = Live::new(Arc::clone(bundle), limits, true)?;
     live.activated(true, true);
@@ -70,7 +84,8 @@ pub fn run(bundle: &Arc<Bundle>, story: &Story, mut judged: impl FnMut(&Judged<'
     let mut seq = 0;
     for (place, item) in story.items.iter().enumerate() {
         while let Some(label) = labels.next_if(|label| label.arrival <= item.at()) {
-            let Some(labelled) = story.items.get(label.item) else { continue };
+            let labelled = story.items.get(label.item).filter(|labelled| labelled.at() >= begin);
+            let Some(labelled) = labelled else { continue };
             let target = match &labelled.what {
                 What::Event(event) => LabelTarget::Event(event.id.clone()),
                 What::Withdrawal(_) => LabelTarget::Decision(positions.get(label.item).copied().unwrap_or(0)),
@@ -88,6 +103,9 @@ pub fn run(bundle: &Arc<Bundle>, story: &Story, mut judged: impl FnMut(&Judged<'
             seq += 1;
         }
         positions.push(seq);
+        if item.at() < begin && !is_known_before(&item.what) {
+            continue;
+        }
         let mut findings = Vec::new();
         let mut seen: Option<(Vec<f64>, f64)> = None;
         let keep = |judged: &fraud::live::Judged<'_>| {
@@ -134,6 +152,12 @@ pub fn run(bundle: &Arc<Bundle>, story: &Story, mut judged: impl FnMut(&Judged<'
     Ok(())
 }
 
+/// Whether an exchange can tell it of the time before it reported everything.
+fn is_known_before(what: &What) -> bool {
+    let known = |event: &Event| matches!(event.kind, EventKind::AddressAdded { .. } | EventKind::DeviceAdded);
+    matches!(what, What::Event(event) if known(event))
+}
+
 /// What became of one kind of fraud.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Found {
@@ -177,6 +201,20 @@ impl Figures {
     /// # Errors
     /// As [`run`].
     pub fn add(&mut self, bundle: &Arc<Bundle>, story: &Story, quiet_until: UnixNanos) -> Result<()> {
+        self.add_from(bundle, story, UnixNanos(0), quiet_until)
+    }
+
+    /// As [`Figures::add`], of an exchange that begins to report at `begin` ([`run_from`]).
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub fn add_from(
+        &mut self,
+        bundle: &Arc<Bundle>,
+        story: &Story,
+        begin: UnixNanos,
+        quiet_until: UnixNanos,
+    ) -> Result<()> {
         if self.rules.is_empty() {
             let rules = bundle.rules().map(|set| set.rules()).unwrap_or_default();
             self.rules = rules.iter().map(|rule| (rule.id().to_owned(), 0, 0)).collect();
@@ -203,7 +241,7 @@ impl Figures {
             "since_withdrawing_key_hours",
         ]
         .map(|name| bundle.pack().column_index(name));
-        run(bundle, story, |judged| {
+        run_from(bundle, story, begin, |judged| {
             if judged.at < quiet_until {
                 return;
             }

@@ -212,6 +212,34 @@ async fn pages_can_be_read_without_scripts() {
     assert_eq!(serving.stop(), 0);
 }
 
+/// From the link to a case that is closed, without a script.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_case_is_decided_without_scripts() {
+    let Some(mut browser) = Browser::start().await else { return };
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    with_decisions(&serving, &house).await;
+    let page = browser.page("").await;
+    browser.ask(Some(&page), "Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
+    sign_in(&mut browser, &page, &serving, &link(&house, "compliance_officer")).await;
+    open(&mut browser, &page, &format!("http://{}/console/cases", serving.api())).await;
+    browser.value(&page, "document.querySelector('td[data-label=case] a').click()").await;
+    let has_form =
+        "document.readyState === 'complete' && document.querySelector('input[value=resolve]') !== null";
+    until(&mut browser, &page, has_form).await;
+    let close = "{ const form = document.querySelector('input[value=resolve]').form;
+        form.elements.disposition.value = 'legitimate'; form.elements.text.value = 'looked closely';
+        form.querySelector('button').click(); }";
+    browser.value(&page, close).await;
+    let is_closed =
+        "document.readyState === 'complete' && document.querySelector('input[value=resolve]') === null
+        && document.documentElement.outerHTML.includes('looked closely')";
+    until(&mut browser, &page, is_closed).await;
+    assert_eq!(browser.value(&page, "typeof htmx").await, json!("undefined"));
+    drop(browser);
+    assert_eq!(serving.stop(), 0);
+}
+
 /// Two people, two browsers: one proposes, the other releases, and neither can do both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_people_release_a_withdrawal_in_their_browsers() {
@@ -263,7 +291,25 @@ async fn cases_are_worked_on_by_keyboard_and_taken_away_as_tables() {
     let page = browser.page(NOTES).await;
     sign_in(&mut browser, &page, &serving, &link(&house, "compliance_officer")).await;
     open(&mut browser, &page, &format!("{base}/console/cases")).await;
-    // j goes to the first case, a assigns it.
+    // ? shows the keys, f goes to the filter.
+    press(&mut browser, &page, "?", 191).await;
+    until(&mut browser, &page, "document.getElementById('keys')?.open === true").await;
+    press(&mut browser, &page, "?", 191).await;
+    until(&mut browser, &page, "document.getElementById('keys')?.open === false").await;
+    press(&mut browser, &page, "f", 70).await;
+    until(&mut browser, &page, "document.activeElement?.closest('form.filter') != null").await;
+    browser.value(&page, "document.activeElement.blur()").await;
+    // j goes on and k back; r goes to the reason of what is done with the case.
+    for (key, code) in [("j", 74), ("j", 74), ("k", 75)] {
+        press(&mut browser, &page, key, code).await;
+    }
+    let at_first = "document.activeElement?.closest('[data-row]') === document.querySelector('[data-row]')";
+    until(&mut browser, &page, at_first).await;
+    press(&mut browser, &page, "r", 82).await;
+    until(&mut browser, &page, "document.activeElement?.name === 'text'").await;
+    open(&mut browser, &page, &format!("{base}/console/bans")).await;
+    open(&mut browser, &page, &format!("{base}/console/cases")).await;
+    // a assigns the case in which one is.
     press(&mut browser, &page, "j", 74).await;
     until(&mut browser, &page, "document.activeElement?.closest('[data-row]') != null").await;
     press(&mut browser, &page, "a", 65).await;

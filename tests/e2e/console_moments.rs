@@ -337,3 +337,126 @@ async fn without_a_bundle_the_built_in_rules_are_shown() {
     assert_eq!(mode("failed_logins"), "off");
     assert_eq!(serving.stop(), 0);
 }
+
+/// Most pages of one walk.
+const WALK_MAX: usize = 400;
+
+/// Opens every page that a page offers, from the first on; their number.
+async fn walk(visitor: &Visitor, who: &str) -> usize {
+    let mut open = vec!["/console".to_owned()];
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(path) = open.pop() {
+        if !seen.insert(path.clone()) {
+            continue;
+        }
+        assert!(seen.len() < WALK_MAX, "{who}: pages without end: {seen:?}");
+        let (status, page) = visitor.get(&path).await;
+        if status == 303 {
+            let to = page.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
+            open.push(to.to_owned());
+            continue;
+        }
+        assert_eq!(status, 200, "{who} at {path}: {page}");
+        assert_eq!(page.matches("<h1").count(), 1, "{who} at {path}");
+        assert!(!page.contains("<tbody></tbody>"), "{who} at {path} has a table without rows");
+        for rest in page.split("href=\"").skip(1) {
+            let href = rest.split(['"', '#']).next().unwrap().replace("&amp;", "&");
+            let is_page = href.starts_with("/console") && !href.starts_with("/console/assets");
+            if is_page && !href.starts_with("/console/export") {
+                open.push(href);
+            }
+        }
+    }
+    seen.len()
+}
+
+/// At the first start, without a bundle, a list or anything that happened, every page a role is offered is there and says what is
+/// missing in a sentence.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_the_first_start_every_page_of_every_role_says_what_is_missing() {
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    for role in [
+        "admin",
+        "aml_analyst",
+        "approver",
+        "auditor",
+        "compliance_officer",
+        "fraud_analyst",
+        "security_engineer",
+        "sre",
+        "viewer",
+    ] {
+        let visitor = Visitor::with_role(&house, &serving, role, "ann").await;
+        let pages = walk(&visitor, role).await;
+        assert!(pages > 6, "{role} is offered {pages} pages");
+    }
+    let developer = Visitor::enter(&house, &serving, ("--account", "kestrel"), "dev").await;
+    assert_eq!(walk(&developer, "a developer").await, 2);
+    assert_eq!(serving.stop(), 0);
+}
+
+/// Each setting says where it is from, what opens something is on no page, and what was read again is in force with its new line.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_say_where_they_are_from_and_show_no_secret() {
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    let ann = Visitor::with_role(&house, &serving, "admin,security_engineer", "ann").await;
+    let (status, page) = ann.get("/console/health").await;
+    assert_eq!(status, 200);
+    let from = |page: &str, key: &str| {
+        let (_, row) =
+            page.split_once(&format!("<code>{key}</code>")).unwrap_or_else(|| panic!("{key}: {page}"));
+        let (_, cell) = row.split_once("data-label=\"from\">").unwrap();
+        cell.split("</td>").next().unwrap().replace("<span class=\"muted\">", "").replace("</span>", "")
+    };
+    let text = fs::read_to_string(house.config()).unwrap();
+    let line = |word: &str| text.lines().position(|line| line.contains(word)).unwrap() + 1;
+    assert_eq!(from(&page, "data.segment_size"), format!("line {}", line("segment_size")));
+    assert_eq!(from(&page, "backup.target"), format!("line {}", line("target = ")));
+    assert_eq!(from(&page, "limits.withdraw"), "default");
+    assert!(page.contains("at the start") && page.contains("caponier.toml"), "{page}");
+    let upstream = hex::encode([9_u8; 32]);
+    for path in ["/console", "/console/health", "/console/audit", "/console/webhooks"] {
+        let (_, page) = ann.get(path).await;
+        assert!(!page.contains(house.token()) && !page.contains(&upstream), "{path} shows a secret");
+    }
+
+    fs::write(house.config(), format!("{text}\n[limits]\nwithdraw = \"7 / 1s\"\n")).unwrap();
+    house.ask(&["reload"]).exits(0);
+    let (_, page) = ann.get("/console/health").await;
+    assert_eq!(from(&page, "limits.withdraw"), format!("line {}", text.lines().count() + 3));
+    assert!(page.contains("7 / 1s") && page.contains("read again"), "{page}");
+    assert_eq!(serving.stop(), 0);
+}
+
+/// Who develops for an account appeals what was refused to it, once, and nothing that was refused to another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_developer_appeals_what_was_refused_to_their_own_account() {
+    let house = House::build(Settings::default()).await;
+    let serving = house.serve();
+    with_a_case(&house, &serving).await;
+    let own = Visitor::enter(&house, &serving, ("--account", "customer-1"), "dev").await;
+    let other = Visitor::enter(&house, &serving, ("--account", "customer-2"), "dev").await;
+    let (status, page) = own.get("/console/own").await;
+    assert_eq!(status, 200);
+    let decision = field(&page, "decision");
+    let form = format!("deed=appeal&decision={decision}&text=it+was+mine");
+    let (status, told) = other.post("/console/own", &form).await;
+    assert_eq!(status, 409, "{told}");
+    assert!(told.contains("Not done: ") && !told.contains("12.5"), "{told}");
+    let (status, told) = own.post("/console/own", &form).await;
+    assert_eq!(status, 303, "{told}");
+    let (status, told) = own.post("/console/own", &form).await;
+    assert_eq!(status, 409, "one at a time: {told}");
+    let (_, page) = own.get("/console/own").await;
+    assert!(page.contains("appeal-") && !page.contains("name=\"decision\""), "{page}");
+    assert!(!other.get("/console/own").await.1.contains("appeal-"));
+    // Whoever works on the case finds it there.
+    let listed = house.ask(&["cases", "list", "--account", "customer-1"]).exits(0).json();
+    let case = listed["cases"][0]["id"].as_str().unwrap().replace("case-", "");
+    let ann = Visitor::with_role(&house, &serving, "compliance_officer", "ann").await;
+    let (_, page) = ann.get(&format!("/console/cases/{case}")).await;
+    assert!(page.contains("it was mine"), "{page}");
+    assert_eq!(serving.stop(), 0);
+}

@@ -18,7 +18,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Result, bail, ensure};
@@ -38,6 +38,8 @@ const BALANCE: u64 = 1_000_000;
 const ODD_ONE_IN: u64 = 100;
 /// Accounts told of in one request.
 const TOLD_TOGETHER: u64 = 50;
+/// How long log and backup are given to have in what was told.
+const CATCH_UP: Duration = Duration::from_secs(8);
 /// One answer in so many is read by the load, which takes its time from the same processors.
 const READ_ONE_IN: u64 = 16;
 /// Different words that are counted.
@@ -157,6 +159,8 @@ fn main() -> Result<()> {
         };
         let outcome = run(&told, each, |_| {})?;
         ensure!(outcome.failures.is_empty(), "what is known could not be told: {outcome}");
+        // That was an hour's worth of events in four seconds: log and backup have it in after some more.
+        std::thread::sleep(CATCH_UP);
     }
     let request = |n: u64| {
         if are_decisions {

@@ -1,8 +1,8 @@
 //! The exchange bundle on stories of the simulated exchange.
 //!
-//! `exchange-pack [--accounts N] [--days D] [--from-day D] [--rules FILE] [--dump FILE] SEED...` prints, over all seeds
+//! `exchange-pack [--accounts N] [--days D] [--begin-day D] [--from-day D] [--rules FILE] [--dump FILE] SEED...` prints, over all seeds
 //! together, which frauds were found and whom the rules troubled, from a day on: by default once habits were learned; 0 shows
-//! a cold start. `--dump` writes the features of every judged movement of money as CSV.
+//! a cold start. `--begin-day`: nothing before that day was reported but known devices and address books. `--dump` writes the features of every judged movement of money as CSV.
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 use std::{
@@ -22,6 +22,7 @@ use exchange::scenarios::{Plan, QUIET_DAYS, Story, Typology};
 fn main() -> Result<()> {
     let (mut accounts, mut days, mut dump, mut seeds) = (2_000, 60, None, Vec::new());
     let mut from_day = QUIET_DAYS;
+    let mut begin_day = 0;
     let mut rules = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -29,6 +30,7 @@ fn main() -> Result<()> {
         match argument.as_str() {
             "--accounts" => accounts = value()?.parse()?,
             "--days" => days = value()?.parse()?,
+            "--begin-day" => begin_day = value()?.parse()?,
             "--from-day" => from_day = value()?.parse()?,
             "--dump" => dump = Some(BufWriter::new(File::create(value()?)?)),
             "--rules" => rules = Some(std::fs::read_to_string(value()?)?),
@@ -38,7 +40,8 @@ fn main() -> Result<()> {
     ensure!(!seeds.is_empty(), "at least one seed");
     let bundle = bundle(rules.as_deref())?;
     let start = UnixNanos::from_secs(1_767_225_600);
-    let quiet_until = start.plus(Duration::from_secs(u64::from(from_day) * 86_400));
+    let day = |day: u32| start.plus(Duration::from_secs(u64::from(day) * 86_400));
+    let (begin, quiet_until) = (day(begin_day), day(from_day));
     let mut figures = Figures::default();
     let (mut records, mut took) = (0, Duration::ZERO);
     for seed in seeds {
@@ -66,7 +69,7 @@ fn main() -> Result<()> {
             continue;
         }
         let before = process_cpu();
-        figures.add(&bundle, &story, quiet_until)?;
+        figures.add_from(&bundle, &story, begin, quiet_until)?;
         took += process_cpu() - before;
         records += story.items.len();
     }

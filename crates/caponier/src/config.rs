@@ -34,32 +34,58 @@ pub struct Rate {
 }
 
 /// The value of every key as TOML text, defaults included: to see what another state of the file changes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Values(std::collections::BTreeMap<&'static str, String>);
+#[derive(Debug, Clone, Default)]
+pub struct Values {
+    file: String,
+    /// With the line of the file where the key is given, unless it has its default.
+    values: std::collections::BTreeMap<&'static str, (String, Option<usize>)>,
+}
+
+/// The same is what says the same, wherever it stands.
+impl PartialEq for Values {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Values {}
 
 impl Values {
-    fn new(values: impl Iterator<Item = (&'static str, String)>) -> Self {
-        Self(values.collect())
+    fn new(file: &str, values: impl Iterator<Item = (&'static str, (String, Option<usize>))>) -> Self {
+        Self { file: file.to_owned(), values: values.collect() }
+    }
+
+    /// The file they were read from, as it was named.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The line of the file where a key is given; `None` for one that has its default.
+    #[must_use]
+    pub fn line(&self, key: &str) -> Option<usize> {
+        self.values.get(key).and_then(|(_, line)| *line)
     }
 
     /// Takes the values of `keys` from another state.
     pub(crate) fn keep(&mut self, keys: &[&'static str], from: &Self) {
         for key in keys {
-            if let Some(value) = from.0.get(key) {
-                self.0.insert(key, value.clone());
+            if let Some(value) = from.values.get(key) {
+                self.values.insert(key, value.clone());
             }
         }
     }
 
     /// Every key and its text, in the order of the alphabet.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(key, value)| (*key, value.as_str()))
+        self.values.iter().map(|(key, (value, _))| (*key, value.as_str()))
     }
 
     /// Keys whose text differs, in the order of the alphabet.
     #[must_use]
     pub fn changed(&self, other: &Self) -> Vec<&'static str> {
-        self.0.iter().filter(|(key, value)| other.0.get(*key) != Some(*value)).map(|(key, _)| *key).collect()
+        let text = |values: &Self, key: &str| values.values.get(key).map(|(value, _)| value.clone());
+        self.values.keys().filter(|key| text(self, key) != text(other, key)).copied().collect()
     }
 }
 

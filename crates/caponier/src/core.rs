@@ -123,6 +123,8 @@ pub struct Core {
     pub(crate) requests: Arc<Requests>,
     /// How the configuration is read again; set while serving.
     pub(crate) reload: std::sync::OnceLock<Box<dyn Reload>>,
+    /// When the configuration file was read again last; never, for zero.
+    pub(crate) reloaded_at: std::sync::atomic::AtomicU64,
     /// What the followers of chains say of themselves; set while they run.
     pub(crate) chains: std::sync::OnceLock<Vec<watch::follow::StatusCell>>,
     /// The way into the console; set while serving.
@@ -287,6 +289,7 @@ impl Core {
             requests: Arc::new(requests),
             webhooks,
             reload: std::sync::OnceLock::new(),
+            reloaded_at: std::sync::atomic::AtomicU64::new(0),
             chains: std::sync::OnceLock::new(),
 
             bans,

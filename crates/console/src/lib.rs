@@ -39,8 +39,8 @@ pub use self::{
         DecisionPage, Deed, DerivedLine, Drill, Emergency, Entry, EntryPage, Evidence, Explanation, Export,
         ExportFilter, ExposureLine, Found, Graph, GraphEdge, GraphNode, Guarded, Health, HeldLine, KeyDeed,
         KeyFile, KeyLine, LabelLine, LinkLine, Links, List, Live, Mode, Moment, Neighbourhood, Part,
-        Proposed, Push, Rows, Say, Score, Second, StopDeed, Stopped, SuspicionLine, Tone, TrailFilter,
-        WebhookDeed, WebhookDone, WebhookFile, WebhookLine, WebhookWords, own, rules,
+        Proposed, Push, Rows, Say, Score, Second, Setting, StopDeed, Stopped, SuspicionLine, Tone,
+        TrailFilter, WebhookDeed, WebhookDone, WebhookFile, WebhookLine, WebhookWords, own, rules,
     },
 };
 

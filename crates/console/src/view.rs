@@ -13,7 +13,8 @@ pub use self::{
     casework::*,
     changes::{ChangeFile, ChangeLine, Say},
     operations::{
-        BanDeed, Checked, Emergency, Guarded, Health, KeyDeed, KeyFile, KeyLine, Proposed, StopDeed, Stopped,
+        BanDeed, Checked, Emergency, Guarded, Health, KeyDeed, KeyFile, KeyLine, Proposed, Setting, StopDeed,
+        Stopped,
     },
     webhooks::{DeadLine, WebhookDeed, WebhookDone, WebhookFile, WebhookLine, WebhookWords},
 };

@@ -20,7 +20,7 @@ use scoring::{
     model::Model,
 };
 
-use self::protocol::{Fold, Judged, ProtocolError, Selection, card_precision};
+use self::protocol::{Fold, Judged, ProtocolError, Selection, card_precision, date};
 use crate::{
     feed::{Feed, FeedError},
     recording::Recording,
@@ -40,7 +40,7 @@ pub enum EvaluateError {
     #[error("the features are no matrix: {0}")]
     Matrix(#[from] MatrixError),
     /// A figure cannot be computed.
-    #[error("test from day {first_day}: {error}")]
+    #[error("test from {}: {error}", date(*first_day))]
     Metric {
         /// First day of the test, since 1970.
         first_day: u32,
@@ -51,7 +51,7 @@ pub enum EvaluateError {
     #[error("the mapping has no label: there is nothing to learn from")]
     NoLabels,
     /// The fold lies outside the recording.
-    #[error("no labelled event on days {first_day} to {last_day} since 1970: nothing to {purpose}")]
+    #[error("no labelled event from {} to {}: nothing to {purpose}", date(*first_day), date(*last_day))]
     NoRows {
         /// First day.
         first_day: u32,

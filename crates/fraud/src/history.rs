@@ -32,7 +32,7 @@ use scoring::matrix::{FeatureNames, Matrix, MatrixError, quantise};
 use crate::{
     evaluate::{
         Source, Table,
-        protocol::{Day, Fold, Judged},
+        protocol::{Day, Fold, Judged, date},
     },
     live::{self, manifest::minor_units, record::Cell, record::Field},
     recording::Hashed,
@@ -84,8 +84,9 @@ pub enum HistoryError {
     TooMany,
     /// Labels of the last days cannot have arrived.
     #[error(
-        "labels take {delay_days} days and the journal's events end on day {last_day} since 1970: days until {until} \
-         cannot be judged yet; choose earlier days, or leave out what has no label"
+        "labels take {delay_days} days and the journal's events end on {}: days until {} \
+         cannot be judged yet; choose earlier days, or leave out what has no label",
+        date(*last_day), date(*until)
     )]
     TooYoung {
         /// Days until a label arrives.

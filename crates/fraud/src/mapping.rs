@@ -88,6 +88,10 @@ pub struct TimeColumn {
     pub column: Column,
     /// How it is written.
     pub format: TimeFormat,
+    /// An earlier one is a fault of its row.
+    pub from: Option<domain::UnixNanos>,
+    /// This one or a later one is a fault of its row: a clock far ahead would make every event behind it late.
+    pub until: Option<domain::UnixNanos>,
 }
 
 /// How an event time is written.

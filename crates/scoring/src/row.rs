@@ -31,6 +31,11 @@ impl Row {
         }
     }
 
+    /// The row, its copy, and both negated: a split turned about reads `slot` of the second half.
+    pub(crate) fn and_negated(&self) -> [f32; 2 * SLOTS] {
+        std::array::from_fn(|index| if index < SLOTS { self.0[index] } else { -self.0[index - SLOTS] })
+    }
+
     /// Whether the row goes left at a split that reads `slot`.
     #[inline]
     pub(crate) fn goes_left(&self, slot: u8, threshold: f32) -> bool {

@@ -9,25 +9,27 @@
 //! value of j is the integral over t in [0, 1] of E's derivative by `t_j` where all `t_i` are t. Along a tree E is
 //! cheap, and so is its derivative, from the leaves up (as one differentiates any formula):
 //!
-//! - At a split on j let z be the share of training rows that followed all splits on j above, and o be 1 if the row does
-//!   so too, else 0. The part of E that gets here has the factor o t + z (1-t), and what comes from not knowing j is
-//!   `doubt` = z (1-t) / (o t + z (1-t)). With no split on j above, that is 1-t; if the row does not follow, it is 1.
-//! - Of the two children the row goes to `taken`. With r the share of rows that go to the `other`,
-//!   E = E(taken) - `doubt` r (E(taken) - E(other)).
-//! - The derivative of `doubt` is -`slope`, where `slope` = o z / (o t + z (1-t))^2. So the split adds
-//!   product `slope` r (E(taken) - E(other)) to the value of j, where product is the weight with which E of this split
-//!   enters that of the root. The other child's product is product `doubt` r, the taken one's is the rest.
+//! - At a split on j let p be the share of training rows that go to the `near` child, g be 1 if the row goes there and
+//!   else 0, z the share of training rows that followed all splits on j above (1 if there is none), and o be 1 if the row
+//!   follows them too, else 0. The part of E that gets here has the factor o t + z (1-t), and that of the near child
+//!   o g t + z p (1-t): p + `known` `delta` of it, where `known` is t / (t + z (1-t)) and `delta` is o (g - p).
+//! - So E = E(far) + (p + `known` `delta`) (E(near) - E(far)).
+//! - The derivative of `known` is `slope` = z / (t + z (1-t))^2. So the split adds
+//!   product `delta` `slope` (E(near) - E(far)) to the value of j, where product is the weight with which E of this split
+//!   enters that of the root. The near child's product is product (p + `known` `delta`), the far one's is the rest.
 //!
-//! No step divides by a share or subtracts what it added before, so rounding stays at rounding. On a path with m
-//! different features the integrand is a polynomial of degree m-1, which Gauss-Legendre quadrature with m/2 points
-//! integrates exactly (as in Yu et al., "Linear `TreeSHAP`", 2022, who interpolate).
+//! Of all this only `delta` depends on the row. No step divides by a share or subtracts what it added before, so rounding
+//! stays at rounding. On a path with m different features the integrand is a polynomial of degree m-1, which
+//! Gauss-Legendre quadrature with m/2 points integrates exactly (as in Yu et al., "Linear `TreeSHAP`", 2022, who
+//! interpolate); its weights are those of the root.
 //!
-//! A number at each point of the quadrature is one vector where the processor has vectors of 256 bits.
+//! A number at each point of the quadrature is one vector where the processor has vectors of 256 bits. Sums of products are
+//! rounded once, which processors since 2013 do at no cost; for older ones the same bits take a hundred times longer.
 //!
 //! # Bounds
 //! Time: splits times quadrature points (2 for paths of up to 4 different features, 4 up to 8, 6 up to 12). Memory: some
-//! 50 bytes a split, 80 more for one that repeats a feature of its path, and 40 KiB while a row is explained (1 MiB if
-//! a tree is deeper than 8).
+//! 24 bytes a split, 72 more (136 with 6 points) for one that repeats a feature of its path; while a row is explained
+//! 45 KiB of the stack (80 with 6 points), and 300 KiB of the heap if a tree has more than 1,024 splits.
 
 mod batch;
 mod quadrature;
@@ -39,7 +41,7 @@ use crate::{
     row::Row,
     tree::{Node, Tree},
 };
-use batch::{Batch, batches};
+use batch::{ASKED, Batch, Curve, SLOTS, SLOTS_MAX};
 use fearless_simd::{Level, Simd as _, dispatch};
 use walk::{Values, Walk};
 
@@ -85,18 +87,26 @@ pub fn explain(model: &Model, row: &[f32]) -> Explanation {
 pub struct Explainer {
     n_features: usize,
     base: f64,
-    batches: Vec<Batch>,
+    short: Batches<2>,
+    middle: Batches<4>,
+    long: Batches<6>,
 }
+
+/// Batches that need so many points: small ones, and of one larger tree each.
+type Batches<const Q: usize> = [Vec<Batch<Q>>; 2];
 
 impl Explainer {
     /// Prepares the model.
     #[must_use]
     pub fn new(model: &Model) -> Self {
         let expected: f64 = model.trees().iter().map(expected_value).sum();
+        let [short, middle, long] = batch::sort(model.trees());
         Self {
             n_features: model.features().len(),
             base: model.base_logit() + expected,
-            batches: batches(model.trees()),
+            short: batch::batches(short),
+            middle: batch::batches(middle),
+            long: batch::batches(long),
         }
     }
 
@@ -112,31 +122,44 @@ impl Explainer {
     /// With the vectors of a processor of this level; all give the same bits, since nothing is contracted or reordered.
     fn explain_at(&self, level: Level, row: &[f32]) -> Explanation {
         assert_eq!(row.len(), self.n_features, "a row has one value for each feature of the model");
-        let row = Row::new(row);
+        let row = Row::new(row).and_negated();
         let mut values: Values = [0.0; FEATURES_MAX];
-        let mut rest = self.batches.as_slice();
-        while let Some(first) = rest.first() {
-            let (same, behind) =
-                rest.split_at(rest.iter().take_while(|batch| batch.kind == first.kind).count());
-            match (first.kind.points, first.kind.is_large) {
-                (2, false) => walk::<2, { batch::SLOTS }>(level, same, &row, &mut values),
-                (4, false) => walk::<4, { batch::SLOTS }>(level, same, &row, &mut values),
-                (_, false) => walk::<6, { batch::SLOTS }>(level, same, &row, &mut values),
-                (2, true) => walk::<2, { batch::SLOTS_MAX }>(level, same, &row, &mut values),
-                (4, true) => walk::<4, { batch::SLOTS_MAX }>(level, same, &row, &mut values),
-                (_, true) => walk::<6, { batch::SLOTS_MAX }>(level, same, &row, &mut values),
-            }
-            rest = behind;
-        }
+        walk(level, &self.short, &row, &mut values);
+        walk(level, &self.middle, &row, &mut values);
+        walk(level, &self.long, &row, &mut values);
         Explanation { base: self.base, values: values[..self.n_features].to_vec() }
     }
 }
 
-fn walk<const Q: usize, const N: usize>(level: Level, batches: &[Batch], row: &Row, values: &mut Values) {
-    let walk = Walk::<Q, N>::new();
+fn walk<const Q: usize>(level: Level, [small, large]: &Batches<Q>, row: &[f32; ASKED], values: &mut Values) {
+    if !small.is_empty() {
+        // On the stack: blocks of this size cost the heap more than the rest of it does.
+        let (mut cells, mut deltas) = ([Curve([0.0; Q]); SLOTS], [0.0; SLOTS]);
+        walk_within(level, small, row, values, &mut cells, &mut deltas);
+    }
+    if !large.is_empty() {
+        let (mut cells, mut deltas) = (boxed::<_, SLOTS_MAX>(Curve([0.0; Q])), boxed::<_, SLOTS_MAX>(0.0));
+        walk_within(level, large, row, values, &mut cells, &mut deltas);
+    }
+}
+
+/// Without a detour over the stack.
+fn boxed<T: Copy, const N: usize>(value: T) -> Box<[T; N]> {
+    let Ok(array) = vec![value; N].into_boxed_slice().try_into() else { unreachable!("it has N elements") };
+    array
+}
+
+fn walk_within<const Q: usize, const N: usize>(
+    level: Level,
+    batches: &[Batch<Q>],
+    row: &[f32; ASKED],
+    values: &mut Values,
+    cells: &mut [Curve<Q>; N],
+    deltas: &mut [f64; N],
+) {
     dispatch!(level, simd => simd.vectorize(
         #[inline(always)]
-        || walk.add(batches, row, values)
+        || Walk::new(cells, deltas).add(batches, row, values)
     ));
 }
 

@@ -117,10 +117,18 @@ impl<'t> Reader<'t> {
     /// Ends reading: the values as text, or everything that is wrong.
     pub(super) fn finish(mut self) -> Result<Values, Faults> {
         if self.faults.is_empty() {
-            return Ok(Values::new(schema::KEYS.iter().map(|key| {
-                let given = self.items.get(key.path).and_then(|(_, span)| self.text.get(span.clone()));
-                (key.path, given.unwrap_or(key.default).to_owned())
-            })));
+            let values = schema::KEYS.iter().map(|key| {
+                let given = self.items.get(key.path).and_then(|(_, span)| {
+                    let text = self.text.get(span.clone())?;
+                    Some((text, line_column(self.text, span.start).0))
+                });
+                let value = match given {
+                    Some((text, line)) => (text.to_owned(), Some(line)),
+                    None => (key.default.to_owned(), None),
+                };
+                (key.path, value)
+            });
+            return Ok(Values::new(self.file, values));
         }
         self.faults.sort_by_key(|(order, _)| *order);
         Err(Faults(self.faults.into_iter().map(|(_, fault)| fault).collect()))

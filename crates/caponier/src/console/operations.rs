@@ -9,7 +9,7 @@ use api::{Emergencies as _, FrozenScope};
 use auth::{KeyChange, KeySummary, Permission};
 use console::{
     BanDeed, BoxFuture, Checked, Emergency, Guarded, Health, KeyDeed, KeyFile, KeyLine, NotDone, Operations,
-    Proposed, ROWS_MAX, StopDeed, Stopped, Tone,
+    Proposed, ROWS_MAX, Setting, StopDeed, Stopped, Tone,
 };
 use decide::FreezeScope;
 use domain::{AccountId, Actor, ApiKeyId, UnixNanos};
@@ -88,6 +88,35 @@ fn stopped(frozen: FrozenScope) -> Stopped {
             until: open.until,
         }),
     }
+}
+
+/// A value without what opens something: of an address no more than scheme, host and port, since nodes take their passwords
+/// before the host and their keys behind it.
+fn without_secrets(value: &str) -> String {
+    let (mut told, mut rest) = (String::with_capacity(value.len()), value);
+    while let Some((before, after)) = rest.split_once("://") {
+        told.push_str(before);
+        told.push_str("://");
+        let end = after.find(['"', '\'', ' ', ',', '\n']).unwrap_or(after.len());
+        let (url, next) = after.split_at(end);
+        let host_end = url.find(['/', '?', '#']).unwrap_or(url.len());
+        let (authority, path) = url.split_at(host_end);
+        match authority.rsplit_once('@') {
+            Some((_, host)) => {
+                told.push_str("(not shown)@");
+                told.push_str(host);
+            }
+            None => told.push_str(authority),
+        }
+        if path.trim_matches('/').is_empty() {
+            told.push_str(path);
+        } else {
+            told.push_str("/(not shown)");
+        }
+        rest = next;
+    }
+    told.push_str(rest);
+    told
 }
 
 impl Office {
@@ -217,13 +246,28 @@ impl Office {
                 facts.push(pair(&format!("chain {}", chain.chain), chain.phase.replace('_', " ")));
             }
         }
-        let settings: Vec<(String, String)> =
-            config.values.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let mut hasher = crypto::Sha256::new();
-        for (key, value) in &settings {
+        for (key, value) in config.values.iter() {
             hasher.update(format!("{key} = {value}\n").as_bytes());
         }
-        Health { checked: found, facts, settings, digest: hex::encode(hasher.finish()) }
+        let settings = config.values.iter().map(|(key, value)| Setting {
+            key: key.to_owned(),
+            value: without_secrets(value),
+            line: config.values.line(key),
+        });
+        let reloaded_at = match core.reloaded_at.load(std::sync::atomic::Ordering::Relaxed) {
+            0 => None,
+            at => Some(UnixNanos(at)),
+        };
+        Health {
+            checked: found,
+            facts,
+            settings: settings.collect(),
+            file: config.values.file().to_owned(),
+            read_at: reloaded_at.unwrap_or(self.started_at),
+            is_reloaded: reloaded_at.is_some(),
+            digest: hex::encode(hasher.finish()),
+        }
     }
 }
 
@@ -358,5 +402,32 @@ impl Operations for Office {
 
     fn health(&self) -> BoxFuture<'_, Health> {
         Box::pin(self.look())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_address_only_scheme_and_host_are_shown() {
+        for (value, told) in [
+            ("\"plain\"", "\"plain\""),
+            ("\"http://127.0.0.1:8545\"", "\"http://127.0.0.1:8545\""),
+            ("\"https://a.example/\"", "\"https://a.example/\""),
+            ("\"http://u:CANARY@a.example:1/\"", "\"http://(not shown)@a.example:1/\""),
+            ("\"https://a.example/v3/CANARY\"", "\"https://a.example/(not shown)\""),
+            (
+                "{ url = \"https://a.example?key=CANARY\", chain_id = 1 }",
+                "{ url = \"https://a.example/(not shown)\", chain_id = 1 }",
+            ),
+            (
+                "[\"http://x@CANARY@a\", \"ws://b/CANARY\"]",
+                "[\"http://(not shown)@a\", \"ws://b/(not shown)\"]",
+            ),
+            ("://", "://"),
+        ] {
+            assert_eq!(without_secrets(value), told);
+        }
     }
 }

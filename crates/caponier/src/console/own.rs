@@ -2,11 +2,13 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use api::{AppealAgainst, AppealFile, AppealFilter, Appeals as _, NewAppeal};
 use console::{
     BoxFuture, DecisionFilter, NotDone, Operations as _, Own, ROWS_MAX, Retry, Unavailable, Viewer,
-    own::{OwnAccount, OwnSessions, RefusedLine, SessionLine},
+    own::{OwnAccount, OwnAppeal, OwnSessions, RefusedLine, SessionLine},
 };
 use domain::{AccountId, Decision, FindingSource, UnixNanos, Verdict};
+use fraud::cases::Against;
 use identity::{Capability, Change, Desk, FallbackOffer, FallbackState, Refused};
 use journal::{
     Kind,
@@ -14,7 +16,7 @@ use journal::{
 };
 
 use super::{
-    SCAN_MAX,
+    SCAN_MAX, cases,
     casework::{self, Cabinet},
     doors::{self, Doors},
     operations::Office,
@@ -23,6 +25,24 @@ use crate::core::Core;
 
 /// Refusals of one account that are shown.
 const REFUSED_MAX: usize = 50;
+
+/// Appeals of one account that are shown.
+const APPEALS_MAX: usize = 50;
+
+fn own_appeal(file: AppealFile) -> OwnAppeal {
+    let AppealFile { appeal, decision } = file;
+    OwnAppeal {
+        id: format!("appeal-{}", appeal.id),
+        state: appeal.state(),
+        at: appeal.at,
+        against: match (decision, appeal.against) {
+            (Some(decision), _) => decision,
+            (None, Against::Ban(target)) => format!("the ban of {target}"),
+            (None, Against::Decision(_)) => "a decision".to_owned(),
+        },
+        reason: appeal.answer.map(|answer| answer.reason),
+    }
+}
 
 /// Over an installation.
 pub(super) struct OwnPages {
@@ -227,6 +247,15 @@ impl Own for OwnPages {
         })
     }
 
+    fn appeal(&self, viewer: Viewer, decision: String, text: String) -> BoxFuture<'_, Result<(), NotDone>> {
+        Box::pin(async move {
+            let account = viewer.account.ok_or_else(|| NotDone("you develop for no account".to_owned()))?;
+            let new = NewAppeal { account, against: AppealAgainst::Decision(decision), text };
+            let brought = self.core.desk.bring(viewer.actor, new).await;
+            brought.map(drop).map_err(|error| cases::not_done(&error))
+        })
+    }
+
     fn account(&self, account: &AccountId) -> Result<OwnAccount, Unavailable> {
         let office = Office { core: Arc::clone(&self.core), started_at: self.now() };
         let (lines, keys_more) = office.keys(Some(account.as_str()));
@@ -241,12 +270,15 @@ impl Own for OwnPages {
                 line
             });
             let (refused, looked_at) = self.refused(account)?;
+            let wanted = AppealFilter { account: Some(account.clone()), state: None };
+            let appeals = self.core.desk.appeals(&wanted, None, APPEALS_MAX).into_iter();
             Ok(OwnAccount {
                 keys,
                 keys_more,
                 stopped: stopped.collect(),
                 refused,
                 looked_at,
+                appeals: appeals.map(own_appeal).collect(),
                 appeal: self.core.config.api.appeal.clone(),
             })
         })

@@ -226,6 +226,7 @@ impl Core {
             return Err(Failure::new(Exit::NotFound, "nothing is served here that could read it again"));
         };
         let reloaded = tokio::task::block_in_place(|| reload.reload())?;
+        self.reloaded_at.store(self.clock.now().0, std::sync::atomic::Ordering::Relaxed);
         self.activate_bundles("named in the configuration that was read again").await?;
         let mut detail = reloaded.in_force.join(" ");
         if reloaded.certificates {

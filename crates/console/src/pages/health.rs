@@ -2,10 +2,15 @@
 
 use maud::{Markup, html};
 
-use super::{badge, heading, pairs};
-use crate::view::{Checked, Health, Tone};
+use super::{badge, heading, nothing, pairs};
+use crate::{
+    time::moment,
+    view::{Checked, Health, Setting, Tone},
+};
 
 pub(crate) fn page(health: &Health) -> Markup {
+    let (set, defaults): (Vec<&Setting>, Vec<&Setting>) =
+        health.settings.iter().partition(|setting| setting.line.is_some());
     html! {
         (heading("Settings and health", "What works, what wants attention, and by what settings it runs."))
         (summary(&health.checked))
@@ -18,17 +23,35 @@ pub(crate) fn page(health: &Health) -> Markup {
         }
         section.card {
             h2 { "Configuration in force" }
-            p.muted { "Secrets are named by their files and never shown. SHA-256 of these lines: " code { (health.digest) } }
+            p { "From " code { (health.file) } ", read " @if health.is_reloaded { "again " } (moment(health.read_at)) " UTC"
+                @if !health.is_reloaded { ", at the start" } ". What is not set there has its default; there is no other place." }
+            p.muted { "Secrets are named by their files and never shown; of addresses only the host is. SHA-256 of the settings: " code { (health.digest) } }
+            (settings(&set, true))
             details {
-                summary { (health.settings.len()) " settings" }
-                div.scroll { table {
-                    thead { tr { th { "setting" } th { "value" } } }
-                    tbody { @for (name, value) in &health.settings { tr {
-                        td { code { (name) } } td { code { (value) } }
-                    } } }
-                } }
+                summary { (defaults.len()) " defaults" }
+                (settings(&defaults, false))
             }
         }
+    }
+}
+
+fn settings(settings: &[&Setting], are_set: bool) -> Markup {
+    if settings.is_empty() {
+        return nothing(if are_set {
+            "Nothing is set: everything has its default."
+        } else {
+            "None is left."
+        });
+    }
+    html! {
+        div.scroll { table.stack {
+            thead { tr { th { "setting" } th { "value" } th { "from" } } }
+            tbody { @for setting in settings { tr {
+                td data-label="setting" { code { (setting.key) } }
+                td data-label="value" { code { (setting.value) } }
+                td data-label="from" { @match setting.line { Some(line) => { "line " (line) } None => span.muted { "default" } } }
+            } } }
+        } }
     }
 }
 

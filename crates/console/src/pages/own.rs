@@ -18,7 +18,7 @@ pub(crate) fn page(account: &str, own: &OwnAccount, says: Option<&str>) -> Marku
             h2 { "Withdrawals that were stopped" }
             @if own.stopped.is_empty() { (nothing("None among the newest entries.")) }
             @else { div.scroll { table.stack {
-                thead { tr { th { "when" } th { "verdict" } th.number { "amount" } th { "to" } th { "because" } th { "decision" } } }
+                thead { tr { th { "when" } th { "verdict" } th.number { "amount" } th { "to" } th { "because" } th { "decision" } th { "appeal" } } }
                 tbody { @for line in &own.stopped { tr data-row {
                     td data-label="when" { (moment(line.at)) }
                     td data-label="verdict" { (badge(Tone::of_verdict(line.verdict), line.verdict.as_str())) }
@@ -26,6 +26,7 @@ pub(crate) fn page(account: &str, own: &OwnAccount, says: Option<&str>) -> Marku
                     td.mono data-label="to" { (line.destination) }
                     td data-label="because" { (line.reason) }
                     td.mono data-label="decision" { (line.id) }
+                    td data-label="appeal" { (appeal_of(&line.id, own)) }
                 } } }
             } } }
         }
@@ -44,16 +45,52 @@ pub(crate) fn page(account: &str, own: &OwnAccount, says: Option<&str>) -> Marku
         }
         section.card #appeal {
             h2 { "If you think that is wrong" }
+            p { "Appeal beside the withdrawal: a person must look at it again and answer." }
             @match &own.appeal {
                 Some(words) => p { (words) },
-                None => p { "Ask the support of your exchange." },
+                None => p { "For anything else ask the support of your exchange." },
             }
             p.muted { "Name the decision, which begins with " code { "dec-" } ": whoever looks finds by it everything that was known then." }
+            @if own.appeals.is_empty() { (nothing("Nothing was appealed yet.")) }
+            @else { div.scroll { table.stack {
+                thead { tr { th { "appeal" } th { "against" } th { "brought" } th { "state" } th { "answer" } } }
+                tbody { @for appeal in &own.appeals { tr {
+                    td data-label="appeal" { (appeal.id) }
+                    td.mono data-label="against" { (appeal.against) }
+                    td data-label="brought" { (moment(appeal.at)) }
+                    td data-label="state" { (appeal_badge(appeal.state)) }
+                    td data-label="answer" { @match &appeal.reason { Some(reason) => (reason), None => span.muted { "not yet" } } }
+                } } }
+            } } }
         }
         h2 { "API keys" }
         @if own.keys.is_empty() { section.card { (nothing("The account has no API key.")) } }
         @for file in &own.keys { (key(file)) }
         @if own.keys_more > 0 { p.muted { (own.keys_more) " more; at most " (ROWS_MAX) " are shown." } }
+    }
+}
+
+fn appeal_badge(state: &str) -> Markup {
+    let tone = match state {
+        "open" => Tone::Warn,
+        "overturned" => Tone::Good,
+        _ => Tone::Plain,
+    };
+    badge(tone, state)
+}
+
+/// How far an appeal against a decision is, or the form to bring one.
+fn appeal_of(decision: &str, own: &OwnAccount) -> Markup {
+    match own.appeals.iter().find(|appeal| appeal.against == decision) {
+        Some(appeal) => appeal_badge(appeal.state),
+        None => html! {
+            form.row method="post" action="/console/own" {
+                input type="hidden" name="deed" value="appeal";
+                input type="hidden" name="decision" value=(decision);
+                input name="text" required maxlength="500" aria-label={ "What is wrong about " (decision) } placeholder="What is wrong about it";
+                button.plain aria-label={ "Appeal: " (decision) } { "Appeal" }
+            }
+        },
     }
 }
 

@@ -49,6 +49,12 @@ pub trait Own: Send + Sync {
     /// [`NotDone`]
     fn end_fallback<'a>(&'a self, cookies: &'a [&'a str]) -> BoxFuture<'a, Result<(), NotDone>>;
 
+    /// Appeals against a withdrawal of the account that was stopped. On return it is durable, and somebody must answer it.
+    ///
+    /// # Errors
+    /// [`NotDone`]
+    fn appeal(&self, viewer: Viewer, decision: String, text: String) -> BoxFuture<'_, Result<(), NotDone>>;
+
     /// The account of a developer; nothing of any other is looked at.
     ///
     /// # Errors

@@ -36,8 +36,10 @@ async fn show(State(console): State<Console>, headers: HeaderMap) -> Response {
 
 #[derive(Deserialize)]
 struct Act {
-    key: String,
+    key: Option<String>,
     deed: String,
+    decision: Option<String>,
+    text: Option<String>,
 }
 
 /// What takes away alone: nobody gets more by this page.
@@ -50,13 +52,19 @@ async fn act(
         Ok(visit) => visit,
         Err(response) => return *response,
     };
-    let asked = form.ok().and_then(|Form(act)| {
+    let act = match form {
+        Ok(Form(Act { deed, decision: Some(decision), text, .. })) if deed == "appeal" => {
+            return appeal(&console, &visit, decision, text.unwrap_or_default()).await;
+        }
+        other => other.ok(),
+    };
+    let asked = act.and_then(|Form(act)| {
         let deed = match act.deed.as_str() {
             "freeze" => KeyDeed::Freeze,
             "revoke" => KeyDeed::Revoke,
             _ => return None,
         };
-        Some((act.key, deed))
+        Some((act.key?, deed))
     });
     let Some((key, deed)) = asked else {
         return shown(&console, &visit, StatusCode::BAD_REQUEST, Some("The form is none of this page."));
@@ -74,5 +82,17 @@ async fn act(
     match operations.change_key(visit.viewer.actor.clone(), &key, deed, why).await {
         Ok(()) => see_other(pages::OWN.path),
         Err(error) => shown(&console, &visit, StatusCode::CONFLICT, Some(&format!("Not done: {error}."))),
+    }
+}
+
+/// Whether a decision is one of theirs is for the port to say, as if it were not there.
+async fn appeal(console: &Console, visit: &Visit, decision: String, text: String) -> Response {
+    let text = text.trim().to_owned();
+    if text.is_empty() {
+        return shown(console, visit, StatusCode::BAD_REQUEST, Some("Say what is wrong about the decision."));
+    }
+    match console.0.ports.own.appeal(visit.viewer.clone(), decision, text).await {
+        Ok(()) => see_other(pages::OWN.path),
+        Err(error) => shown(console, visit, StatusCode::CONFLICT, Some(&format!("Not done: {error}."))),
     }
 }

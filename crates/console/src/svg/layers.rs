@@ -72,7 +72,7 @@ pub(crate) fn layers(graph: &Graph, says: &str) -> Markup {
     let width = graph.columns.len() * (BOX_WIDTH + GAP) - GAP.min(graph.columns.len() * (BOX_WIDTH + GAP));
     html! {
         figure.graph {
-            div.scroll tabindex="0" role="group" aria-label=(says) {
+            div.scroll.wide-only tabindex="0" role="group" aria-label=(says) {
                 svg width=(width + 2) height=(height) viewBox=(format!("-1 0 {} {height}", width + 2)) aria-hidden="true" focusable="false" {
                     @for (column, title) in graph.columns.iter().enumerate() {
                         text.title x=(column * (BOX_WIDTH + GAP)) y="14" { (title) }
@@ -87,18 +87,27 @@ pub(crate) fn layers(graph: &Graph, says: &str) -> Markup {
                     @for (node, (x, y)) in graph.nodes.iter().zip(&places) { (boxed(node, *x, *y)) }
                 }
             }
-            (kinds(graph))
+            div.wide-only { (kinds(graph)) }
+            // A drawing that is seen in part says something else than the whole: a narrow screen has the words alone.
+            div.narrow-only { (table(graph)) }
             @for left in &graph.left_out { p.muted { (left) } }
-            details {
-                summary { "As a table" }
-                div.scroll { table {
-                    thead { tr { th { "from" } th { "how" } th { "to" } } }
-                    tbody { @for edge in &graph.edges { @if let (Some(from), Some(to)) = (graph.nodes.get(edge.ends.0), graph.nodes.get(edge.ends.1)) {
-                        tr { td { (named(from)) } td { (edge.how) } td { (named(to)) } }
-                    } } }
-                } }
-            }
+            details.wide-only { summary { "As a table" } (table(graph)) }
         }
+    }
+}
+
+fn table(graph: &Graph) -> Markup {
+    html! {
+        div.scroll { table.stack {
+            thead { tr { th { "from" } th { "how" } th { "to" } } }
+            tbody { @for edge in &graph.edges { @if let (Some(from), Some(to)) = (graph.nodes.get(edge.ends.0), graph.nodes.get(edge.ends.1)) {
+                tr {
+                    td data-label="from" { span { (named(from)) } }
+                    td data-label="how" { (edge.how) }
+                    td data-label="to" { span { (named(to)) } }
+                }
+            } } }
+        } }
     }
 }
 

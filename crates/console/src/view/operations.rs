@@ -180,6 +180,17 @@ pub struct Checked {
     pub words: String,
 }
 
+/// A setting in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub key: String,
+    /// As TOML, without what opens something.
+    pub value: String,
+    /// The line of the file where it is given; `None` for a default.
+    pub line: Option<usize>,
+}
+
 /// How the installation is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Health {
@@ -187,8 +198,14 @@ pub struct Health {
     pub checked: Vec<Checked>,
     /// What is known of it, name and value.
     pub facts: Vec<Evidence>,
-    /// The configuration in force, key and value; what is secret is a path and no value.
-    pub settings: Vec<Evidence>,
+    /// The configuration in force; what is secret is a path and no value.
+    pub settings: Vec<Setting>,
+    /// The file it stands in.
+    pub file: String,
+    /// When that was read last.
+    pub read_at: UnixNanos,
+    /// Whether that was after the start.
+    pub is_reloaded: bool,
     /// SHA-256 over the settings, hexadecimal.
     pub digest: String,
 }

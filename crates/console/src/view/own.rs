@@ -48,6 +48,21 @@ pub struct RefusedLine {
     pub count: u64,
 }
 
+/// An appeal of one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnAppeal {
+    /// Its name.
+    pub id: String,
+    /// The decision it is against, or the ban.
+    pub against: String,
+    /// When it was brought.
+    pub at: UnixNanos,
+    /// `open`, `overturned` or `upheld`.
+    pub state: &'static str,
+    /// What was answered, for the customer.
+    pub reason: Option<String>,
+}
+
 /// What a developer sees of the account they develop for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnAccount {
@@ -61,6 +76,8 @@ pub struct OwnAccount {
     pub refused: Vec<RefusedLine>,
     /// How many of the newest entries of the journal were looked at.
     pub looked_at: u64,
+    /// What was appealed, the newest first.
+    pub appeals: Vec<OwnAppeal>,
     /// Where to ask for a second look, in the exchange's own words.
     pub appeal: Option<String>,
 }

@@ -15,7 +15,7 @@ use scoring::{
     },
 };
 
-use super::{FALSE_POSITIVE_RATES, FoldResult, Source, protocol::Day};
+use super::{FALSE_POSITIVE_RATES, FoldResult, Source, protocol::date};
 
 /// Name of the card's line that holds the hash of the feature pack.
 pub const PACK_HASH: &str = "pack_hash";
@@ -49,7 +49,7 @@ pub fn model_file<'a>(
     for (rate, recall) in FALSE_POSITIVE_RATES.iter().zip(figures.recall) {
         metrics.push((format!("recall_at_fpr_{rate}"), recall));
     }
-    let last = Day(result.fold.train.end.0.saturating_sub(1));
+    let last = result.fold.train.end.0.saturating_sub(1);
     let mut lines = params.describe();
     lines.push(("pack".to_owned(), format!("{} version {}", pack.name(), pack.version())));
     lines.push((PACK_HASH.to_owned(), hex(&pack.hash())));
@@ -58,7 +58,7 @@ pub fn model_file<'a>(
         calibration,
         card: ModelCard {
             name: pack.name().to_owned(),
-            version: format!("{} to {}", source.name, &last.start().to_string()[..10]),
+            version: format!("{} to {}", source.name, date(last)),
             created_by: created_by.to_owned(),
             created_at,
             training: Training {

@@ -45,6 +45,13 @@ impl Day {
     }
 }
 
+/// A day since 1970 as people write it, `2018-08-08`.
+pub(crate) fn date(day: u32) -> String {
+    let mut text = Day(day).start().to_string();
+    text.truncate(10);
+    text
+}
+
 /// What an evaluation is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Protocol {

@@ -23,7 +23,7 @@ use super::{Compared, Digest, entry::millionths};
 use crate::{
     evaluate::{
         EvaluateError, Source, Table,
-        protocol::{Day, Fold},
+        protocol::{Day, Fold, date},
     },
     history::{History, HistoryError, Silence},
     recording::Recording,
@@ -53,7 +53,7 @@ pub enum CompareError {
         which: &'static str,
     },
     /// No row to judge.
-    #[error("no labelled event to judge from day {first_day} to {last_day} since 1970")]
+    #[error("no labelled event to judge from {} to {}", date(*first_day), date(*last_day))]
     NoRows {
         /// First day.
         first_day: u32,

@@ -20,7 +20,7 @@ use super::compare::{CompareError, new_to};
 use crate::{
     evaluate::{
         EvaluateError, Table,
-        protocol::{Day, Fold, Judged},
+        protocol::{Day, Fold, Judged, date},
     },
     history::{History, HistoryError, Silence},
     recording::Recording,
@@ -44,7 +44,8 @@ pub enum ChooseError {
     History(#[from] HistoryError),
     /// No labelled event in those days, or no fraud among them.
     #[error(
-        "{rows} labelled events from day {first_day} to {last_day} since 1970, {frauds} of them frauds: nothing to choose by"
+        "{rows} labelled events from {} to {}, {frauds} of them frauds: nothing to choose by",
+        date(*first_day), date(*last_day)
     )]
     NoRows {
         /// Labelled events.

@@ -157,14 +157,23 @@ impl Reader<'_> {
     }
 
     fn time(&mut self, at: At<'_, '_>) -> Option<TimeColumn> {
-        self.only(at, &["column", "origin", "unit"]);
+        self.only(at, &["column", "from", "origin", "unit", "until"]);
         let column = self.column(at, true);
         let unit = self.text(at, "unit");
-        let origin = self.text(at, "origin").and_then(|text| {
-            UnixNanos::parse_rfc3339(&text)
-                .map_err(|error| self.fault(at.span("origin"), "time.origin", error.to_string()))
-                .ok()
-        });
+        let mut moment = |name: &str| {
+            self.text(at, name).and_then(|text| {
+                UnixNanos::parse_rfc3339(&text)
+                    .map_err(|error| self.fault(at.span(name), &format!("time.{name}"), error.to_string()))
+                    .ok()
+            })
+        };
+        let (origin, from, until) = (moment("origin"), moment("from"), moment("until"));
+        if let (Some(from), Some(until)) = (from, until)
+            && from >= until
+        {
+            let message = "must be later than time.from".to_owned();
+            self.fault(at.span("until"), "time.until", message);
+        }
         let format = match unit.as_deref() {
             Some("rfc3339") => {
                 if at.table.contains_key("origin") {
@@ -198,7 +207,7 @@ impl Reader<'_> {
                 None
             }
         };
-        Some(TimeColumn { column: column?, format: format? })
+        Some(TimeColumn { column: column?, format: format?, from, until })
     }
 
     fn label(&mut self, at: At<'_, '_>) -> Option<LabelColumn> {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use domain::UnixNanos;
 
-use super::{Column, FieldKind, Mapping, Source, TimeFormat};
+use super::{Column, FieldKind, Mapping, Source, TimeColumn, TimeFormat};
 use crate::stream::csv::Row;
 
 /// Longest text of an id, an entity or a category, in bytes.
@@ -77,6 +77,9 @@ pub enum Problem {
     /// Not a time in the stated form.
     #[error("is no time of the stated form between 1970 and 2554")]
     NotATime,
+    /// Earlier than `time.from`, or not before `time.until`.
+    #[error("is not within time.from and time.until")]
+    OutOfPeriod,
     /// Not a whole number.
     #[error("is no whole number of minor units")]
     NotWhole,
@@ -234,6 +237,10 @@ impl Reading {
         let given = get(column, self.time)?;
         event.time =
             time(mapping.time.format, given).ok_or_else(|| fault(column, given, Problem::NotATime))?;
+        let TimeColumn { from, until, .. } = mapping.time;
+        if from.is_some_and(|from| event.time < from) || until.is_some_and(|until| event.time >= until) {
+            return Err(fault(column, given, Problem::OutOfPeriod));
+        }
 
         event.id = match (&mapping.id, self.id) {
             (Some(column), Some(place)) => {

@@ -213,3 +213,23 @@ proptest! {
         prop_assert_eq!(&events[0].values[0], &Value::Money(minor));
     }
 }
+
+#[test]
+fn a_row_out_of_the_stated_period_is_a_dead_letter_and_makes_nothing_late() {
+    let bounded = |from: &str, until: &str| {
+        CARDS.replace("unit = \"s\"\n", &format!("unit = \"s\"\nfrom = \"{from}\"\nuntil = \"{until}\"\n"))
+    };
+    let mapping = bounded("2018-04-01T00:00:05Z", "2018-04-01T00:01:00Z");
+    let file = "tx_id,t,customer,terminal,cents,fraud\n\
+                0,4,1,2,3,0\n1,5,1,2,3,0\n2,5709024000,1,2,3,0\n3,59,1,2,3,0\n4,60,1,2,3,0\n";
+    let (events, dead) = read(&mapping, file);
+    assert_eq!(events.iter().map(Event::id).collect::<Vec<_>>(), ["1", "3"]);
+    let reasons = dead.iter().filter(|letter| letter.contains("is not within time.from and time.until"));
+    assert_eq!((reasons.count(), dead.len()), (3, 3), "{dead:?}");
+
+    let upside_down = bounded("2018-04-02T00:00:00Z", "2018-04-01T00:00:00Z");
+    let faults = Mapping::parse(&upside_down).unwrap_err().0;
+    assert_eq!((faults.len(), faults[0].key.as_str(), faults[0].line), (1, "time.until", 9));
+    let no_time = Mapping::parse(&bounded("2018-04-02", "2018-04-03T00:00:00Z")).unwrap_err().0;
+    assert_eq!((no_time.len(), no_time[0].key.as_str(), no_time[0].line), (1, "time.from", 8));
+}

@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use proptest::prelude::*;
 
 use super::{quadrature::Quadrature, *};
@@ -182,13 +180,18 @@ fn full_tree(seed: u64, n_features: u8, depth: u8) -> Tree {
 fn every_kind_of_batch_is_exact() {
     let names = FeatureNames::new((0..9).map(|n| format!("x{n}"))).unwrap();
     let mut trees: Vec<Tree> =
-        [(1, 9, 12), (2, 2, 12), (3, 9, 8), (4, 9, 8), (5, 3, 8), (6, 7, 9), (7, 4, 10)]
+        [(1, 9, 12), (2, 2, 12), (3, 9, 8), (4, 9, 8), (5, 3, 8), (6, 7, 9), (7, 4, 10), (8, 7, 12)]
             .map(|(seed, n_features, depth)| full_tree(seed, n_features, depth))
             .into();
     trees.extend((0..60u8).map(|seed| full_tree(u64::from(seed) + 10, 9, seed % 6)));
-    let kinds: BTreeSet<(bool, u8)> =
-        batches(&trees).iter().map(|batch| (batch.kind.is_large, batch.kind.points)).collect();
-    assert_eq!(kinds, [(false, 2), (false, 4), (true, 2), (true, 4), (true, 6)].into());
+    let [short, middle, long] = batch::sort(&trees);
+    let batches = [
+        batch::batches::<2>(short).map(|batches| batches.len()),
+        batch::batches::<4>(middle).map(|batches| batches.len()),
+        batch::batches::<6>(long).map(|batches| batches.len()),
+    ];
+    let [[short, short_large], [middle, middle_large], [_, long_large]] = batches;
+    assert!(short > 1 && middle > 1 && short_large > 0 && middle_large > 0 && long_large > 0, "{batches:?}");
     let model = Model::new(names, 0.25, trees).unwrap();
     for row in [[0.1; 9], [0.9; 9], [0.0, 0.9, 0.2, 0.8, f32::NAN, 0.7, 0.4, 0.6, 0.5]] {
         close(&model, &row).unwrap();

@@ -57,8 +57,24 @@ struct Hex(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Hex {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
-        hex::decode(text.as_bytes()).map(Self).map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(Digits)
+    }
+}
+
+/// Reads digits where they stand: a block holds megabytes of them.
+struct Digits;
+
+impl serde::de::Visitor<'_> for Digits {
+    type Value = Hex;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("hexadecimal digits")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Hex, E> {
+        let mut bytes = vec![0; text.len() / 2];
+        hex::decode_to_slice(text, &mut bytes).map_err(E::custom)?;
+        Ok(Hex(bytes))
     }
 }
 
@@ -259,6 +275,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn digits_are_read_or_refused() {
+        let read = |json: &str| serde_json::from_str::<Hex>(json).map(|Hex(bytes)| bytes);
+        assert_eq!(read(r#""00fFAb""#).unwrap(), [0, 0xff, 0xab]);
+        assert_eq!(read(r#""\u0030\u0031""#).unwrap(), [1]);
+        assert_eq!(read(r#""""#).unwrap(), Vec::<u8>::new());
+        for bad in [r#""0""#, r#""0g""#, r#""0x00""#, r#""é0""#, "7", "null"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert!(serde_json::from_str::<Hash>(r#""00""#).is_err());
+    }
+
+    #[test]
     fn amounts_never_pass_through_floating_point() {
         for (text, value) in [
             ("0.00000001", Some(1)),
@@ -275,5 +303,128 @@ mod tests {
         ] {
             assert_eq!(satoshi(text), value, "{text}");
         }
+    }
+
+    /// Splits what stands behind the number of transactions into transactions, by their form alone.
+    fn transactions(mut rest: &[u8]) -> Vec<&[u8]> {
+        fn number(bytes: &[u8]) -> (usize, usize) {
+            let wide = |from: &[u8]| from.iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+            match bytes[0] {
+                0xfd => (wide(&bytes[1..3]), 3),
+                0xfe => (wide(&bytes[1..5]), 5),
+                small => (usize::from(small), 1),
+            }
+        }
+        let mut found = Vec::new();
+        while !rest.is_empty() {
+            let is_segwit = rest[4] == 0;
+            let mut at = if is_segwit { 6 } else { 4 };
+            let script = |at: usize| {
+                let (length, width) = number(&rest[at..]);
+                at + width + length
+            };
+            let (inputs, width) = number(&rest[at..]);
+            at += width;
+            for _ in 0..inputs {
+                at = script(at + 36) + 4;
+            }
+            let (outputs, width) = number(&rest[at..]);
+            at += width;
+            for _ in 0..outputs {
+                at = script(at + 8);
+            }
+            for _ in 0..if is_segwit { inputs } else { 0 } {
+                let (items, width) = number(&rest[at..]);
+                at += width;
+                for _ in 0..items {
+                    at = script(at);
+                }
+            }
+            let (one, others) = rest.split_at(at + 4);
+            found.push(one);
+            rest = others;
+        }
+        found
+    }
+
+    /// What a block costs from the node's answer to the flows that are kept of it, taken in again and again at rising heights.
+    /// What its inputs spend is made up, each from another address.
+    #[test]
+    #[ignore = "nightly: a figure, to be run in release"]
+    fn nightly_blocks_a_second() {
+        use crate::flows::{self, BlockFlows, Flows};
+        use std::{fmt::Write as _, process::Command, sync::Arc, time::Duration};
+
+        const N_BLOCKS: u64 = 50;
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/chain/btc_block.raw.zst");
+        let bytes = match Command::new("zstd").args(["-dc", path]).output() {
+            Ok(output) if output.status.success() => output.stdout,
+            _ => return eprintln!("skipped: no recorded Bitcoin block, or no zstd"),
+        };
+        let raw = Hex(bytes[..80].to_vec());
+        // 2,500 transactions: a number of three bytes.
+        let mut json = "{\"height\":7,\"tx\":[".to_owned();
+        let (mut inputs, mut made) = (0_u32, Vec::new());
+        for bytes in transactions(&bytes[83..]) {
+            made.push(format!("{{\"hex\":\"{}\",\"vin\":[", hex::encode(bytes)));
+            let segwit = if bytes[4] == 0 { 6 } else { 4 };
+            let n_inputs = match bytes[segwit] {
+                0xfd => u32::from(bytes[segwit + 1]) | u32::from(bytes[segwit + 2]) << 8,
+                small => u32::from(small),
+            };
+            let one = made.last_mut().unwrap();
+            for number in 0..n_inputs {
+                inputs += 1;
+                let comma = if number == 0 { "" } else { "," };
+                let _ = write!(
+                    one,
+                    "{comma}{{\"prevout\":{{\"value\":20000.00000001,\"scriptPubKey\":{{\"hex\":\"0014{inputs:040x}\"}}}}}}"
+                );
+            }
+            one.push_str("]}");
+        }
+        json.push_str(&made.join(","));
+        json.push_str("]}");
+        let parsed = chain::bitcoin::BlockHeader::parse(raw.0.as_slice().try_into().unwrap());
+        let header =
+            Header { id: BlockId { height: 7, hash: parsed.hash }, parent: parsed.parent, time_s: 1 };
+        let dir = tempfile::TempDir::new().unwrap();
+        let watch = Arc::new(crate::Watch::open(crate::Config { dir: dir.path().join("labels") }).unwrap());
+        let config = flows::Config {
+            dir: dir.path().join("flows"),
+            chain: "test".to_owned(),
+            family: domain::ChainFamily::Bitcoin,
+            tokens: Vec::new(),
+            transfers_max: 10_000_000,
+        };
+        let kept = Flows::open(config, watch).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a figure")]
+        let now = std::time::Instant::now;
+        let (mut decoding, mut keeping) = (Duration::ZERO, Duration::ZERO);
+        let mut movements = 0;
+        for height in 1..=N_BLOCKS {
+            let started = now();
+            let wire: WireBlock = serde_json::from_str(&json).unwrap();
+            let facts = decode(&header, &raw, wire).unwrap();
+            decoding += started.elapsed();
+            let started = now();
+            let mut block = BlockFlows::of_bitcoin(&facts);
+            block.height = height;
+            block.hash[..8].copy_from_slice(&height.to_be_bytes());
+            movements = block.movements.len();
+            kept.take(&block);
+            kept.flush().unwrap();
+            keeping += started.elapsed();
+        }
+        let each = |spent: Duration| spent.as_secs_f64() * 1e3 / 50.0;
+        eprintln!(
+            "{inputs} inputs, {} bytes of JSON, {movements} movements: {:.2} ms to proven facts, {:.2} ms to kept flows and \
+             clusters, synced; {:.0} blocks a second",
+            json.len(),
+            each(decoding),
+            each(keeping),
+            1e3 / (each(decoding) + each(keeping))
+        );
+        assert_eq!(kept.tip().map(|(height, _)| height), Some(N_BLOCKS));
     }
 }

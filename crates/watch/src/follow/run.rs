@@ -3,6 +3,7 @@
 use std::{future::Future, pin::Pin, time::Duration};
 
 use chain::headers::Header;
+use domain::UnixNanos;
 use tokio::sync::watch;
 
 use super::{
@@ -13,6 +14,9 @@ use super::{
 
 /// Shortest wait after an error; doubled with each further one.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
+
+/// Least time between two lines of the log about errors: a node may fail many times a second.
+const SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// What waits: a port, so that tests decide how long a second takes.
 pub trait Timer: Send + Sync {
@@ -65,6 +69,7 @@ pub async fn run<S: Source>(
     let mut backoff = Backoff::new(poll);
     let mut announced = None;
     let mut announcing = true;
+    let mut said = Said::default();
     loop {
         let outcome = tokio::select! {
             // Dropping a pass between two of its steps is as a crash there; nothing durable is half done.
@@ -73,16 +78,19 @@ pub async fn run<S: Source>(
         };
         let wait = match outcome {
             Ok(()) => {
+                said.works(&follower);
                 backoff.reset();
                 poll
             }
             // It may have to catch up itself; asking it more often does not help.
             Err(error @ FollowError::NodeBehind { .. }) => {
                 note(&follower, &error);
+                said.fails(&follower, &error);
                 poll
             }
             Err(error) => {
                 note(&follower, &error);
+                said.fails(&follower, &error);
                 backoff.wait()
             }
         };
@@ -102,6 +110,32 @@ pub async fn run<S: Source>(
     }
     follower.status().write(|status| status.phase = Phase::Stopped);
     follower
+}
+
+/// What the log was told of errors; all of them are counted in the status.
+#[derive(Debug, Default)]
+struct Said {
+    /// When the log last heard of an error.
+    at: Option<UnixNanos>,
+    /// Whether it heard that following fails and not yet that it works again.
+    fails: bool,
+}
+
+impl Said {
+    fn fails<S: Source>(&mut self, follower: &Follower<S>, error: &FollowError) {
+        let now = follower.clock().now();
+        if self.at.is_some_and(|at| now.since(at) < SAID_EVERY) {
+            return;
+        }
+        (self.at, self.fails) = (Some(now), true);
+        tracing::warn!(chain = follower.settings().chain, kind = error.as_str(), %error, "not followed, trying again");
+    }
+
+    fn works<S: Source>(&mut self, follower: &Follower<S>) {
+        if std::mem::take(&mut self.fails) {
+            tracing::info!(chain = follower.settings().chain, "followed again");
+        }
+    }
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {

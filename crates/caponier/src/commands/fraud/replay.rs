@@ -155,6 +155,12 @@ fn print(summary: &Summary, value: &Value) {
         summary.events, counts.taken, counts.late, counts.duplicates, summary.dead
     ));
     output::line(format!("          sha256 {}", text("/events/sha256")));
+    if counts.late > counts.taken {
+        output::line(
+            "          most are late: either the file is not in order of time, or the clock of a row was far ahead; \
+             time.until in the mapping keeps such rows out",
+        );
+    }
     output::line(format!(
         "pack      {} version {}, {} features, hash {}",
         text("/pack/name"),

@@ -89,7 +89,12 @@ impl Operations for Office {
         let health = Health {
             checked: vec![checked],
             facts: vec![evil()],
-            settings: vec![evil()],
+            settings: [Some(3), None]
+                .map(|line| Setting { key: EVIL.to_owned(), value: EVIL.to_owned(), line })
+                .to_vec(),
+            file: EVIL.to_owned(),
+            read_at: UnixNanos::from_secs(1),
+            is_reloaded: true,
             digest: EVIL.to_owned(),
         };
         Box::pin(std::future::ready(health))

@@ -6,7 +6,7 @@ use identity::{FallbackOffer, FallbackState};
 use super::*;
 use crate::{
     ports::{Operations as _, Own, Retry},
-    view::own::{OwnAccount, OwnSessions, RefusedLine, SessionLine},
+    view::own::{OwnAccount, OwnAppeal, OwnSessions, RefusedLine, SessionLine},
 };
 
 /// Somebody with two sessions, a fallback that was begun, and an account.
@@ -72,6 +72,11 @@ impl Own for Mine {
         done(cookies.contains(&"viewer"))
     }
 
+    fn appeal(&self, viewer: Viewer, decision: String, text: String) -> BoxFuture<'_, Result<(), NotDone>> {
+        let is_own = viewer.account.is_some_and(|account| account.as_str() == "customer-1");
+        done(is_own && decision == "d-1" && text == "it was me")
+    }
+
     fn account(&self, account: &AccountId) -> Result<OwnAccount, Unavailable> {
         if account.as_str() == "dark" {
             return Err(Unavailable(EVIL.to_owned()));
@@ -83,6 +88,15 @@ impl Own for Mine {
             stopped: vec![line()],
             refused: vec![RefusedLine { at: UnixNanos::from_secs(1), reason: EVIL.to_owned(), count: 3 }],
             looked_at: 20_000,
+            appeals: ["dec-9", EVIL]
+                .map(|against| OwnAppeal {
+                    id: EVIL.to_owned(),
+                    against: against.to_owned(),
+                    at: UnixNanos::from_secs(1),
+                    state: "open",
+                    reason: Some(EVIL.to_owned()),
+                })
+                .to_vec(),
             appeal: Some(EVIL.to_owned()),
         })
     }
@@ -157,6 +171,10 @@ async fn a_key_of_another_account_is_one_that_is_not_there() {
         // Nobody gets more by this page.
         ("key=k-1&deed=unfreeze", StatusCode::BAD_REQUEST),
         ("deed=freeze", StatusCode::BAD_REQUEST),
+        ("deed=appeal&decision=d-1&text=it+was+me", StatusCode::SEE_OTHER),
+        ("deed=appeal&decision=d-2&text=it+was+me", StatusCode::CONFLICT),
+        ("deed=appeal&decision=d-1&text=+", StatusCode::BAD_REQUEST),
+        ("deed=appeal&text=it+was+me", StatusCode::BAD_REQUEST),
     ] {
         assert_eq!(post_as("/console/own", dev, "same-origin", form).await.0, status, "{form}");
     }
