@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use auth::{
-    ApiKey, Environment, IpAllowList, KeyChange, NewApiKey, NewV2Key, Permissions,
+    ApiKey, Environment, IpAllowList, KeyChange, KeyEntry, NewApiKey, NewV2Key, Permissions,
     v2::{PublicKey, generate_key_id},
 };
 use crypto::SecretBytes;
@@ -43,6 +43,9 @@ static EXAMPLES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
 
 fuzz_target!(|data: &[u8]| {
     let bytes = edited(&[&EXAMPLES[0], &EXAMPLES[1], &EXAMPLES[2]], data);
+    if let Ok(entry) = KeyEntry::decode(&bytes) {
+        assert_eq!(entry.encode().expose(), &*bytes);
+    }
     if let Ok(change) = KeyChange::decode(&bytes) {
         assert_eq!(change.encode().expose(), &*bytes);
     }

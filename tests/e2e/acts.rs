@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 
 use crate::support::{HOME, House, Serving, Settings, assert_sound, control_api, tron_address};
 
+/// Whose token it is.
+const CALLER: &str = "service:exchange";
+
 /// Asks with headers; the status and the answer.
 async fn ask(
     house: &House,
@@ -75,6 +78,7 @@ async fn acts_are_decided_repeated_explained_and_survive_a_kill() {
         let (status, problem) = ask(&house, &serving, query, &headers, &body).await;
         assert_eq!(status, 422, "{problem}");
         assert_eq!(problem["type"], "urn:caponier:problem:idempotency-conflict");
+        assert_eq!(problem["decision_id"], first["id"], "{problem}");
     }
     let both = json!({ "type": "api_call", "idempotency_key": "other", "api_call": good["api_call"] });
     assert_eq!(ask(&house, &serving, "", &headers, &both).await.0, 400);
@@ -122,6 +126,34 @@ async fn acts_are_decided_repeated_explained_and_survive_a_kill() {
     assert!(told["proof"]["receipt"].as_str().unwrap().contains("c2sp.org/tlog-proof"), "{told}");
     assert_eq!(get(format!("/v1/decisions/{id}x/explain")).await.0, 404);
 
+    // All of them stand in the list, by type, verdict and customer; withdrawals alone if nothing is asked for.
+    let kinds = |page: &Value| -> Vec<String> {
+        let all = page["decisions"].as_array().unwrap().iter();
+        all.map(|one| one["type"].as_str().unwrap_or("withdrawal").to_owned()).collect()
+    };
+    assert_eq!(kinds(&get("/v1/decisions".to_owned()).await.1), [""; 0]);
+    let (_, every) = get("/v1/decisions?type=all".to_owned()).await;
+    assert_eq!(kinds(&every), ["api_call", "api_call", "api_call", "api_call", "login", "admin_act"]);
+    let (_, denied) =
+        get("/v1/decisions?type=login,api_call&verdict=deny,hold&account=berta".to_owned()).await;
+    assert_eq!(kinds(&denied), ["api_call", "api_call", "login"], "{denied}");
+    assert_eq!(denied["decisions"][2]["id"], banned["id"]);
+    let mut found = Vec::new();
+    let mut after = String::new();
+    loop {
+        let (status, page) = get(format!("/v1/decisions?type=all&limit=2{after}")).await;
+        assert_eq!(status, 200, "{page}");
+        found.extend(kinds(&page));
+        after = format!("&after={}", page["next"].as_str().unwrap());
+        if page["more"] == false {
+            break;
+        }
+    }
+    assert_eq!(found, kinds(&every));
+    for bad in ["type=gossip", "verdict=maybe", "account=", "type=login,"] {
+        assert_eq!(get(format!("/v1/decisions?{bad}")).await.0, 400, "{bad}");
+    }
+
     // A withdrawal in shadow goes ahead and says what it would have been.
     let withdrawal = json!({
         "type": "withdrawal",
@@ -147,12 +179,50 @@ async fn acts_are_decided_repeated_explained_and_survive_a_kill() {
         let (api, token) = (serving.api(), house.token().to_owned());
         async move { control_api(api, &token, "POST", path, body.to_string()).await.unwrap() }
     };
+    assert_eq!(bans["bans"][0]["by"], "operator:local", "{bans}");
     let lifted = post("/v1/bans/lift", json!({ "target": "192.0.2.7" })).await;
     assert_eq!(lifted, (200, json!({ "target": "192.0.2.7", "lifted": true })));
     let (_, allowed) = ask(&house, &serving, "", &[], &login).await;
     assert_eq!(allowed["verdict"], "allow", "{allowed}");
     assert_eq!(post("/v1/bans", json!({ "target": "all of them" })).await.0, 400);
-    assert_eq!(post("/v1/bans", json!({ "target": "198.51.100.7", "minutes": 5 })).await.0, 200);
+    let (status, ban) = post("/v1/bans", json!({ "target": "198.51.100.7", "minutes": 5 })).await;
+    assert_eq!((status, &ban["by"]), (200, &json!(CALLER)), "{ban}");
+    // Who did what with a key stands at the key, and in the journal.
+    let path = |what: &str| format!("/v1/keys/{key}/{what}");
+    let do_with_key = |what: &str, body: Value| {
+        let (api, token, path) = (serving.api(), house.token().to_owned(), path(what));
+        async move { control_api(api, &token, "POST", &path, body.to_string()).await.unwrap() }
+    };
+    assert_eq!(do_with_key("freeze", json!({})).await.1["state"], "frozen");
+    assert_eq!(do_with_key("unfreeze", json!({})).await.1["state"], "active");
+    let limits = json!({ "instruments": "BTC-USDT, ETH-*", "hours": "Mon-Fri 08-18; Sat,Sun 10-12" });
+    let (status, restricted) = do_with_key("restrict", limits).await;
+    assert_eq!(
+        (status, &restricted["restrictions"]["instruments"]),
+        (200, &json!(["BTC-USDT", "ETH-*"])),
+        "{restricted}"
+    );
+    let acts = |shown: &Value| -> Vec<(String, String)> {
+        let acts = shown["acts"].as_array().unwrap().iter();
+        acts.map(|act| (act["what"].as_str().unwrap().to_owned(), act["by"].as_str().unwrap().to_owned()))
+            .collect()
+    };
+    let said = |what: &str, by: &str| (what.to_owned(), by.to_owned());
+    let done = [
+        said("restricted", CALLER),
+        said("unfrozen", CALLER),
+        said("frozen", CALLER),
+        said("unfrozen", "operator:local"),
+        said("frozen", "operator:local"),
+        said("created", "operator:local"),
+    ];
+    assert_eq!(acts(&restricted), done);
+    let (status, problem) = do_with_key("restrict", json!({ "hours": "at night" })).await;
+    assert_eq!(status, 400, "{problem}");
+    assert_eq!(do_with_key("restrict", json!({})).await.1["restricted"], false);
+    let (_, told) = get("/v1/audit/entries?kind=api_key,ban&limit=1000".to_owned()).await;
+    let by: Vec<&Value> = told["entries"].as_array().unwrap().iter().map(|entry| &entry["by"]).collect();
+    assert!(by.iter().filter(|by| **by == CALLER).count() >= 5, "{told}");
     let (_, entries) = get("/v1/audit/entries?kind=judgement&limit=1000".to_owned()).await;
     assert!(entries["entries"].as_array().is_some_and(|entries| entries.len() >= 6), "{entries}");
     assert_eq!(get("/v1/audit/entries?kind=gossip".to_owned()).await.0, 400);
@@ -168,6 +238,12 @@ async fn acts_are_decided_repeated_explained_and_survive_a_kill() {
     let serving = house.serve();
     let (_, again) = ask(&house, &serving, "", &headers, &good).await;
     assert_eq!(again, first);
+    // So is who banned and who changed the key.
+    let (api, token) = (serving.api(), house.token());
+    let get =
+        |path: String| async move { control_api(api, token, "GET", &path, String::new()).await.unwrap().1 };
+    assert_eq!(get("/v1/bans".to_owned()).await["bans"][0]["by"], CALLER);
+    assert_eq!(get(format!("/v1/keys/{key}")).await["acts"].as_array().map(Vec::len), Some(7));
     assert_eq!(serving.stop(), 0);
     assert_sound(house.data());
 }

@@ -4,10 +4,11 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
     operations::{scrape, value},
-    support::{House, Serving, Settings, assert_sound},
+    support::{House, PATIENCE, Serving, Settings, assert_sound},
 };
 
 const BAD: &str = "0x00000000000000000000000000000000000000A1";
@@ -127,6 +128,26 @@ async fn an_address_is_decided_on_as_it_is_screened() {
     import(&house, good);
     let said = |what: &str| (what.to_owned(), "answer".to_owned());
     assert_eq!(told_by(&house), [said("raised"), said("retracted")]);
+
+    // Whoever listens for alerts hears of it, also afterwards.
+    let mut stream = tokio::net::TcpStream::connect(serving.api()).await.unwrap();
+    let request = format!(
+        "GET /v1/alerts/stream?after=0 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n",
+        house.token()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut heard = String::new();
+    let listens = async {
+        let mut bytes = [0; 4_096];
+        while !heard.contains("\"next\":") {
+            let got = stream.read(&mut bytes).await.unwrap();
+            assert!(got > 0, "ended: {heard}");
+            heard.push_str(&String::from_utf8_lossy(&bytes[..got]));
+        }
+    };
+    tokio::time::timeout(PATIENCE, listens).await.unwrap();
+    assert!(heard.contains("screening.answer.scam"), "{heard}");
+    drop(stream);
     assert_eq!(serving.stop(), 0);
     assert_sound(house.data());
 }

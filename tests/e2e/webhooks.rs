@@ -320,6 +320,42 @@ async fn messages_are_signed_so_that_others_can_check_them_and_say_little() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_appeal_is_told_when_it_is_brought_and_when_it_is_answered() {
+    let house = House::build(Settings { more: LOOPBACK, ..Settings::default() }).await;
+    let serving = house.serve();
+    let receiver = Receiver::start().await;
+    house.open_account("gina").await;
+    let url = receiver.url("/appeals");
+    house.ask(&["webhooks", "add", "shop", &url, "--events", "appeal,case.opened", "--as", "ann"]).exits(0);
+    house.ask(&["bans", "add", "192.0.2.7", "--minutes", "30"]).exits(0);
+    let body = json!({ "account": "gina", "against": "ban", "id": "192.0.2.7", "text": "it was my sister" });
+    let (status, brought) = api(&house, &serving, "/v1/appeals", body).await;
+    assert_eq!(status, 200, "{brought}");
+    let id = brought["id"].as_str().unwrap();
+    house
+        .ask(&["appeals", "answer", id, "--as", "ann", "--outcome", "overturned", "--reason", "she is known"])
+        .exits(0);
+    receiver.until("three messages", |got| got.len() >= 3).await;
+    let got = receiver.got();
+    let of = |kind: &str| {
+        let found = got.iter().find(|message| message.kind() == kind);
+        found.unwrap_or_else(|| panic!("{kind}: {got:?}")).json()["data"].clone()
+    };
+    let (opened, answered) = (of("appeal.opened"), of("appeal.answered"));
+    assert_eq!((&opened["appeal"], &opened["against"]), (&json!(id), &json!("ban")), "{opened}");
+    assert_eq!((&answered["appeal"], &answered["outcome"]), (&json!(id), &json!("overturned")), "{answered}");
+    assert_eq!(of("case.opened")["case"], brought["case"]);
+    // What was said, whose it is and where it comes from is nobody's business there.
+    for message in &got {
+        for private in ["sister", "known", "gina", "192.0.2.7"] {
+            assert!(!message.body.contains(private), "{private}: {message:?}");
+        }
+    }
+    assert_eq!(serving.stop(), 0);
+    assert_sound(house.data());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_loses_no_message_and_what_comes_twice_comes_under_the_same_id() {
     const ROUNDS: usize = 3;
     const EACH: usize = 12;

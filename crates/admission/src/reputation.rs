@@ -39,7 +39,7 @@ use std::{
     time::Duration,
 };
 
-use domain::UnixNanos;
+use domain::{Actor, UnixNanos};
 use ipnet::IpNet;
 use parking_lot::{Mutex, RwLock};
 
@@ -188,6 +188,8 @@ pub struct Ban {
     pub target: Target,
     /// The event that made up most of the score; none for a ban by an operator.
     pub reason: Option<Event>,
+    /// Who decided, of a ban by an operator, where they are known.
+    pub by: Option<Actor>,
     /// What was seen while the score lasted.
     pub evidence: Evidence,
     /// Points at the decision.
@@ -421,7 +423,13 @@ impl Reputation {
     ///
     /// # Errors
     /// [`BanRefused`].
-    pub fn ban(&self, target: Target, ttl: Duration, now: UnixNanos) -> Result<Ban, BanRefused> {
+    pub fn ban(
+        &self,
+        target: Target,
+        ttl: Duration,
+        by: Option<Actor>,
+        now: UnixNanos,
+    ) -> Result<Ban, BanRefused> {
         let (shard_print, print) = self.prints(&target);
         if self.is_spared(&target) {
             return Err(BanRefused::NeverBan);
@@ -429,6 +437,7 @@ impl Reputation {
         let ban = Ban {
             target,
             reason: None,
+            by,
             evidence: Evidence::default(),
             score: u32::MAX,
             since: now,
@@ -558,6 +567,7 @@ impl Reputation {
         let ban = Ban {
             target,
             reason: standing.evidence.main(&self.config.weights),
+            by: None,
             evidence: standing.evidence,
             score: standing.milli / MILLI,
             since: now,

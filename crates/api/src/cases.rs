@@ -6,17 +6,20 @@
 mod body;
 mod call;
 mod json;
+mod stream;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use domain::{Actor, UnixNanos};
 use fraud::cases::{AlertLine, Ask, Case, CaseError, Filter, Review};
 
+use self::json::alert_json;
 pub use self::json::{alerts_json, case_json, cases_json, review_json};
 pub use self::{body::case_id, call::CaseCall};
 pub(crate) use self::{
     body::{alert_query, ask, case_query},
     call::{ROUTES, case_problem, serve},
+    stream::stream,
 };
 use crate::BoxFuture;
 
@@ -105,6 +108,16 @@ pub trait Cases: Send + Sync {
 
     /// Some alerts, the newest first, from entries before a position.
     fn alerts(&self, before: Option<u64>, max: usize) -> Vec<AlertLine>;
+
+    /// Alerts from entries from a position on that are remembered, oldest first, some `max` of them, and the position behind
+    /// all that is told: no entry's alerts are told in part. From a position behind the end: none, and the end.
+    ///
+    /// # Errors
+    /// [`CasesError::Unavailable`].
+    fn alerts_from(&self, from: u64, max: usize) -> Result<(Vec<AlertLine>, u64), CasesError>;
+
+    /// Completes when something is durable behind a position, or nothing will ever be.
+    fn beyond(&self, position: u64) -> BoxFuture<'_, ()>;
 
     /// The position of a decision's id.
     ///

@@ -14,6 +14,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use decide::JudgeRequest;
+use domain::{AccountId, ActKind, Verdict};
 use serde_json::{Value, json};
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -21,9 +22,11 @@ use tokio::{
 };
 
 use crate::{
-    DecideError, DecisionPage, ExplainError, Explained, JudgedAct, ListedDecision, PageError, Permission,
+    DecideError, DecisionFilter, DecisionPage, ExplainError, FoundDecision, JudgedAct, ListedDecision,
+    PageError, Permission,
     auth::Caller,
     cases::case_problem,
+    installation::QUERY_CHARS_MAX,
     limits::{
         CASE_BODY_BYTES_MAX, DEADLINE_GRACE, DECISION_BODY_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, PAGE_MAX,
         STREAM_BEAT, STREAM_TIME_MAX, STREAMS_MAX,
@@ -177,9 +180,12 @@ async fn decide(app: &App, caller: &str, request: Request) -> Result<Value, Prob
     match timeout(deadline + DEADLINE_GRACE, deciding).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(DecideError::Busy { retry_after })) => Err(Problem::busy(retry_after)),
-        Ok(Err(error @ DecideError::Frozen { .. })) => Err(Problem::new(Kind::Frozen, error.to_string())),
-        Ok(Err(DecideError::IdempotencyConflict)) => {
-            Err(Problem::new(Kind::IdempotencyConflict, "use a new key for a new request"))
+        Ok(Err(DecideError::Frozen { earlier, scope })) => {
+            Err(Problem::new(Kind::Frozen, format!("withdrawals of {scope} are frozen")).of_decision(earlier))
+        }
+        Ok(Err(DecideError::IdempotencyConflict { earlier })) => {
+            let problem = Problem::new(Kind::IdempotencyConflict, "use a new key for a new request");
+            Err(problem.of_decision(earlier))
         }
         Ok(Err(error @ DecideError::Unavailable { .. })) => {
             tracing::error!(%error, "there is no decision");
@@ -196,37 +202,39 @@ async fn decide(app: &App, caller: &str, request: Request) -> Result<Value, Prob
 }
 
 async fn explain(app: &App, uri: &Uri) -> Result<Value, Problem> {
-    Ok(match found(app, segment(uri, 3)).await? {
-        Found::Act(JudgedAct { id, judgement, position }) => wire::judgement_json(&id, &judgement, position),
-        Found::Withdrawal(explained) => wire::explanation_json(&explained),
-    })
+    Ok(found_json(&found(app, segment(uri, 3)).await?))
 }
 
-/// A decision read back, whatever it was about.
-enum Found {
-    Act(JudgedAct),
-    Withdrawal(Explained),
+fn found_json(found: &FoundDecision) -> Value {
+    match found {
+        FoundDecision::Act(JudgedAct { id, judgement, position }) => {
+            wire::judgement_json(id, judgement, *position)
+        }
+        FoundDecision::Withdrawal(explained) => wire::explanation_json(explained),
+    }
 }
 
-async fn found(app: &App, id: &str) -> Result<Found, Problem> {
+async fn found(app: &App, id: &str) -> Result<FoundDecision, Problem> {
     let unreadable = |error: ExplainError| {
         tracing::error!(%error, "a decision was not explained");
         Problem::new(Kind::Unavailable, "decisions cannot be read at the moment")
     };
     let decisions = &app.ports().decisions;
     if let Some(explained) = decisions.explain(id).await.map_err(unreadable)? {
-        return Ok(Found::Withdrawal(explained));
+        return Ok(FoundDecision::Withdrawal(explained));
     }
     let judged = decisions.judgement(id).await.map_err(unreadable)?;
-    judged.map(Found::Act).ok_or_else(|| Problem::new(Kind::NotFound, "no decision has this id"))
+    judged.map(FoundDecision::Act).ok_or_else(|| Problem::new(Kind::NotFound, "no decision has this id"))
 }
 
 /// `GET /v1/decisions/{id}/explain`
 async fn trace(app: &App, uri: &Uri, with_evidence: bool) -> Result<Value, Problem> {
     let found = found(app, segment(uri, 3)).await?;
     let (subject, position) = match &found {
-        Found::Act(JudgedAct { id, judgement, position }) => (Subject::act(id, judgement), Some(*position)),
-        Found::Withdrawal(explained) => {
+        FoundDecision::Act(JudgedAct { id, judgement, position }) => {
+            (Subject::act(id, judgement), Some(*position))
+        }
+        FoundDecision::Withdrawal(explained) => {
             (Subject::withdrawal(&explained.id, &explained.decision), explained.position)
         }
     };
@@ -275,16 +283,58 @@ fn refused(error: &PageError) -> Problem {
     }
 }
 
+/// What every type together is called in a query.
+const EVERY_TYPE: &str = "all";
+/// Of a withdrawal.
+const WITHDRAWAL: &str = "withdrawal";
+
+/// Types of decisions a list may be asked for.
+pub(crate) fn types() -> Vec<&'static str> {
+    let acts = ActKind::ALL.map(ActKind::as_str);
+    [WITHDRAWAL].into_iter().chain(acts).chain([EVERY_TYPE]).collect()
+}
+
+/// Which decisions a query asks for: withdrawals, unless it names types.
+fn filter(query: &mut Query) -> Result<DecisionFilter, Problem> {
+    let names = |text: Option<String>| -> Vec<String> {
+        text.iter().flat_map(|text| text.split(',')).map(|name| name.trim().to_owned()).collect()
+    };
+    let mut filter = DecisionFilter::default();
+    let kinds = names(query.text("type", QUERY_CHARS_MAX)?);
+    if !kinds.is_empty() {
+        filter.withdrawals = false;
+    }
+    for name in kinds {
+        match name.as_str() {
+            EVERY_TYPE => (filter.withdrawals, filter.acts) = (true, ActKind::ALL.to_vec()),
+            WITHDRAWAL => filter.withdrawals = true,
+            name => filter.acts.push(
+                ActKind::named(name)
+                    .ok_or_else(|| fault("type", format!("expected {}", types().join(", "))))?,
+            ),
+        }
+    }
+    for name in names(query.text("verdict", QUERY_CHARS_MAX)?) {
+        let bad = |_| fault("verdict", format!("expected {}", Verdict::ALL.map(Verdict::as_str).join(", ")));
+        filter.verdicts.push(name.parse().map_err(bad)?);
+    }
+    if let Some(account) = query.take("account") {
+        let account = AccountId::parse(&account).map_err(|error| fault("account", error.to_string()))?;
+        filter.account = Some(account);
+    }
+    Ok(filter)
+}
+
 /// `GET /v1/decisions`
 async fn list(app: &App, uri: &Uri) -> Result<Value, Problem> {
     let mut query = Query::parse(uri)?;
     let after = query.take("after");
     let limit = query.count("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_MAX);
+    let filter = filter(&mut query)?;
     query.finish()?;
-    let page = app.ports().decisions.page(after.as_deref(), limit).await.map_err(|error| refused(&error))?;
-    let DecisionPage { decisions, next, more } = page;
-    let decisions: Vec<Value> =
-        decisions.iter().map(|listed| wire::explanation_json(&listed.explained)).collect();
+    let page = app.ports().decisions.page(after.as_deref(), limit, &filter).await;
+    let DecisionPage { decisions, next, more } = page.map_err(|error| refused(&error))?;
+    let decisions: Vec<Value> = decisions.iter().map(|listed| found_json(&listed.found)).collect();
     Ok(json!({ "decisions": decisions, "next": next, "more": more }))
 }
 
@@ -293,6 +343,7 @@ struct Stream {
     app: Arc<App>,
     waiting: VecDeque<ListedDecision>,
     next: String,
+    filter: DecisionFilter,
     more: bool,
     ends_at: Instant,
     _place: OwnedSemaphorePermit,
@@ -309,8 +360,7 @@ impl Stream {
     async fn line(&mut self) -> Option<Bytes> {
         loop {
             if let Some(listed) = self.waiting.pop_front() {
-                let line =
-                    json!({ "decision": wire::explanation_json(&listed.explained), "next": listed.next });
+                let line = json!({ "decision": found_json(&listed.found), "next": listed.next });
                 return Some(Bytes::from(format!("{line}\n")));
             }
             if !self.more {
@@ -324,7 +374,7 @@ impl Stream {
             } else if Instant::now() >= self.ends_at || self.app.is_stopped() {
                 return None;
             }
-            match self.app.ports().decisions.page(Some(&self.next), PAGE_MAX).await {
+            match self.app.ports().decisions.page(Some(&self.next), PAGE_MAX, &self.filter).await {
                 Ok(page) => self.take(page),
                 Err(error) => {
                     tracing::error!(%error, "a stream of decisions has ended");
@@ -344,29 +394,41 @@ async fn stream(app: &Arc<App>, uri: &Uri) -> Response {
                 let line = stream.line().await?;
                 Some((Ok::<_, Infallible>(line), stream))
             });
-            let mut response = Response::new(Body::from_stream(lines));
-            let headers = response.headers_mut();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            response
+            ndjson(Body::from_stream(lines))
         }
     }
+}
+
+/// An answer of one object a line, without end.
+pub(crate) fn ndjson(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A place for a stream.
+pub(crate) fn stream_place(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
+    app.streams().try_acquire_owned().map_err(|_none| {
+        Problem::busy(Duration::from_secs(1)).saying(format!("at most {STREAMS_MAX} streams run at a time"))
+    })
 }
 
 async fn open(app: &Arc<App>, uri: &Uri) -> Result<Stream, Problem> {
     let mut query = Query::parse(uri)?;
     let after = query.take("after");
+    let filter = filter(&mut query)?;
     query.finish()?;
-    let Ok(place) = app.streams().try_acquire_owned() else {
-        return Err(Problem::busy(Duration::from_secs(1))
-            .saying(format!("at most {STREAMS_MAX} streams run at a time")));
-    };
+    let place = stream_place(app)?;
     let after = after.unwrap_or_else(|| app.ports().decisions.end());
-    let page = app.ports().decisions.page(Some(&after), PAGE_MAX).await.map_err(|error| refused(&error))?;
+    let page = app.ports().decisions.page(Some(&after), PAGE_MAX, &filter).await;
+    let page = page.map_err(|error| refused(&error))?;
     let mut stream = Stream {
         app: Arc::clone(app),
         waiting: VecDeque::new(),
         next: String::new(),
+        filter,
         more: true,
         ends_at: Instant::now() + STREAM_TIME_MAX,
         _place: place,

@@ -1,7 +1,6 @@
 //! What an installation holds and does: API keys, bans, lists, backups, the log. The same the command line tells and does.
 //!
-//! What changes something is recorded before it is answered, is safe to repeat, and is
-//! written to the program's log with the name of the caller.
+//! What changes something is recorded with the name of the caller before it is answered, and is safe to repeat.
 //!
 //! # Bounds
 //! Keys are listed account by account; bans at most [`PAGE_MAX`] a page; of the journal at most
@@ -11,13 +10,15 @@ use axum::{
     extract::Request,
     http::{Method, Uri},
 };
-use domain::{AccountId, ApiKeyId};
+use domain::{AccountId, Actor, ApiKeyId};
 use serde_json::{Value, json};
 
 use crate::{
     BoxFuture, Permission,
     auth::Caller,
-    limits::{INSTALLATION_BODY_BYTES_MAX, NAME_BYTES_MAX, PAGE_MAX},
+    limits::{
+        INSTALLATION_BODY_BYTES_MAX, NAME_BYTES_MAX, PAGE_MAX, RESTRICTIONS_BODY_BYTES_MAX, WORDS_BYTES_MAX,
+    },
     problem::{Kind, Problem},
     query::{Query, fault},
     route::{Action, App, Route, read_body, segment},
@@ -50,6 +51,8 @@ pub enum InstallationCall {
     Key,
     /// Takes a key out of force until it is unfrozen.
     KeyFreeze,
+    /// Restricts a key, in place of what it was restricted to.
+    KeyRestrict,
     /// Takes a key out of force for ever.
     KeyRevoke,
     /// Puts a frozen key in force again.
@@ -103,6 +106,8 @@ pub enum InstallationAsk {
     Key(ApiKeyId),
     /// Takes a key out of force until it is unfrozen.
     KeyFreeze(ApiKeyId),
+    /// Restricts a key, in place of what it was restricted to.
+    KeyRestrict(ApiKeyId, Box<KeyLimits>),
     /// Takes a key out of force for ever.
     KeyRevoke(ApiKeyId),
     /// Puts a frozen key in force again.
@@ -113,6 +118,28 @@ pub enum InstallationAsk {
     Lists,
     /// The proof that the log holds the entry at a position.
     Receipt(u64),
+}
+
+/// What a key may do at most, in words. An empty list or an absent value restricts nothing. Whether the words have a meaning
+/// is for [`Installations::ask`] to say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeyLimits {
+    /// Most all orders of a day may be worth, in `notional_asset`.
+    pub day_max: Option<String>,
+    /// Entries of the address book: ids, or `network:address`.
+    pub destinations: Vec<String>,
+    /// `POST /api/v5/trade/order`, `GET /api/v5/account/*`.
+    pub endpoints: Vec<String>,
+    /// `Mon-Fri 08-18`, UTC.
+    pub hours: Vec<String>,
+    /// `BTC-USDT`, `BTC-*`.
+    pub instruments: Vec<String>,
+    /// The asset that `order_max` and `day_max` are in.
+    pub notional_asset: Option<String>,
+    /// Most one order may be worth.
+    pub order_max: Option<String>,
+    /// `funding_to_trading` and the like.
+    pub transfers: Vec<String>,
 }
 
 /// Why there is no answer.
@@ -132,8 +159,9 @@ pub enum InstallationError {
 
 /// The parts of an installation, as their operators see them.
 pub trait Installations: Send + Sync {
-    /// Does what is asked, as the described answer of the call. A change is durable on return. No secret is in any answer.
-    fn ask(&self, ask: InstallationAsk) -> BoxFuture<'_, Result<Value, InstallationError>>;
+    /// Does what is asked, as the described answer of the call. A change is durable on return, with the name of who made it.
+    /// No secret is in any answer.
+    fn ask(&self, ask: InstallationAsk, by: &Actor) -> BoxFuture<'_, Result<Value, InstallationError>>;
 }
 
 /// Characters of a cursor and of a list of kinds at most, as the description says.
@@ -154,6 +182,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get("/v1/keys/{key}", Permission::ReadAccess, InstallationCall::Key),
     post("/v1/keys/{key}/freeze", Permission::ManageKeys, InstallationCall::KeyFreeze),
     post("/v1/keys/{key}/unfreeze", Permission::ManageKeys, InstallationCall::KeyUnfreeze),
+    post("/v1/keys/{key}/restrict", Permission::ManageKeys, InstallationCall::KeyRestrict),
     post("/v1/keys/{key}/revoke", Permission::ManageKeys, InstallationCall::KeyRevoke),
     get("/v1/bans", Permission::ReadAccess, InstallationCall::Bans),
     post("/v1/bans", Permission::ManageBans, InstallationCall::BanAdd),
@@ -178,12 +207,18 @@ pub(crate) async fn serve(
             let body = read_body(request, INSTALLATION_BODY_BYTES_MAX).await?;
             ban(call, &body).map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?
         }
-        InstallationCall::Bans => return bans(app, &uri).await,
+        InstallationCall::Bans => return bans(app, &uri, caller.actor()).await,
         InstallationCall::Checkpoint => plain(&uri, InstallationAsk::Checkpoint)?,
         InstallationCall::Drill => plain(&uri, InstallationAsk::Drill)?,
         InstallationCall::Entries => entries(&uri)?,
         InstallationCall::Key => InstallationAsk::Key(key(&uri)?),
         InstallationCall::KeyFreeze => InstallationAsk::KeyFreeze(key(&uri)?),
+        InstallationCall::KeyRestrict => {
+            let id = key(&uri)?;
+            let body = read_body(request, RESTRICTIONS_BODY_BYTES_MAX).await?;
+            let limits = limits(&body).map_err(|fault| Problem::of_field(Kind::InvalidRequest, fault))?;
+            InstallationAsk::KeyRestrict(id, Box::new(limits))
+        }
         InstallationCall::KeyRevoke => InstallationAsk::KeyRevoke(key(&uri)?),
         InstallationCall::KeyUnfreeze => InstallationAsk::KeyUnfreeze(key(&uri)?),
         InstallationCall::Keys => keys(&uri)?,
@@ -200,13 +235,14 @@ pub(crate) async fn serve(
             | InstallationCall::BanLift
             | InstallationCall::Drill
             | InstallationCall::KeyFreeze
+            | InstallationCall::KeyRestrict
             | InstallationCall::KeyRevoke
             | InstallationCall::KeyUnfreeze
     );
     if changes {
         tracing::info!(caller = %caller.actor(), ?ask, "asked over the control API");
     }
-    app.ports().installation.ask(ask).await.map_err(|error| refused(&error))
+    app.ports().installation.ask(ask, caller.actor()).await.map_err(|error| refused(&error))
 }
 
 fn refused(error: &InstallationError) -> Problem {
@@ -251,6 +287,33 @@ fn entries(uri: &Uri) -> Result<InstallationAsk, Problem> {
     Ok(InstallationAsk::Entries { from, kinds, looked_at })
 }
 
+/// The body of `POST /v1/keys/{key}/restrict`; the empty object takes all restrictions away.
+pub(crate) fn limits(body: &[u8]) -> Result<KeyLimits, Fault> {
+    let mut fields = Fields::parse(body)?;
+    let mut words = |name, between: char| {
+        let text = fields.optional_label(name, WORDS_BYTES_MAX)?.unwrap_or_default();
+        let words = text.split(between).map(str::trim).filter(|word| !word.is_empty());
+        Ok::<Vec<String>, Fault>(words.map(str::to_owned).collect())
+    };
+    let (destinations, endpoints) = (words("destinations", ',')?, words("endpoints", ',')?);
+    let (instruments, transfers) = (words("instruments", ',')?, words("transfers", ',')?);
+    // A span of hours may name days with commas between.
+    let hours = words("hours", ';')?;
+    let mut word = |name| fields.optional_label(name, NAME_BYTES_MAX);
+    let limits = KeyLimits {
+        day_max: word("day_max")?,
+        notional_asset: word("notional_asset")?,
+        order_max: word("order_max")?,
+        destinations,
+        endpoints,
+        hours,
+        instruments,
+        transfers,
+    };
+    fields.finish("restrictions of a key")?;
+    Ok(limits)
+}
+
 /// The body of a call that bans or lifts.
 pub(crate) fn ban(call: InstallationCall, body: &[u8]) -> Result<InstallationAsk, Fault> {
     let mut fields = Fields::parse(body)?;
@@ -270,12 +333,13 @@ pub(crate) fn ban(call: InstallationCall, body: &[u8]) -> Result<InstallationAsk
 }
 
 /// Bans in the order of their targets, a page of them.
-async fn bans(app: &App, uri: &Uri) -> Result<Value, Problem> {
+async fn bans(app: &App, uri: &Uri, by: &Actor) -> Result<Value, Problem> {
     let mut query = Query::parse(uri)?;
     let after = query.text("after", QUERY_CHARS_MAX)?;
     let limit = query.count("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_MAX);
     query.finish()?;
-    let all = app.ports().installation.ask(InstallationAsk::Bans).await.map_err(|error| refused(&error))?;
+    let all = app.ports().installation.ask(InstallationAsk::Bans, by).await;
+    let all = all.map_err(|error| refused(&error))?;
     let target = |ban: &Value| ban.get("target").and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut all: Vec<Value> = all.as_array().cloned().unwrap_or_default();
     all.sort_by_key(target);

@@ -90,13 +90,15 @@ pub use self::{
     events::EventCall,
     installation::{
         BAN_MINUTES_MAX, ENTRIES_MAX, InstallationAsk, InstallationCall, InstallationError, Installations,
+        KeyLimits,
     },
     openapi::document_text,
     operation::OperationCall,
     people::{IdentityLog, NotRecorded, People, SessionCall},
     ports::{
-        BoxFuture, Consents, DecideError, Decided, DecisionPage, Decisions, ExplainError, Explained,
-        GrantError, Health, Intake, IntakeError, JudgedAct, ListedDecision, Metrics, PageError, Recorded,
+        BoxFuture, Consents, DecideError, Decided, DecisionFilter, DecisionPage, Decisions, ExplainError,
+        Explained, FoundDecision, GrantError, Health, Intake, IntakeError, JudgedAct, ListedDecision,
+        Metrics, PageError, Recorded,
     },
     route::{Action, OPEN_ROUTES, OpenAction, OpenRoute, Route, routes},
     rulebook::{RuleAsk, RuleCall, Rulebook, RulebookError},

@@ -37,6 +37,10 @@ pub const DEADLINE_GRACE: Duration = Duration::from_secs(1);
 pub const CONSENT_BODY_BYTES_MAX: usize = 16 * 1024;
 /// Longest body about a ban, in bytes.
 pub const INSTALLATION_BODY_BYTES_MAX: usize = 4 * 1024;
+/// Body of a request that restricts a key.
+pub const RESTRICTIONS_BODY_BYTES_MAX: usize = 16 * 1024;
+/// A list of words in such a body.
+pub const WORDS_BYTES_MAX: usize = 4 * 1024;
 /// Longest change of a case, in bytes: a text of 2,000 bytes, each escaped, and what is around it.
 pub const CASE_BODY_BYTES_MAX: usize = 16 * 1024;
 /// Longest body of a call about emergencies, in bytes: a reason of 1,000 bytes, each escaped, and what is around it.

@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use auth::oauth::{Consent, ConsentError, ConsentView, GrantNumber, GrantSummary};
 use decide::JudgeRequest;
-use domain::{AccountId, Asset, Decision, Event, Judgement, WithdrawalRequest};
+use domain::{AccountId, ActKind, Asset, Decision, Event, Judgement, Verdict, WithdrawalRequest};
 
 use crate::DeadLetters;
 
@@ -82,12 +82,17 @@ pub enum DecideError {
     /// The withdrawal was let through before, and its scope has been frozen since.
     #[error("withdrawals of {scope} are frozen")]
     Frozen {
+        /// Id of the decision that let it through.
+        earlier: String,
         /// What is frozen.
         scope: String,
     },
     /// The caller used one idempotency key for two different requests.
     #[error("idempotency key was already used for a different request")]
-    IdempotencyConflict,
+    IdempotencyConflict {
+        /// Id of the decision the key belongs to.
+        earlier: String,
+    },
     /// The decision could not be made or recorded.
     #[error("no decision can be made: {why}")]
     Unavailable {
@@ -128,11 +133,59 @@ pub struct ExplainError {
     pub why: String,
 }
 
+/// A decision read back, whatever it was about.
+#[derive(Debug, Clone)]
+pub enum FoundDecision {
+    /// About something else than a withdrawal.
+    Act(JudgedAct),
+    /// About a withdrawal.
+    Withdrawal(Explained),
+}
+
+/// Which decisions are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionFilter {
+    /// Withdrawals.
+    pub withdrawals: bool,
+    /// Acts of these kinds.
+    pub acts: Vec<ActKind>,
+    /// Only with one of these verdicts; any if none is named.
+    pub verdicts: Vec<Verdict>,
+    /// Only about this customer.
+    pub account: Option<AccountId>,
+}
+
+impl Default for DecisionFilter {
+    /// All about withdrawals.
+    fn default() -> Self {
+        Self { withdrawals: true, acts: Vec::new(), verdicts: Vec::new(), account: None }
+    }
+}
+
+impl DecisionFilter {
+    fn takes(&self, verdict: Verdict, account: Option<&AccountId>) -> bool {
+        (self.verdicts.is_empty() || self.verdicts.contains(&verdict))
+            && (self.account.is_none() || self.account.as_ref() == account)
+    }
+
+    /// Whether a decision about a withdrawal is wanted.
+    #[must_use]
+    pub fn takes_withdrawal(&self, decision: &Decision) -> bool {
+        self.withdrawals && self.takes(decision.verdict, Some(&decision.request.account))
+    }
+
+    /// Whether a decision about an act is wanted.
+    #[must_use]
+    pub fn takes_act(&self, judgement: &Judgement) -> bool {
+        self.acts.contains(&judgement.act.kind()) && self.takes(judgement.verdict, judgement.act.account())
+    }
+}
+
 /// A decision of a page.
 #[derive(Debug, Clone)]
 pub struct ListedDecision {
-    /// As explained by its id.
-    pub explained: Explained,
+    /// As shown by its id.
+    pub found: FoundDecision,
     /// The cursor behind it.
     pub next: String,
 }
@@ -191,12 +244,13 @@ pub trait Decisions: Send + Sync {
     /// The proof that the journal holds the entry at a position, as far as there is one.
     fn proof(&self, position: u64) -> BoxFuture<'_, crate::Proof>;
 
-    /// Decisions behind a cursor, from the beginning without one, at most `limit`. Looks at a bounded number of entries,
+    /// Those decisions behind a cursor, from the beginning without one, that are wanted, at most `limit`. Looks at a bounded number of entries,
     /// so a page may be empty while there is more. Decisions about persons whose data was erased are left out.
     fn page<'a>(
         &'a self,
         after: Option<&'a str>,
         limit: usize,
+        filter: &'a DecisionFilter,
     ) -> BoxFuture<'a, Result<DecisionPage, PageError>>;
 
     /// The cursor behind everything that is durable now.

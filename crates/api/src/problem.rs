@@ -174,8 +174,9 @@ pub(crate) struct Problem {
     kind: Kind,
     detail: String,
     line: Option<usize>,
-    field: Option<String>,
+    field: Option<Box<str>>,
     faults: Vec<String>,
+    decision_id: Option<Box<str>>,
     retry_after: Option<Duration>,
 }
 
@@ -192,23 +193,38 @@ struct Wire<'a> {
     field: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     faults: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision_id: Option<&'a str>,
 }
 
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), line: None, field: None, faults: Vec::new(), retry_after: None }
+        Self {
+            kind,
+            detail: detail.into(),
+            line: None,
+            field: None,
+            faults: Vec::new(),
+            decision_id: None,
+            retry_after: None,
+        }
     }
 
     /// About one field of the body.
     pub(crate) fn of_field(kind: Kind, fault: Fault) -> Self {
         let Fault { field, reason } = fault;
         let detail = if field.is_empty() { reason } else { format!("{field}: {reason}") };
-        Self { field: (!field.is_empty()).then_some(field), ..Self::new(kind, detail) }
+        Self { field: (!field.is_empty()).then(|| field.into()), ..Self::new(kind, detail) }
     }
 
     /// About one line of the body, counted from 1.
     pub(crate) fn on_line(self, line: usize) -> Self {
         Self { detail: format!("line {line}: {}", self.detail), line: Some(line), ..self }
+    }
+
+    /// That stems from a decision, by its id.
+    pub(crate) fn of_decision(self, id: impl Into<Box<str>>) -> Self {
+        Self { decision_id: Some(id.into()), ..self }
     }
 
     /// With what else is wrong.
@@ -244,6 +260,7 @@ impl IntoResponse for Problem {
             line: self.line,
             field: self.field.as_deref(),
             faults: &self.faults,
+            decision_id: self.decision_id.as_deref(),
         };
         let body = serde_json::to_vec(&wire).unwrap_or_default();
         let mut response = Response::new(Body::from(body));

@@ -269,6 +269,7 @@ impl App {
         let response = match route.action {
             Action::App(call) => json_response(apps::serve(self, call, request).await),
             Action::Appeal(call) => json_response(appeals::serve(self, call, &caller, request).await),
+            Action::Case(CaseCall::AlertStream) => cases::stream(self, request.uri()),
             Action::Case(call) => {
                 json_response(cases::serve(self, call, caller.actor().clone(), request).await)
             }

@@ -26,7 +26,7 @@ pub use self::{
     },
     ip::IpAllowList,
     key::{ApiKey, Environment, KeyError, KeyState, NewApiKey, NewV2Key, Permission, Permissions, Scheme},
-    record::{Change, KeyChange, RecordError},
+    record::{Change, KeyChange, KeyEntry, RecordError},
     refusal::{PARAMETER_BYTES_MAX, Refusal},
     registry::{ApplyError, KeySummary, Registry},
     replay::{ReplayError, ReplayWindow},

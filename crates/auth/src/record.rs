@@ -7,6 +7,9 @@
 //! `docs/journal-apikey.cddl`:
 //!
 //! ```cddl
+//! api-key-entry  = api-key-change / signed
+//! signed         = [4, by: tstr .size (1..72), bstr .cbor api-key-change]       ; who did it, where they are known
+//!
 //! api-key-change = created / frozen / revoked / unfrozen / used / restricted / spent / seen
 //!
 //! created  = [version, 0, id, account, label, permissions, [0*20 ip-entry], environment, at, secret, passphrase]
@@ -54,7 +57,7 @@
 use std::convert::Infallible;
 
 use crypto::{PassphraseHash, SecretBytes};
-use domain::{AccountId, ApiKeyId, UnixNanos};
+use domain::{AccountId, Actor, ApiKeyId, UnixNanos};
 use minicbor::{Decoder, Encoder, data::Type, encode};
 
 use crate::{
@@ -75,6 +78,10 @@ const VERSION: u8 = 1;
 const VERSION_SCHEME: u8 = 2;
 /// Of `created` with restrictions.
 const VERSION_RESTRICTED: u8 = 3;
+/// Of an entry that says who made the change.
+const VERSION_SIGNED: u8 = 4;
+/// Room for a name, and for what surrounds it.
+const SIGNATURE_BYTES_MAX: usize = 128;
 const SCHEME_OKX: u8 = 0;
 const SCHEME_ED25519: u8 = 1;
 const SCHEME_P256: u8 = 2;
@@ -155,6 +162,52 @@ pub enum KeyChange {
         /// When.
         at: UnixNanos,
     },
+}
+
+/// A change and who made it.
+#[derive(Debug, Clone)]
+pub struct KeyEntry {
+    /// Who, where they are known: what a request or a timer brings about is nobody's decision.
+    pub by: Option<Actor>,
+    /// What.
+    pub change: KeyChange,
+}
+
+impl KeyEntry {
+    /// The payload for the journal. Secret, since it may hold a key's secret.
+    #[must_use]
+    pub fn encode(&self) -> SecretBytes {
+        let change = self.change.encode();
+        let Some(by) = &self.by else { return change };
+        // Room for all of it, so that no reallocation leaves a copy of the secret behind.
+        let mut encoder = Encoder::new(Vec::with_capacity(RECORD_BYTES_MAX + SIGNATURE_BYTES_MAX));
+        encode_signed(&mut encoder, by, change.expose()).expect("writing to memory does not fail");
+        SecretBytes::new(encoder.into_writer())
+    }
+
+    /// From a payload of the journal.
+    ///
+    /// # Errors
+    /// [`RecordError`]; bytes that decode encode to themselves.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        let decoder = &mut Decoder::new(bytes);
+        let is_signed = matches!(decoder.array(), Ok(Some(3))) && matches!(decoder.u8(), Ok(VERSION_SIGNED));
+        if !is_signed {
+            return Ok(Self { by: None, change: KeyChange::decode(bytes)? });
+        }
+        let max = RECORD_BYTES_MAX + SIGNATURE_BYTES_MAX;
+        if bytes.len() > max {
+            return Err(RecordError::TooLong { got: bytes.len(), max });
+        }
+        let by = field("by", field("by", decoder.str())?.parse::<Actor>())?;
+        let entry = Self { by: Some(by), change: KeyChange::decode(field("change", decoder.bytes())?)? };
+        if entry.encode().expose() == bytes { Ok(entry) } else { Err(RecordError::NotDeterministic) }
+    }
+}
+
+fn encode_signed(encoder: &mut Encoder<Vec<u8>>, by: &Actor, change: &[u8]) -> Encoded {
+    encoder.array(3)?.u8(VERSION_SIGNED)?.str(&by.to_string())?.bytes(change)?;
+    Ok(())
 }
 
 /// Bytes that are not a change to an API key, or to an app: stored by something else, or damaged.

@@ -7,7 +7,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use admission::reputation::AsnTable;
 use bouncer::decisions;
-use domain::{Subject, UnixNanos};
+use domain::{Actor, Subject, UnixNanos};
 use gateway::{
     Ban, BanTarget, Bans, Target,
     route::{Class, Handling, Route, Verb},
@@ -37,7 +37,7 @@ pub enum News {
     /// It was banned, or would have been.
     Banned(Ban),
     /// An operator let it in again.
-    Lifted(Target, UnixNanos),
+    Lifted(Target, Option<Actor>, UnixNanos),
 }
 
 /// What the gateway is told.
@@ -145,9 +145,10 @@ fn draft(news: &News) -> Draft {
                 score: u64::from(ban.score),
                 until: ban.until,
                 strikes: u64::from(ban.strikes),
+                by: ban.by.clone(),
             },
         ),
-        News::Lifted(target, at) => (
+        News::Lifted(target, by, at) => (
             *at,
             record::Ban {
                 what: BanEvent::Lifted,
@@ -157,6 +158,7 @@ fn draft(news: &News) -> Draft {
                 score: 0,
                 until: *at,
                 strikes: 0,
+                by: by.clone(),
             },
         ),
     };
@@ -192,7 +194,7 @@ fn pass_on(helper: &bouncer::Client, news: &News) {
                 tracing::warn!("a ban was not passed on: too many wait");
             }
         }
-        News::Lifted(target, _) => {
+        News::Lifted(target, ..) => {
             if let Some(prefix) = net_of(target) {
                 helper.lift(&prefix);
             }
@@ -253,6 +255,7 @@ fn listed(ban: &Ban) -> ListedBan {
         since: ban.since.to_string(),
         until: ban.until.to_string(),
         strikes: ban.strikes,
+        by: ban.by.as_ref().map(ToString::to_string),
         in_force: ban.enforced,
     }
 }
@@ -268,9 +271,14 @@ pub(crate) fn list(bans: &Bans) -> Vec<ListedBan> {
 ///
 /// # Errors
 /// [`Failure`] for what is no target, or never banned.
-pub(crate) fn add(bans: &Bans, net: &str, api_key: Option<&str>, minutes: u64) -> Result<ListedBan, Failure> {
+pub(crate) fn add(
+    bans: &Bans,
+    (net, api_key): (&str, Option<&str>),
+    minutes: u64,
+    by: Actor,
+) -> Result<ListedBan, Failure> {
     let target = target(net, api_key)?;
-    let ban = bans.ban(&target, Duration::from_secs(minutes.saturating_mul(60)));
+    let ban = bans.ban(&target, Duration::from_secs(minutes.saturating_mul(60)), Some(by));
     ban.map(|ban| listed(&ban)).map_err(|error| refused(&error))
 }
 
@@ -278,8 +286,8 @@ pub(crate) fn add(bans: &Bans, net: &str, api_key: Option<&str>, minutes: u64) -
 ///
 /// # Errors
 /// [`Failure`] for what is no target.
-pub(crate) fn lift(bans: &Bans, net: &str, api_key: Option<&str>) -> Result<bool, Failure> {
-    bans.lift(&target(net, api_key)?).map_err(|error| refused(&error))
+pub(crate) fn lift(bans: &Bans, (net, api_key): (&str, Option<&str>), by: &Actor) -> Result<bool, Failure> {
+    bans.lift(&target(net, api_key)?, Some(by)).map_err(|error| refused(&error))
 }
 
 /// Bans of addresses and networks that are in force, in the JSON form of CrowdSec's local API.
@@ -308,7 +316,7 @@ pub(crate) fn import(bans: &Bans, file: &Path) -> Result<BansImported, Failure> 
         BansImported { skipped: u64::try_from(read.n_skipped).unwrap_or(u64::MAX), ..Default::default() };
     for decision in &read.new {
         let ttl = Duration::from_secs(decision.seconds);
-        match bans.ban(&BanTarget::Net(decision.prefix.net()), ttl) {
+        match bans.ban(&BanTarget::Net(decision.prefix.net()), ttl, Some(Actor::operator())) {
             Ok(_) => imported.banned += 1,
             Err(error) => {
                 tracing::warn!(prefix = %decision.prefix, %error, "not banned");
@@ -317,7 +325,7 @@ pub(crate) fn import(bans: &Bans, file: &Path) -> Result<BansImported, Failure> 
         }
     }
     for prefix in &read.deleted {
-        match bans.lift(&BanTarget::Net(prefix.net())) {
+        match bans.lift(&BanTarget::Net(prefix.net()), Some(&Actor::operator())) {
             Ok(lifted) => imported.lifted += u64::from(lifted),
             Err(_) => imported.skipped += 1,
         }
@@ -337,6 +345,7 @@ mod tests {
         Ban {
             target,
             reason: Some(admission::reputation::Event::BadSignature),
+            by: None,
             evidence: admission::reputation::Evidence::default(),
             score: 100,
             since: now,
@@ -376,7 +385,7 @@ mod tests {
             panic!("{:?}", helper.status());
         };
         wait(1);
-        pass_on(&helper, &News::Lifted(bad, UnixNanos::from_secs(1_001)));
+        pass_on(&helper, &News::Lifted(bad, None, UnixNanos::from_secs(1_001)));
         wait(0);
         drop(helper);
         serving.join().unwrap().unwrap();

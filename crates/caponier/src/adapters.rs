@@ -3,12 +3,12 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use api::{
-    DecideError as ApiDecideError, Decided as ApiDecided, DecisionPage, ExplainError, Explained,
-    ListedDecision, PageError,
+    DecideError as ApiDecideError, Decided as ApiDecided, DecisionFilter, DecisionPage, ExplainError,
+    Explained, FoundDecision, ListedDecision, PageError,
 };
 use auth::{Change, KeyChange, authority::DestinationId};
 use decide::{DecideError, Decider, FindingSource, SourceUnavailable};
-use domain::{AccountId, ApiKeyId, Clock, Destination, Finding, UnixNanos, WithdrawalRequest};
+use domain::{AccountId, Actor, ApiKeyId, Clock, Destination, Finding, UnixNanos, WithdrawalRequest};
 use gateway::{Answer, DecisionUnavailable, NotRecorded};
 use journal::{Kind, record};
 use tokio::sync::mpsc;
@@ -209,7 +209,7 @@ async fn record_change(
     let not_recorded = |reason: String| NotRecorded { reason };
     match change {
         Change::Key(change) => {
-            let recorded = ground.record_key_change(account, change, at).await;
+            let recorded = ground.record_key_change(account, change, None, at).await;
             recorded.map(drop).map_err(|error| not_recorded(error.to_string()))
         }
         Change::App(change) => apps::record(ground, change).await,
@@ -266,8 +266,8 @@ impl gateway::Observer for GatewayObserver {
         self.tell(News::Banned(ban.clone()));
     }
 
-    fn lifted(&self, target: &gateway::Target, at: UnixNanos) {
-        self.tell(News::Lifted(target.clone(), at));
+    fn lifted(&self, target: &gateway::Target, by: Option<&Actor>, at: UnixNanos) {
+        self.tell(News::Lifted(target.clone(), by.cloned(), at));
     }
 }
 
@@ -275,7 +275,9 @@ impl gateway::Observer for GatewayObserver {
 pub async fn record_uses(ground: Arc<Ground>, mut used: mpsc::Receiver<(ApiKeyId, UnixNanos)>) {
     while let Some((id, at)) = used.recv().await {
         let Some(summary) = ground.registry().summary(&id) else { continue };
-        if let Err(error) = ground.record_key_change(summary.account, &KeyChange::Used { id, at }, at).await {
+        if let Err(error) =
+            ground.record_key_change(summary.account, &KeyChange::Used { id, at }, None, at).await
+        {
             tracing::warn!(%error, "a key's daily use was not recorded");
         }
     }
@@ -360,13 +362,14 @@ impl api::Decisions for ApiDecisions {
         &'a self,
         after: Option<&'a str>,
         limit: usize,
+        filter: &'a DecisionFilter,
     ) -> api::BoxFuture<'a, Result<DecisionPage, PageError>> {
         Box::pin(async move {
             let from = match after {
                 None => 0,
                 Some(cursor) => self.position(cursor).ok_or(PageError::CursorUnknown)?,
             };
-            tokio::task::block_in_place(|| self.read_page(from, limit))
+            tokio::task::block_in_place(|| self.read_page(from, limit, filter))
         })
     }
 
@@ -391,8 +394,12 @@ const CURSOR: (&str, &str) = ("cur-", "dec-");
 
 fn undecided(error: &DecideError) -> ApiDecideError {
     match error {
-        DecideError::Frozen { scope } => ApiDecideError::Frozen { scope: scope.clone() },
-        DecideError::IdempotencyConflict => ApiDecideError::IdempotencyConflict,
+        DecideError::Frozen { earlier, scope } => {
+            ApiDecideError::Frozen { earlier: earlier.to_string(), scope: scope.clone() }
+        }
+        DecideError::IdempotencyConflict { earlier } => {
+            ApiDecideError::IdempotencyConflict { earlier: earlier.to_string() }
+        }
         error => {
             tracing::error!(%error, "no decision");
             ApiDecideError::Unavailable { why: error.to_string() }
@@ -416,7 +423,7 @@ impl ApiDecisions {
         self.decisions.decider.ids().position(&id).ok()
     }
 
-    fn read_page(&self, from: u64, limit: usize) -> Result<DecisionPage, PageError> {
+    fn read_page(&self, from: u64, limit: usize, filter: &DecisionFilter) -> Result<DecisionPage, PageError> {
         let unavailable = |error: &dyn std::fmt::Display| PageError::Unavailable { why: error.to_string() };
         let journal = self.ground.journal();
         let size = journal.size();
@@ -432,16 +439,33 @@ impl ApiDecisions {
             let entry = entry.map_err(|error| unavailable(&error))?;
             let position = at;
             at += 1;
-            if entry.kind != Kind::Decision
+            let is_wanted = match entry.kind {
+                Kind::Decision => filter.withdrawals,
+                Kind::Judgement => !filter.acts.is_empty(),
+                _ => false,
+            };
+            if !is_wanted
                 || !journal.open_payload_into(&entry, &mut payload).map_err(|error| unavailable(&error))?
             {
                 continue;
             }
-            let decision = record::decode_decision(&payload).map_err(|error| unavailable(&error))?;
-            let id = self.decisions.decider.ids().id(position).to_string();
-            let review = self.decisions.desk.review(position);
-            let explained = Explained { id, decision: Arc::new(decision), position: Some(position), review };
-            decisions.push(ListedDecision { explained, next: self.cursor(at) });
+            let id = || self.decisions.decider.ids().id(position).to_string();
+            let found = if entry.kind == Kind::Decision {
+                let decision = record::decode_decision(&payload).map_err(|error| unavailable(&error))?;
+                if !filter.takes_withdrawal(&decision) {
+                    continue;
+                }
+                let review = self.decisions.desk.review(position);
+                let (decision, position) = (Arc::new(decision), Some(position));
+                FoundDecision::Withdrawal(Explained { id: id(), decision, position, review })
+            } else {
+                let judgement = record::decode_judgement(&payload).map_err(|error| unavailable(&error))?;
+                if !filter.takes_act(&judgement) {
+                    continue;
+                }
+                FoundDecision::Act(api::JudgedAct { id: id(), judgement: Arc::new(judgement), position })
+            };
+            decisions.push(ListedDecision { found, next: self.cursor(at) });
         }
         Ok(DecisionPage { decisions, next: self.cursor(at), more: at < size })
     }

@@ -411,6 +411,36 @@ impl api::Cases for Desk {
         self.ground.read(|fold| fold.cases().alerts(before).take(max.min(PAGE_MAX)).cloned().collect())
     }
 
+    fn alerts_from(&self, from: u64, max: usize) -> Result<(Vec<AlertLine>, u64), CasesError> {
+        self.ground.catch_up().map_err(|error| failed(error.into()))?;
+        let found = self.ground.read(|fold| {
+            let newest = fold.cases().alerts(None).take_while(|alert| alert.line.position >= from);
+            let mut alerts: Vec<&AlertLine> = newest.collect();
+            alerts.reverse();
+            // Whole entries only: the one in which there is no more room is left to the next call.
+            let cut = alerts.get(max).map(|alert| alert.line.position);
+            let told = alerts.iter().take_while(|alert| cut.is_none_or(|cut| alert.line.position < cut));
+            let told: Vec<AlertLine> = told.map(|alert| (*alert).clone()).collect();
+            match cut {
+                Some(cut) if !told.is_empty() => (told, cut),
+                // All of them are of one entry.
+                Some(cut) => {
+                    let one = alerts.iter().take_while(|alert| alert.line.position == cut);
+                    (one.map(|alert| (*alert).clone()).collect(), cut + 1)
+                }
+                None => (told, fold.applied()),
+            }
+        });
+        Ok(found)
+    }
+
+    fn beyond(&self, position: u64) -> api::BoxFuture<'_, ()> {
+        Box::pin(async move {
+            // A journal that has stopped will never hold more: its readers find out by asking.
+            drop(self.ground.journal().wait_beyond(position).await);
+        })
+    }
+
     fn decision(&self, id: &str) -> Result<u64, CasesError> {
         self.ids.position(id).map_err(|_| CasesError::UnknownDecision)
     }

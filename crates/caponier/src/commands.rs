@@ -191,6 +191,7 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
                 ips: create.ips.clone(),
                 demo_trading: create.demo_trading,
                 passphrase,
+                by: None,
                 public_key: create.public_key.as_deref().map(public_key).transpose()?,
                 restrictions: create.restrictions.into(),
             };
@@ -204,11 +205,11 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
                 let message = "to what? Name restrictions, or --none to take all away";
                 return Err(Failure::new(Exit::Usage, message));
             }
-            (Request::KeysRestrict { key, restrictions }, false)
+            (Request::KeysRestrict { key, restrictions, by: None }, false)
         }
-        Command::Keys(KeysCommand::Revoke { key }) => (Request::KeysRevoke { key }, false),
-        Command::Keys(KeysCommand::Freeze { key }) => (Request::KeysFreeze { key }, false),
-        Command::Keys(KeysCommand::Unfreeze { key }) => (Request::KeysUnfreeze { key }, false),
+        Command::Keys(KeysCommand::Revoke { key }) => (Request::KeysRevoke { key, by: None }, false),
+        Command::Keys(KeysCommand::Freeze { key }) => (Request::KeysFreeze { key, by: None }, false),
+        Command::Keys(KeysCommand::Unfreeze { key }) => (Request::KeysUnfreeze { key, by: None }, false),
         Command::Keys(KeysCommand::RotateKek) => (Request::KeysRotateKek, false),
         Command::Apps(AppsCommand::Create { client_id, name, redirect_uris, scopes }) => {
             let has = |scope| scopes.contains(&scope);
@@ -240,10 +241,10 @@ fn request(command: Command) -> Result<(Request, bool), Failure> {
         }
         Command::Bans(BansCommand::List) => (Request::BansList, false),
         Command::Bans(BansCommand::Add { target, key, minutes }) => {
-            (Request::BansAdd { target, api_key: key, minutes }, false)
+            (Request::BansAdd { target, api_key: key, minutes, by: None }, false)
         }
         Command::Bans(BansCommand::Lift { target, key }) => {
-            (Request::BansLift { target, api_key: key }, false)
+            (Request::BansLift { target, api_key: key, by: None }, false)
         }
         Command::Bans(BansCommand::Export) => (Request::BansExport, false),
         Command::Bans(BansCommand::Import { file }) => {

@@ -7,6 +7,7 @@
 mod people;
 mod webhooks;
 
+use domain::Actor;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -31,6 +32,9 @@ pub enum Request {
         ips: Vec<String>,
         demo_trading: bool,
         passphrase: Option<String>,
+        /// Who asks; whoever uses the machine if nobody is named.
+        #[serde(skip)]
+        by: Option<Actor>,
         /// Of a v2 key; without one the key is of the OKX scheme.
         #[serde(default)]
         public_key: Option<String>,
@@ -47,18 +51,26 @@ pub enum Request {
         key: String,
         /// In place of those before.
         restrictions: RestrictionWords,
+        #[serde(skip)]
+        by: Option<Actor>,
     },
     KeysShow {
         key: String,
     },
     KeysRevoke {
         key: String,
+        #[serde(skip)]
+        by: Option<Actor>,
     },
     KeysFreeze {
         key: String,
+        #[serde(skip)]
+        by: Option<Actor>,
     },
     KeysUnfreeze {
         key: String,
+        #[serde(skip)]
+        by: Option<Actor>,
     },
     KeysRotateKek,
     SubjectsErase {
@@ -256,10 +268,14 @@ pub enum Request {
         /// Only requests that name this key.
         api_key: Option<String>,
         minutes: u64,
+        #[serde(skip)]
+        by: Option<Actor>,
     },
     BansLift {
         target: String,
         api_key: Option<String>,
+        #[serde(skip)]
+        by: Option<Actor>,
     },
     BansExport,
     BansImport {
@@ -506,6 +522,20 @@ pub struct ShownKey {
     pub last_uses: Vec<KeyUse>,
     /// From where it is known to be used, last used first.
     pub known_from: Vec<KnownFrom>,
+    /// Who did what with it, newest first.
+    #[serde(default)]
+    pub acts: Vec<KeyAct>,
+}
+
+/// Something that was done with a key on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyAct {
+    /// RFC 3339.
+    pub at: String,
+    /// `created`, `frozen`, `restricted`, `unfrozen`.
+    pub what: String,
+    /// `user:anna`, `service:exchange`, `operator:local`; `None` where the entry names nobody.
+    pub by: Option<String>,
 }
 
 /// One way a key was used.
@@ -822,6 +852,9 @@ pub struct ListedBan {
     pub until: String,
     /// Bans of the same target before.
     pub strikes: u32,
+    /// Who decided, where somebody did and they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// Not in shadow mode.
     pub in_force: bool,
 }

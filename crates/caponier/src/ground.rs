@@ -7,6 +7,7 @@
 mod bans;
 pub mod fold;
 mod installation;
+mod key_acts;
 mod past;
 mod recompute;
 pub(crate) mod rejudged;
@@ -18,11 +19,11 @@ use std::{
 
 use arc_swap::ArcSwap;
 use auth::{
-    KeyChange, Registry,
+    KeyChange, KeyEntry, Registry,
     oauth::{AppChange, Ledger},
 };
 use decide::{AddressBook, DecisionLog, LogUnavailable};
-use domain::{Decision, Subject, UnixNanos};
+use domain::{Actor, Decision, Subject, UnixNanos};
 use fraud::Fraud;
 use gateway::Connections;
 use identity::{Change, Desk};
@@ -327,7 +328,7 @@ impl Ground {
         drop(self.connections.set(connections));
     }
 
-    /// Records a change of an API key under its account's data key. One that takes away ends the key's connections.
+    /// Records a change of an API key under its account's data key, and who made it, if somebody did. One that takes away ends the key's connections.
     ///
     /// # Errors
     /// As [`Ground::record`].
@@ -335,9 +336,11 @@ impl Ground {
         &self,
         account: domain::AccountId,
         change: &KeyChange,
+        by: Option<Actor>,
         at: UnixNanos,
     ) -> Result<u64, RecordError> {
-        let payload = change.encode().expose().clone();
+        let entry = KeyEntry { by, change: change.clone() };
+        let payload = entry.encode().expose().clone();
         let draft = Draft { at, subject: Subject::Account(account), kind: Kind::ApiKey, payload };
         let position = self.record(vec![draft]).await?;
         if let (

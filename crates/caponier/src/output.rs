@@ -341,7 +341,8 @@ fn grant_text(grant: &ListedGrant) -> String {
 
 fn ban_text(ban: &ListedBan) -> String {
     let shadow = if ban.in_force { "" } else { " (shadow)" };
-    format!("{}  {}  until {}{shadow}", ban.target, ban.reason, ban.until)
+    let by = ban.by.as_ref().map_or_else(String::new, |by| format!(", by {by}"));
+    format!("{}  {}{by}  until {}{shadow}", ban.target, ban.reason, ban.until)
 }
 
 fn key_text(key: &ListedKey) -> String {
@@ -381,6 +382,9 @@ fn shown_key_text(key: &ShownKey) -> String {
     part("hours (UTC)", words.hours.join("; "));
     part("restricted at", key.restricted_at.clone().unwrap_or_default());
     part("withdraws from", key.may_withdraw_from.clone().unwrap_or_default());
+    for act in &key.acts {
+        part(&act.what, format!("{} by {}", act.at, act.by.as_deref().unwrap_or("nobody who is named")));
+    }
     let software = |ja4: &Option<String>| ja4.as_ref().map(|ja4| format!(" {ja4}")).unwrap_or_default();
     for last in &key.last_uses {
         part("used", format!("{} {} from {}{}", last.at, last.permission, last.ip, software(&last.ja4)));

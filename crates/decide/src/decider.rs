@@ -53,12 +53,17 @@ pub enum DecideError {
     /// request gets its first answer again once the freeze is lifted.
     #[error("withdrawals of {scope} are frozen")]
     Frozen {
+        /// The earlier decision.
+        earlier: DecisionId,
         /// What is frozen.
         scope: String,
     },
     /// The caller used one idempotency key for two different requests.
     #[error("idempotency key was already used for a different request")]
-    IdempotencyConflict,
+    IdempotencyConflict {
+        /// What was decided then.
+        earlier: DecisionId,
+    },
     /// The caller's key is empty or longer than 128 bytes.
     #[error("idempotency key must be 1 to 128 bytes, got {got}")]
     IdempotencyKeyLength {
@@ -285,13 +290,16 @@ impl Decider {
         request: &WithdrawalRequest,
     ) -> Result<Decided, DecideError> {
         if earlier.request != asked {
-            return Err(DecideError::IdempotencyConflict);
+            return Err(DecideError::IdempotencyConflict { earlier: self.ids.id(earlier.position) });
         }
         let read = self.log.read(earlier.position).await;
         match read {
             Ok(Some(decision)) if decision.verdict == Verdict::Allow => {
                 match self.freezes.covering(request) {
-                    Some(freeze) => Err(DecideError::Frozen { scope: freeze.scope.to_string() }),
+                    Some(freeze) => Err(DecideError::Frozen {
+                        earlier: self.ids.id(earlier.position),
+                        scope: freeze.scope.to_string(),
+                    }),
                     None => Ok(Decided { id: self.ids.id(earlier.position), decision }),
                 }
             }

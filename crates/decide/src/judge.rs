@@ -230,7 +230,7 @@ impl Judge {
 
     async fn again(&self, earlier: Remembered, asked: [u8; 16]) -> Result<Judged, DecideError> {
         if earlier.request != asked {
-            return Err(DecideError::IdempotencyConflict);
+            return Err(DecideError::IdempotencyConflict { earlier: self.ids.id(earlier.position) });
         }
         let id = self.ids.id(earlier.position);
         match self.log.read(earlier.position).await {

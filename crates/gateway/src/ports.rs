@@ -6,7 +6,7 @@ use std::{fmt, future::Future, net::IpAddr, pin::Pin};
 
 use admission::{Ban, reputation::Target};
 use auth::{Change, authority::DestinationId, oauth::AppChange};
-use domain::{AccountId, ApiKeyId, Destination, ReasonCode, UnixNanos, Verdict, WithdrawalRequest};
+use domain::{AccountId, Actor, ApiKeyId, Destination, ReasonCode, UnixNanos, Verdict, WithdrawalRequest};
 
 /// A boxed future that may borrow from its maker.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -65,7 +65,7 @@ pub trait Observer: Send + Sync + fmt::Debug {
     fn banned(&self, _ban: &Ban) {}
 
     /// An operator ended a ban before its time.
-    fn lifted(&self, _target: &Target, _at: UnixNanos) {}
+    fn lifted(&self, _target: &Target, _by: Option<&Actor>, _at: UnixNanos) {}
 }
 
 /// A change could not be made durable, so it is not in force.

@@ -39,6 +39,10 @@ event_types! {
     AlertFraud = "alert.fraud",
     /// A past transfer is judged otherwise since lists changed.
     AlertScreening = "alert.screening",
+    /// Somebody answered an appeal.
+    AppealAnswered = "appeal.answered",
+    /// A customer says that a decision or a ban was wrong.
+    AppealOpened = "appeal.opened",
     /// A restore drill failed.
     BackupDrillFailed = "backup.drill_failed",
     /// Somebody agreed to a release.

@@ -134,6 +134,7 @@ mod tests {
         Ban {
             target: Target::Source(source(ip)),
             reason,
+            by: None,
             evidence: [(Event::BadSignature, 20)].into_iter().collect(),
             score: 100,
             since: UnixNanos::from_secs(999_990),
@@ -193,7 +194,7 @@ mod tests {
         );
         // What has ended makes the next one longer: it is the fourth.
         let again =
-            reputation.ban(Target::Source(source("192.0.2.8")), Duration::from_secs(60), NOW).unwrap();
+            reputation.ban(Target::Source(source("192.0.2.8")), Duration::from_secs(60), None, NOW).unwrap();
         assert_eq!(again.strikes, 3);
         // However long it is said to last.
         let far = reputation.restore(ban("192.0.2.9", None, 9_999_999), NOW).unwrap();

@@ -178,9 +178,9 @@ fn nothing_on_the_never_ban_list_is_banned_nor_a_network_around_it() {
     assert_eq!(bans.len(), 19);
     assert!(reputation.counts().spared > 0);
     let target = Target::Prefix(Source::of(ip("192.0.2.9")).prefix());
-    assert_eq!(reputation.ban(target, TTL_MAX, NOW), Err(BanRefused::NeverBan));
+    assert_eq!(reputation.ban(target, TTL_MAX, None, NOW), Err(BanRefused::NeverBan));
     let target = Target::Source(Source::of(ip("192.0.9.9")));
-    let ban = reputation.ban(target, TTL_MAX * 9, NOW).unwrap();
+    let ban = reputation.ban(target, TTL_MAX * 9, None, NOW).unwrap();
     assert_eq!((ban.ttl(), ban.reason), (TTL_MAX, None));
     assert!(reputation.is_banned(ip("192.0.9.9"), NOW));
 }
@@ -309,7 +309,7 @@ fn a_full_table_of_bans_is_bounded_in_memory() {
     for i in 0..40_000_u32 {
         let peer = IpAddr::from(Ipv4Addr::from(0x0a00_0000 + i));
         // Of equal scores the newcomer takes the place of another.
-        assert!(reputation.ban(Target::Source(Source::of(peer)), TTL_MAX, NOW).is_ok());
+        assert!(reputation.ban(Target::Source(Source::of(peer)), TTL_MAX, None, NOW).is_ok());
     }
     assert!(reputation.n_bans_remembered() <= 10_000);
     let bytes = reputation.bans.memory_bytes();
@@ -328,7 +328,7 @@ fn people_ban_operators_and_spare_whom_the_list_names() {
     );
     let target = Target::Operator(64_500);
     let minute = Duration::from_secs(60);
-    let ban = reputation.ban(target.clone(), minute, NOW).unwrap();
+    let ban = reputation.ban(target.clone(), minute, None, NOW).unwrap();
     assert_eq!((ban.target.to_string(), ban.enforced), ("AS64500".to_owned(), true));
     let until = |ip: &str, now| reputation.banned_until(ip.parse().unwrap(), now);
     for (ip, is_banned) in [

@@ -131,7 +131,7 @@ pub(crate) fn ask(
                 reason: words(&mut fields, "reason")?,
             }
         }
-        CaseCall::Alerts | CaseCall::List | CaseCall::Show => {
+        CaseCall::AlertStream | CaseCall::Alerts | CaseCall::List | CaseCall::Show => {
             return Err(fields.fault("", "this call has no body"));
         }
     };

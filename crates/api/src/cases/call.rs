@@ -18,6 +18,8 @@ use crate::{
 pub enum CaseCall {
     /// Lists alerts.
     Alerts,
+    /// Streams alerts as they come.
+    AlertStream,
     /// Approves a proposal.
     Approve,
     /// Says who works on it.
@@ -43,6 +45,12 @@ pub(crate) const ROUTES: &[Route] = &[
         path: "/v1/alerts",
         permission: Permission::ReadCases,
         action: Action::Case(CaseCall::Alerts),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/alerts/stream",
+        permission: Permission::ReadCases,
+        action: Action::Case(CaseCall::AlertStream),
     },
     Route {
         method: Method::GET,

@@ -178,13 +178,15 @@ fn action(done: &Done, decision: Option<&String>) -> Value {
 #[must_use]
 pub fn alerts_json(alerts: &[AlertLine], is_full: bool) -> Value {
     let next = alerts.last().filter(|_| is_full).map(|alert| alert.line.position.to_string());
-    let alert = |alert: &AlertLine| {
-        let mut value = trigger(&alert.line, None);
-        value["entity"] = json!(alert.entity.to_string());
-        value["case"] = json!(alert.case.map(name));
-        value
-    };
-    json!({ "alerts": alerts.iter().map(alert).collect::<Vec<_>>(), "next": next })
+    json!({ "alerts": alerts.iter().map(alert_json).collect::<Vec<_>>(), "next": next })
+}
+
+/// One alert.
+pub(super) fn alert_json(alert: &AlertLine) -> Value {
+    let mut value = trigger(&alert.line, None);
+    value["entity"] = json!(alert.entity.to_string());
+    value["case"] = json!(alert.case.map(name));
+    value
 }
 
 #[cfg(test)]

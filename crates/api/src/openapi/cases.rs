@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     Content, Operation,
-    operations::schema,
+    operations::{plain, schema},
     schemas::{account, amount, answer, described, request, text, time},
 };
 use crate::{
@@ -79,7 +79,7 @@ fn sample_alerts() -> Value {
 /// A body that each call about a case takes.
 pub(super) fn body(call: CaseCall) -> Option<Value> {
     Some(match call {
-        CaseCall::Alerts | CaseCall::List | CaseCall::Show => return None,
+        CaseCall::AlertStream | CaseCall::Alerts | CaseCall::List | CaseCall::Show => return None,
         CaseCall::Approve => json!({ "revision": 1, "decision": ID }),
         CaseCall::Assign => json!({ "revision": 0, "to": "ann" }),
         CaseCall::Decline => json!({ "revision": 1, "decision": ID, "reason": "he did not answer" }),
@@ -131,6 +131,18 @@ pub(super) fn operation(call: CaseCall) -> Operation {
             body: vec![],
             answer: Content::json("A page.", schema("AlertPage"), vec![("page", sample_alerts())]),
             problems: &[],
+        },
+        CaseCall::AlertStream => Operation {
+            id: "streamAlerts",
+            tag: "cases",
+            summary: "Streams alerts as they come.",
+            description: "One JSON object a line, each {\"alert\": as listed, \"next\": cursor}; an empty line now and then says \
+                          that the connection lives. Begins behind after; absent: from now on. It ends after an hour, when the \
+                          state cannot be read, and when the process stops: go on behind the last next.",
+            query: vec![("after", text(64), "The next of the last line; absent: from now on.")],
+            body: vec![],
+            answer: plain("application/x-ndjson", "Alerts, one a line, without end."),
+            problems: &[Kind::StaleCursor, Kind::Unavailable],
         },
         CaseCall::List => Operation {
             id: "listCases",

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     InstallationCall,
     installation::{BAN_MINUTES_MAX, ENTRIES_MAX, QUERY_CHARS_MAX},
-    limits::{NAME_BYTES_MAX, PAGE_MAX},
+    limits::{NAME_BYTES_MAX, PAGE_MAX, WORDS_BYTES_MAX},
     problem::Kind,
 };
 
@@ -20,6 +20,10 @@ pub(super) fn body(call: InstallationCall) -> Option<Value> {
     match call {
         InstallationCall::BanAdd => Some(json!({ "target": "192.0.2.7", "minutes": 30 })),
         InstallationCall::BanLift => Some(json!({ "target": "192.0.2.7" })),
+        InstallationCall::KeyRestrict => Some(json!({
+            "endpoints": "POST /api/v5/trade/order, GET /api/v5/account/*", "instruments": "BTC-USDT, ETH-*",
+            "notional_asset": "USDT", "order_max": "1000", "day_max": "5000", "hours": "Mon-Fri 08-18",
+        })),
         _ => None,
     }
 }
@@ -28,6 +32,7 @@ fn ban() -> Value {
     json!({
         "target": "192.0.2.7", "reason": "operator", "evidence": {}, "score": null,
         "since": "2026-11-22T10:00:00Z", "until": "2026-11-22T10:30:00Z", "strikes": 1, "in_force": true,
+        "by": "user:anna",
     })
 }
 
@@ -164,6 +169,13 @@ fn told(call: InstallationCall) -> Told {
                 CHANGE,
             )
         },
+        InstallationCall::KeyRestrict => base(
+            "restrictKey",
+            "Restricts a key, in place of what it was restricted to.",
+            "The empty object takes all restrictions away. Its connections end at once, and for a day it withdraws nothing.",
+            "Key",
+            CHANGE,
+        ),
         InstallationCall::KeyRevoke => Told {
             example: changed("revoked"),
             ..base(
@@ -209,7 +221,11 @@ fn told(call: InstallationCall) -> Told {
 pub(super) fn operation(call: InstallationCall) -> Operation {
     let Told { id, summary, description, query, schema: name, example, problems } = told(call);
     let sent = body(call).map(|example| {
-        let named = if call == InstallationCall::BanAdd { "BanRequest" } else { "BanLift" };
+        let named = match call {
+            InstallationCall::BanAdd => "BanRequest",
+            InstallationCall::KeyRestrict => "KeyLimits",
+            _ => "BanLift",
+        };
         Content::json("What.", schema(named), vec![("example", example)])
     });
     let examples = example.map(|value| ("example", value)).into_iter().collect();
@@ -268,7 +284,10 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
         ("day_spent", or_null(plain())),
         ("last_uses", list(open())),
         ("known_from", list(open())),
+        ("acts", list(answer(&[("at", time()), ("what", plain()), ("by", or_null(plain()))], &[]))),
     ]);
+    let words = |about| described(text(WORDS_BYTES_MAX), about);
+    let word = |about| described(text(NAME_BYTES_MAX), about);
     let minutes = json!({ "type": "integer", "minimum": 1, "maximum": BAN_MINUTES_MAX });
     vec![
         (
@@ -297,7 +316,7 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
                     ("strikes", count()),
                     ("in_force", yes_no()),
                 ],
-                &[],
+                &[("by", described(plain(), "Who decided, where somebody did and they are known."))],
             ),
         ),
         ("BanLift", request(&[("target", target())], &[("api_key", api_key())])),
@@ -308,6 +327,25 @@ pub(super) fn components() -> Vec<(&'static str, Value)> {
         ("Drill", answer(&drill(), &[])),
         ("Entries", answer(&[("next", count()), ("entries", list(open()))], &[])),
         ("Key", answer(&shown, &[])),
+        (
+            "KeyLimits",
+            request(
+                &[],
+                &[
+                    ("day_max", word("Most all orders of a day may be worth.")),
+                    (
+                        "destinations",
+                        words("Entries of the address book: ids, or network:address, with commas between."),
+                    ),
+                    ("endpoints", words("Such as POST /api/v5/trade/order, GET /api/v5/account/*.")),
+                    ("hours", words("Such as Mon-Fri 08-18; Sat,Sun 10-12, UTC, with semicolons between.")),
+                    ("instruments", words("Such as BTC-USDT, ETH-*.")),
+                    ("notional_asset", word("The asset of order_max and day_max.")),
+                    ("order_max", word("Most one order may be worth.")),
+                    ("transfers", words("Such as funding_to_trading, with commas between.")),
+                ],
+            ),
+        ),
         ("KeyChanged", answer(&[("key", plain()), ("state", plain())], &[])),
         ("Keys", answer(&[("keys", list(answer(&listed(), &[])))], &[])),
         (

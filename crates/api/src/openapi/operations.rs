@@ -32,7 +32,7 @@ pub(super) fn schema(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-fn plain(media: &'static str, description: &'static str) -> Content {
+pub(super) fn plain(media: &'static str, description: &'static str) -> Content {
     Content { media, or_text: None, schema: json!({ "type": "string" }), examples: Vec::new(), description }
 }
 
@@ -264,7 +264,7 @@ pub(super) fn operation(action: Action) -> Operation {
             description: "A page may hold fewer than limit, even none, while more is true: go on with next. Keep the last next \
                           and ask again later for what was decided since. A cursor from before a restore is refused as \
                           stale-cursor, since what it counted may not exist any more.",
-            query: schemas::paging(),
+            query: [schemas::paging(), schemas::decisions_filter()].concat(),
             body: vec![],
             answer: Content::json(
                 "A page.",
@@ -416,7 +416,11 @@ pub(super) fn operation(action: Action) -> Operation {
             description: "One JSON object a line, each {\"decision\": Explanation, \"next\": cursor}; an empty line now and then \
                           says that the connection lives. Begins behind after; absent: from now on. It ends after an hour, \
                           when the journal cannot be read, and when the process stops: go on behind the last next.",
-            query: schemas::paging().into_iter().filter(|(name, ..)| *name == "after").collect(),
+            query: schemas::paging()
+                .into_iter()
+                .filter(|(name, ..)| *name == "after")
+                .chain(schemas::decisions_filter())
+                .collect(),
             body: vec![],
             answer: plain("application/x-ndjson", "Decisions, one a line, without end."),
             problems: &[Kind::StaleCursor, Kind::Unavailable],

@@ -5,6 +5,7 @@ use identity::webauthn::PART_BYTES_MAX;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    installation::QUERY_CHARS_MAX,
     limits::{
         ACT_BYTES_MAX, ADDRESS_BYTES_MAX, DEADLINE_MAX, IDEMPOTENCY_KEY_BYTES_MAX, NAME_BYTES_MAX, PAGE_MAX,
         PATH_BYTES_MAX,
@@ -326,8 +327,21 @@ fn problem() -> Value {
             ("line", json!({ "type": "integer", "minimum": 1 })),
             ("field", json!({ "type": "string" })),
             ("faults", json!({ "type": "array", "items": { "type": "string" } })),
+            ("decision_id", json!({ "type": "string", "description": "The decision it stems from." })),
         ],
     )
+}
+
+/// What decisions may be asked for by.
+pub(super) fn decisions_filter() -> Vec<(&'static str, Value, &'static str)> {
+    let verdicts = Verdict::ALL.map(Verdict::as_str).join("|");
+    let types = crate::decisions::types().join("|");
+    let listed = |one: &str| json!({ "type": "string", "maxLength": QUERY_CHARS_MAX, "pattern": format!("^({one})(,({one}))*$") });
+    vec![
+        ("type", listed(&types), "Types with commas between, or all; withdrawal if absent."),
+        ("verdict", listed(&verdicts), "Verdicts with commas between; any if absent."),
+        ("account", account(), "Only those about this customer."),
+    ]
 }
 
 /// What a page of something may be asked for by.
@@ -404,7 +418,13 @@ pub(crate) fn components() -> Map<String, Value> {
             "DecisionPage",
             answer(
                 &[
-                    ("decisions", json!({ "type": "array", "items": reference("Explanation") })),
+                    (
+                        "decisions",
+                        json!({
+                            "type": "array",
+                            "items": { "anyOf": [reference("Explanation"), reference("ActExplanation")] },
+                        }),
+                    ),
                     ("next", json!({ "type": "string", "description": "The after of the next page." })),
                     (
                         "more",

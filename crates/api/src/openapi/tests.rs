@@ -195,6 +195,16 @@ fn the_document_and_the_parsers_agree() {
             }
         }
     }
+    let limits = super::installation::body(crate::InstallationCall::KeyRestrict).unwrap();
+    for name in limits.as_object().unwrap().keys() {
+        for value in [json!({}), json!(-1), json!([]), json!(""), json!("BTC-USDT")] {
+            let mut changed = limits.clone();
+            changed[name] = value;
+            let text = changed.to_string();
+            let parsed = crate::installation::limits(text.as_bytes()).is_ok();
+            assert_eq!(conforms(&model, "/v1/keys/k-1/restrict", &text), parsed, "{text}");
+        }
+    }
     for (call, name) in [
         (CaseCall::Approve, "approve"),
         (CaseCall::Assign, "assign"),

@@ -233,6 +233,7 @@ impl Decisions for Backstage {
         &'a self,
         after: Option<&'a str>,
         limit: usize,
+        _: &'a crate::DecisionFilter,
     ) -> BoxFuture<'a, Result<DecisionPage, PageError>> {
         self.reached.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
@@ -250,12 +251,12 @@ impl Decisions for Backstage {
                 .iter()
                 .zip(from..)
                 .map(|((request, ..), at)| ListedDecision {
-                    explained: Explained {
+                    found: crate::FoundDecision::Withdrawal(Explained {
                         id: format!("dec-{at}"),
                         decision: decision(request.clone()),
                         position: None,
                         review: None,
-                    },
+                    }),
                     next: (at + 1).to_string(),
                 })
                 .collect();
@@ -696,12 +697,15 @@ async fn without_a_decision_the_answer_is_never_allow() {
     let api = start().await;
     for (error, status, name) in [
         (DecideError::Busy { retry_after: Duration::ZERO }, 503, "busy"),
-        (DecideError::IdempotencyConflict, 422, "idempotency-conflict"),
+        (DecideError::IdempotencyConflict { earlier: "dec-7".into() }, 422, "idempotency-conflict"),
+        (DecideError::Frozen { earlier: "dec-7".into(), scope: "all".into() }, 503, "frozen"),
         (DecideError::Unavailable { why: "secret cause".into() }, 503, "unavailable"),
     ] {
         *api.backstage.decide_fails.lock().await = Some(error);
         let refused = api.post("/v1/decisions", DECISION).await;
         assert_problem(&refused, status, name);
+        let is_of_one = matches!(name, "idempotency-conflict" | "frozen");
+        assert_eq!(refused.body.get("decision_id"), is_of_one.then(|| json!("dec-7")).as_ref());
         assert_eq!(refused.body.get("verdict"), None);
         assert!(!refused.body.to_string().contains("secret cause"));
     }

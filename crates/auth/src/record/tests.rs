@@ -93,6 +93,28 @@ fn the_fields_of_every_short_kind_are_kept() {
 }
 
 #[test]
+fn who_made_a_change_is_kept_and_every_entry_has_one_encoding() {
+    let by = Actor::new(domain::ActorKind::User, "anna").unwrap();
+    for change in changes() {
+        for by in [None, Some(by.clone())] {
+            let bytes = KeyEntry { by: by.clone(), change: change.clone() }.encode().expose().to_vec();
+            let again = KeyEntry::decode(&bytes).unwrap();
+            assert_eq!((&again.by, format!("{:?}", again.change)), (&by, format!("{change:?}")));
+            for cut in 0..bytes.len() {
+                assert!(KeyEntry::decode(&bytes[..cut]).is_err(), "{cut}");
+            }
+            assert!(KeyEntry::decode(&[bytes, vec![0]].concat()).is_err());
+        }
+    }
+    let used = KeyChange::Used { id: ApiKeyId::parse("k-1").unwrap(), at: UnixNanos(1) };
+    let bytes = KeyEntry { by: Some(by), change: used }.encode().expose().to_vec();
+    assert_eq!(bytes[..4], [0x83, 4, 0x69, b'u']);
+    let mut nameless = bytes.clone();
+    nameless[7] = b' ';
+    assert!(KeyEntry::decode(&nameless).is_err());
+}
+
+#[test]
 fn a_restricted_key_has_one_version() {
     let restricted = KeyChange::Created(Box::new(v2_key(p256()).with_restrictions(restrictions())));
     let bytes = restricted.encode().expose().to_vec();

@@ -141,7 +141,7 @@ impl Desk {
         };
         let (net, key) = abuse::as_listed(target);
         // It may have ended by itself meanwhile.
-        abuse::lift(bans, net, key).map(drop).map_err(|failure| CasesError::Unavailable {
+        abuse::lift(bans, (net, key), &done.actor).map(drop).map_err(|failure| CasesError::Unavailable {
             why: format!("the appeal is answered, and the ban was not lifted: {failure}"),
         })
     }

@@ -179,7 +179,7 @@ impl Office {
         // Of the key no more than its ends: the entry is nobody's, and is not erased with its account.
         let ends: String = key.id.as_str().chars().take(4).collect();
         self.sign(&actor, &format!("{word} API key {ends}..."), reason).await?;
-        let recorded = self.core.ground.record_key_change(key.account, &change, at).await;
+        let recorded = self.core.ground.record_key_change(key.account, &change, Some(actor), at).await;
         recorded.map(drop).map_err(|error| not_done(&error))
     }
 
@@ -192,13 +192,15 @@ impl Office {
                 }
                 abuse::is_target(&target).map_err(|failure| not_done(&failure))?;
                 self.sign(&actor, &format!("bans a source for {minutes} min"), reason).await?;
-                abuse::add(bans, &target, None, minutes).map(drop).map_err(|failure| not_done(&failure))
+                abuse::add(bans, (&target, None), minutes, actor)
+                    .map(drop)
+                    .map_err(|failure| not_done(&failure))
             }
             BanDeed::Lift { target } => {
                 let (net, key) = abuse::as_listed(&target);
                 abuse::is_target(net).map_err(|failure| not_done(&failure))?;
                 self.sign(&actor, "lets a source in again", "by hand".to_owned()).await?;
-                match abuse::lift(bans, net, key) {
+                match abuse::lift(bans, (net, key), &actor) {
                     Ok(true) => Ok(()),
                     Ok(false) => Err(NotDone("that ban has ended already".to_owned())),
                     Err(failure) => Err(not_done(&failure)),

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use auth::{
-    KeyChange,
+    KeyChange, KeyEntry,
     oauth::{AppChange, grant_key_id},
 };
 use domain::{Channel, Destination, Event, WithdrawalRequest};
@@ -219,7 +219,11 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
             }
         }
         Kind::ApiKey => {
-            words.key_change(&mut fields, &KeyChange::decode(payload).map_err(|error| error.to_string())?);
+            let entry = KeyEntry::decode(payload).map_err(|error| error.to_string())?;
+            words.key_change(&mut fields, &entry.change);
+            if let Some(by) = &entry.by {
+                fields.insert("by".to_owned(), json!(by.to_string()));
+            }
         }
         Kind::Oauth => {
             words.app_change(&mut fields, &AppChange::decode(payload).map_err(|error| error.to_string())?);
@@ -309,6 +313,9 @@ fn fields(words: Words, kind: Kind, payload: &[u8]) -> Result<Map<String, Value>
             put("score", json!(ban.score));
             put("until", json!(ban.until.to_string()));
             put("strikes", json!(ban.strikes));
+            if let Some(by) = &ban.by {
+                put("by", json!(by.to_string()));
+            }
         }
         Kind::ChainAlert => {
             let alert = record::ChainAlert::decode(payload).map_err(said)?;

@@ -103,11 +103,13 @@ impl Core {
             Request::Fraud(request) => self.fraud(request, progress).await,
             Request::ModelLearned => self.learned(),
             Request::BansList => Ok(Response::Bans(abuse::list(self.bans()?))),
-            Request::BansAdd { target, api_key, minutes } => {
-                abuse::add(self.bans()?, &target, api_key.as_deref(), minutes).map(Response::Banned)
+            Request::BansAdd { target, api_key, minutes, by } => {
+                let by = by.unwrap_or_else(Actor::operator);
+                abuse::add(self.bans()?, (&target, api_key.as_deref()), minutes, by).map(Response::Banned)
             }
-            Request::BansLift { target, api_key } => {
-                let lifted = abuse::lift(self.bans()?, &target, api_key.as_deref())?;
+            Request::BansLift { target, api_key, by } => {
+                let by = by.unwrap_or_else(Actor::operator);
+                let lifted = abuse::lift(self.bans()?, (&target, api_key.as_deref()), &by)?;
                 Ok(Response::BanLifted { target, lifted })
             }
             Request::ConsoleLink { name, roles, account } => {
@@ -137,15 +139,17 @@ impl Core {
     async fn change(&self, request: Request, progress: Progress<'_>) -> Result<Response, Failure> {
         match request {
             Request::KeysCreate { .. } => self.keys_create(request).await,
-            Request::KeysRestrict { key, restrictions } => self.keys_restrict(&key, &restrictions).await,
-            Request::KeysRevoke { key } => {
-                self.key_change(&key, "revoked", |id, at| KeyChange::Revoked { id, at }).await
+            Request::KeysRestrict { key, restrictions, by } => {
+                self.keys_restrict(&key, &restrictions, by).await
             }
-            Request::KeysFreeze { key } => {
-                self.key_change(&key, "frozen", |id, at| KeyChange::Frozen { id, at }).await
+            Request::KeysRevoke { key, by } => {
+                self.key_change((&key, by), "revoked", |id, at| KeyChange::Revoked { id, at }).await
             }
-            Request::KeysUnfreeze { key } => {
-                self.key_change(&key, "active", |id, at| KeyChange::Unfrozen { id, at }).await
+            Request::KeysFreeze { key, by } => {
+                self.key_change((&key, by), "frozen", |id, at| KeyChange::Frozen { id, at }).await
+            }
+            Request::KeysUnfreeze { key, by } => {
+                self.key_change((&key, by), "active", |id, at| KeyChange::Unfrozen { id, at }).await
             }
             Request::AppsCreate { client_id, name, redirect_uris, read, trade } => {
                 self.apps_create(client_id, &name, &redirect_uris, read, trade).await
@@ -257,7 +261,12 @@ impl Core {
         let at = self.clock.now();
         for key in self.ground.registry().summaries_of(&account) {
             self.ground
-                .record_key_change(account.clone(), &KeyChange::Revoked { id: key.id, at }, at)
+                .record_key_change(
+                    account.clone(),
+                    &KeyChange::Revoked { id: key.id, at },
+                    Some(Actor::operator()),
+                    at,
+                )
                 .await
                 .map_err(|error| record_failure(&error))?;
         }

@@ -5,7 +5,7 @@ use auth::{
     authority::may_withdraw_from,
     v2::{PublicKey, generate_key_id},
 };
-use domain::{ApiKeyId, UnixNanos};
+use domain::{Actor, ApiKeyId, UnixNanos};
 
 use super::{
     Core,
@@ -31,6 +31,7 @@ impl Core {
             ips,
             demo_trading,
             passphrase,
+            by,
             public_key,
             restrictions,
         } = request
@@ -83,7 +84,9 @@ impl Core {
             }
         };
         let created = KeyChange::Created(Box::new(key.with_restrictions(restrictions)));
-        self.ground.record_key_change(account, &created, at).await.map_err(|error| record_failure(&error))?;
+        let by = by.unwrap_or_else(Actor::operator);
+        let recorded = self.ground.record_key_change(account, &created, Some(by), at).await;
+        recorded.map_err(|error| record_failure(&error))?;
         Ok(response)
     }
 
@@ -131,6 +134,7 @@ impl Core {
             day_spent: day_bound.map(|_| registry.spent(&summary.id, now).to_string()),
             last_uses: last_uses.collect(),
             known_from: known_from.collect(),
+            acts: self.ground.read(|fold| fold.key_acts(&summary.id)),
             listed: listed(summary),
         }
     }
@@ -139,12 +143,14 @@ impl Core {
         &self,
         key: &str,
         restrictions: &RestrictionWords,
+        by: Option<Actor>,
     ) -> Result<Response, Failure> {
+        let by = Some(by.unwrap_or_else(Actor::operator));
         let summary = self.known_key(key)?;
         let restrictions = Box::new(restriction_words::read(restrictions)?);
         let (id, at) = (summary.id.clone(), self.clock.now());
         self.ground
-            .record_key_change(summary.account, &KeyChange::Restricted { id, at, restrictions }, at)
+            .record_key_change(summary.account, &KeyChange::Restricted { id, at, restrictions }, by, at)
             .await
             .map_err(|error| record_failure(&error))?;
         self.keys_show(key)
@@ -152,7 +158,7 @@ impl Core {
 
     pub(super) async fn key_change(
         &self,
-        key: &str,
+        (key, by): (&str, Option<Actor>),
         state: &str,
         change: impl FnOnce(ApiKeyId, UnixNanos) -> KeyChange,
     ) -> Result<Response, Failure> {
@@ -162,8 +168,9 @@ impl Core {
             return Ok(Response::KeyChanged { key: id.to_string(), state: state.to_owned() });
         }
         let at = self.clock.now();
+        let by = Some(by.unwrap_or_else(Actor::operator));
         self.ground
-            .record_key_change(summary.account, &change(id.clone(), at), at)
+            .record_key_change(summary.account, &change(id.clone(), at), by, at)
             .await
             .map_err(|error| record_failure(&error))?;
         Ok(Response::KeyChanged { key: id.to_string(), state: state.to_owned() })

@@ -220,6 +220,7 @@ impl Installation {
             ips: ips.iter().map(|ip| (*ip).to_owned()).collect(),
             demo_trading: false,
             passphrase: None,
+            by: None,
             public_key: None,
             restrictions: RestrictionWords::default(),
         };

@@ -496,7 +496,7 @@ async fn revoked_key(installation: &Installation) -> anyhow::Result<String> {
     let key = installation.create_key("victim", &["read"], &["127.0.0.0/24"]).await?;
     let mut client = installation.client(VICTIM, Some(&key));
     expect(&client.call(Method::GET, "/api/v5/account/balance", "").await?, "0")?;
-    let revoke = Request::KeysRevoke { key: key.key.clone() };
+    let revoke = Request::KeysRevoke { key: key.key.clone(), by: None };
     installation.running().core().handle(revoke, &mut |_, _, _| ()).await?;
     expect(&client.call(Method::GET, "/api/v5/account/balance", "").await?, "50119")?;
     Ok("next request on the open connection: 50119".to_owned())

@@ -35,6 +35,7 @@ impl FoundBans {
         let ban = Ban {
             target,
             reason,
+            by: record.by,
             evidence: record.evidence.iter().filter_map(seen).collect(),
             score: u32::try_from(record.score).unwrap_or(u32::MAX),
             since: at,
@@ -90,6 +91,7 @@ mod tests {
             score: 100,
             until: at(until),
             strikes: 1,
+            by: None,
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use auth::{
-    KeyChange, Registry,
+    KeyChange, KeyEntry, Registry,
     oauth::{AppApplyError, AppChange, Ledger},
 };
 use chain::label::Category;
@@ -37,6 +37,7 @@ use crate::trails::{Sort, Trails};
 
 use super::{
     API_KEYS_MAX, FoundBans, GRANTS_MAX, Installation,
+    key_acts::KeyActs,
     rejudged::{By, Rejudged},
 };
 
@@ -126,6 +127,8 @@ pub struct Fold {
     keyed_judgements: Option<VecDeque<KeyedDecision>>,
     /// Collected while replaying; `None` once the gateway has taken them, since it remembers its own.
     bans: Option<FoundBans>,
+    /// Who did what with each key.
+    key_acts: KeyActs,
     failed: Option<FoldError>,
     /// When the newest entry was recorded.
     latest: domain::UnixNanos,
@@ -175,6 +178,7 @@ impl Fold {
             keyed_screenings: Some(VecDeque::new()),
             keyed_judgements: Some(VecDeque::new()),
             bans: Some(FoundBans::default()),
+            key_acts: KeyActs::default(),
             failed: None,
             latest: domain::UnixNanos(0),
             trails: None,
@@ -468,7 +472,7 @@ impl Fold {
                 }
             }
             Kind::ApiKey => {
-                let change = KeyChange::decode(payload).map_err(|error| malformed(&error))?;
+                let KeyEntry { by, change } = KeyEntry::decode(payload).map_err(|error| malformed(&error))?;
                 let account = match &change {
                     KeyChange::Created(key) => Some(key.account().clone()),
                     // Before it is taken in: of a revoked key only the id is kept.
@@ -483,6 +487,7 @@ impl Fold {
                         trails.account(position, &account, Sort::Key);
                     }
                 }
+                self.key_acts.apply(&change, by);
                 self.keys.registry.apply(change).map_err(|error| malformed(&error))?;
             }
             Kind::Oauth => {
@@ -685,6 +690,11 @@ impl Fold {
         Ok(())
     }
 
+    /// Who did what with a key that is not revoked, newest first.
+    pub(crate) fn key_acts(&self, id: &domain::ApiKeyId) -> Vec<crate::control::KeyAct> {
+        self.key_acts.of(id)
+    }
+
     /// What two states are compared by. The time a key was last used is left out: it moves ahead of the journal
     /// within a day. So is what a key has spent: it moves ahead of what is reserved.
     pub(super) fn digest_parts(&self) -> BTreeMap<String, String> {
@@ -711,6 +721,7 @@ impl Fold {
             );
         }
         parts.insert("api_keys".to_owned(), hex::encode(crypto::sha256(&[keys.as_bytes()])));
+        parts.insert("key_acts".to_owned(), hex::encode(self.key_acts.digest()));
         parts.insert("emergencies".to_owned(), hex::encode(self.keys.emergencies.digest()));
         parts.insert("people".to_owned(), hex::encode(self.keys.people.digest()));
         parts.insert("apps".to_owned(), hex::encode(crypto::sha256(&[self.apps_text().as_bytes()])));

@@ -6,7 +6,7 @@
 use decide::DecisionIds;
 use domain::{AlertEntity, UnixNanos, Verdict};
 use fraud::{
-    cases::{Action, CaseEntry},
+    cases::{Action, Against, CaseEntry},
     lifecycle::ModelEntry,
 };
 use identity::requests;
@@ -34,7 +34,16 @@ const fn types_of(kind: Kind) -> &'static [EventType] {
     use EventType as E;
     match kind {
         Kind::BackupDrill => &[E::BackupDrillFailed],
-        Kind::Case => &[E::CaseApproved, E::CaseAssigned, E::CaseDeclined, E::CaseProposed, E::CaseResolved],
+        Kind::Case => &[
+            E::AppealAnswered,
+            E::AppealOpened,
+            E::CaseApproved,
+            E::CaseAssigned,
+            E::CaseDeclined,
+            E::CaseOpened,
+            E::CaseProposed,
+            E::CaseResolved,
+        ],
         Kind::ChainAlert => &[E::AlertChain, E::AlertChainRetracted, E::CaseOpened],
         Kind::ChangeRequest => &[
             E::ChangeApproved,
@@ -213,7 +222,19 @@ impl Teller<'_> {
             Kind::Case => match CaseEntry::decode(payload).map_err(|error| error.to_string())? {
                 CaseEntry::Action(done) => self.case(entry.seq, &done, accounts),
                 // What a customer says is for the people of the case.
-                CaseEntry::Appealed(_) | CaseEntry::Policy(_) => None,
+                CaseEntry::Appealed(appealed) => {
+                    let data = data
+                        .put("appeal", format!("appeal-{}", entry.seq))
+                        .put("against", appealed.against.as_str())
+                        .about(accounts, "account", Some(appealed.account.as_str()));
+                    let data = match &appealed.against {
+                        Against::Decision(position) => data.put("decision", self.ids.id(*position).as_str()),
+                        // A ban is named by a network address.
+                        Against::Ban(_) => data,
+                    };
+                    Some((E::AppealOpened, data))
+                }
+                CaseEntry::Policy(_) => None,
             },
             Kind::ChainAlert => {
                 let alert = record::ChainAlert::decode(payload).map_err(said)?;
@@ -327,7 +348,11 @@ impl Teller<'_> {
                 (E::CaseAssigned, data.about(accounts, "to", to.clone()))
             }
             Action::Decline { decision, .. } => (E::CaseDeclined, of(data, *decision)),
-            Action::Answer { .. } | Action::Note { .. } => return None,
+            Action::Answer { appeal, outcome, .. } => {
+                let data = data.put("appeal", format!("appeal-{appeal}"));
+                (E::AppealAnswered, data.put("outcome", outcome.as_str()))
+            }
+            Action::Note { .. } => return None,
             Action::Propose { decision, .. } => (E::CaseProposed, of(data, *decision)),
             Action::Resolve { disposition, .. } => {
                 (E::CaseResolved, data.put("disposition", disposition.as_str()))

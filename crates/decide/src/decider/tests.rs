@@ -156,7 +156,7 @@ async fn a_key_gives_the_same_decision_and_refuses_another_request() {
     assert_eq!(again.id, decided.id);
     assert_eq!(
         first.decide(request("alice", "2"), key(), None).await.unwrap_err(),
-        DecideError::IdempotencyConflict
+        DecideError::IdempotencyConflict { earlier: decided.id.clone() }
     );
     // Another account's key of the same text is another key.
     assert_ne!(first.decide(request("bob", "2"), key(), None).await.unwrap().id, decided.id);
@@ -301,7 +301,10 @@ async fn what_is_frozen_is_denied_and_an_earlier_yes_is_not_said_again() {
     assert_eq!(denied.decision.verdict, Verdict::Deny);
     assert_eq!(denied.decision.leading().unwrap().code, crate::FROZEN);
     let again = decider.decide(request("alice", "1"), key(), None).await;
-    assert_eq!(again.unwrap_err(), DecideError::Frozen { scope: "asset:BTC".into() });
+    assert_eq!(
+        again.unwrap_err(),
+        DecideError::Frozen { earlier: first.id.clone(), scope: "asset:BTC".into() }
+    );
     assert_eq!(log.decisions.lock().len(), 2);
 
     freezes.lift(&"asset:BTC".parse().unwrap());

@@ -89,7 +89,7 @@ async fn a_key_makes_two_requests_one_and_survives_a_replay() {
     assert_eq!((first.id.as_str(), source.1.load(Ordering::Relaxed)), (again.id.as_str(), 1));
     assert_eq!(first.judgement.verdict, Verdict::Hold);
     let other = judge.judge(request(Some("k"), 2, false)).await;
-    assert!(matches!(other, Err(DecideError::IdempotencyConflict)));
+    assert!(matches!(other, Err(DecideError::IdempotencyConflict { earlier }) if earlier == first.id));
     let foreign = JudgeRequest { caller: "service:other".to_owned(), ..request(Some("k"), 2, false) };
     assert_ne!(judge.judge(foreign).await.unwrap().id, first.id);
     let long = "k".repeat(129);

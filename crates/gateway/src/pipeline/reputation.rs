@@ -20,7 +20,7 @@ use admission::{
     reputation::{AsnTable, BanRefused, Proven, ReputationCounts, Source, Target},
 };
 use auth::Refusal;
-use domain::{ApiKeyId, UnixNanos};
+use domain::{Actor, ApiKeyId, UnixNanos};
 use ipnet::IpNet;
 
 use super::{Shared, events};
@@ -270,17 +270,17 @@ impl Bans {
         reputation.banned_until(ip, now).or_else(of_key)
     }
 
-    /// Bans for a time, at most an hour; what is open ends at once.
+    /// Bans for a time, at most an hour, on behalf of somebody; what is open ends at once.
     ///
     /// # Errors
     /// [`BanError`].
-    pub fn ban(&self, target: &BanTarget, ttl: Duration) -> Result<Ban, BanError> {
+    pub fn ban(&self, target: &BanTarget, ttl: Duration, by: Option<Actor>) -> Result<Ban, BanError> {
         if let BanTarget::Operator(asn) = *target
             && !self.0.guard.reputation.knows_operator(asn)
         {
             return Err(BanError::Operator { asn });
         }
-        let ban = self.0.guard.reputation.ban(target.target()?, ttl, self.0.clock.now())?;
+        let ban = self.0.guard.reputation.ban(target.target()?, ttl, by, self.0.clock.now())?;
         self.0.observer.banned(&ban);
         self.0.guard.carry_out(&ban);
         Ok(ban)
@@ -296,15 +296,15 @@ impl Bans {
         restored
     }
 
-    /// Ends a ban; whether there was one.
+    /// Ends a ban on behalf of somebody; whether there was one.
     ///
     /// # Errors
     /// [`BanError::Net`].
-    pub fn lift(&self, target: &BanTarget) -> Result<bool, BanError> {
+    pub fn lift(&self, target: &BanTarget, by: Option<&Actor>) -> Result<bool, BanError> {
         let target = target.target()?;
         let lifted = self.0.guard.reputation.lift(&target);
         if lifted {
-            self.0.observer.lifted(&target, self.0.clock.now());
+            self.0.observer.lifted(&target, by, self.0.clock.now());
         }
         Ok(lifted)
     }

@@ -88,7 +88,7 @@ async fn a_banned_key_may_still_cancel() {
     assert_eq!(world.get(&other, BALANCE).await.code(), code("0", 200));
     let target =
         BanTarget::KeyAtSource(domain::ApiKeyId::parse(&key.id).unwrap(), "127.0.0.1".parse().unwrap());
-    assert!(world.bans.lift(&target).unwrap());
+    assert!(world.bans.lift(&target, None).unwrap());
     assert_eq!(world.get(&key, BALANCE).await.code(), code("0", 200));
     let bans = world.watcher.bans.lock().clone();
     assert_eq!(bans, ["key \"key-0\" at 127.0.0.1 true", "key \"key-0\" at 127.0.0.1 lifted"]);
@@ -189,7 +189,7 @@ async fn people_ban_network_operators() {
     })
     .await;
     let operator = BanTarget::Operator(64_500);
-    assert!(world.bans.ban(&operator, Duration::from_secs(60)).is_err(), "there is no table");
+    assert!(world.bans.ban(&operator, Duration::from_secs(60), None).is_err(), "there is no table");
     let table = admission::reputation::AsnTable::parse("192.0.2.0/25 64500\n").unwrap();
     world.bans.set_asn_table(std::sync::Arc::new(table));
     let mut held = Vec::new();
@@ -201,14 +201,14 @@ async fn people_ban_network_operators() {
         assert_eq!(reply(&mut stream).await.unwrap().code(), code("0", 200));
         held.push((ip, stream, header + &get));
     }
-    world.bans.ban(&operator, Duration::from_secs(60)).unwrap();
+    world.bans.ban(&operator, Duration::from_secs(60), None).unwrap();
     for (ip, mut stream, again) in held {
         let get = request("GET", "/api/v5/public/time", &[], "");
         let goes_on = stream.write_all(get.as_bytes()).await.is_ok() && reply(&mut stream).await.is_some();
         let comes_in = try_raw(&world, again.as_bytes()).await.is_some();
         assert_eq!((goes_on, comes_in), (ip != "192.0.2.7", ip != "192.0.2.7"), "{ip}");
     }
-    assert!(world.bans.lift(&operator).unwrap());
+    assert!(world.bans.lift(&operator, None).unwrap());
 }
 
 #[tokio::test]
@@ -246,17 +246,17 @@ async fn an_operator_bans_and_lifts() {
     let world = world(AbuseMode::Enforce).await;
     let key = world.key(&TRADER);
     let here = BanTarget::Net("127.0.0.0/24".parse().unwrap());
-    world.bans.ban(&here, Duration::from_secs(7_200)).unwrap();
+    world.bans.ban(&here, Duration::from_secs(7_200), None).unwrap();
     assert_eq!(world.bans.current()[0].ttl(), Duration::from_secs(3_600), "never longer than an hour");
     assert!(try_raw(&world, b"GET / HTTP/1.1\r\n\r\n").await.is_none());
-    assert!(world.bans.lift(&here).unwrap());
-    assert!(!world.bans.lift(&here).unwrap());
+    assert!(world.bans.lift(&here, None).unwrap());
+    assert!(!world.bans.lift(&here, None).unwrap());
     assert_eq!(world.get(&key, BALANCE).await.code(), code("0", 200));
     let wide = BanTarget::Net("127.0.0.0/8".parse().unwrap());
-    assert!(world.bans.ban(&wide, Duration::from_secs(1)).is_err());
+    assert!(world.bans.ban(&wide, Duration::from_secs(1), None).is_err());
     // The default list spares loopback from operators too.
     let spared = World::start().await;
-    assert!(spared.bans.ban(&here, Duration::from_secs(1)).is_err());
+    assert!(spared.bans.ban(&here, Duration::from_secs(1), None).is_err());
 }
 
 #[tokio::test]

@@ -335,7 +335,7 @@ impl Observer for Watcher {
         self.bans.lock().push(format!("{} {}", ban.target, ban.enforced));
     }
 
-    fn lifted(&self, target: &Target, _: UnixNanos) {
+    fn lifted(&self, target: &Target, _: Option<&domain::Actor>, _: UnixNanos) {
         self.bans.lock().push(format!("{target} lifted"));
     }
 }

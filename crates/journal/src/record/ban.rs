@@ -1,14 +1,17 @@
 //! Payloads of [`Kind::Ban`](crate::Kind::Ban): who was sent away for a while, why and for how long.
 
-use domain::UnixNanos;
+use domain::{Actor, UnixNanos};
 
 use super::{
     RecordError,
     house::{begin, encoded},
 };
+use crate::cbor::Strict;
 
 /// Most kinds of evidence in a ban.
 const EVIDENCE_MAX: usize = 64;
+/// Fields of an entry that names nobody.
+const FIELDS: usize = 7;
 
 /// What happened to a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,8 @@ pub struct Ban {
     pub until: UnixNanos,
     /// Bans of the same target before.
     pub strikes: u64,
+    /// Who decided, where they are known; none of a ban by score.
+    pub by: Option<Actor>,
 }
 
 impl Ban {
@@ -60,7 +65,8 @@ impl Ban {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let evidence = self.evidence.get(..EVIDENCE_MAX).unwrap_or(&self.evidence);
-        encoded(7, |cbor| {
+        let fields = if self.by.is_some() { FIELDS + 1 } else { FIELDS };
+        encoded(fields, |cbor| {
             cbor.text(self.what.as_str())
                 .text(&self.target)
                 .optional(self.reason.as_ref(), |cbor, reason| cbor.text(reason))
@@ -69,6 +75,9 @@ impl Ban {
                 cbor.array(2).text(event).uint(*count);
             }
             cbor.uint(self.score).uint(self.until.0).uint(self.strikes);
+            if let Some(by) = &self.by {
+                cbor.text(&by.to_string());
+            }
         })
     }
 
@@ -77,7 +86,9 @@ impl Ban {
     /// # Errors
     /// [`RecordError`] naming what was expected where.
     pub fn decode(payload: &[u8]) -> Result<Self, RecordError> {
-        let mut cbor = begin(payload, 7, "a ban")?;
+        // The array tells: nobody is named in an entry that is one field shorter.
+        let is_signed = Strict::new(payload).array(FIELDS + 2, "a ban").is_ok();
+        let mut cbor = begin(payload, if is_signed { FIELDS + 1 } else { FIELDS }, "a ban")?;
         let what = cbor
             .parsed("what happened", |text| BanEvent::ALL.into_iter().find(|event| event.as_str() == text))?;
         let target = cbor.text("a target")?.to_owned();
@@ -99,6 +110,7 @@ impl Ban {
             score: cbor.u64("a score")?,
             until: UnixNanos(cbor.u64("a time")?),
             strikes: cbor.u64("a number of bans")?,
+            by: is_signed.then(|| cbor.parsed("an actor", |text| text.parse::<Actor>().ok())).transpose()?,
         };
         cbor.end()?;
         Ok(record)

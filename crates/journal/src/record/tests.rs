@@ -405,6 +405,7 @@ proptest! {
                 score: x,
                 until: UnixNanos(y),
                 strikes: u64::from(from),
+                by: (!ok).then(Actor::operator),
             };
             prop_assert_eq!(Ban::decode(&ban.encode()), Ok(ban.clone()));
             near_misses(&ban.encode(), at, bit);

@@ -37,6 +37,19 @@ impl Cases for Backstage {
         self.cases.lock().unwrap().alerts(before).take(max).cloned().collect()
     }
 
+    fn alerts_from(&self, from: u64, _: usize) -> Result<(Vec<AlertLine>, u64), CasesError> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        let cases = self.cases.lock().unwrap();
+        let mut alerts: Vec<AlertLine> =
+            cases.alerts(None).filter(|alert| alert.line.position >= from).cloned().collect();
+        alerts.reverse();
+        Ok((alerts, cases.alerts(None).next().map_or(0, |alert| alert.line.position + 1)))
+    }
+
+    fn beyond(&self, _: u64) -> BoxFuture<'_, ()> {
+        Box::pin(pending())
+    }
+
     fn decision(&self, id: &str) -> Result<u64, CasesError> {
         let number = id.strip_prefix("dec-").and_then(|rest| rest.strip_suffix("-aa"));
         number.and_then(|number| number.parse().ok()).ok_or(CasesError::UnknownDecision)
@@ -113,6 +126,27 @@ impl Running {
     async fn as_token(&self, permission: Permission, path: &str, body: Value) -> Answer {
         let body = body.to_string();
         self.exchange(&raw("POST", path, Some(&secret_for(permission)), "", &body)).await
+    }
+}
+
+#[tokio::test]
+async fn alerts_are_streamed_and_go_on_where_the_stream_ended() {
+    let api = with_cases().await;
+    let open = |after: &'static str| {
+        let (address, path) = (api.address, format!("/v1/alerts/stream{after}"));
+        async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(raw("GET", &path, Some(TOKEN), "", "").as_bytes()).await.unwrap();
+            stream
+        }
+    };
+    let mut text = String::new();
+    read_until(&mut open("?after=0").await, &mut text, r#""next":"10""#).await;
+    assert!(text.contains("application/x-ndjson") && text.contains("account:carol"), "{text}");
+    assert_eq!(text.matches(r#""alert":"#).count(), 1, "{text}");
+    assert_problem(&api.get("/v1/alerts/stream?after=11").await, 410, "stale-cursor");
+    for bad in ["?after=x", "?after=-1", "?more=1"] {
+        assert_eq!(api.get(&format!("/v1/alerts/stream{bad}")).await.status, 400, "{bad}");
     }
 }
 

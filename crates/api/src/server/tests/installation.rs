@@ -19,7 +19,11 @@ pub(super) fn judgement(request: decide::JudgeRequest) -> Arc<domain::Judgement>
 }
 
 impl Installations for Backstage {
-    fn ask(&self, ask: InstallationAsk) -> BoxFuture<'_, Result<Value, InstallationError>> {
+    fn ask(
+        &self,
+        ask: InstallationAsk,
+        _: &domain::Actor,
+    ) -> BoxFuture<'_, Result<Value, InstallationError>> {
         self.reached.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
             match ask {
