@@ -24,7 +24,7 @@ const SCREENED_MAX: usize = 1_024;
 pub(super) async fn intent(command: IntentCommand, place: &Place, json: bool) -> Result<Exit, Failure> {
     match command {
         IntentCommand::Decode(decode) => self::decode(&decode, place, json).await,
-        IntentCommand::Simulate(simulate) => self::simulate(&simulate, place, json).await,
+        IntentCommand::Simulate(simulate) => Box::pin(self::simulate(&simulate, place, json)).await,
     }
 }
 
