@@ -235,7 +235,7 @@ fn the_documented_schema_is_this_one() {
         .collect();
     let documented: Vec<&str> = include_str!("../../../../docs/journal-apikey.cddl")
         .lines()
-        .skip_while(|line| !line.starts_with("api-key-change"))
+        .skip_while(|line| !line.starts_with("api-key-entry"))
         .map(|line| line.trim_start_matches(' '))
         .collect();
     assert!(!code.is_empty());
